@@ -1,0 +1,1 @@
+"""Simulated drone flights with exact truth: numpy and OpenCV only."""

@@ -1,0 +1,1 @@
+"""LoFTR: detector-free matching of image pairs by transformers."""

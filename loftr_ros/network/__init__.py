@@ -1,0 +1,1 @@
+"""The LoFTR network: torch only, no OpenCV and no ROS."""

@@ -1,0 +1,1 @@
+"""Bags in and out, replay through the nodes, reports and benchmarks."""

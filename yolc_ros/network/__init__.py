@@ -1,0 +1,1 @@
+"""The YOLC networks: torch only, no OpenCV and no ROS."""
