@@ -1,0 +1,166 @@
+"""Typed configuration: a YAML file read into frozen dataclasses, strictly.
+
+A dataclass is the schema. Its fields may be bool, int, float, str, pathlib.Path, Literal, other dataclasses,
+tuple[X, ...], tuple[X, Y] and `X | None` of these. An unknown key, a missing key without a default or a value of
+the wrong type is refused with the place it stands in.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from perception_common.errors import InputError
+
+T = TypeVar("T")
+
+
+def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str = "configuration") -> T:
+    """Build the dataclass `cls` from plain values; `where` names their origin in errors.
+
+    Whole numbers are accepted for floats; a bool is no number. Checks of the dataclass's own (`__post_init__` raising
+    ValueError) are reported with their place too.
+
+    Raises InputError.
+    """
+    return _to_dataclass(cls, mapping, where, ())
+
+
+def load_yaml(cls: type[T], path: Path | str) -> T:
+    """Read a YAML file into the dataclass `cls`.
+
+    Raises InputError for a missing or broken file, and as `from_mapping`.
+    """
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not a text file; a YAML file in UTF-8 is expected") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}{_line_of(error)}: is not valid YAML ({_problem_of(error)})") from error
+    return from_mapping(cls, {} if content is None else content, str(path))
+
+
+def to_mapping(config: Any) -> dict[str, Any]:
+    """Turn a configuration back into plain values that YAML can hold (tuples become lists, paths strings)."""
+    return {field.name: _to_plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
+
+
+def _to_plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return to_mapping(value)
+    if isinstance(value, tuple | list):
+        return [_to_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _to_dataclass(cls: type[T], value: Any, where: str, keys: tuple[str, ...]) -> T:
+    if not isinstance(value, Mapping):
+        raise _error(where, keys, f"must be a mapping of {cls.__name__}'s keys, not {_show(value)}")
+    fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
+    for key in value:
+        if key not in fields:
+            raise _error(where, keys, f"unknown key {key!r}; {_suggestion(str(key), list(fields))}")
+    missing = [name for name, field in fields.items() if name not in value and _is_required(field)]
+    if missing:
+        raise _error(where, keys, f"required key{'s' * (len(missing) > 1)} missing: {', '.join(missing)}")
+    hints = get_type_hints(cls)
+    values = {key: _convert(hints[key], item, where, (*keys, key)) for key, item in value.items()}
+    try:
+        return cls(**values)
+    except InputError as error:
+        raise _error(where, keys, str(error)) from error
+    except ValueError as error:
+        raise _error(where, keys, str(error)) from error
+
+
+def _convert(annotation: Any, value: Any, where: str, keys: tuple[str, ...]) -> Any:
+    """Check `value` against one type annotation and return it as that type."""
+    origin = get_origin(annotation)
+    if dataclasses.is_dataclass(annotation):
+        return _to_dataclass(annotation, value, where, keys)  # type: ignore[arg-type]
+    if origin is Literal:
+        choices = get_args(annotation)
+        if any(type(value) is type(choice) and value == choice for choice in choices):
+            return value
+        raise _error(where, keys, f"must be one of {', '.join(map(str, choices))}, not {_show(value)}")
+    if origin in (Union, types.UnionType):
+        return _convert_optional(annotation, value, where, keys)
+    if origin is tuple:
+        return _convert_tuple(get_args(annotation), value, where, keys)
+    if annotation is float and type(value) in (int, float):
+        return float(value)
+    if annotation is Path and isinstance(value, str):
+        return Path(value)
+    if annotation in (bool, int, float, str, Path):
+        if type(value) is annotation:
+            return value
+        hint = "; write 1.0e-3, YAML reads 1e-3 as text" if annotation is float and _looks_like_number(value) else ""
+        raise _error(where, keys, f"must be {_NAMES[annotation]}, not {_show(value)}{hint}")
+    raise TypeError(f"{'.'.join(keys)}: a configuration field cannot have the type {annotation}")
+
+
+_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
+
+
+def _convert_optional(annotation: Any, value: Any, where: str, keys: tuple[str, ...]) -> Any:
+    inner = [option for option in get_args(annotation) if option is not type(None)]
+    if len(inner) != 1:
+        raise TypeError(f"{'.'.join(keys)}: a configuration field cannot have the type {annotation}")
+    return None if value is None else _convert(inner[0], value, where, keys)
+
+
+def _convert_tuple(items: tuple[Any, ...], value: Any, where: str, keys: tuple[str, ...]) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise _error(where, keys, f"must be a list, not {_show(value)}")
+    if len(items) == 2 and items[1] is Ellipsis:
+        items = (items[0],) * len(value)
+    if len(items) != len(value):
+        raise _error(where, keys, f"must be a list of {len(items)} values, not of {len(value)}")
+    return tuple(
+        _convert(annotation, item, where, (*keys[:-1], f"{keys[-1]}[{index}]"))
+        for index, (annotation, item) in enumerate(zip(items, value, strict=True))
+    )
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _suggestion(key: str, known: list[str]) -> str:
+    nearest = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean {nearest[0]!r}?" if nearest else f"known are {', '.join(known)}"
+
+
+def _looks_like_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return isinstance(value, str)
+
+
+def _show(value: Any) -> str:
+    text = "nothing" if value is None else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _error(where: str, keys: tuple[str, ...], problem: str) -> InputError:
+    return InputError(f"{where}: {'.'.join(keys)}{': ' if keys else ''}{problem}")
+
+
+def _line_of(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f", line {mark.line + 1}" if mark else ""
+
+
+def _problem_of(error: yaml.YAMLError) -> str:
+    return getattr(error, "problem", None) or " ".join(str(error).split())

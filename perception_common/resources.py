@@ -1,0 +1,54 @@
+"""Files that come with the package: configuration and weights, in a source tree or installed.
+
+Installed, the package lies in <prefix>/lib/python3.x/site-packages and its data in <prefix>/share/yolc_ros; in a
+source tree the data folders lie beside the package. The place is found from the package's own, so no environment
+variable is needed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from perception_common.errors import InputError
+
+_PACKAGE = Path(__file__).absolute().parent  # not resolved: a symlink install has its data beside the links
+
+
+def find_share(package: Path = _PACKAGE) -> Path:
+    """Return the folder that holds `config/` (and `weights/`, where weights are shipped) for the package at `package`.
+
+    Raises InputError when there is none, as after copying the Python files alone.
+    """
+    candidates = [package.parent, *(folder / "share" / "yolc_ros" for folder in package.parents)]
+    for folder in candidates:
+        if (folder / "config" / "models").is_dir():
+            return folder
+    raise InputError(
+        f"no configuration files are installed for {package}; install the package with colcon or run `make`"
+    )
+
+
+def find_config(name: str) -> Path:
+    """Return the path of a configuration file, as "perception.yaml" or "models/loftr_lite.yaml".
+
+    Raises InputError that lists what there is.
+    """
+    config = find_share() / "config"
+    path = config / name
+    if not path.is_file():
+        there = sorted(str(file.relative_to(config)) for file in config.rglob("*") if file.is_file())
+        raise InputError(f"there is no configuration {name!r} in {config}; there are {', '.join(there) or 'none'}")
+    return path
+
+
+def find_weights(name: str) -> Path | None:
+    """Return the path of the weights shipped for the model `name`, as "loftr_lite", or None when none are shipped."""
+    path = find_share() / "weights" / f"{name}.safetensors"
+    return path if path.is_file() else None
+
+
+def list_models(prefix: str) -> list[str]:
+    """Return the names of the network variants that have a file config/models/PREFIXname.yaml, sorted."""
+    return sorted(
+        file.stem.removeprefix(prefix) for file in (find_share() / "config" / "models").glob(f"{prefix}*.yaml")
+    )
