@@ -1,0 +1,52 @@
+"""What varies between the YOLC networks: widths, depths and the switches of the paper's ablations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class HrnetConfig:
+    """High-resolution backbone: four branches at strides 4, 8, 16 and 32."""
+
+    stem_width: int = 64  # channels of the two strided convolutions at the input
+    bottleneck_width: int = 64  # layer1 works at this width and hands on four times as many channels
+    bottleneck_blocks: int = 4
+    widths: tuple[int, int, int, int] = (48, 96, 192, 384)  # channels of the branches, highest resolution first
+    modules: tuple[int, int, int] = (1, 4, 3)  # times that stages 2, 3 and 4 exchange between their branches
+    blocks: int = 4  # residual blocks of a branch between two exchanges
+
+
+@dataclass(frozen=True)
+class YolcConfig:
+    """One YOLC network (arXiv 2404.06180); the defaults are the published checkpoint's, save for `axis_order`.
+
+    axis_order: which way the refinement reads the offsets of its sampling points. "xy" is the paper's meaning;
+    "release_yx" exchanges the two axes, as the authors' code does: their checkpoint was trained like that.
+    refinement: predict a second box from nine points sampled inside the first (paper section III-D).
+    decoupled_heatmap: the heatmap has the input's resolution (paper section III-C); without it stride 4, as CenterNet.
+    padding: how an image becomes an input whose sides are multiples of 32, see `yolc_ros.preprocessing`.
+    mean, std: of the RGB channels, in grey levels of 0 to 255.
+    """
+
+    class_names: tuple[str, ...]
+    backbone: HrnetConfig = HrnetConfig()
+    neck_width: int = 384
+    heatmap_width: int = 8  # channels for each class in front of the heatmap
+    box_width: int = 96
+    axis_order: Literal["xy", "release_yx"] = "xy"
+    refinement: bool = True
+    decoupled_heatmap: bool = True
+    padding: Literal["plain", "resized", "release"] = "plain"
+    mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
+    std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+
+    @property
+    def heatmap_stride(self) -> int:
+        """Input pixels for each heatmap pixel."""
+        return 1 if self.decoupled_heatmap else BOX_STRIDE
+
+
+BOX_STRIDE = 4  # input pixels for each cell of the box maps
+INPUT_MULTIPLE = 32  # the coarsest branch has stride 32

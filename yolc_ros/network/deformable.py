@@ -1,0 +1,48 @@
+"""Deformable 3x3 convolution (v1: no modulation, no bias) that is told where to sample."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+TAPS = 9
+
+
+def sample_bilinear(maps: Tensor, points: Tensor) -> Tensor:
+    """Bilinear interpolation with zeros outside of the map.
+
+    maps: (B, C, h, w). points: (B, p, q, 2) float32 (x, y) in cells, integers at the cells' centres.
+    -> (B, C, p, q) float32: half precision has no room for a position.
+    """
+    h, w = maps.shape[-2:]
+    size = points.new_tensor([w, h])
+    grid = (2 * points + 1) / size - 1  # align_corners=False has no 0 / 0 for maps of a single row or column
+    return functional.grid_sample(maps.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+class DeformableConv(nn.Module):
+    """Sum over nine taps of weight[tap] times the features at that tap's sampling point."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outputs, inputs, 3, 3))
+        nn.init.normal_(self.weight, std=0.01)
+
+    def forward(self, features: Tensor, points: Tensor) -> Tensor:
+        """Every cell. features: (B, inputs, h, w); points: (B, 9, h, w, 2) cells (x, y) -> (B, outputs, h, w) float32.
+
+        Sampling and the product with the weights commute: what is sampled is the product (outputs channels for each
+        tap) instead of the features, with the same result for a fraction of the memory.
+        """
+        outputs, inputs = self.weight.shape[:2]
+        batch, _, h, w = features.shape
+        kernel = self.weight.permute(2, 3, 0, 1).reshape(TAPS * outputs, inputs, 1, 1)
+        products = functional.conv2d(features, kernel).reshape(batch * TAPS, outputs, h, w)
+        sampled = sample_bilinear(products, points.reshape(batch * TAPS, h, w, 2))
+        return sampled.reshape(batch, TAPS, outputs, h, w).sum(1)
+
+    def at(self, features: Tensor, points: Tensor) -> Tensor:
+        """N places of one image. features: (inputs, h, w); points: (N, 9, 2) cells (x, y) -> (N, outputs) float32."""
+        sampled = sample_bilinear(features[None], points[None])[0]  # (inputs, N, 9)
+        return torch.einsum("int,oit->no", sampled, self.weight.flatten(2).float())

@@ -1,0 +1,82 @@
+"""The YOLC network: HRNet, HRFPN and the two-branch head (arXiv 2404.06180, figure 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from yolc_ros.network.config import INPUT_MULTIPLE, YolcConfig
+from yolc_ros.network.head import YolcHead, initialise_head
+from yolc_ros.network.hrfpn import Hrfpn, initialise_neck
+from yolc_ros.network.hrnet import Hrnet, initialise_backbone
+
+
+@dataclass(frozen=True)
+class YolcOutput:
+    """Everything for each cell, as training needs it.
+
+    heatmap: (B, classes, H / s, W / s) logits at heatmap stride s; probabilities are its sigmoid.
+    coarse, refined: (B, 4, H / 4, W / 4) float32 boxes (dx, dy, half width, half height) in cells of 4 input pixels, the
+    centre relative to the cell's grid point: centre in input pixels = 4 * (grid point + d). `refined` is None where
+    the configuration has no refinement.
+    """
+
+    heatmap: Tensor
+    coarse: Tensor
+    refined: Tensor | None
+
+
+@dataclass(frozen=True)
+class YolcMaps:
+    """What detection needs: heatmap logits as in `YolcOutput`, and the features from which `boxes_at` predicts."""
+
+    heatmap: Tensor
+    box_features: Tensor  # (B, box_width, H / 4, W / 4)
+
+
+class Yolc(nn.Module):
+    """Images to heatmap and boxes. Images are RGB in grey levels 0 to 255, sides multiples of 32."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: YolcConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = Hrnet(config.backbone)
+        self.neck = Hrfpn(self.backbone.channels, config.neck_width)
+        self.bbox_head = YolcHead(config)
+        self.register_buffer("mean", torch.tensor(config.mean).reshape(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(config.std).reshape(1, 3, 1, 1), persistent=False)
+
+    def features(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) uint8 or float, 0 to 255 -> (B, neck_width, H / 4, W / 4). ValueError for other sizes."""
+        if images.ndim != 4 or images.shape[1] != 3 or any(side % INPUT_MULTIPLE for side in images.shape[2:]):
+            raise ValueError(f"expected (B, 3, H, W) with H and W multiples of {INPUT_MULTIPLE}, got {images.shape}")
+        normalised = (images.to(self.mean.dtype) - self.mean) / self.std
+        return self.neck(self.backbone(normalised))
+
+    def forward(self, images: Tensor) -> YolcOutput:
+        """Dense prediction for training; `images` as in `features`."""
+        features = self.features(images)
+        coarse, refined = self.bbox_head.boxes(self.bbox_head.box_features(features))
+        return YolcOutput(self.bbox_head.heatmap(features), coarse, refined)
+
+    def maps(self, images: Tensor) -> YolcMaps:
+        """First half of a detection; `images` as in `features`."""
+        features = self.features(images)
+        return YolcMaps(self.bbox_head.heatmap(features), self.bbox_head.box_features(features))
+
+    def boxes_at(self, box_features: Tensor, cells: Tensor) -> Tensor:
+        """Second half: boxes of the cells (N, 2) int64 (x, y) of one image's features -> (N, 4), see `YolcHead`."""
+        return self.bbox_head.boxes_at(box_features, cells)
+
+
+def initialise(network: Yolc, seed: int = 0) -> None:
+    """Weights of an untrained network, reproducible; the heatmap starts at the focal loss's prior of 1 %."""
+    generator = torch.Generator().manual_seed(seed)
+    initialise_backbone(network.backbone, generator)
+    initialise_neck(network.neck, generator)
+    initialise_head(network.bbox_head, generator=generator)
