@@ -1,0 +1,27 @@
+# Two commands on a fresh machine: `make demo` and `make test`. See README.md.
+SHELL := /bin/bash
+FLIGHT ?=
+TESTS ?= test
+export PYTHON ?= python3
+
+.PHONY: all setup test demo lint clean
+
+all: setup
+
+setup:
+	@scripts/setup.sh run
+
+test:
+	@scripts/setup.sh test
+	@source setup.bash && python -m pytest $(TESTS)
+
+demo: setup
+	@source setup.bash && python -m replay_ros.demo $(if $(FLIGHT),"$(FLIGHT)")
+
+lint:
+	@scripts/setup.sh lint
+	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
+
+clean:
+	rm -rf .venv build install log demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

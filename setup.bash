@@ -1,0 +1,21 @@
+# `source setup.bash` (after `make`): a shell in which the executables, the Python packages and ROS work.
+_yolc_ros_root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+if [ ! -f "$_yolc_ros_root/install/setup.bash" ]; then
+  echo "setup.bash: nothing is built yet: run 'make' in $_yolc_ros_root first" >&2
+  return 1 2>/dev/null || exit 1
+fi
+for _yolc_ros_prefix in "/opt/ros/${ROS_DISTRO:-jazzy}" /opt/ros/jazzy; do
+  if [ -f "$_yolc_ros_prefix/setup.bash" ]; then
+    source "$_yolc_ros_prefix/setup.bash"
+    break
+  fi
+done
+source "$_yolc_ros_root/.venv/bin/activate"
+case ":${AMENT_PREFIX_PATH:-}:" in
+  *:"$_yolc_ros_root/.venv":*) ;;
+  # The ROS wheels are a prefix of their own: the venv.
+  *) export AMENT_PREFIX_PATH=$_yolc_ros_root/.venv${AMENT_PREFIX_PATH:+:$AMENT_PREFIX_PATH} ;;
+esac
+source "$_yolc_ros_root/install/local_setup.bash"
+export PATH=$_yolc_ros_root/install/lib/yolc_ros:$PATH
+unset _yolc_ros_root _yolc_ros_prefix
