@@ -1,0 +1,126 @@
+"""What a LoFTR network is made of: every width, stride and variant, as typed values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class BackboneConfig:
+    """ResNet-FPN. Level k (from 1) has `widths[k - 1]` channels at 1 / 2**k of the image's size."""
+
+    widths: tuple[int, ...] = (128, 196, 256)
+    fine_level: int = 1  # level of the fine map; the coarse map is the last level
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.fine_level < len(self.widths):
+            raise ValueError(
+                f"fine_level {self.fine_level} must be at least 1 and less than the {len(self.widths)} levels"
+            )
+        if min(self.widths) < 1:
+            raise ValueError(f"widths must be positive, got {self.widths}")
+
+    @property
+    def coarse_stride(self) -> int:
+        """Pixels from one coarse cell to the next."""
+        return 2 ** len(self.widths)
+
+    @property
+    def fine_stride(self) -> int:
+        """Pixels from one fine cell to the next."""
+        return 2**self.fine_level
+
+
+@dataclass(frozen=True)
+class PositionConfig:
+    """Sine encoding of the coarse map.
+
+    `released` is the faulty form that the first published checkpoints were trained with; each checkpoint needs its own.
+    `every_layer` adds it to queries and keys of each layer (as DETR does, an ablation of the paper) instead of once.
+    """
+
+    form: Literal["fixed", "released"] = "fixed"
+    where: Literal["input", "every_layer"] = "input"
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """Layers that mix features within an image (`self`) and between the two images (`cross`)."""
+
+    heads: int = 8
+    layers: tuple[Literal["self", "cross"], ...] = ("self", "cross") * 4
+    mixing: Literal["linear_attention", "convolution"] = "linear_attention"  # convolution: an ablation of the paper
+
+
+@dataclass(frozen=True)
+class MatchingConfig:
+    """From coarse features to confidences (section 3.3 of the paper)."""
+
+    kind: Literal["dual_softmax", "optimal_transport"] = "dual_softmax"
+    temperature: float = 0.1  # of the dual softmax
+    sinkhorn_iterations: int = 3
+    dustbin_prefilter: bool = False  # optimal transport: drop cells whose best partner is the dustbin
+
+    def __post_init__(self) -> None:
+        if self.temperature <= 0 or self.sinkhorn_iterations < 1:
+            raise ValueError("temperature must be positive and sinkhorn_iterations at least 1")
+
+
+@dataclass(frozen=True)
+class SelectionConfig:
+    """Which coarse matches are kept; may be changed from call to call."""
+
+    threshold: float = 0.2  # confidence
+    border: int = 2  # coarse cells at the image's border that are never matched
+    max_matches: int = 0  # the most confident of each pair; 0: all
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold < 1:
+            raise ValueError(f"threshold must lie between 0 and 1, got {self.threshold}")
+        if self.border < 0 or self.max_matches < 0:
+            raise ValueError("border and max_matches must not be negative")
+
+
+@dataclass(frozen=True)
+class FineConfig:
+    """Refinement within a window of the fine map (section 3.4)."""
+
+    window: int = 5  # fine cells, odd
+    transformer: TransformerConfig = field(default_factory=lambda: TransformerConfig(layers=("self", "cross")))
+
+    def __post_init__(self) -> None:
+        if self.window < 3 or self.window % 2 == 0:
+            raise ValueError(f"window must be odd and at least 3, got {self.window}")
+
+
+@dataclass(frozen=True)
+class LoFTRConfig:
+    """The whole network; the defaults are the published one."""
+
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    position: PositionConfig = field(default_factory=PositionConfig)
+    coarse: TransformerConfig = field(default_factory=TransformerConfig)
+    matching: MatchingConfig = field(default_factory=MatchingConfig)
+    selection: SelectionConfig = field(default_factory=SelectionConfig)
+    fine: FineConfig = field(default_factory=FineConfig)
+
+    def __post_init__(self) -> None:
+        if self.coarse_width % 4:
+            raise ValueError(f"the coarse width must be a multiple of 4, got {self.coarse_width}")
+        for name, width, heads in (
+            ("coarse", self.coarse_width, self.coarse.heads),
+            ("fine", self.fine_width, self.fine.transformer.heads),
+        ):
+            if width % heads:
+                raise ValueError(f"{name}: {heads} heads do not divide the width {width}")
+
+    @property
+    def coarse_width(self) -> int:
+        """Channels of the coarse map."""
+        return self.backbone.widths[-1]
+
+    @property
+    def fine_width(self) -> int:
+        """Channels of the fine map."""
+        return self.backbone.widths[self.backbone.fine_level - 1]

@@ -1,0 +1,65 @@
+"""Fine matches: the point of image 1 within a window around its coarse cell (section 3.4)."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+VARIANCE_FLOOR = 1e-10
+
+
+def gather_windows(fine: torch.Tensor, b: torch.Tensor, y: torch.Tensor, x: torch.Tensor, window: int) -> torch.Tensor:
+    """Cut windows out of fine maps; what lies outside of the map is 0.
+
+    fine: (B, H, W, D); b, y, x: (M,) int64, image and centre of each window.
+    Returns (M, window, window, D).
+    """
+    B, H, W, D = fine.shape
+    around = torch.arange(window, device=fine.device) - window // 2
+    rows = (y[:, None] + around)[:, :, None]
+    columns = (x[:, None] + around)[:, None, :]
+    inside = (rows >= 0) & (rows < H) & (columns >= 0) & (columns < W)
+    index = (b[:, None, None] * H + rows.clamp(0, H - 1)) * W + columns.clamp(0, W - 1)
+    windows = fine.reshape(B * H * W, D).index_select(0, index.flatten()).reshape(*index.shape, D)
+    return windows * inside[..., None]
+
+
+class FinePreprocess(nn.Module):
+    """Give each fine window the coarse feature of its cell as context."""
+
+    def __init__(self, coarse_width: int, fine_width: int) -> None:
+        super().__init__()
+        self.down_proj = nn.Linear(coarse_width, fine_width)
+        self.merge_feat = nn.Linear(2 * fine_width, fine_width)
+        for linear in (self.down_proj, self.merge_feat):
+            nn.init.kaiming_normal_(linear.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, windows: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
+        """windows: (M, w, w, D); coarse: (M, C), transformed features. Returns (M, w, w, D).
+
+        merge_feat acts on [window, context]; the context is that of the whole window, so its half is computed once.
+        """
+        fine_width = windows.shape[-1]
+        of_window, of_context = self.merge_feat.weight.split(fine_width, dim=1)
+        context = nn.functional.linear(self.down_proj(coarse), of_context, self.merge_feat.bias)
+        return nn.functional.linear(windows, of_window) + context[:, None, None]
+
+
+def expected_offset(windows0: torch.Tensor, windows1: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Correlate the centre of each window of image 0 with the window of image 1; take mean and spread of the heatmap.
+
+    windows: (M, w, w, D). Returns offset (M, 2) float32, (x, y) from the centre, and spread (M,) float32, the mean of
+    the standard deviations along x and y, both in fine cells.
+    """
+    window, width = windows1.shape[1], windows1.shape[-1]
+    radius = window // 2
+    with torch.autocast(windows0.device.type, enabled=False):
+        centre = windows0[:, radius, radius].float()
+        similarity = torch.einsum("md,mrd->mr", centre, windows1.flatten(1, 2).float())
+        heatmap = (similarity / width**0.5).softmax(1)
+        axis = torch.arange(-radius, radius + 1, device=heatmap.device, dtype=heatmap.dtype)
+        grid = torch.stack([axis.repeat(window), axis.repeat_interleave(window)], dim=1)  # (w * w, 2)
+        offset = heatmap @ grid
+        variance = heatmap @ grid.square() - offset.square()
+        spread = variance.clamp(min=VARIANCE_FLOOR * radius**2).sqrt().mean(1)
+    return offset, spread

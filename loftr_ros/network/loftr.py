@@ -1,0 +1,179 @@
+"""LoFTR: Detector-Free Local Feature Matching with Transformers (Sun et al. 2021, arXiv 2104.00680), figure 2."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from loftr_ros.network.backbone import ResNetFPN, fold_batch_norm
+from loftr_ros.network.coarse_matching import CoarseMatching
+from loftr_ros.network.config import LoFTRConfig, SelectionConfig
+from loftr_ros.network.fine_matching import FinePreprocess, expected_offset, gather_windows
+from loftr_ros.network.position_encoding import position_encoding
+from loftr_ros.network.transformer import FeatureTransformer, Tokens
+
+REFINE_AT_ONCE = 1024  # matches that inference refines at a time, which bounds its memory
+
+
+@dataclass(frozen=True)
+class ImageFeatures:
+    """All that depends on one image alone, for a batch of images; an image that is matched again needs no second look.
+
+    coarse: (B, h, w, C) after the layers before the first cross layer. fine: (B, H, W, D).
+    mask: (B, h, w) bool, False where the image is padding, or None.
+    """
+
+    coarse: torch.Tensor
+    fine: torch.Tensor
+    mask: torch.Tensor | None = None
+
+    def __getitem__(self, index: slice) -> ImageFeatures:
+        """Features of some images of the batch."""
+        return ImageFeatures(self.coarse[index], self.fine[index], None if self.mask is None else self.mask[index])
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """Where in image 1 each coarse match lies.
+
+    offset: (M, 2) float32, pixels (x, y) from the centre of its coarse cell. spread: (M,) float32, pixels, mean of the
+    standard deviations along x and y (half of the sum that the paper's loss weights with).
+    """
+
+    offset: torch.Tensor
+    spread: torch.Tensor
+
+
+@dataclass(frozen=True)
+class PairMatches:
+    """Matches of one pair, best confidence first.
+
+    points0, points1: (N, 2) float32, pixels (x, y) of the network's input, pixel centres at integers.
+    confidence: (N,) float32. spread: (N,) float32, pixels of image 1. cells0, cells1: (N,) int64, row-major.
+    """
+
+    points0: torch.Tensor
+    points1: torch.Tensor
+    confidence: torch.Tensor
+    spread: torch.Tensor
+    cells0: torch.Tensor
+    cells1: torch.Tensor
+
+
+class LoFTR(nn.Module):
+    """The network. Parameters have the names of the published checkpoints."""
+
+    def __init__(self, config: LoFTRConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = ResNetFPN(config.backbone)
+        self.loftr_coarse = FeatureTransformer(config.coarse, config.coarse_width)
+        self.coarse_matching = CoarseMatching(config.matching)
+        self.fine_preprocess = FinePreprocess(config.coarse_width, config.fine_width)
+        self.loftr_fine = FeatureTransformer(config.fine.transformer, config.fine_width)
+
+    def encode(self, images: torch.Tensor, mask: torch.Tensor | None = None) -> ImageFeatures:
+        """Compute the features of images, each on its own.
+
+        images: (B, 1, H, W), gray, 0 to 1, any size. mask: (B, ceil(H / 8), ceil(W / 8)) bool at the coarse stride,
+        True in a rectangle at the top left, False in the padding that makes images of several sizes one batch.
+        """
+        coarse, fine = self.backbone(images)
+        coarse, fine = coarse.permute(0, 2, 3, 1), fine.permute(0, 2, 3, 1)
+        if mask is not None and mask.shape != coarse.shape[:3]:
+            raise ValueError(f"the mask is {tuple(mask.shape)}, the coarse map {tuple(coarse.shape[:3])}")
+        if self.config.position.where == "input":
+            coarse = coarse + self._position(coarse)
+        return ImageFeatures(self.loftr_coarse.alone(self._tokens(coarse, mask)).features, fine.contiguous(), mask)
+
+    def transform(self, features0: ImageFeatures, features1: ImageFeatures) -> tuple[torch.Tensor, torch.Tensor]:
+        """Let the coarse features of two images see each other. Returns (B, h, w, C) for each image."""
+        return self.loftr_coarse.together(
+            self._tokens(features0.coarse, features0.mask), self._tokens(features1.coarse, features1.mask)
+        )
+
+    def refine(
+        self,
+        features0: ImageFeatures,
+        features1: ImageFeatures,
+        coarse0: torch.Tensor,
+        coarse1: torch.Tensor,
+        b: torch.Tensor,
+        i: torch.Tensor,
+        j: torch.Tensor,
+    ) -> Refinement:
+        """Refine coarse matches, differentiably.
+
+        coarse: from `transform`. b, i, j: (M,) int64, pair of the batch, cell of image 0 and of image 1 (row-major).
+        """
+        window = self.config.fine.window
+        ratio = self.config.backbone.coarse_stride // self.config.backbone.fine_stride
+        sides = []
+        for features, coarse, cell in ((features0, coarse0, i), (features1, coarse1, j)):
+            columns = coarse.shape[2]
+            y, x = cell // columns, cell % columns
+            windows = gather_windows(features.fine, b, y * ratio, x * ratio, window)
+            sides.append(Tokens(self.fine_preprocess(windows, coarse[b, y, x])))
+        alone = self.loftr_fine.alone(Tokens(torch.cat([side.features for side in sides])))
+        windows0, windows1 = alone.features.chunk(2)
+        windows0, windows1 = self.loftr_fine.together(Tokens(windows0), Tokens(windows1))
+        offset, spread = expected_offset(windows0, windows1)
+        stride = self.config.backbone.fine_stride
+        return Refinement(offset * stride, spread * stride)
+
+    @torch.no_grad()
+    def match(
+        self, features0: ImageFeatures, features1: ImageFeatures, selection: SelectionConfig | None = None
+    ) -> tuple[PairMatches, ...]:
+        """Match each image of a batch with its partner; one result for each pair."""
+        selection = selection or self.config.selection
+        coarse0, coarse1 = self.transform(features0, features1)
+        found = self.coarse_matching(coarse0, coarse1, features0.mask, features1.mask, selection)
+        parts = [
+            self.refine(features0, features1, coarse0, coarse1, b, i, j)
+            for b, i, j in zip(*(ids.split(REFINE_AT_ONCE) for ids in (found.b, found.i, found.j)), strict=True)
+            if len(b)
+        ]
+        nothing = found.confidence.new_zeros(0)
+        offset = torch.cat([nothing.reshape(0, 2), *(part.offset for part in parts)])
+        spread = torch.cat([nothing, *(part.spread for part in parts)])
+        points0 = self._pixels(found.i, coarse0.shape[2])
+        points1 = self._pixels(found.j, coarse1.shape[2]) + offset
+        results = []
+        for pair in range(len(coarse0)):
+            mine = (found.b == pair).nonzero()[:, 0]
+            mine = mine[found.confidence[mine].argsort(descending=True, stable=True)]
+            columns = (points0, points1, found.confidence, spread, found.i, found.j)
+            results.append(PairMatches(*(column[mine] for column in columns)))
+        return tuple(results)
+
+    def forward(
+        self,
+        images0: torch.Tensor,
+        images1: torch.Tensor,
+        mask0: torch.Tensor | None = None,
+        mask1: torch.Tensor | None = None,
+    ) -> tuple[PairMatches, ...]:
+        """Match a batch of pairs of images (see `encode`); the two images of a pair may differ in size."""
+        with torch.no_grad():
+            return self.match(self.encode(images0, mask0), self.encode(images1, mask1))
+
+    def _pixels(self, cells: torch.Tensor, columns: int) -> torch.Tensor:
+        return torch.stack([cells % columns, cells // columns], dim=1).float() * self.config.backbone.coarse_stride
+
+    def _position(self, coarse: torch.Tensor) -> torch.Tensor:
+        _, height, width, channels = coarse.shape
+        return position_encoding(height, width, channels, self.config.position.form, coarse.device).to(coarse.dtype)
+
+    def _tokens(self, coarse: torch.Tensor, mask: torch.Tensor | None) -> Tokens:
+        return Tokens(coarse, mask, self._position(coarse) if self.config.position.where == "every_layer" else None)
+
+
+def prepare_for_inference(network: LoFTR) -> LoFTR:
+    """Return a copy that computes the same, faster: batch normalisation folded, channels last, no gradients."""
+    prepared = copy.deepcopy(network)
+    prepared.backbone = fold_batch_norm(network.backbone).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return prepared.eval().requires_grad_(False)

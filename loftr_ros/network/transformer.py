@@ -1,0 +1,115 @@
+"""The local feature transformer: layers of self- and cross-attention between two feature maps (section 3.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from loftr_ros.network.attention import linear_attention
+from loftr_ros.network.config import TransformerConfig
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The cells of a feature map.
+
+    features: (B, h, w, C). mask: (B, h, w) bool, False where the image is padding, or None. position: (h, w, C) to be
+    added to queries and keys of every layer, or None.
+    """
+
+    features: torch.Tensor
+    mask: torch.Tensor | None = None
+    position: torch.Tensor | None = None
+
+    def updated(self, features: torch.Tensor) -> Tokens:
+        """Return these tokens with other features."""
+        return replace(self, features=features)
+
+
+class AttentionLayer(nn.Module):
+    """One encoder layer: x + norm2(mlp([x, norm1(merge(attention))]))."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.q_proj = nn.Linear(width, width, bias=False)
+        self.k_proj = nn.Linear(width, width, bias=False)
+        self.v_proj = nn.Linear(width, width, bias=False)
+        self.merge = nn.Linear(width, width, bias=False)
+        self.mlp = nn.Sequential(
+            nn.Linear(2 * width, 2 * width, bias=False), nn.ReLU(inplace=True), nn.Linear(2 * width, width, bias=False)
+        )
+        self.norm1 = nn.LayerNorm(width)
+        self.norm2 = nn.LayerNorm(width)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+
+    def forward(self, x: Tokens, source: Tokens) -> torch.Tensor:
+        """Let each token of `x` attend to all of `source`; return the new features of `x`, (B, h, w, C)."""
+        split = (len(x.features), -1, self.heads, x.features.shape[-1] // self.heads)
+        message = linear_attention(
+            self.q_proj(_with_position(x)).reshape(split),
+            self.k_proj(_with_position(source)).reshape(split),
+            self.v_proj(source.features).reshape(split),
+            None if x.mask is None else x.mask.flatten(1),
+            None if source.mask is None else source.mask.flatten(1),
+        )
+        message = self.norm1(self.merge(message.reshape(x.features.shape)))
+        message = self.mlp(torch.cat([x.features, message], dim=-1))
+        return x.features + self.norm2(message)
+
+
+class ConvolutionLayer(nn.Module):
+    """A residual 3x3 convolution in place of attention, with about as many parameters; it sees one image only."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.norm = nn.LayerNorm(width)
+        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tokens, source: Tokens) -> torch.Tensor:
+        """Return the new features of `x`, (B, h, w, C)."""
+        visible = x.features if x.mask is None else x.features * x.mask[..., None]
+        message = self.conv(visible.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        return x.features + nn.functional.relu(self.norm(message))
+
+
+class FeatureTransformer(nn.Module):
+    """Layers in order. Those before the first cross layer see one image alone, so their result can be kept with it."""
+
+    def __init__(self, config: TransformerConfig, width: int) -> None:
+        super().__init__()
+        self.kinds = config.layers
+        self.alone_count = config.layers.index("cross") if "cross" in config.layers else len(config.layers)
+        self.layers = nn.ModuleList(
+            AttentionLayer(width, config.heads) if config.mixing == "linear_attention" else ConvolutionLayer(width)
+            for _ in config.layers
+        )
+
+    def alone(self, x: Tokens) -> Tokens:
+        """Run the self layers before the first cross layer."""
+        for layer in self.layers[: self.alone_count]:
+            x = x.updated(layer(x, x))
+        return x
+
+    def together(self, x0: Tokens, x1: Tokens) -> tuple[torch.Tensor, torch.Tensor]:
+        """Run the layers from the first cross layer on; return the features of both images.
+
+        A cross layer is sequential: image 1 attends to the already updated image 0.
+        """
+        for layer, kind in zip(self.layers[self.alone_count :], self.kinds[self.alone_count :], strict=True):
+            if kind == "cross":
+                x0 = x0.updated(layer(x0, x1))
+                x1 = x1.updated(layer(x1, x0))
+            else:
+                x0 = x0.updated(layer(x0, x0))
+                x1 = x1.updated(layer(x1, x1))
+        return x0.features, x1.features
+
+
+def _with_position(x: Tokens) -> torch.Tensor:
+    return x.features if x.position is None else x.features + x.position
