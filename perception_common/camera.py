@@ -1,0 +1,257 @@
+"""Camera models of sensor_msgs/CameraInfo: from pixels of the delivered image to rays and rectified pixels, and back.
+
+Pixel coordinates are (x, y) with (0, 0) at the centre of the top left pixel. Two images are told apart: the
+original one, as the camera delivers it (after its ROI and binning), and the rectified one, without distortion and
+turned by the rectification rotation R of a stereo pair (for a single camera R is the identity). Both have the same
+size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+
+from perception_common.errors import InputError
+
+_LENGTHS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14), "equidistant": (4,)}
+_IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+_ITERATIONS = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-12)
+_INVERSE_TOLERANCE = 0.05  # pixels
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A calibrated camera as its images are delivered. Hashable; matrices are kept as tuples, row by row.
+
+    width, height: pixels of the delivered image.
+    K: 9 values, fx 0 cx 0 fy cy 0 0 1, pixels of the delivered image.
+    distortion: coefficients in OpenCV's order; empty for a pinhole.
+    model: "plumb_bob" (4 or 5 coefficients), "rational_polynomial" (8, 12 or 14), "equidistant" (4, OpenCV's fisheye).
+    R: 9 values, rectification rotation: x_rectified = R x_camera.
+    K_rectified: 9 values, matrix of the rectified image; None for the same as K.
+
+    Raises InputError for values that are no calibration.
+    """
+
+    width: int
+    height: int
+    K: tuple[float, ...]
+    distortion: tuple[float, ...] = ()
+    model: str = "plumb_bob"
+    R: tuple[float, ...] = _IDENTITY
+    K_rectified: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("K", "distortion", "R", "K_rectified"):
+            if (values := getattr(self, name)) is not None:
+                object.__setattr__(self, name, tuple(float(value) for value in np.ravel(values)))
+        if self.model == "fisheye":
+            object.__setattr__(self, "model", "equidistant")
+        _check_matrix(self.K, "K")
+        if self.width < 1 or self.height < 1:
+            raise InputError(f"camera is not calibrated: its image size is {self.width}x{self.height}")
+        if self.K_rectified is not None:
+            _check_matrix(self.K_rectified, "P")
+        _check_rotation(self.R)
+        _check_distortion(self.model, self.distortion)
+
+    @classmethod
+    def from_camera_info(cls, info: Any) -> Camera:
+        """Read a sensor_msgs/CameraInfo (ROS 2 names: k, d, r, p).
+
+        K and P of the message are those of the full sensor: the ROI's offset is taken from the principal point,
+        then focal lengths and principal point are divided by the binning, as image_geometry does. P gives the
+        matrix of the rectified image where it is filled, else K does. Raises InputError.
+        """
+        binning = np.array([max(1, info.binning_x), max(1, info.binning_y)])
+        roi = info.roi
+        full = (roi.width or info.width, roi.height or info.height)
+        offset = np.array([roi.x_offset, roi.y_offset])
+        K = np.array(info.k, np.float64).reshape(3, 3)
+        P = np.array(info.p, np.float64).reshape(3, 4)[:, :3]
+        return cls(
+            width=int(full[0] // binning[0]),
+            height=int(full[1] // binning[1]),
+            K=_as_tuple(_crop_and_bin(K, offset, binning)),
+            distortion=tuple(info.d),
+            model=info.distortion_model or "plumb_bob",
+            R=tuple(info.r) if np.any(info.r) else _IDENTITY,
+            K_rectified=_as_tuple(_crop_and_bin(P, offset, binning)) if P[0, 0] != 0 else None,
+        )
+
+    @classmethod
+    def from_matrix(
+        cls, K: np.ndarray, width: int, height: int, distortion: Any = (), model: str = "plumb_bob"
+    ) -> Camera:
+        """Build a single camera from its (3, 3) matrix and distortion coefficients in any array form."""
+        return cls(width, height, _as_tuple(np.asarray(K)), _as_tuple(np.asarray(distortion)), model)
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """The matrix of the original image, (3, 3) float64."""
+        return np.array(self.K).reshape(3, 3)
+
+    @property
+    def rectified_matrix(self) -> np.ndarray:
+        """The matrix of the rectified image, (3, 3) float64."""
+        return np.array(self.K_rectified or self.K).reshape(3, 3)
+
+    @property
+    def rotation(self) -> np.ndarray:
+        """The rectification rotation, (3, 3) float64: x_rectified = rotation @ x_camera."""
+        return np.array(self.R).reshape(3, 3)
+
+    @property
+    def is_rectified(self) -> bool:
+        """Whether the original image is the rectified one already: no distortion, no rotation, one matrix."""
+        return self._is_pinhole and self.R == _IDENTITY and self.K_rectified in (None, self.K)
+
+    def rectified(self) -> Camera:
+        """Return the camera of the rectified image: a pinhole with `rectified_matrix`."""
+        return Camera(self.width, self.height, self.K_rectified or self.K)
+
+    def matches_size(self, width: int, height: int) -> bool:
+        """Say whether an image of this size can be this camera's."""
+        return (self.width, self.height) == (width, height)
+
+    def scaled(self, sx: float, sy: float) -> Camera:
+        """Return the camera of the image resized as cv2.resize does: pixel x comes to (x + 0.5) sx - 0.5."""
+        S = np.array([[sx, 0, (sx - 1) / 2], [0, sy, (sy - 1) / 2], [0, 0, 1]])
+        return replace(
+            self,
+            width=round(self.width * sx),
+            height=round(self.height * sy),
+            K=_as_tuple(S @ self.matrix),
+            K_rectified=None if self.K_rectified is None else _as_tuple(S @ self.rectified_matrix),
+        )
+
+    def rays(self, points: np.ndarray) -> np.ndarray:
+        """Turn pixels of the original image, (N, 2), into (N, 2) float64 x/z, y/z in the rectified camera's axes.
+
+        So rays(p) = rectified_matrix^-1 undistort(p); the axes are the camera's own unless R turns them. A pixel so
+        far out that the distortion has no inverse there gives NaN.
+        """
+        points = _as_points(points)
+        if self._is_pinhole:
+            return _turn(self.rotation, _normalise(self.matrix, points))
+        pixels, D = points[:, None], np.array(self.distortion)
+        if not len(points):
+            return points
+        if self.model == "equidistant":
+            straight = cv2.fisheye.undistortPoints(pixels, self.matrix, D, criteria=_ITERATIONS)[:, 0]
+        else:
+            straight = cv2.undistortPointsIter(pixels, self.matrix, D, np.eye(3), np.eye(3), _ITERATIONS)[:, 0]
+        missed = np.linalg.norm(self._project(straight) - points, axis=1)
+        straight[~(missed < _INVERSE_TOLERANCE)] = np.nan
+        return _turn(self.rotation, straight)
+
+    def undistort(self, points: np.ndarray) -> np.ndarray:
+        """Turn pixels of the original image, (N, 2), into (N, 2) float64 pixels of the rectified one; NaN as `rays`."""
+        return _to_pixels(self.rectified_matrix, self.rays(points))
+
+    def distort(self, points: np.ndarray) -> np.ndarray:
+        """Turn pixels of the rectified image, (N, 2), into (N, 2) float64 pixels of the original image."""
+        return self._project(_turn(self.rotation.T, _normalise(self.rectified_matrix, _as_points(points))))
+
+    def rectify(self, image: np.ndarray) -> np.ndarray:
+        """Return the rectified image of an original one, (H, W) or (H, W, 3), black where the original does not reach.
+
+        An image that is rectified already is returned as it is. Raises InputError when the size is not the camera's.
+        """
+        height, width = image.shape[:2]
+        if not self.matches_size(width, height):
+            raise InputError(
+                f"image is {width}x{height}, but camera_info is for {self.width}x{self.height}; "
+                "check that the two topics belong together"
+            )
+        if self.is_rectified:
+            return image
+        return cv2.remap(image, *_rectification_maps(self), cv2.INTER_LINEAR)
+
+    @property
+    def _is_pinhole(self) -> bool:
+        return not self.distortion or (self.model != "equidistant" and not any(self.distortion))
+
+    def _project(self, rays: np.ndarray) -> np.ndarray:
+        """Turn (N, 2) x/z, y/z in the camera's own axes into (N, 2) pixels of the original image."""
+        if self._is_pinhole or not len(rays):
+            return _to_pixels(self.matrix, rays)
+        directions, zero = np.insert(rays, 2, 1.0, axis=1)[:, None], np.zeros(3)
+        D = np.array(self.distortion)
+        if self.model == "equidistant":
+            return cv2.fisheye.projectPoints(directions, zero, zero, self.matrix, D)[0][:, 0]
+        return cv2.projectPoints(directions, zero, zero, self.matrix, D)[0][:, 0]
+
+
+@lru_cache(maxsize=4)
+def _rectification_maps(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+    size = (camera.width, camera.height)
+    D = np.array(camera.distortion)
+    is_fisheye = camera.model == "equidistant" and camera.distortion
+    make_maps: Any = cv2.fisheye.initUndistortRectifyMap if is_fisheye else cv2.initUndistortRectifyMap
+    return make_maps(camera.matrix, D, camera.rotation, camera.rectified_matrix, size, cv2.CV_16SC2)
+
+
+def _crop_and_bin(K: np.ndarray, offset: np.ndarray, binning: np.ndarray) -> np.ndarray:
+    K = K.copy()
+    K[:2, 2] -= offset
+    K[:2] /= binning[:, None]
+    return K
+
+
+def _as_points(points: np.ndarray) -> np.ndarray:
+    return np.asarray(points, np.float64).reshape(-1, 2)
+
+
+def _as_tuple(values: np.ndarray) -> tuple[float, ...]:
+    return tuple(float(value) for value in values.ravel())
+
+
+def _normalise(K: np.ndarray, points: np.ndarray) -> np.ndarray:
+    return (points - K[:2, 2]) / K[[0, 1], [0, 1]]
+
+
+def _to_pixels(K: np.ndarray, rays: np.ndarray) -> np.ndarray:
+    return rays * K[[0, 1], [0, 1]] + K[:2, 2]
+
+
+def _turn(R: np.ndarray, rays: np.ndarray) -> np.ndarray:
+    turned = rays @ R[:, :2].T + R[:, 2]
+    return turned[:, :2] / turned[:, 2:]
+
+
+def _check_matrix(K: tuple[float, ...], name: str) -> None:
+    if len(K) != 9:
+        raise InputError(f"camera is not calibrated: {name} has {len(K)} values, not 9")
+    if not np.all(np.isfinite(K)):
+        raise InputError(
+            f"camera is not calibrated: {name} holds NaN or infinity; calibrate it or correct its camera_info"
+        )
+    fx, skew, _, lower, fy, _, *last = K
+    if fx <= 0 or fy <= 0:
+        raise InputError(
+            f"camera is not calibrated: the focal lengths in {name} are {fx:g} and {fy:g}; "
+            "calibrate it or correct its camera_info"
+        )
+    if skew or lower or last != [0, 0, 1]:
+        raise InputError(f"camera is not calibrated: {name} must have the form fx 0 cx 0 fy cy 0 0 1")
+
+
+def _check_rotation(R: tuple[float, ...]) -> None:
+    matrix = np.array(R)
+    if matrix.size != 9 or not np.allclose(matrix.reshape(3, 3) @ matrix.reshape(3, 3).T, np.eye(3), atol=1e-3):
+        raise InputError("camera is not calibrated: R is not a rotation; correct its camera_info")
+
+
+def _check_distortion(model: str, distortion: tuple[float, ...]) -> None:
+    if model not in _LENGTHS:
+        raise InputError(f"unknown distortion model {model!r}; known are {', '.join(_LENGTHS)} and fisheye")
+    if distortion and len(distortion) not in _LENGTHS[model]:
+        counts = " or ".join(map(str, _LENGTHS[model]))
+        raise InputError(f"camera is not calibrated: {model} takes {counts} coefficients in D, not {len(distortion)}")
+    if not np.all(np.isfinite(distortion)):
+        raise InputError("camera is not calibrated: D holds NaN or infinity; correct its camera_info")
