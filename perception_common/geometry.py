@@ -1,0 +1,120 @@
+"""Rotations and rigid motions as numpy arrays: R is (3, 3), a transform T is (4, 4), float64.
+
+T_a_b takes points of frame b to frame a: p_a = T_a_b p_b; compose(T_a_b, T_b_c) = T_a_c. Quaternions are (x, y, z,
+w), as in ROS. Angles are in radians unless a name says degrees. Twists and covariances are in ROS order,
+translation before rotation.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import numpy as np
+
+_SMALL = 1e-4  # radians; below it the next term of a series is under 1e-16
+
+
+def transform(R: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Return the (4, 4) transform of a rotation (3, 3) and a translation (3,)."""
+    T = np.eye(4)
+    T[:3, :3] = R
+    T[:3, 3] = np.ravel(t)
+    return T
+
+
+def compose(*transforms: np.ndarray) -> np.ndarray:
+    """Return the product of (4, 4) transforms, the last applied first; the identity for none."""
+    return reduce(np.matmul, transforms, np.eye(4))
+
+
+def inverse(T: np.ndarray) -> np.ndarray:
+    """Return the inverse of a (4, 4) rigid transform."""
+    R, t = T[:3, :3], T[:3, 3]
+    return transform(R.T, -R.T @ t)
+
+
+def adjoint(T: np.ndarray) -> np.ndarray:
+    """Return the (6, 6) matrix that takes twists (translation, rotation) of frame b to frame a for T = T_a_b.
+
+    exp(adjoint(T) x) = T exp(x) T^-1, and a covariance of such twists becomes A C A^T.
+    """
+    R = T[:3, :3]
+    A = np.zeros((6, 6))
+    A[:3, :3] = A[3:, 3:] = R
+    A[:3, 3:] = skew(T[:3, 3]) @ R
+    return A
+
+
+def skew(v: np.ndarray) -> np.ndarray:
+    """Return the (3, 3) matrix with skew(v) @ u = v x u."""
+    x, y, z = np.ravel(v)
+    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+
+
+def so3_exp(w: np.ndarray) -> np.ndarray:
+    """Return the rotation (3, 3) of a rotation vector (3,): axis times angle (Rodrigues)."""
+    angle = float(np.linalg.norm(w))
+    W = skew(w)
+    if angle < _SMALL:
+        return np.eye(3) + (1 - angle**2 / 6) * W + (0.5 - angle**2 / 24) * W @ W
+    return np.eye(3) + np.sin(angle) / angle * W + (1 - np.cos(angle)) / angle**2 * W @ W
+
+
+def so3_log(R: np.ndarray) -> np.ndarray:
+    """Return the rotation vector (3,) of a rotation (3, 3), of length 0 to pi; exact near both ends."""
+    q = quaternion_from_matrix(R)
+    length = float(np.linalg.norm(q[:3]))
+    if length < _SMALL:
+        return 2 * q[:3]
+    return 2 * np.arctan2(length, q[3]) / length * q[:3]
+
+
+def quaternion_from_matrix(R: np.ndarray) -> np.ndarray:
+    """Return the unit quaternion (x, y, z, w), w >= 0, of a rotation (3, 3)."""
+    R = np.asarray(R, np.float64)
+    # Each row is the quaternion times four times one of its own elements; the largest of them is the accurate one.
+    rows = np.array(
+        [
+            [1 + R[0, 0] - R[1, 1] - R[2, 2], R[1, 0] + R[0, 1], R[0, 2] + R[2, 0], R[2, 1] - R[1, 2]],
+            [R[1, 0] + R[0, 1], 1 - R[0, 0] + R[1, 1] - R[2, 2], R[2, 1] + R[1, 2], R[0, 2] - R[2, 0]],
+            [R[0, 2] + R[2, 0], R[2, 1] + R[1, 2], 1 - R[0, 0] - R[1, 1] + R[2, 2], R[1, 0] - R[0, 1]],
+            [R[2, 1] - R[1, 2], R[0, 2] - R[2, 0], R[1, 0] - R[0, 1], 1 + R[0, 0] + R[1, 1] + R[2, 2]],
+        ]
+    )
+    q = rows[np.argmax(rows.diagonal())]
+    q = q / np.linalg.norm(q)
+    return -q if q[3] < 0 else q
+
+
+def matrix_from_quaternion(q: np.ndarray) -> np.ndarray:
+    """Return the rotation (3, 3) of a quaternion (x, y, z, w) of any length but zero (ValueError)."""
+    q = np.asarray(q, np.float64)
+    length = np.linalg.norm(q)
+    if not length > 0:
+        raise ValueError("a quaternion of length zero is no rotation")
+    v, w = q[:3] / length, q[3] / length
+    V = skew(v)
+    return np.eye(3) + 2 * w * V + 2 * V @ V
+
+
+def angle_between(u: np.ndarray, v: np.ndarray) -> float:
+    """Return the angle, 0 to pi, between two vectors (3,); NaN when one has no length."""
+    u, v = np.ravel(u), np.ravel(v)
+    if not (np.any(u) and np.any(v)):
+        return float("nan")
+    return float(np.arctan2(np.linalg.norm(np.cross(u, v)), u @ v))
+
+
+def rotation_angle(R: np.ndarray) -> float:
+    """Return the angle, 0 to pi, of a rotation (3, 3)."""
+    return float(np.linalg.norm(so3_log(R)))
+
+
+def pose_error(T_estimated: np.ndarray, T_true: np.ndarray) -> tuple[float, float]:
+    """Return (rotation error, angle between the translations), both in degrees, of (4, 4) relative poses.
+
+    The second is 0 to 180 (opposite directions are not taken for equal) and NaN when a translation is zero.
+    """
+    rotation = rotation_angle(T_estimated[:3, :3].T @ T_true[:3, :3])
+    direction = angle_between(T_estimated[:3, 3], T_true[:3, 3])
+    return float(np.degrees(rotation)), float(np.degrees(direction))
