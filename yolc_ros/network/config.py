@@ -17,6 +17,11 @@ class HrnetConfig:
     modules: tuple[int, int, int] = (1, 4, 3)  # times that stages 2, 3 and 4 exchange between their branches
     blocks: int = 4  # residual blocks of a branch between two exchanges
 
+    def __post_init__(self) -> None:
+        sizes = (self.stem_width, self.bottleneck_width, self.bottleneck_blocks, self.blocks)
+        if min(*sizes, *self.widths, *self.modules) < 1:
+            raise ValueError("widths, modules and blocks must be at least 1")
+
 
 @dataclass(frozen=True)
 class YolcConfig:
@@ -26,7 +31,7 @@ class YolcConfig:
     "release_yx" exchanges the two axes, as the authors' code does: their checkpoint was trained like that.
     refinement: predict a second box from nine points sampled inside the first (paper section III-D).
     decoupled_heatmap: the heatmap has the input's resolution (paper section III-C); without it stride 4, as CenterNet.
-    padding: how an image becomes an input whose sides are multiples of 32, see `yolc_ros.preprocessing`.
+    padding: where an image lies in an input whose sides are multiples of 32, see `yolc_ros.preprocessing`.
     mean, std: of the RGB channels, in grey levels of 0 to 255.
     """
 
@@ -38,9 +43,14 @@ class YolcConfig:
     axis_order: Literal["xy", "release_yx"] = "xy"
     refinement: bool = True
     decoupled_heatmap: bool = True
-    padding: Literal["plain", "resized", "release"] = "plain"
+    padding: Literal["plain", "release"] = "plain"
     mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
     std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+
+    def __post_init__(self) -> None:
+        sizes = (self.neck_width, self.heatmap_width, self.box_width)
+        if not self.class_names or min(sizes) < 1 or min(self.std) <= 0:
+            raise ValueError("a network needs at least one class, widths of at least 1 and positive std")
 
     @property
     def heatmap_stride(self) -> int:

@@ -70,21 +70,53 @@ class YolcHead(nn.Module):
         return self.xywh_refine.at(box_features, points)
 
 
+class HeatmapBranch(nn.Sequential):
+    """From the map at stride 4 to the logits at the input's resolution; some channels for each class, then one.
+
+    The last layer, a 1x1 convolution that reads the channels of one class each, is folded into the transposed
+    convolution before it. Nothing non-linear lies between them, so the result is the same, in training too, and the
+    full resolution never holds more than one channel for each class.
+    """
+
+    def __init__(self, width: int, hidden: int, classes: int) -> None:
+        super().__init__(
+            nn.Conv2d(width, width, 1),
+            nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True),
+            nn.ConvTranspose2d(width, hidden, 4, stride=2, padding=1),
+            nn.ReLU(inplace=True),
+            nn.ConvTranspose2d(hidden, hidden, 4, stride=2, padding=1),
+            nn.Conv2d(hidden, classes, 1, groups=classes),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, width, h, w) -> (B, classes, 4 h, 4 w)."""
+        *layers, upsample, grouped = self.children()
+        for layer in layers:
+            features = layer(features)
+        weight, bias = fold_grouped_conv(upsample, grouped)
+        return functional.conv_transpose2d(features, weight, bias, stride=2, padding=1)
+
+
+def fold_grouped_conv(upsample: nn.Module, grouped: nn.Module) -> tuple[Tensor, Tensor]:
+    """Weight (inputs, classes, 4, 4) and bias (classes,) of a transposed and a grouped 1x1 convolution in one."""
+    assert isinstance(upsample, nn.ConvTranspose2d)
+    assert isinstance(grouped, nn.Conv2d)
+    assert upsample.bias is not None
+    assert grouped.bias is not None
+    classes, group = grouped.weight.shape[:2]
+    mixing = grouped.weight.reshape(classes, group)
+    kernel = upsample.weight.reshape(upsample.in_channels, classes, group, *upsample.kernel_size)
+    weight = torch.einsum("icgyx,cg->icyx", kernel, mixing)
+    return weight, (upsample.bias.reshape(classes, group) * mixing).sum(1) + grouped.bias
+
+
 def heatmap_branch(config: YolcConfig) -> nn.Sequential:
-    """From the map at stride 4 to the logits; the grouped 1x1 convolution reads the channels of one class each."""
+    """The branch that the configuration asks for; both end in a convolution that makes the logits."""
     width, classes = config.neck_width, len(config.class_names)
-    if not config.decoupled_heatmap:
-        return nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(width, classes, 1))
-    hidden = config.heatmap_width * classes
-    return nn.Sequential(
-        nn.Conv2d(width, width, 1),
-        nn.BatchNorm2d(width),
-        nn.ReLU(inplace=True),
-        nn.ConvTranspose2d(width, hidden, 4, stride=2, padding=1),
-        nn.ReLU(inplace=True),
-        nn.ConvTranspose2d(hidden, hidden, 4, stride=2, padding=1),
-        nn.Conv2d(hidden, classes, 1, groups=classes),
-    )
+    if config.decoupled_heatmap:
+        return HeatmapBranch(width, config.heatmap_width * classes, classes)
+    return nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(width, classes, 1))
 
 
 def points_inside(coarse: Tensor, shares: Tensor, axis_order: str) -> Tensor:

@@ -18,8 +18,8 @@ class YolcOutput:
     """Everything for each cell, as training needs it.
 
     heatmap: (B, classes, H / s, W / s) logits at heatmap stride s; probabilities are its sigmoid.
-    coarse, refined: (B, 4, H / 4, W / 4) float32 boxes (dx, dy, half width, half height) in cells of 4 input pixels, the
-    centre relative to the cell's grid point: centre in input pixels = 4 * (grid point + d). `refined` is None where
+    coarse, refined: (B, 4, H / 4, W / 4) float32 boxes (dx, dy, half width, half height) in cells of 4 input pixels,
+    the centre relative to the cell's grid point: centre in input pixels = 4 * (grid point + d). `refined` is None where
     the configuration has no refinement.
     """
 
@@ -55,8 +55,8 @@ class Yolc(nn.Module):
         """(B, 3, H, W) uint8 or float, 0 to 255 -> (B, neck_width, H / 4, W / 4). ValueError for other sizes."""
         if images.ndim != 4 or images.shape[1] != 3 or any(side % INPUT_MULTIPLE for side in images.shape[2:]):
             raise ValueError(f"expected (B, 3, H, W) with H and W multiples of {INPUT_MULTIPLE}, got {images.shape}")
-        normalised = (images.to(self.mean.dtype) - self.mean) / self.std
-        return self.neck(self.backbone(normalised))
+        normalised = (images.float() - self.mean) / self.std
+        return self.neck(self.backbone(normalised.to(self.mean.dtype)))
 
     def forward(self, images: Tensor) -> YolcOutput:
         """Dense prediction for training; `images` as in `features`."""
