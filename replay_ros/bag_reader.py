@@ -20,7 +20,7 @@ STORAGE_SUFFIXES = (".mcap", ".db3")
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
-DEPTH_ENCODINGS = ("16UC1", "32FC1", "mono16")
+DEPTH_ENCODINGS = ("16UC1", "32FC1")
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ def find_image_topic(bag: Bag, name: str | None = None, option: str = "--image-t
     names = [topic.name for topic in bag.of_type(IMAGE, COMPRESSED_IMAGE)]
     names = [topic for topic in names if image_base(topic) == topic or image_base(topic) not in names]
     if len(names) > 1:
-        names = [topic for topic in names if not _is_depth(bag, topic)] or names
+        names = [topic for topic in names if not is_depth_topic(topic, bag.first(topic))] or names
     if not names:
         raise InputError(
             f"{bag.path} has no messages of type sensor_msgs/Image or CompressedImage; it has {listing(bag.topics)}"
@@ -229,6 +229,11 @@ def image_base(topic: str) -> str:
     return topic
 
 
+def is_depth_topic(name: str, first: Any) -> bool:
+    """Tell whether an image topic holds depth; `first` is its first message."""
+    return name.endswith("/compressedDepth") or getattr(first, "encoding", None) in DEPTH_ENCODINGS
+
+
 def listing(topics: Mapping[str, Topic]) -> str:
     """Name topics with their types, for a message."""
     return ", ".join(f"{topic.name} ({topic.type})" for topic in topics.values()) or "no topics"
@@ -263,12 +268,6 @@ def _storage_paths(path: Path) -> list[Path]:
         advice = f"make one of its images with `make_bag {path} OUT`" if images else "give the folder of a bag"
         raise InputError(f"{path} is no bag (no metadata.yaml, no .mcap or .db3 file); {advice}")
     return sorted(files, key=lambda file: natural_key(file.name))
-
-
-def _is_depth(bag: Bag, topic: str) -> bool:
-    if topic.endswith("/compressedDepth"):
-        return True
-    return getattr(bag.first(topic), "encoding", None) in DEPTH_ENCODINGS
 
 
 def _images_there(bag: Bag) -> str:
