@@ -158,8 +158,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _topic_report(bag: Bag, topic: Topic, received: np.ndarray, headers: np.ndarray, first: Any | None) -> TopicReport:
-    """Report on a topic. received, headers: (N,) int64 and (N,) or (0,) int64, nanoseconds in receive order."""
+def _topic_report(
+    bag: Bag, topic: Topic, received: np.ndarray, headers: np.ndarray, first: Any | None, forms: tuple[str, ...]
+) -> TopicReport:
+    """Report on a topic.
+
+    received, headers: (N,) int64 and (N,) or (0,) int64, nanoseconds in receive order.
+    forms: sizes and encodings of raw images.
+    """
     gaps = np.diff(received)
     widest = int(np.argmax(gaps)) if len(gaps) else None
     span = int(received[-1] - received[0]) if len(received) > 1 else 0
