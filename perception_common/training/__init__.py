@@ -1,0 +1,1 @@
+"""What both trainers stand on: the loop, checkpoints, schedule, progress, several processes. torch; no ROS."""

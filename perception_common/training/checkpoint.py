@@ -1,0 +1,96 @@
+"""The state of a training run, saved so that the run resumes exactly."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from perception_common.errors import InputError
+from perception_common.training.average import WeightAverage
+from perception_common.training.distributed import Processes
+
+
+@dataclass
+class RunState:
+    """All that a run changes. The learning rate and the samples follow from the step and need no state.
+
+    step: optimizer steps done. seconds: time spent in them, over all sittings.
+    """
+
+    module: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: WeightAverage
+    step: int = 0
+    seconds: float = 0.0
+    facts: dict[str, Any] = field(default_factory=dict)  # for the reader of the file: configuration, commit, ...
+
+    def save(self, path: Path, processes: Processes) -> None:
+        """Write the checkpoint, all or nothing. Every process must call; the first one writes."""
+        random_states = processes.gather(_random_state())
+        if not processes.is_main:
+            return
+        content = {
+            "model": self.module.state_dict(),
+            "average": self.average.state,
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "random": random_states,
+            "facts": self.facts,
+        }
+        unfinished = path.with_name(path.name + ".unfinished")
+        try:
+            torch.save(content, unfinished)
+            os.replace(unfinished, path)
+        except (OSError, RuntimeError) as error:
+            raise InputError(f"the checkpoint cannot be written to {path} ({error}); free some space") from error
+
+    def load(self, path: Path, processes: Processes) -> None:
+        """Continue from a checkpoint. Raises InputError when it is missing, broken or of another network.
+
+        With another number of processes than it was saved with, the random states of the first ones are used.
+        """
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        except FileNotFoundError as error:
+            raise InputError(f"there is no checkpoint {path}; start the run without --resume") from error
+        except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+            raise InputError(f"the checkpoint {path} cannot be read ({str(error).splitlines()[0]})") from error
+        try:
+            self.module.load_state_dict(content["model"])
+            self.optimizer.load_state_dict(content["optimizer"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(f"the checkpoint {path} is of another network or optimizer ({reason})") from error
+        for key, tensor in content["average"].items():
+            self.average.state[key].copy_(tensor)
+        self.step, self.seconds, self.facts = content["step"], content["seconds"], content["facts"]
+        states = content["random"]
+        _set_random_state(states[processes.rank % len(states)])
+
+
+def _random_state() -> dict[str, Any]:
+    _, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002 (whoever uses it must find it as it was)
+    return {
+        "python": random.getstate(),
+        "numpy": (torch.from_numpy(np.asarray(keys).astype(np.int64)), int(position), int(has_gauss), float(cached)),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None,
+    }
+
+
+def _set_random_state(state: dict[str, Any]) -> None:
+    random.setstate(state["python"])
+    keys, position, has_gauss, cached = state["numpy"]
+    np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), position, has_gauss, cached))  # noqa: NPY002
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])

@@ -1,0 +1,121 @@
+"""What a run shows and keeps of its course: lines with rates and time left, a JSONL and a TensorBoard log, a plot.
+
+Files in the run's folder: metrics.jsonl (one object a line: step, kind "training" or "evaluation", values),
+events.out.tfevents.* and, where matplotlib is installed, curves.png.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from perception_common.training.events import EventFile
+
+
+class Progress:
+    """Reports a run that has done `step` of `steps` steps. Lines of the log from after `step` (lost ones) are cut."""
+
+    def __init__(self, folder: Path, step: int, steps: int, every: int = 20) -> None:
+        self._folder, self._steps, self._every = folder, steps, every
+        self._log = folder / "metrics.jsonl"
+        kept = [record for record in read_metrics(self._log) if record["step"] <= step]
+        unfinished = self._log.with_name("metrics.jsonl.unfinished")
+        unfinished.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
+        os.replace(unfinished, self._log)
+        self._events = EventFile(folder)
+        self._sums: dict[str, float] = {}
+        self._count = 0
+        self._samples = 0
+        self._seconds = 0.0
+
+    def add_step(self, step: int, samples: int, seconds: float, values: Mapping[str, float]) -> None:
+        """Count a step that ended as number `step` (from 1); every few steps their means are reported."""
+        for key, value in values.items():
+            self._sums[key] = self._sums.get(key, 0.0) + value
+        self._count += 1
+        self._samples += samples
+        self._seconds += seconds
+        if step % self._every and step != self._steps:
+            return
+        means = {key: value / self._count for key, value in self._sums.items()}
+        pace = self._seconds / self._count
+        rate = self._samples / max(self._seconds, 1e-9)
+        means |= {"step_seconds": pace, "samples_per_second": rate}
+        shown = "  ".join(f"{key} {value:.4g}" for key, value in means.items())
+        print(f"step {step}/{self._steps}  {shown}  left {_duration(pace * (self._steps - step))}", flush=True)
+        self._write(step, "training", means)
+        self._sums, self._count, self._samples, self._seconds = {}, 0, 0, 0.0
+
+    def add_evaluation(self, step: int, values: Mapping[str, float]) -> None:
+        """Report the metrics of the network after `step` steps, and draw the plot anew."""
+        print(f"step {step}  " + "  ".join(f"{key} {value:.4g}" for key, value in values.items()), flush=True)
+        self._write(step, "evaluation", values)
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw all logged values over the steps into curves.png, if matplotlib is there."""
+        if importlib.util.find_spec("matplotlib") is not None:
+            draw_curves(read_metrics(self._log), self._folder / "curves.png")
+
+    def close(self) -> None:
+        """Draw the last plot and close the files."""
+        self.draw()
+        self._events.close()
+
+    def _write(self, step: int, kind: str, values: Mapping[str, float]) -> None:
+        finite = {key: value if math.isfinite(value) else None for key, value in values.items()}
+        record = {"step": step, "kind": kind, "time": round(time.time(), 1), **finite}
+        with self._log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+        self._events.add(step, {f"{kind}/{key}": value for key, value in values.items()})
+
+
+def read_metrics(log: Path) -> list[dict[str, Any]]:
+    """Read the records of a metrics.jsonl; a last line that was cut off is left out."""
+    records = []
+    for line in log.read_text(encoding="utf-8").splitlines() if log.is_file() else []:
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return records
+
+
+def draw_curves(records: list[dict[str, Any]], path: Path) -> None:
+    """Draw one small plot for each logged value. Needs matplotlib."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    curves: dict[str, list[tuple[int, float]]] = {}
+    for record in records:
+        for key, value in record.items():
+            if key not in ("step", "kind", "time") and value is not None:
+                curves.setdefault(f"{record['kind']}/{key}", []).append((record["step"], value))
+    if not curves:
+        return
+    columns = min(4, len(curves))
+    rows = math.ceil(len(curves) / columns)
+    figure = Figure(figsize=(4 * columns, 2.6 * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    for number, (name, points) in enumerate(sorted(curves.items()), start=1):
+        axes = figure.add_subplot(rows, columns, number)
+        axes.plot(*zip(*points, strict=True), marker="." if len(points) < 50 else "", linewidth=1)
+        axes.set_title(name, fontsize=9)
+        axes.grid(alpha=0.3)
+    unfinished = path.with_name("unfinished.png")
+    figure.savefig(unfinished, dpi=90)
+    os.replace(unfinished, path)
+
+
+def _duration(seconds: float) -> str:
+    minutes = int(seconds // 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours / 24:.1f} days"
