@@ -193,7 +193,7 @@ def _to_8_bits(pixels: np.ndarray, encoding: _Encoding) -> np.ndarray:
         return _stretch(pixels)
     if pixels.dtype.itemsize == 1:
         return pixels
-    high = 0 if pixels.dtype.newbyteorder("=") != pixels.dtype.newbyteorder("<") else 1
+    high = 0 if pixels.dtype.str.startswith(">") else 1
     return pixels[..., np.newaxis].view(np.uint8)[..., high]
 
 

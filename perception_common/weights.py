@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pickle
-import struct
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -140,14 +139,10 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
 def _read_checkpoint(path: Path) -> Any:
     try:
         return torch.load(path, weights_only=True, map_location="cpu")
-    except pickle.UnpicklingError as error:
-        if "Unsupported" in str(error) or "GLOBAL" in str(error):
-            reason = (
-                "holds Python objects beside the weights, which are never loaded because that runs code from the file"
-            )
+    except Exception as error:  # on a broken file the unpickler fails in every way that there is
+        if refused := re.search(r"GLOBAL ([\w.]+)", str(error)):
+            reason = f"refers to {refused[1]} beside the weights, which is never loaded because it could run code"
             raise InputError(f"{path}: {reason}; convert it to .safetensors where you trust it") from error
-        raise InputError(f"{path}: is not a torch checkpoint") from error
-    except (RuntimeError, EOFError, KeyError, ValueError, OSError, struct.error) as error:
         raise InputError(f"{path}: is truncated or not a torch checkpoint; get it again") from error
 
 
@@ -180,7 +175,7 @@ def _compare(module: torch.nn.Module, state: Mapping[str, torch.Tensor], path: P
         sha256=digest,
         loaded=len(shared) - len(mismatched),
         missing=tuple(key for key in own if key not in state),
-        unexpected=tuple(key for key in state if key not in own),
+        unexpected=tuple(sorted(key for key in state if key not in own)),
         mismatched=mismatched,
     )
 

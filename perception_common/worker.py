@@ -81,11 +81,11 @@ class Worker(Generic[Item]):
         with self._changed:
             return self._changed.wait_for(lambda: not self._waiting and not self._busy, timeout)
 
-    def stop(self, timeout: float) -> bool:
+    def stop(self, timeout: float | None = None) -> bool:
         """Drop what waits, let the item being handled finish, and end the thread.
 
-        Returns whether the thread ended within `timeout` seconds. It may be called again, and from `handle` itself,
-        where it does not wait.
+        Returns whether the thread ended within `timeout` seconds (None: as long as it takes). It may be called
+        again, and from `handle` itself, where it does not wait.
         """
         with self._changed:
             self._stopped = True

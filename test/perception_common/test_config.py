@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from perception_common.config import from_mapping, load_yaml, to_mapping
+from perception_common.errors import InputError
+
+
+@dataclass(frozen=True)
+class Stage:
+    width: int
+    name: str = "stage"
+
+
+@dataclass(frozen=True)
+class Network:
+    channels: tuple[int, ...]
+    matching: Literal["dual_softmax", "sinkhorn"] = "dual_softmax"
+    temperature: float = 0.1
+    size: tuple[int, float] = (1, 2.0)
+    stages: tuple[Stage, ...] = ()
+    stage: Stage = Stage(3)
+    threshold: float | None = None
+    weights: Path | None = None
+    blur: bool = False
+
+    def __post_init__(self) -> None:
+        if self.temperature <= 0:
+            raise ValueError("temperature must be positive")
+
+
+def test_every_kind_of_field_is_read():
+    network = from_mapping(
+        Network,
+        {
+            "channels": [8, 16],
+            "matching": "sinkhorn",
+            "temperature": 1,  # a whole number is a number
+            "size": [3, 4],
+            "stages": [{"width": 5}, {"width": 6, "name": "last"}],
+            "stage": {"width": 7},
+            "threshold": 0.5,
+            "weights": "a/b",
+            "blur": True,
+        },
+    )
+    assert network == Network(
+        (8, 16), "sinkhorn", 1.0, (3, 4.0), (Stage(5), Stage(6, "last")), Stage(7), 0.5, Path("a/b"), True
+    )
+    assert isinstance(network.temperature, float)
+
+
+def test_missing_keys_take_the_default_of_the_dataclass():
+    assert from_mapping(Network, {"channels": []}) == Network(channels=())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"chanels": [1]}, ["file.yaml", "'chanels'", "did you mean 'channels'"]),
+        ({"zzz": 1}, ["'zzz'", "known are channels, matching"]),
+        ({"stage": {"width": 1, "nmae": "x"}}, ["stage: ", "'nmae'", "'name'"]),
+        ({"stages": [{"width": 1}, {}]}, ["stages[1]", "width"]),
+        ({"stages": {"width": 1}}, ["stages", "list"]),
+        ({"stage": None}, ["stage", "mapping"]),
+        ({"channels": [8, 1.5]}, ["channels[1]", "whole number", "1.5"]),
+        ({"channels": [True]}, ["channels[0]", "whole number", "True"]),
+        ({"channels": "12"}, ["channels", "list"]),
+        ({"size": [1, 2, 3]}, ["size", "2 values", "3"]),
+        ({"temperature": True}, ["temperature", "number", "True"]),
+        ({"temperature": "1e-3"}, ["temperature", "1.0e-3"]),
+        ({"temperature": None}, ["temperature", "nothing"]),
+        ({"temperature": -1.0}, ["file.yaml", "temperature must be positive"]),
+        ({"matching": "softmax"}, ["matching", "dual_softmax, sinkhorn", "'softmax'"]),
+        ({"blur": 1}, ["blur", "true or false", "1"]),
+        ({"weights": 3}, ["weights", "path"]),
+    ],
+)
+def test_errors_say_what_is_wrong_where(change, words):
+    with pytest.raises(InputError) as error:
+        from_mapping(Network, {"channels": [1], **change}, "file.yaml")
+    text = str(error.value)
+    assert all(word in text for word in words), text
+    assert "\n" not in text
+
+
+def test_a_missing_required_key_is_named():
+    with pytest.raises(InputError, match="required key missing: channels"):
+        from_mapping(Network, {})
+
+
+def test_a_yaml_file_is_read(tmp_path):
+    file = tmp_path / "network.yaml"
+    file.write_text("channels: [8]  # widths\nstage: {width: 2}\n")
+    assert load_yaml(Network, file) == Network((8,), stage=Stage(2))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"channels: [8\nblur: true\n", "line 2"),
+        (b"channels: !!python/object/apply:os.getcwd []\n", "not valid YAML"),
+        (b"- 1\n", "must be a mapping"),
+        (b"", "required key missing: channels"),
+        (b"\xff\xfe\x00", "not a text file"),
+    ],
+)
+def test_a_broken_file_is_refused_in_one_line(tmp_path, content, words):
+    file = tmp_path / "network.yaml"
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=words) as error:
+        load_yaml(Network, file)
+    assert str(file) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"none\.yaml: cannot be read"):
+        load_yaml(Network, tmp_path / "none.yaml")
+
+
+def test_a_field_type_that_yaml_cannot_hold_is_a_defect():
+    @dataclass(frozen=True)
+    class Bad:
+        value: int | str = 0
+
+    with pytest.raises(TypeError, match="value"):
+        from_mapping(Bad, {"value": 1})
+
+
+numbers = st.floats(0.001, 1e6)
+stages = st.builds(Stage, width=st.integers(), name=st.text())
+networks = st.builds(
+    Network,
+    channels=st.lists(st.integers()).map(tuple),
+    matching=st.sampled_from(["dual_softmax", "sinkhorn"]),
+    temperature=numbers,
+    size=st.tuples(st.integers(), numbers),
+    stages=st.lists(stages).map(tuple),
+    stage=stages,
+    threshold=st.none() | numbers,
+    weights=st.none() | st.just(Path("some/file")),
+    blur=st.booleans(),
+)
+
+
+@settings(deadline=None, max_examples=50)
+@given(networks)
+def test_writing_and_reading_gives_the_same_configuration(network):
+    assert from_mapping(Network, yaml.safe_load(yaml.safe_dump(to_mapping(network)))) == network
