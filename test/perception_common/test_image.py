@@ -1,3 +1,4 @@
+import sys
 from array import array
 from types import SimpleNamespace
 
@@ -11,17 +12,21 @@ from perception_common.errors import InputError
 from perception_common.image import fill_image, is_compressed, to_gray, to_rgb
 
 
-def message(pixels: np.ndarray, encoding: str, height: int | None = None, **changes) -> SimpleNamespace:
+def message(pixels: np.ndarray, encoding: str, height: int | None = None) -> SimpleNamespace:
     """An Image whose rows are those of `pixels`: (rows, W) or (rows, W, channels)."""
     fields = {
-        "height": height or pixels.shape[0],
+        "height": pixels.shape[0] if height is None else height,
         "width": pixels.shape[1],
         "encoding": encoding,
         "is_bigendian": 0,
         "step": pixels.strides[0],
         "data": array("B", pixels.tobytes()),
     }
-    return SimpleNamespace(**{**fields, **changes})
+    return SimpleNamespace(**fields)
+
+
+def changed(picture: SimpleNamespace, **changes) -> SimpleNamespace:
+    return SimpleNamespace(**{**vars(picture), **changes})
 
 
 def compressed(data: bytes, format: str) -> SimpleNamespace:
@@ -154,8 +159,8 @@ def test_big_endian_samples(encoding):
     pixels = np.random.default_rng(1).integers(1, 60000, (6, 8, 3)).astype("u2")
     pixels = pixels if encoding == "bgr16" else np.ascontiguousarray(pixels[..., 0])
     pixels = pixels.astype("f4") if encoding == "32FC1" else pixels
-    little, big = message(pixels, encoding), message(pixels.astype(pixels.dtype.newbyteorder(">")), encoding)
-    big.is_bigendian = 1
+    little = message(pixels, encoding)
+    big = changed(message(pixels.astype(pixels.dtype.newbyteorder(">")), encoding), is_bigendian=1)
     assert np.array_equal(to_rgb(little), to_rgb(big))
     assert np.array_equal(to_gray(little), to_gray(big))
 
@@ -179,19 +184,19 @@ def test_padding_of_rows_is_skipped(encoding, size, padding, last_row_padded, se
     data = np.hstack([rows, noise]).tobytes()
     if padding and not last_row_padded:
         data = data[:-padding]
-    padded = SimpleNamespace(**{**vars(plain), "step": plain.step + padding, "data": data})
+    padded = changed(plain, step=plain.step + padding, data=data)
     assert np.array_equal(to_rgb(padded), to_rgb(plain))
     assert np.array_equal(to_gray(padded), to_gray(plain))
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, lambda data: np.frombuffer(data, np.uint8)])
 def test_data_may_be_any_bytes(rgb, kind):
-    assert np.array_equal(to_rgb(message(rgb, "rgb8", data=kind(rgb.tobytes()))), rgb)
+    assert np.array_equal(to_rgb(changed(message(rgb, "rgb8"), data=kind(rgb.tobytes()))), rgb)
 
 
 @pytest.mark.parametrize("encoding", ["mono8", "rgb8", "bgr8", "mono16"])
 def test_the_result_is_the_callers_own(rgb, gray, encoding):
-    pixels = rgb if "gb" in encoding else gray.astype("u2" if "16" in encoding else "u1")
+    pixels = rgb if encoding in ("rgb8", "bgr8") else gray.astype("u2" if "16" in encoding else "u1")
     picture = message(pixels, encoding)
     before = bytes(picture.data)
     for image in (to_rgb(picture), to_gray(picture)):
@@ -210,19 +215,19 @@ def test_the_result_is_the_callers_own(rgb, gray, encoding):
         ({"step": 0}, "step is 0 bytes"),
         ({"height": 0}, "image is empty: 64x0"),
         ({"width": 0, "data": b""}, "image is empty: 0x48"),
-        ({"encoding": "yuv422", "width": 63}, "even width;|even width"),
+        ({"encoding": "yuv422", "width": 63}, r"63x48: this encoding needs an even width$"),
         ({"encoding": "nv12", "height": 47}, "even width and height"),
     ],
 )
 def test_malformed_images_are_refused_in_one_line(rgb, changes, words):
     for convert in (to_rgb, to_gray):
         with pytest.raises(InputError, match=words) as error:
-            convert(message(rgb, "rgb8", **changes))
+            convert(changed(message(rgb, "rgb8"), **changes))
         assert "\n" not in str(error.value)
 
 
 def test_an_unknown_encoding_lists_the_known_ones(rgb, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "cv_bridge", None)
+    monkeypatch.setitem(sys.modules, "cv_bridge", None)
     with pytest.raises(InputError, match=r"'p010'.*bayer_rggb8.*yuv422_yuy2"):
         to_rgb(message(rgb, "p010"))
 
@@ -235,26 +240,20 @@ def test_cv_bridge_is_asked_about_an_unknown_encoding(rgb, gray, monkeypatch):
             assert encoding == "rgb8"
             return rgb
 
-    monkeypatch.setitem(__import__("sys").modules, "cv_bridge", SimpleNamespace(CvBridge=Bridge))
+    monkeypatch.setitem(sys.modules, "cv_bridge", SimpleNamespace(CvBridge=Bridge))
     assert np.array_equal(to_rgb(message(rgb, "p010")), rgb)
     assert_near(to_gray(message(rgb, "p010")), gray, 1)
-    with pytest.raises(InputError, match="'p011'.*not a recognized"):
+    with pytest.raises(InputError, match=r"'p011'.*not a recognized"):
         to_rgb(message(rgb, "p011"))
 
 
-@pytest.mark.parametrize(
-    "encoding", ["mono8", "mono16", "rgb8", "bgr8", "rgba8", "bgra8", "bayer_rggb8", "bayer_gbrg8"]
-)
-def test_equal_to_cv_bridge(rgb, gray, encoding):
+@pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8", "bayer_rggb8", "bayer_gbrg8", "yuv422_yuy2"])
+def test_equal_to_cv_bridge(rgb, encoding):
     cv_bridge = pytest.importorskip("cv_bridge")
     sensor_msgs = pytest.importorskip("sensor_msgs.msg")
-    encoder = ENCODERS.get(encoding, lambda _: gray.astype(np.uint16 if "16" in encoding else np.uint8) * 1)
-    ours = message(np.ascontiguousarray(encoder(rgb)), encoding)
+    ours = message(np.ascontiguousarray(ENCODERS[encoding](rgb)), encoding)
     theirs = sensor_msgs.Image(**vars(ours))
-    expected = cv_bridge.CvBridge().imgmsg_to_cv2(theirs, "mono8" if "16" in encoding else "rgb8")
-    if expected.ndim == 2:
-        pytest.skip("cv_bridge scales 16 bits by their range")
-    assert_near(to_rgb(ours), expected, 1)
+    assert_near(to_rgb(ours), cv_bridge.CvBridge().imgmsg_to_cv2(theirs, "rgb8"), 1)
 
 
 # --- compressed -------------------------------------------------------------------------------------------------
