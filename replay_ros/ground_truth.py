@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from perception_common.errors import InputError
+from perception_common.geometry import matrix_from_quaternion, quaternion_from_matrix, so3_exp, so3_log
 
 MAX_GAP_NS = 200_000_000  # values further apart than this are not interpolated
 
@@ -45,7 +46,7 @@ class StampedPoses:
             return None
         before, after, fraction = bracket
         position = (1.0 - fraction) * self.positions[before] + fraction * self.positions[after]
-        return Pose(position, slerp(self.orientations[before], self.orientations[after], fraction))
+        return Pose(position, interpolate_rotation(self.orientations[before], self.orientations[after], fraction))
 
     def span(self) -> str:
         """Say which time is covered."""
@@ -156,36 +157,10 @@ def read_altitude(source: str) -> StampedAltitude | NamedAltitude | ConstantAlti
     return ConstantAltitude(constant)
 
 
-def rotation_to_quaternion(R: np.ndarray) -> np.ndarray:
-    """Return the unit quaternion (4,) x, y, z, w, with w >= 0, of a rotation matrix (3, 3).
-
-    The eigenvector of the largest eigenvalue of Bar-Itzhack's symmetric matrix: no special cases, and the nearest
-    rotation for a matrix that is orthonormal only to its printed digits.
-    """
-    (a, b, c), (d, e, f), (g, h, i) = np.asarray(R, np.float64)
-    symmetric = np.array(
-        [
-            [a - e - i, d + b, g + c, h - f],
-            [d + b, e - a - i, h + f, c - g],
-            [g + c, h + f, i - a - e, d - b],
-            [h - f, c - g, d - b, a + e + i],
-        ]
-    )
-    quaternion = np.linalg.eigh(symmetric)[1][:, -1]
-    return -quaternion if quaternion[3] < 0.0 else quaternion
-
-
-def slerp(q0: np.ndarray, q1: np.ndarray, fraction: float) -> np.ndarray:
-    """Interpolate unit quaternions (4,) along the shorter arc; fraction 0 gives q0, 1 gives q1 (up to sign)."""
-    cosine = float(np.dot(q0, q1))
-    if cosine < 0.0:
-        q1, cosine = -q1, -cosine
-    angle = math.acos(min(1.0, cosine))
-    if angle < 1e-6:
-        blended = (1.0 - fraction) * q0 + fraction * q1
-    else:
-        blended = (math.sin((1.0 - fraction) * angle) * q0 + math.sin(fraction * angle) * q1) / math.sin(angle)
-    return blended / np.linalg.norm(blended)
+def interpolate_rotation(q0: np.ndarray, q1: np.ndarray, fraction: float) -> np.ndarray:
+    """Turn from the orientation q0 to q1 (x, y, z, w) about one axis at constant speed; 0 gives q0, 1 gives q1."""
+    R0, R1 = matrix_from_quaternion(q0), matrix_from_quaternion(q1)
+    return quaternion_from_matrix(R0 @ so3_exp(fraction * so3_log(R0.T @ R1)))
 
 
 def _bracket(stamps_ns: np.ndarray, stamp_ns: int) -> tuple[int, int, float] | None:
@@ -261,7 +236,7 @@ def _pose_of_entry(path: Path, name: str, entry: object) -> Pose:
         raise InputError(f"{path}: the pose of {name} is not a 4x4 matrix with the last row 0 0 0 1")
     if not np.allclose(T[:3, :3] @ T[:3, :3].T, np.eye(3), atol=1e-3) or np.linalg.det(T[:3, :3]) < 0.0:
         raise InputError(f"{path}: the pose of {name} has no rotation in it; expected camera to world, right-handed")
-    return Pose(T[:3, 3], rotation_to_quaternion(T[:3, :3]))
+    return Pose(T[:3, 3], quaternion_from_matrix(T[:3, :3]))
 
 
 def _read_altitude_file(path: Path) -> StampedAltitude | NamedAltitude:

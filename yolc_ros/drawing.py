@@ -1,0 +1,116 @@
+"""Pictures of detections: boxes in the colour of their class, cluster regions, a count of what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from perception_common.drawing import (
+    UNTRAINED,
+    WHITE,
+    Pen,
+    TextBox,
+    as_canvas,
+    draw_banner,
+    draw_box,
+    draw_dashed_box,
+    draw_text,
+    measure_text,
+    pen_for,
+)
+from yolc_ros.classes import class_color
+
+
+def draw_detections(
+    image: np.ndarray,
+    boxes: np.ndarray,
+    labels: np.ndarray,
+    scores: np.ndarray,
+    class_names: Sequence[str],
+    regions: np.ndarray | None = None,
+    *,
+    title: str = "",
+    trained: bool = True,
+) -> np.ndarray:
+    """Return a picture (H, W, 3) uint8 RGB of detections on an image (H, W, 3) RGB or (H, W) gray, uint8.
+
+    boxes: (N, 4) x0, y0, x1, y1 in pixels. labels: (N,) int, index into class_names. scores: (N,) 0 to 1.
+    regions: (R, 4) x0, y0, x1, y1 in pixels, cluster regions, or None. trained: False adds a warning banner.
+
+    A name is written only where it hides neither another name nor another object; the counts below the title say
+    which colour is which class.
+    """
+    canvas = as_canvas(image)
+    height, width = canvas.shape[:2]
+    pen = pen_for(width, height)
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    labels = np.asarray(labels, np.int64).reshape(-1)
+    scores = np.asarray(scores, np.float64).reshape(-1)
+    regions = np.empty((0, 4)) if regions is None else np.asarray(regions, np.float64).reshape(-1, 4)
+
+    for region in regions:
+        draw_dashed_box(canvas, region, WHITE, pen)
+    best_first = np.argsort(-scores, kind="stable")
+    for index in best_first[::-1]:  # the best on top
+        smaller_side = min(boxes[index, 2] - boxes[index, 0], boxes[index, 3] - boxes[index, 1])
+        draw_box(canvas, boxes[index], class_color(int(labels[index])), max(1, min(pen.line, int(smaller_side // 8))))
+    taken = _draw_summary(canvas, labels, class_names, len(regions), title, pen)
+    _draw_names(canvas, boxes[best_first], labels[best_first], scores[best_first], class_names, taken, pen.smaller(0.8))
+    if not trained:
+        draw_banner(canvas, UNTRAINED, pen)
+    return canvas
+
+
+def _draw_summary(
+    canvas: np.ndarray, labels: np.ndarray, class_names: Sequence[str], regions: int, title: str, pen: Pen
+) -> list[TextBox]:
+    """Write the title and, below it, how many objects of each class there are; return the boxes filled."""
+    filled: list[TextBox] = []
+    y = pen.pad
+    if title:
+        filled.append(draw_text(canvas, title, (pen.pad, y), pen))
+        y = filled[-1].y1 + pen.pad // 2
+    x = pen.pad
+    entries = [
+        (f"{class_names[label]} {np.sum(labels == label)}", class_color(int(label))) for label in np.unique(labels)
+    ]
+    if regions:
+        entries.append((f"clusters {regions}", WHITE))
+    for text, color in entries:
+        size = measure_text(text, (x, y), pen)
+        if size.x1 > canvas.shape[1] - pen.pad and x > pen.pad:
+            x, y = pen.pad, size.y1 + pen.pad // 2
+        filled.append(draw_text(canvas, text, (x, y), pen, color, 0.9))
+        x = filled[-1].x1 + pen.pad // 2
+    return filled
+
+
+def _draw_names(
+    canvas: np.ndarray,
+    boxes: np.ndarray,
+    labels: np.ndarray,
+    scores: np.ndarray,
+    class_names: Sequence[str],
+    taken: list[TextBox],
+    pen: Pen,
+) -> None:
+    """Write class and score above the boxes (best first) that have room for it."""
+    height, width = canvas.shape[:2]
+    taken = list(taken)
+    for index, box in enumerate(boxes):
+        text = f"{class_names[labels[index]]} {scores[index]:.2f}"
+        size = measure_text(text, (0, 0), pen)
+        x = int(np.clip(box[0], 0, max(0, width - size.x1)))
+        above, below = int(box[1]) - size.y1, int(np.ceil(box[3]))
+        y = above if above >= 0 else below
+        place = measure_text(text, (x, y), pen)
+        others = np.delete(boxes, index, axis=0)
+        hides = (others[:, :2] < (place.x1, place.y1)).all(axis=1) & (others[:, 2:] > (place.x0, place.y0)).all(axis=1)
+        if place.y1 > height or hides.any() or any(_overlap(place, other) for other in taken):
+            continue
+        taken.append(draw_text(canvas, text, (x, y), pen, class_color(int(labels[index])), 0.85))
+
+
+def _overlap(a: TextBox, b: TextBox) -> bool:
+    return a.x0 < b.x1 and b.x0 < a.x1 and a.y0 < b.y1 and b.y0 < a.y1
