@@ -160,7 +160,7 @@ def initialise_head(head: YolcHead, prior: HeadPrior = HeadPrior(), generator: t
     if head.config.refinement:
         outputs += [head.bbox_offset.weight, head.xywh_refine.weight]
     for weight in outputs:
-        nn.init.normal_(weight, std=0.01, generator=generator)
+        nn.init.normal_(weight, std=0.001, generator=generator)
     nn.init.constant_(logits.bias, -math.log((1 - prior.foreground) / prior.foreground))  # type: ignore[arg-type]
     with torch.no_grad():
         head.xywh_init.bias[2:] = prior.half_size  # type: ignore[index]

@@ -152,9 +152,14 @@ def _open_branch(transition: nn.ModuleList, maps: list[Tensor]) -> list[Tensor]:
 
 
 def initialise_backbone(backbone: nn.Module, generator: torch.Generator | None = None) -> None:
-    """He initialisation of the convolutions; batch normalisation starts as the identity."""
+    """He initialisation of the convolutions; residual blocks start as their shortcuts (arXiv 1706.02677, 5.1)."""
     for module in backbone.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
         elif isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()
+    for module in backbone.modules():
+        if isinstance(module, BasicBlock):
+            nn.init.zeros_(module.bn2.weight)
+        elif isinstance(module, Bottleneck):
+            nn.init.zeros_(module.bn3.weight)

@@ -1,0 +1,81 @@
+"""From an image of any size to a network input whose sides are multiples of 32, and boxes back.
+
+Coordinates are continuous on both sides: the top-left pixel covers 0 to 1 in x and y.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from yolc_ros.network.config import INPUT_MULTIPLE
+
+Padding = Literal["plain", "release"]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a resized image lies in the network's input: input = scale * image + offset, for x and y."""
+
+    image_size: tuple[int, int]  # (width, height), pixels
+    resized_size: tuple[int, int]  # (width, height) of the image in the input, pixels
+    input_size: tuple[int, int]  # (width, height), multiples of 32
+    offset: tuple[int, int]  # (x, y) of the image's top-left corner in the input, pixels
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Input pixels for an image pixel, along x and y; they differ by the rounding of the resized size."""
+        return self.resized_size[0] / self.image_size[0], self.resized_size[1] / self.image_size[1]
+
+    def to_input(self, boxes: np.ndarray) -> np.ndarray:
+        """Boxes (N, 4) xyxy in image pixels -> in input pixels, float32."""
+        return np.asarray(boxes * np.tile(self.scale, 2) + np.tile(self.offset, 2), dtype=np.float32)
+
+    def to_image(self, boxes: np.ndarray) -> np.ndarray:
+        """Boxes (N, 4) xyxy in input pixels -> in image pixels, float32."""
+        return np.asarray((boxes - np.tile(self.offset, 2)) / np.tile(self.scale, 2), dtype=np.float32)
+
+
+def place(width: int, height: int, padding: Padding = "plain", scale: float = 1.0) -> Placement:
+    """Resize by `scale`, then pad.
+
+    "plain": to the next multiple of 32, image in the top-left corner. "release": the authors' protocol, each side
+    becomes `(side | 31) + 1`, which adds 1 to 32 pixels even to a multiple of 32, image in the centre.
+    Raises ValueError for an empty image or a scale that is not positive.
+    """
+    if min(width, height) < 1 or scale <= 0:
+        raise ValueError(f"cannot place an image of {width} x {height} pixels at scale {scale}")
+    resized = max(1, round(width * scale)), max(1, round(height * scale))
+    if padding == "release":
+        input_size = (resized[0] | 31) + 1, (resized[1] | 31) + 1
+        offset = input_size[0] // 2 - resized[0] // 2, input_size[1] // 2 - resized[1] // 2
+    else:
+        input_size = _round_up(resized[0]), _round_up(resized[1])
+        offset = (0, 0)
+    return Placement((width, height), resized, input_size, offset)
+
+
+def limiting_scale(width: int, height: int, max_side: int) -> float:
+    """Scale at which the longer side is at most `max_side` pixels (0: no limit); never enlarges."""
+    return min(1.0, max_side / max(width, height)) if max_side else 1.0
+
+
+def render(image: np.ndarray, placement: Placement) -> np.ndarray:
+    """Resize an image (H, W, 3) uint8 and put it on a black input (height, width, 3) uint8."""
+    width, height = placement.resized_size
+    if placement.resized_size != placement.image_size:
+        shrinks = width * height < placement.image_size[0] * placement.image_size[1]
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    if placement.resized_size == placement.input_size:
+        return image
+    canvas = np.zeros((placement.input_size[1], placement.input_size[0], 3), dtype=np.uint8)
+    x, y = placement.offset
+    canvas[y : y + height, x : x + width] = image
+    return canvas
+
+
+def _round_up(side: int) -> int:
+    return -(-side // INPUT_MULTIPLE) * INPUT_MULTIPLE
