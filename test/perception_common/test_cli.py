@@ -1,0 +1,65 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from perception_common.cli import run
+from perception_common.errors import InputError
+
+
+def raising(error: BaseException):
+    def main(arguments: list[str] | None) -> int | None:
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize(("returned", "status"), [(None, 0), (0, 0), (3, 3)])
+def test_the_status_is_what_main_returns(returned, status):
+    with pytest.raises(SystemExit) as end:
+        run(lambda arguments: returned)
+    assert end.value.code == status
+
+
+def test_bad_input_is_one_line_on_stderr(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/some/where/replay"])
+    with pytest.raises(SystemExit) as end:
+        run(raising(InputError("x.mcap does not exist; check the path")))
+    assert end.value.code == 1
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "replay: x.mcap does not exist; check the path\n")
+
+
+def test_an_interrupt_is_quiet(capsys):
+    with pytest.raises(SystemExit) as end:
+        run(raising(KeyboardInterrupt()))
+    assert end.value.code == 130
+    assert capsys.readouterr().err == ""
+
+
+def test_a_defect_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError):
+        run(raising(ZeroDivisionError()))
+
+
+PRINTER = """
+from perception_common.cli import run
+def main(arguments):
+    for line in range(100_000):
+        print(line)
+run(main)
+"""
+
+
+def test_a_reader_that_goes_away_is_no_error(repository: Path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", PRINTER], cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline() == b"0\n"
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(timeout=10) == 141
