@@ -1,0 +1,32 @@
+"""Several sources of training pairs, drawn from with given chances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from loftr_ros.datasets.supervision import TrainingPair
+
+
+class PairSource(Protocol):
+    """Anything that draws training pairs."""
+
+    def sample(self, rng: np.random.Generator, width: int, height: int) -> TrainingPair:
+        """Draw a pair of images of this size; the same generator state gives the same pair."""
+        ...
+
+
+class Mixture:
+    """Draws each pair from one of the sources, by weight."""
+
+    def __init__(self, sources: Sequence[PairSource], weights: Sequence[float]) -> None:
+        if len(sources) != len(weights) or not sources or min(weights) < 0 or sum(weights) <= 0:
+            raise ValueError("each source needs a weight that is not negative, and one of them a positive one")
+        self._sources = tuple(sources)
+        self._chances = np.asarray(weights, np.float64) / sum(weights)
+
+    def sample(self, rng: np.random.Generator, width: int, height: int) -> TrainingPair:
+        """Draw a source, then a pair from it."""
+        return self._sources[rng.choice(len(self._sources), p=self._chances)].sample(rng, width, height)

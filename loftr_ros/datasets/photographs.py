@@ -1,0 +1,67 @@
+"""Photographs in memory: decoded once, gray, with the smaller sizes that a warp needs."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from perception_common.errors import InputError
+from perception_common.training.broken_files import BrokenFiles
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+
+
+def list_images(folders: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Return the image files within folders, sorted. Raises InputError for a folder that is missing or has none."""
+    paths: list[Path] = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise InputError(f"the image folder {folder} does not exist; correct it in the training configuration")
+        found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        if not found:
+            raise InputError(f"there is no image in {folder} ({', '.join(SUFFIXES)})")
+        paths += found
+    return tuple(paths)
+
+
+class Photographs:
+    """Gray images at full, half, quarter ... size, read when first asked for. Loader threads share one object."""
+
+    def __init__(self, paths: tuple[Path, ...], max_side: int, broken: BrokenFiles) -> None:
+        self._paths, self._max_side, self._broken = paths, max_side, broken
+        self._pyramids: dict[Path, tuple[np.ndarray, ...] | None] = {}
+        self._lock = threading.Lock()
+
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+        """Draw one at random: (H, W) uint8 and its halves, down to 64 pixels. Broken files are noted and passed over.
+
+        Raises InputError when all are broken.
+        """
+        for index in rng.permutation(len(self._paths)):
+            pyramid = self._get(self._paths[index])
+            if pyramid is not None:
+                return pyramid
+        raise InputError(f"none of the {len(self._paths)} images can be read, as {self._paths[0]}")
+
+    def _get(self, path: Path) -> tuple[np.ndarray, ...] | None:
+        with self._lock:
+            if path not in self._pyramids:
+                self._pyramids[path] = self._read(path)
+            return self._pyramids[path]
+
+    def _read(self, path: Path) -> tuple[np.ndarray, ...] | None:
+        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        if image is None:
+            self._broken.add(path, "it cannot be decoded")
+            return None
+        factor = self._max_side / max(image.shape)
+        if factor < 1:
+            image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        pyramid = [image]
+        while min(pyramid[-1].shape) >= 128:
+            height, width = pyramid[-1].shape
+            pyramid.append(cv2.resize(pyramid[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA))
+        return tuple(pyramid)

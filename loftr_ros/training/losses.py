@@ -1,0 +1,141 @@
+"""LoFTR with its training losses (section 3.5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from loftr_ros.network.coarse_matching import CoarseMatching
+from loftr_ros.network.config import LoFTRConfig
+from loftr_ros.network.loftr import ImageFeatures, LoFTR, Refinement
+from loftr_ros.training.batch import PairBatch
+from perception_common.training.distributed import Processes
+
+CONFIDENCE_FLOOR = 1e-6
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the losses.
+
+    The paper's coarse loss is the log-likelihood alone; its published code uses the focal loss. The focal loss is flat
+    where the confidence is below 1e-6, as it is at the start, so some log-likelihood beside it helps small runs.
+    """
+
+    focal: float = 1.0
+    focal_alpha: float = 0.25
+    focal_gamma: float = 2.0
+    likelihood: float = 0.1
+    fine: float = 1.0
+    fine_matches: int = 128  # true matches of each pair that are refined
+
+    def __post_init__(self) -> None:
+        if min(self.focal, self.likelihood, self.fine) < 0 or self.focal + self.likelihood <= 0:
+            raise ValueError("weights must not be negative, and one of focal and likelihood must be positive")
+        if self.fine_matches < 1:
+            raise ValueError("fine_matches must be at least 1")
+
+
+class TrainedLoFTR(LoFTR):
+    """The same network with the same weights; its forward pass is that of training."""
+
+    def __init__(self, config: LoFTRConfig, losses: LossConfig, processes: Processes) -> None:
+        super().__init__(config)
+        self.losses = losses
+        self.processes = processes
+
+    def forward(self, batch: PairBatch) -> dict[str, torch.Tensor]:  # type: ignore[override]
+        """Compute the losses: "loss" (to minimise), "coarse", "fine" (scalars).
+
+        Means are taken over the matches of the global batch: averaging the gradients of all processes gives that of
+        one process with the whole batch.
+        """
+        features = self.encode(torch.cat([batch.images0, batch.images1]))
+        pairs = len(batch.images0)
+        features0, features1 = features[slice(pairs)], features[slice(pairs, None)]
+        coarse0, coarse1 = self.transform(features0, features1)
+        coarse = self._coarse_loss(coarse0, coarse1, batch)
+        fine = self._fine_loss(features0, features1, coarse0, coarse1, batch)
+        return {"loss": coarse + self.losses.fine * fine, "coarse": coarse, "fine": fine}
+
+    def _coarse_loss(self, coarse0: torch.Tensor, coarse1: torch.Tensor, batch: PairBatch) -> torch.Tensor:
+        log_confidence = log_confidence_at(self.coarse_matching, coarse0, coarse1, batch.b, batch.i, batch.j)
+        loss = focal_and_likelihood(log_confidence, self.losses)
+        return self._global_mean(loss, torch.ones_like(loss))
+
+    def _fine_loss(
+        self,
+        features0: ImageFeatures,
+        features1: ImageFeatures,
+        coarse0: torch.Tensor,
+        coarse1: torch.Tensor,
+        batch: PairBatch,
+    ) -> torch.Tensor:
+        some = evenly(batch.b, len(batch.images0), self.losses.fine_matches)
+        b, i, j = batch.b[some], batch.i[some], batch.j[some]
+        refined = self.refine(features0, features1, coarse0, coarse1, b, i, j)
+        stride = self.config.backbone.coarse_stride
+        columns = coarse1.shape[2]
+        centres = torch.stack([j % columns, j // columns], dim=1).float() * stride
+        radius = self.config.fine.window // 2 * self.config.backbone.fine_stride
+        loss, weight = weighted_square_error(refined, batch.points1[some] - centres, radius)
+        return self._global_mean(loss, weight)
+
+    def _global_mean(self, values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        total = self.processes.sum(weights.detach().sum())
+        return (values * weights).sum() * self.processes.count / total.clamp(min=1e-6)
+
+
+def log_confidence_at(
+    matching: CoarseMatching,
+    coarse0: torch.Tensor,
+    coarse1: torch.Tensor,
+    b: torch.Tensor,
+    i: torch.Tensor,
+    j: torch.Tensor,
+) -> torch.Tensor:
+    """Log confidence of some pairs of cells, (N,) float32. coarse: (B, h, w, C); b, i, j: (N,), ordered by b.
+
+    One pair of images after the other: its (L, S) similarity then stays in the cache.
+    """
+    parts = []
+    for pair, (rows, columns) in enumerate(zip(_split(b, i, len(coarse0)), _split(b, j, len(coarse0)), strict=True)):
+        one = slice(pair, pair + 1)
+        parts.append(matching.log_confidence(coarse0[one], coarse1[one])[0, rows, columns])
+    return torch.cat(parts)
+
+
+def _split(b: torch.Tensor, values: torch.Tensor, pairs: int) -> tuple[torch.Tensor, ...]:
+    return values.split(torch.bincount(b, minlength=pairs).tolist())
+
+
+def focal_and_likelihood(log_confidence: torch.Tensor, config: LossConfig) -> torch.Tensor:
+    """Loss of each true match: focal loss (Lin et al. 2017) and negative log-likelihood, weighted. (N,) to (N,)."""
+    confidence = log_confidence.exp().clamp(min=CONFIDENCE_FLOOR, max=1 - CONFIDENCE_FLOOR)
+    focal = -config.focal_alpha * (1 - confidence) ** config.focal_gamma * confidence.log()
+    return config.focal * focal - config.likelihood * log_confidence
+
+
+def weighted_square_error(
+    refined: Refinement, true_offset: torch.Tensor, radius: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Squared error of each refinement, in window radii, and its weight 1 / spread, through which no gradient flows.
+
+    Offsets beyond the window's radius (pixels) cannot be expressed; they weigh nothing. Returns (M,), (M,).
+    """
+    error = (refined.offset - true_offset) / radius
+    reachable = (true_offset.abs() <= radius).all(dim=1)
+    weight = reachable / refined.spread.detach().clamp(min=1e-2)
+    return error.square().sum(dim=1), weight
+
+
+def evenly(b: torch.Tensor, pairs: int, most: int) -> torch.Tensor:
+    """Index of at most `most` matches of each pair, spread evenly over its list. b: (N,), in order. Returns (M,)."""
+    chosen = []
+    start = 0
+    for count in torch.bincount(b, minlength=pairs).tolist():
+        kept = min(count, most)
+        chosen.append(start + torch.arange(kept, device=b.device) * count // max(kept, 1))
+        start += count
+    return torch.cat(chosen)

@@ -1,0 +1,120 @@
+"""Command that trains LoFTR: train_loftr CONFIG [--run-dir DIR] [--resume]."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import random
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import torch
+import yaml
+from torch import nn
+
+from loftr_ros.datasets.homography import HomographyPairs
+from loftr_ros.datasets.mixture import Mixture, PairSource
+from loftr_ros.network.config import LoFTRConfig
+from loftr_ros.training.batch import PairBatch, draw_batch
+from loftr_ros.training.config import TrainingConfig
+from loftr_ros.training.losses import TrainedLoFTR
+from loftr_ros.training.validation import homography_metrics, pose_metrics, read_posed_pairs
+from perception_common import cli
+from perception_common.config import load_yaml, to_mapping
+from perception_common.errors import InputError
+from perception_common.resources import find_config
+from perception_common.training.average import WeightAverage
+from perception_common.training.broken_files import BrokenFiles
+from perception_common.training.checkpoint import RunState
+from perception_common.training.distributed import Processes, distributed, synchronise_batch_norm
+from perception_common.training.loop import CHECKPOINT, Task, make_optimizer, run_loop
+from perception_common.weights import load_weights
+
+
+def train(config: TrainingConfig, run_dir: Path, *, resume: bool, device: torch.device) -> bool:
+    """Train as configured, in as many processes as torchrun started; returns whether the run is complete."""
+    with distributed(device) as processes:
+        state = start(config, processes)
+        checkpoint = run_dir / CHECKPOINT
+        if resume:
+            state.load(checkpoint, processes)
+        elif checkpoint.exists():
+            raise InputError(f"{run_dir} holds a run already; continue it with --resume or choose another --run-dir")
+        if processes.is_main:
+            run_dir.mkdir(parents=True, exist_ok=True)
+            (run_dir / "config.yaml").write_text(yaml.safe_dump(to_mapping(config), sort_keys=False), encoding="utf-8")
+        broken = BrokenFiles()
+        task = make_task(config, processes, broken)
+        is_complete = run_loop(state, task, config.loop, run_dir, processes)
+        if processes.is_main and broken.count:
+            logging.getLogger(__name__).warning("%d broken files were skipped", broken.count)
+        return is_complete
+
+
+def start(config: TrainingConfig, processes: Processes) -> RunState:
+    """Build the network with its first weights, and its optimizer."""
+    random.seed(config.loop.seed)
+    torch.manual_seed(config.loop.seed)
+    network = TrainedLoFTR(load_yaml(LoFTRConfig, find_config(f"models/{config.model}.yaml")), config.losses, processes)
+    if config.weights is not None:
+        load_weights(network, config.weights)
+    synchronise_batch_norm(network, processes)
+    network.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = WeightAverage(network, config.loop.average_decay)
+    facts = {"model": config.model, "seed": config.loop.seed}
+    return RunState(network, make_optimizer(network, config.loop), average, facts=facts)
+
+
+def make_task(config: TrainingConfig, processes: Processes, broken: BrokenFiles) -> Task[PairBatch]:
+    """What the loop runs: batches from the configured sources, the losses, the validation."""
+    stride = load_yaml(LoFTRConfig, find_config(f"models/{config.model}.yaml")).backbone.coarse_stride
+    source = make_source(config, stride, broken)
+    held_out = HomographyPairs(config.data.homographies, stride, broken, holdout=True)
+    posed = [read_posed_pairs(path, config.validation.max_side) for path in config.validation.posed_pairs]
+    share = processes.share(config.loop.batch)
+
+    def make_batch(step: int) -> PairBatch:
+        return draw_batch(source, config.data.sizes, config.loop.batch, share, config.loop.seed, step)
+
+    def compute_loss(module: nn.Module, batch: PairBatch) -> Mapping[str, torch.Tensor]:
+        return module(batch.to(processes.device))
+
+    def evaluate(module: nn.Module) -> Mapping[str, float]:
+        assert isinstance(module, TrainedLoFTR)
+        metrics = homography_metrics(module, held_out, config.validation.homographies, config.validation.size)
+        for pairs in posed:
+            metrics |= pose_metrics(module, pairs)
+        return metrics
+
+    return Task(make_batch, compute_loss, evaluate)
+
+
+def make_source(config: TrainingConfig, stride: int, broken: BrokenFiles) -> PairSource:
+    """The mixture of the configured sources."""
+    homographies = HomographyPairs(config.data.homographies, stride, broken)
+    return Mixture([homographies], [config.data.homography_weight])
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse the command line and train; 0 when the run is complete, 3 when it was stopped and can be resumed."""
+    parser = argparse.ArgumentParser(
+        prog="train_loftr",
+        description="Train LoFTR as a YAML configuration says. Ctrl-C saves; --resume continues exactly.",
+        epilog="example: train_loftr config/training/loftr_lite.yaml --run-dir runs/loftr_lite --resume",
+    )
+    parser.add_argument("config", type=Path, help="YAML file, as those in config/training")
+    parser.add_argument("--run-dir", type=Path, help="folder of the run (default: runs/NAME of the configuration)")
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in the run's folder")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda")
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(format="%(levelname)s: %(message)s")
+    cv2.setNumThreads(1)  # loader threads run beside those of torch
+    config = load_yaml(TrainingConfig, arguments.config)
+    run_dir = arguments.run_dir or Path("runs") / arguments.config.stem
+    is_complete = train(config, run_dir, resume=arguments.resume, device=torch.device(arguments.device))
+    return 0 if is_complete else 3
+
+
+if __name__ == "__main__":
+    cli.run(main)
