@@ -9,10 +9,24 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from loftr_ros.network.config import BackboneConfig
+from loftr_ros.network.projection import project
 
 
 def _convolution(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, bias=False)
+
+
+class PointwiseConvolution(nn.Conv2d):
+    """A 1x1 convolution without bias."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 1, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (B, inputs, h, w) to (B, outputs, h, w)."""
+        if torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad):
+            return super().forward(x)
+        return project(x.permute(0, 2, 3, 1), self.weight.flatten(1)).permute(0, 3, 1, 2)
 
 
 class ResidualBlock(nn.Module):
@@ -32,7 +46,8 @@ class ResidualBlock(nn.Module):
         """Map (B, inputs, h, w) to (B, outputs, ceil(h / stride), ceil(w / stride))."""
         y = nn.functional.relu(self.bn1(self.conv1(x)), inplace=True)
         y = self.bn2(self.conv2(y))
-        return nn.functional.relu(y + self.downsample(x), inplace=True)
+        y += self.downsample(x)
+        return nn.functional.relu(y, inplace=True)
 
 
 class ResNetFPN(nn.Module):
@@ -50,11 +65,16 @@ class ResNetFPN(nn.Module):
             blocks = (ResidualBlock(inputs, width, 1 if level == 1 else 2), ResidualBlock(width, width, 1))
             self.add_module(f"layer{level}", nn.Sequential(*blocks))
             inputs = width
-        self.add_module(f"layer{self.levels}_outconv", _convolution(widths[-1], widths[-1], 1))
+        self.add_module(f"layer{self.levels}_outconv", PointwiseConvolution(widths[-1], widths[-1]))
         for level in range(self.levels - 1, self.fine_level - 1, -1):
             width, above = widths[level - 1], widths[level]
-            self.add_module(f"layer{level}_outconv", _convolution(width, above, 1))
-            head = (_convolution(above, above, 3), nn.BatchNorm2d(above), nn.LeakyReLU(), _convolution(above, width, 3))
+            self.add_module(f"layer{level}_outconv", PointwiseConvolution(width, above))
+            head = (
+                _convolution(above, above, 3),
+                nn.BatchNorm2d(above),
+                nn.LeakyReLU(inplace=True),
+                _convolution(above, width, 3),
+            )
             self.add_module(f"layer{level}_outconv2", nn.Sequential(*head))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -79,8 +99,8 @@ class ResNetFPN(nn.Module):
             lateral = self.get_submodule(f"layer{level}_outconv")(levels[level - 1])
             above = nn.functional.interpolate(fine, scale_factor=2.0, mode="bilinear", align_corners=True)
             # A level of odd size is one cell smaller than twice the next one.
-            above = above[..., : lateral.shape[-2], : lateral.shape[-1]]
-            fine = self.get_submodule(f"layer{level}_outconv2")(lateral + above)
+            lateral += above[..., : lateral.shape[-2], : lateral.shape[-1]]
+            fine = self.get_submodule(f"layer{level}_outconv2")(lateral)
         return coarse, fine
 
 

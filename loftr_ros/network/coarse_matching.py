@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from loftr_ros.network.config import MatchingConfig, SelectionConfig
+from loftr_ros.network.projection import project
 
 TILE_ELEMENTS = 2**20  # of the similarity that inference holds at a time (4 MiB)
 SLACK = 1e-3  # of the first, logarithmic test against the threshold, for rounding
@@ -240,7 +241,7 @@ def _tiles(tokens0: torch.Tensor, tokens1: torch.Tensor) -> Iterator[tuple[slice
     step = max(1, TILE_ELEMENTS // len(tokens1))
     for start in range(0, len(tokens0), step):
         rows = slice(start, min(start + step, len(tokens0)))
-        yield rows, tokens0[rows] @ tokens1.mT
+        yield rows, project(tokens0[rows], tokens1)
 
 
 def dual_softmax_candidates(tokens0: torch.Tensor, tokens1: torch.Tensor, threshold: float) -> Candidates:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from loftr_ros.network.projection import project
+
 VARIANCE_FLOOR = 1e-10
 
 
@@ -41,8 +43,8 @@ class FinePreprocess(nn.Module):
         """
         fine_width = windows.shape[-1]
         of_window, of_context = self.merge_feat.weight.split(fine_width, dim=1)
-        context = nn.functional.linear(self.down_proj(coarse), of_context, self.merge_feat.bias)
-        return nn.functional.linear(windows, of_window) + context[:, None, None]
+        context = project(project(coarse, self.down_proj.weight, self.down_proj.bias), of_context, self.merge_feat.bias)
+        return project(windows, of_window) + context[:, None, None]
 
 
 def expected_offset(windows0: torch.Tensor, windows1: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

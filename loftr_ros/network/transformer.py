@@ -9,6 +9,7 @@ from torch import nn
 
 from loftr_ros.network.attention import linear_attention
 from loftr_ros.network.config import TransformerConfig
+from loftr_ros.network.projection import project
 
 
 @dataclass(frozen=True)
@@ -51,15 +52,15 @@ class AttentionLayer(nn.Module):
         """Let each token of `x` attend to all of `source`; return the new features of `x`, (B, h, w, C)."""
         split = (len(x.features), -1, self.heads, x.features.shape[-1] // self.heads)
         message = linear_attention(
-            self.q_proj(_with_position(x)).reshape(split),
-            self.k_proj(_with_position(source)).reshape(split),
-            self.v_proj(source.features).reshape(split),
+            project(_with_position(x), self.q_proj.weight).reshape(split),
+            project(_with_position(source), self.k_proj.weight).reshape(split),
+            project(source.features, self.v_proj.weight).reshape(split),
             None if x.mask is None else x.mask.flatten(1),
             None if source.mask is None else source.mask.flatten(1),
         )
-        message = self.norm1(self.merge(message.reshape(x.features.shape)))
-        message = self.mlp(torch.cat([x.features, message], dim=-1))
-        return x.features + self.norm2(message)
+        message = self.norm1(project(message.reshape(x.features.shape), self.merge.weight))
+        hidden = project(torch.cat([x.features, message], dim=-1), self.mlp.get_parameter("0.weight"))
+        return x.features + self.norm2(project(self.mlp[1](hidden), self.mlp.get_parameter("2.weight")))
 
 
 class ConvolutionLayer(nn.Module):
