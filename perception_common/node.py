@@ -11,6 +11,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -29,6 +30,7 @@ from perception_common.device import DevicePolicy, choose_device, default_thread
 from perception_common.errors import InputError
 from perception_common.parameters import NodeParameters, parameter
 from perception_common.problems import Problems
+from perception_common.resources import find_weights
 from perception_common.statistics import LatencyWindow, RateWindow
 from perception_common.worker import Worker
 
@@ -40,7 +42,7 @@ RESULT_QOS = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.RELIABLE)
 class PerceptionParameters:
     """The parameters that both nodes have."""
 
-    model: str = parameter("lite", "network variant: a file config/models/<network>_<model>.yaml")
+    model: str = parameter("", "network variant: a file in config/models")
     weights: str = parameter(
         "default", "weights file (.safetensors, .ckpt, .pth), 'default': the shipped ones, 'none': random ones"
     )
@@ -59,6 +61,13 @@ class PerceptionParameters:
     )
     input_timeout: float = parameter(5.0, "seconds without an image before a warning", low=0.1, high=3600.0, live=True)
     autostart: bool = parameter(True, "configure and activate at start, without a lifecycle manager")
+
+    @property
+    def weights_file(self) -> Path | None:
+        """The weights to load; None: random ones, asked for or because none are shipped for this model."""
+        if self.weights == "none":
+            return None
+        return find_weights(self.model) if self.weights == "default" else Path(self.weights).expanduser()
 
 
 P = TypeVar("P", bound=PerceptionParameters)

@@ -1,0 +1,49 @@
+"""Starts our own executables as processes and ends them as a user would, with SIGINT."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from perception_common.errors import InputError
+from perception_common.resources import find_share
+
+
+def find_executable(name: str) -> Path:
+    """Return the installed executable `name`. Raises InputError when the ROS package is not built."""
+    path = find_share().parents[1] / "lib" / "yolc_ros" / name
+    if not path.is_file():
+        raise InputError(f"the executable {name} is not installed: run `make`, then `source setup.bash`")
+    return path
+
+
+@contextmanager
+def running(name: str, arguments: Sequence[str], log: IO[bytes] | int | None = None) -> Iterator[subprocess.Popen]:
+    """Run an executable of ours while the block lasts; `log` takes what it prints (None: our own output)."""
+    process = subprocess.Popen(
+        [sys.executable, str(find_executable(name)), *arguments],
+        stdout=log,
+        stderr=subprocess.STDOUT if log is not None else None,
+        start_new_session=True,  # Ctrl-C reaches us first, and we end the process in order
+    )
+    try:
+        yield process
+    finally:
+        stop(process)
+
+
+def stop(process: subprocess.Popen, timeout: float = 30.0) -> int:
+    """End a process with SIGINT, or by force when it does not answer; returns its exit status."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+    return process.wait()
