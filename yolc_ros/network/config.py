@@ -24,9 +24,32 @@ class HrnetConfig:
 
 
 @dataclass(frozen=True)
+class ResnetConfig:
+    """Backbone of the paper's ablation: maps at strides 4, 8, 16 and 32."""
+
+    depth: Literal[18, 50] = 50
+
+
+@dataclass(frozen=True)
+class HourglassConfig:
+    """Backbone of the paper's ablation, one map at stride 4; the defaults are Hourglass-104."""
+
+    stacks: int = 2
+    widths: tuple[int, ...] = (256, 256, 384, 384, 384, 512)  # channels at stride 4, 8 and so on
+    blocks: tuple[int, ...] = (2, 2, 2, 2, 2, 4)  # residual blocks at each of them
+
+    def __post_init__(self) -> None:
+        if len(self.widths) != len(self.blocks) or len(self.widths) < 2:
+            raise ValueError("widths and blocks must have the same length, at least 2")
+        if min(self.stacks, *self.widths, *self.blocks) < 1:
+            raise ValueError("stacks, widths and blocks must be at least 1")
+
+
+@dataclass(frozen=True)
 class YolcConfig:
     """One YOLC network (arXiv 2404.06180); the defaults are the published checkpoint's, save for `axis_order`.
 
+    resnet, hourglass: at most one, in place of HRNet.
     axis_order: which way the refinement reads the offsets of its sampling points. "xy" is the paper's meaning;
     "release_yx" exchanges the two axes, as the authors' code does: their checkpoint was trained like that.
     refinement: predict a second box from nine points sampled inside the first (paper section III-D).
@@ -37,6 +60,8 @@ class YolcConfig:
 
     class_names: tuple[str, ...]
     backbone: HrnetConfig = HrnetConfig()
+    resnet: ResnetConfig | None = None
+    hourglass: HourglassConfig | None = None
     neck_width: int = 384
     heatmap_width: int = 8  # channels for each class in front of the heatmap
     box_width: int = 96
@@ -51,6 +76,9 @@ class YolcConfig:
         sizes = (self.neck_width, self.heatmap_width, self.box_width)
         if not self.class_names or min(sizes) < 1 or min(self.std) <= 0:
             raise ValueError("a network needs at least one class, widths of at least 1 and positive std")
+        chosen = [self.resnet, self.hourglass, None if self.backbone == HrnetConfig() else self.backbone]
+        if sum(backbone is not None for backbone in chosen) > 1:
+            raise ValueError("give only one of backbone, resnet and hourglass")
 
     @property
     def heatmap_stride(self) -> int:

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from yolc_ros.network.config import INPUT_MULTIPLE, YolcConfig
 from yolc_ros.network.head import YolcHead, initialise_head
 from yolc_ros.network.hrfpn import Hrfpn, initialise_neck
+from yolc_ros.network.hourglass import StackedHourglass
 from yolc_ros.network.hrnet import Hrnet, initialise_backbone
+from yolc_ros.network.resnet import Resnet
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Yolc(nn.Module):
     def __init__(self, config: YolcConfig) -> None:
         super().__init__()
         self.config = config
-        self.backbone = Hrnet(config.backbone)
+        self.backbone = build_backbone(config)
         self.neck = Hrfpn(self.backbone.channels, config.neck_width)
         self.bbox_head = YolcHead(config)
         self.register_buffer("mean", torch.tensor(config.mean).reshape(1, 3, 1, 1), persistent=False)
@@ -72,6 +74,15 @@ class Yolc(nn.Module):
     def boxes_at(self, box_features: Tensor, cells: Tensor) -> Tensor:
         """Second half: boxes of the cells (N, 2) int64 (x, y) of one image's features -> (N, 4), see `YolcHead`."""
         return self.bbox_head.boxes_at(box_features, cells)
+
+
+def build_backbone(config: YolcConfig) -> Hrnet | Resnet | StackedHourglass:
+    """Return the backbone that the configuration asks for: a tuple of maps, the finest, of stride 4, first."""
+    if config.resnet is not None:
+        return Resnet(config.resnet)
+    if config.hourglass is not None:
+        return StackedHourglass(config.hourglass)
+    return Hrnet(config.backbone)
 
 
 def initialise(network: Yolc, seed: int = 0) -> None:
