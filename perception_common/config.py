@@ -76,8 +76,6 @@ def _to_dataclass(cls: type[T], value: Any, where: str, keys: tuple[str, ...]) -
     values = {key: _convert(hints[key], item, where, (*keys, key)) for key, item in value.items()}
     try:
         return cls(**values)
-    except InputError as error:
-        raise _error(where, keys, str(error)) from error
     except ValueError as error:
         raise _error(where, keys, str(error)) from error
 

@@ -84,6 +84,11 @@ class _Encoding:
     stretched: bool = False  # values without a fixed range
 
 
+_UYVY = _Encoding(cv2.COLOR_YUV2RGB_UYVY, cv2.COLOR_YUV2GRAY_UYVY, 2, multiple=(1, 2), video_range=True)
+_YUYV = _Encoding(cv2.COLOR_YUV2RGB_YUYV, cv2.COLOR_YUV2GRAY_YUYV, 2, multiple=(1, 2), video_range=True)
+_NV12 = _Encoding(cv2.COLOR_YUV2RGB_NV12, cv2.COLOR_YUV2GRAY_420, multiple=(2, 2), chroma_rows=True, video_range=True)
+_NV21 = _Encoding(cv2.COLOR_YUV2RGB_NV21, cv2.COLOR_YUV2GRAY_420, multiple=(2, 2), chroma_rows=True, video_range=True)
+
 _ENCODINGS = {
     "mono8": _Encoding(cv2.COLOR_GRAY2RGB, None),
     "8UC1": _Encoding(cv2.COLOR_GRAY2RGB, None),
@@ -99,22 +104,22 @@ _ENCODINGS = {
     "rgb16": _Encoding(None, cv2.COLOR_RGB2GRAY, 3, "u2"),
     "bgr16": _Encoding(cv2.COLOR_BGR2RGB, cv2.COLOR_BGR2GRAY, 3, "u2"),
     "bgra16": _Encoding(cv2.COLOR_BGRA2RGB, cv2.COLOR_BGRA2GRAY, 4, "u2"),
+    "yuv422": _UYVY,
+    "uyvy": _UYVY,
+    "yuv422_yuy2": _YUYV,
+    "yuyv": _YUYV,
+    "nv12": _NV12,
+    "nv21": _NV21,
+    # ROS names a mosaic by its first two rows, OpenCV by the 2x2 pixels that lie one row and one column further.
+    "bayer_rggb8": _Encoding(cv2.COLOR_BayerBG2RGB, cv2.COLOR_BayerBG2GRAY),
+    "bayer_bggr8": _Encoding(cv2.COLOR_BayerRG2RGB, cv2.COLOR_BayerRG2GRAY),
+    "bayer_gbrg8": _Encoding(cv2.COLOR_BayerGR2RGB, cv2.COLOR_BayerGR2GRAY),
+    "bayer_grbg8": _Encoding(cv2.COLOR_BayerGB2RGB, cv2.COLOR_BayerGB2GRAY),
+    "bayer_rggb16": _Encoding(cv2.COLOR_BayerBG2RGB, cv2.COLOR_BayerBG2GRAY, sample="u2"),
+    "bayer_bggr16": _Encoding(cv2.COLOR_BayerRG2RGB, cv2.COLOR_BayerRG2GRAY, sample="u2"),
+    "bayer_gbrg16": _Encoding(cv2.COLOR_BayerGR2RGB, cv2.COLOR_BayerGR2GRAY, sample="u2"),
+    "bayer_grbg16": _Encoding(cv2.COLOR_BayerGB2RGB, cv2.COLOR_BayerGB2GRAY, sample="u2"),
 }
-for _name in ("yuv422", "uyvy"):
-    _ENCODINGS[_name] = _Encoding(cv2.COLOR_YUV2RGB_UYVY, cv2.COLOR_YUV2GRAY_UYVY, 2, multiple=(1, 2), video_range=True)
-for _name in ("yuv422_yuy2", "yuyv"):
-    _ENCODINGS[_name] = _Encoding(cv2.COLOR_YUV2RGB_YUYV, cv2.COLOR_YUV2GRAY_YUYV, 2, multiple=(1, 2), video_range=True)
-for _name, _code in {"nv12": cv2.COLOR_YUV2RGB_NV12, "nv21": cv2.COLOR_YUV2RGB_NV21}.items():
-    _ENCODINGS[_name] = _Encoding(_code, cv2.COLOR_YUV2GRAY_420, multiple=(2, 2), chroma_rows=True, video_range=True)
-# ROS names a mosaic by its first two rows, OpenCV's short names by the 2x2 pixels one row and one column on.
-for _name, _rgb, _gray in (
-    ("bayer_rggb", cv2.COLOR_BayerBG2RGB, cv2.COLOR_BayerBG2GRAY),
-    ("bayer_bggr", cv2.COLOR_BayerRG2RGB, cv2.COLOR_BayerRG2GRAY),
-    ("bayer_gbrg", cv2.COLOR_BayerGR2RGB, cv2.COLOR_BayerGR2GRAY),
-    ("bayer_grbg", cv2.COLOR_BayerGB2RGB, cv2.COLOR_BayerGB2GRAY),
-):
-    _ENCODINGS[f"{_name}8"] = _Encoding(_rgb, _gray)
-    _ENCODINGS[f"{_name}16"] = _Encoding(_rgb, _gray, sample="u2")
 
 _VIDEO_TO_FULL_RANGE = np.clip(np.rint((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
 

@@ -251,6 +251,7 @@ def test_a_scaled_camera_sees_what_a_resized_image_shows(camera):
         ({"k": np.array([500.0, 3.0, *K[2:]])}, "must have the form"),
         ({"p": np.array([np.nan, *[0.0] * 11])}, "not calibrated: P holds NaN"),
         ({"p": np.array([450.0, *[0.0] * 11])}, "not calibrated: the focal lengths in P"),
+        ({"d": [np.nan, 0, 0, 0, 0]}, "D holds NaN"),
         ({"d": [0.1, 0.2]}, "plumb_bob takes 4 or 5 coefficients in D, not 2"),
         ({"d": list(PLUMB_BOB), "distortion_model": "equidistant"}, "equidistant takes 4 coefficients in D, not 5"),
         ({"d": [np.inf] * 5}, "D holds NaN or infinity"),
@@ -263,6 +264,11 @@ def test_what_is_no_calibration_is_refused_in_one_line(changes, words):
     with pytest.raises(InputError, match=words) as error:
         Camera.from_camera_info(camera_info(**changes))
     assert "\n" not in str(error.value)
+
+
+def test_a_matrix_of_another_size_is_refused():
+    with pytest.raises(InputError, match="K has 4 values, not 9"):
+        Camera(640, 480, (500.0, 510.0, 330.5, 235.0))
 
 
 def test_cameras_are_values():

@@ -1,4 +1,5 @@
 import sys
+import zlib
 from array import array
 from types import SimpleNamespace
 
@@ -332,6 +333,14 @@ def test_cut_off_compressed_images_are_refused(suffix, kept):
 def test_undecodable_images_are_refused(data, format, words):
     with pytest.raises(InputError, match=words):
         to_gray(compressed(data, format))
+
+
+def test_a_png_that_claims_an_enormous_size_is_refused():
+    png = bytearray(encode(np.zeros((4, 4), np.uint8), ".png"))
+    png[16:24] = (60_000).to_bytes(4, "big") * 2
+    png[29:33] = zlib.crc32(png[12:29]).to_bytes(4, "big")
+    with pytest.raises(InputError, match="cannot be decoded"):
+        to_rgb(compressed(bytes(png), "png"))
 
 
 # --- publishing -------------------------------------------------------------------------------------------------
