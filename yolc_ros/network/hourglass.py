@@ -1,4 +1,4 @@
-"""Hourglass-104 (CornerNet, arXiv 1808.01244, section 3.5) as a backbone for the paper's ablation: one map at stride 4."""
+"""Hourglass-104 (CornerNet, arXiv 1808.01244, section 3.5) as a backbone for the ablation: one map at stride 4."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ class Hourglass(nn.Module):
 
 
 class StackedHourglass(nn.Module):
-    """Backbone: image -> one map at stride 4. Each hourglass but the first starts from the input and output of the one before.
+    """Backbone: image -> one map at stride 4.
 
-    CornerNet trains a head on every hourglass; here only the last one's map goes on.
+    Each hourglass but the first starts from the input and the output of the one before. CornerNet trains a head on
+    every hourglass; here only the last one's map goes on.
     """
 
     strides = (4,)

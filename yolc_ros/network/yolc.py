@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from yolc_ros.network.config import INPUT_MULTIPLE, YolcConfig
 from yolc_ros.network.head import YolcHead, initialise_head
-from yolc_ros.network.hrfpn import Hrfpn, initialise_neck
 from yolc_ros.network.hourglass import StackedHourglass
+from yolc_ros.network.hrfpn import Hrfpn, initialise_neck
 from yolc_ros.network.hrnet import Hrnet, initialise_backbone
 from yolc_ros.network.resnet import Resnet
 
