@@ -45,6 +45,8 @@ class StampedPoses:
         if bracket is None:
             return None
         before, after, fraction = bracket
+        if before == after:
+            return Pose(self.positions[before], self.orientations[before])
         position = (1.0 - fraction) * self.positions[before] + fraction * self.positions[after]
         return Pose(position, interpolate_rotation(self.orientations[before], self.orientations[after], fraction))
 
