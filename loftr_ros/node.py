@@ -17,7 +17,7 @@ from std_msgs.msg import Header
 from loftr_ros.drawing import draw_matches
 from loftr_ros.keyframes import FIRST, Decision, KeyframePolicy, Outcome, decide, is_too_soon, median_displacement
 from loftr_ros.matcher import Features, Matcher, MatcherSettings, Matches
-from loftr_ros.tracks import KeypointIds, name_matches
+from loftr_ros.tracks import KeypointIds, NamedMatches, name_matches
 from loftr_ros.two_view import Geometry, TwoViewSettings, estimate_relative_pose, failed_pose
 from loftr_ros.two_view import RelativePose as Motion
 from perception_common.camera import Camera
@@ -109,6 +109,7 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
 
     def __init__(self, nodes_in_process: int = 1):
         self._matcher: Matcher | None = None
+        self._trained = False
         self._keyframes: deque[KeyframeData] = deque()
         self._next_keyframe_id = 0
         self._next_keypoint_id = 0
@@ -123,7 +124,8 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
             parameters.matcher,
             sha256=parameters.weights_sha256 or None,
         )
-        if not self._matcher.trained:
+        self._trained = self._matcher.trained
+        if not self._trained:
             self.problems.report("untrained", f"{parameters.model} has random weights: its matches mean nothing")
         blank = self._matcher.encode(np.zeros((480, 640), np.uint8))
         self._matcher.match(blank, blank)
@@ -159,7 +161,7 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         matcher = self._matcher
         return {
             "model": self.parameters.model,
-            "trained": str(matcher is not None and matcher.trained),
+            "trained": str(self._trained),
             "device": str(matcher.device) if matcher else "",
             "keyframes made": str(self._next_keyframe_id),
         }
@@ -199,7 +201,7 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         with self.stage("network"):
             features = self._matcher.encode(image)
             matches = self._matcher.match(last.features, features)
-        count = len(matches.points0)
+        count = len(matches)
         displacement = median_displacement(matches.points0, matches.points1, max(image.shape))
         decision = decide(policy, seconds, count, displacement)
         if decision.makes_keyframe:
@@ -274,18 +276,18 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
             self._next_keypoint_id = named.next_id
         with self.stage("publishing"):
             self._correspondences.publish(
-                correspondences_message(older.message, newer.message, matches, named.ids0, named.ids1, motion)
+                correspondences_message(
+                    older.message, newer.message, matches, named, motion, self.parameters.model, self._trained
+                )
             )
-            self._relative_pose.publish(
-                relative_pose_message(older.message, newer.message, len(matches.points0), motion)
-            )
+            self._relative_pose.publish(relative_pose_message(older.message, newer.message, len(matches), motion))
         return motion
 
     def _motion(self, older: KeyframeData, newer: KeyframeData, matches: Matches) -> Motion:
         camera1 = newer.camera
         camera0 = older.camera or (camera1 if camera1 and camera1.matches_size(*older.image.shape[::-1]) else None)
         if camera0 is None or camera1 is None:
-            return failed_pose(len(matches.points0), "no usable camera_info, see /diagnostics")
+            return failed_pose(len(matches), "no usable camera_info, see /diagnostics")
         return estimate_relative_pose(matches.points0, matches.points1, camera0, camera1, self.parameters.two_view)
 
     def _extend_path(self, header: Header) -> None:
@@ -298,7 +300,7 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
             self._path_publisher.publish(Path(header=stamped.header, poses=list(self._path)))
 
     def _publish_debug_image(self, older: KeyframeData, newer: KeyframeData, matches: Matches, motion: Motion) -> None:
-        title = f"{len(matches.points0)} matches, {motion.inliers.sum()} inliers, {motion.geometry.name}"
+        title = f"keyframes {older.message.id} and {newer.message.id}: {motion.geometry.name}"
         picture = draw_matches(
             older.image,
             newer.image,
@@ -307,7 +309,7 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
             matches.confidence,
             motion.inliers,
             title=title,
-            untrained=self._matcher is not None and not self._matcher.trained,
+            trained=self._trained,
         )
         message = Image()
         fill_image(message, picture, newer.message.header)
@@ -336,7 +338,7 @@ def keyframe_message(header: Header, keyframe_id: int, width: int, height: int, 
 
 
 def correspondences_message(
-    older: Keyframe, newer: Keyframe, matches: Matches, ids0: np.ndarray, ids1: np.ndarray, motion: Motion
+    older: Keyframe, newer: Keyframe, matches: Matches, named: NamedMatches, motion: Motion, model: str, trained: bool
 ) -> Correspondences:
     """Return the message of the matches of two keyframes."""
 
@@ -359,12 +361,12 @@ def correspondences_message(
         y1=floats(matches.points1[:, 1]),
         confidence=floats(matches.confidence),
         spread=floats(matches.spread),
-        id0=integers(ids0),
-        id1=integers(ids1),
+        id0=integers(named.ids0),
+        id1=integers(named.ids1),
         inlier=flags(motion.inliers),
-        dynamic=flags(np.zeros(len(ids0))),
-        model=matches.model,
-        trained=matches.trained,
+        dynamic=flags(np.zeros(len(matches))),
+        model=model,
+        trained=trained,
     )
 
 

@@ -30,7 +30,7 @@ def run_nodes(factories: Sequence[NodeFactory], description: str, example: str, 
     )
     parser.parse_args(remove_ros_args(["program", *given])[1:])
 
-    use_large_image_profile()
+    transport_note = use_large_image_profile()
     raise_malloc_thresholds()
     rclpy.init(args=["program", *given])
     nodes: list[PerceptionNode] = []
@@ -39,6 +39,8 @@ def run_nodes(factories: Sequence[NodeFactory], description: str, example: str, 
         for factory in factories:
             nodes.append(factory(len(factories)))
             executor.add_node(nodes[-1])
+        if transport_note:
+            nodes[0].get_logger().warning(transport_note)
         for node in nodes:
             node.autostart()
         executor.spin()

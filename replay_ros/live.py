@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import rclpy
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
@@ -21,6 +22,7 @@ from rosgraph_msgs.msg import Clock
 from tqdm import tqdm
 
 from perception_common.errors import InputError
+from perception_common.node import stamp_ns
 from perception_common.transport import raise_malloc_thresholds, use_large_image_profile
 from replay_ros.bag_reader import (
     COMPRESSED_IMAGE,
@@ -220,7 +222,7 @@ class _Replay:
         self._writer.write_raw(raw.topic, raw.data, raw.stamp_ns)
         is_image = raw.topic == self._image_topic
         if is_image:
-            stamp = _header_stamp(self._bag, raw)
+            stamp = stamp_ns(self._bag.deserialize(raw).header)
             self._frames[stamp] = FrameAnswer(stamp)
             self._sent[stamp] = time.monotonic()
         if raw.topic in self._publishers:
@@ -239,8 +241,7 @@ class _Replay:
             self._counts[topic] = self._counts.get(topic, 0) + 1
             self._writer.write_raw(topic, data, self._now_ns)
             if name in self._options.awaited:
-                header = deserialize_message(data, kind).header
-                stamp = header.stamp.sec * 10**9 + header.stamp.nanosec
+                stamp = stamp_ns(deserialize_message(data, kind).header)
                 if stamp in self._frames:
                     self._frames[stamp].seconds.setdefault(name, arrival - self._sent[stamp])
 
@@ -285,20 +286,12 @@ def _message_class(type_name: str) -> type | None:
         return None
 
 
-def _header_stamp(bag: Bag, raw: RawMessage) -> int:
-    stamp = bag.deserialize(raw).header.stamp
-    return stamp.sec * 10**9 + stamp.nanosec
-
-
 def percentiles(values: Sequence[float]) -> dict[str, Any]:
     """Median and 95th percentile in milliseconds, None without values."""
-    ordered = sorted(values)
-    if not ordered:
+    if not values:
         return {"p50_ms": None, "p95_ms": None}
-    return {
-        "p50_ms": 1e3 * ordered[len(ordered) // 2],
-        "p95_ms": 1e3 * ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))],
-    }
+    p50, p95 = 1e3 * np.percentile(values, [50, 95])
+    return {"p50_ms": float(p50), "p95_ms": float(p95)}
 
 
 def summary(result: LiveResult) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from perception_common.image import fill_image, to_rgb
 from perception_common.node import PerceptionNode, PerceptionParameters
 from perception_common.parameters import parameter
 from perception_common.runtime import run_nodes
-from yolc_ros.clusters import LSM_PRESETS
+from yolc_ros.clusters import LSM_PRESETS, Region
 from yolc_ros.detector import Detections, Detector, DetectorSettings
 from yolc_ros.drawing import draw_detections
 from yolc_ros.msg import ClusterRegion, Detection, DetectionArray
@@ -142,9 +143,9 @@ class YolcNode(PerceptionNode[YolcParameters]):
             detections.labels,
             detections.scores,
             detections.class_names,
-            detections.regions,
+            region_boxes(detections.regions),
             title=f"{len(detections.boxes)} objects, {len(detections.regions)} clusters",
-            untrained=not trained,
+            trained=trained,
         )
         message = Image()
         fill_image(message, picture, header)
@@ -152,6 +153,11 @@ class YolcNode(PerceptionNode[YolcParameters]):
 
 
 # --- messages ----------------------------------------------------------------------------------------------------
+
+
+def region_boxes(regions: Sequence[Region]) -> np.ndarray:
+    """Return cluster regions as (R, 4) x0, y0, x1, y1."""
+    return np.array([[region.x0, region.y0, region.x1, region.y1] for region in regions]).reshape(-1, 4)
 
 
 def detections_message(
