@@ -228,7 +228,9 @@ def test_camera_info_is_found_beside_the_image(tmp_path, topics, image_topic, ex
 
 def test_of_several_foreign_camera_infos_one_must_be_named(tmp_path):
     with open_bag(write(tmp_path / "bag", {"a/camera_info": info(), "b/camera_info": info()})) as bag:
-        with pytest.raises(InputError, match=r"has no /c/camera_info but /a/camera_info, /b/camera_info.*--camera-info"):
+        with pytest.raises(
+            InputError, match=r"has no /c/camera_info but /a/camera_info, /b/camera_info.*--camera-info"
+        ):
             find_camera_info_topic(bag, "/c/image")
         assert find_camera_info_topic(bag, "/c/image", "b/camera_info") == "/b/camera_info"
 

@@ -89,9 +89,11 @@ def test_sqlite_without_us_finds_the_same(tmp_path):
 def test_definitions_of_our_messages_lie_in_the_bag(tmp_path):
     with BagWriter(tmp_path / "bag", "sqlite3") as bag:
         bag.write("detections", detections(STAMP), STAMP)
-    (definition,) = sqlite3.connect(tmp_path / "bag" / "bag.db3").execute(
-        "SELECT encoded_message_definition FROM message_definitions"
-    ).fetchone()
+    (definition,) = (
+        sqlite3.connect(tmp_path / "bag" / "bag.db3")
+        .execute("SELECT encoded_message_definition FROM message_definitions")
+        .fetchone()
+    )
     assert "MSG: yolc_ros/ClusterRegion" in definition
     assert "float32 inference_seconds" in definition
 
@@ -173,7 +175,7 @@ def test_what_cannot_be_written_is_refused(tmp_path, name, storage, sentence):
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="file/bag cannot be written .*; check the permissions"):
+    with pytest.raises(InputError, match=r"file/bag cannot be written .*; check the permissions"):
         write_one(tmp_path / "file" / "bag")
 
 

@@ -96,7 +96,9 @@ def test_a_broken_pose_file_is_named_with_its_fault(tmp_path, name, text, senten
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize(("source", "sentence"), [("-3", "above 0"), ("nan", "above 0"), ("gone.csv", "does not exist")])
+@pytest.mark.parametrize(
+    ("source", "sentence"), [("-3", "above 0"), ("nan", "above 0"), ("gone.csv", "does not exist")]
+)
 def test_an_impossible_altitude_is_refused(source, sentence):
     with pytest.raises(InputError, match=sentence):
         read_altitude(source)
@@ -105,5 +107,5 @@ def test_an_impossible_altitude_is_refused(source, sentence):
 def test_json_without_altitudes_is_refused(tmp_path):
     path = tmp_path / "poses.json"
     path.write_text(json.dumps({"poses": {"a.png": np.eye(4).tolist()}}))
-    with pytest.raises(InputError, match="no image has an exif.RelativeAltitude"):
+    with pytest.raises(InputError, match=r"no image has an exif\.RelativeAltitude"):
         read_altitude(str(path))

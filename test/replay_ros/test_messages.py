@@ -98,7 +98,7 @@ def test_an_altitude_lies_in_the_range_that_its_message_states():
 
 
 def test_all_our_messages_are_there(repository):
-    assert OWN == sorted(f"yolc_ros/msg/{file.stem}" for file in (repository / "msg").glob("*.msg"))
+    assert sorted(f"yolc_ros/msg/{file.stem}" for file in (repository / "msg").glob("*.msg")) == OWN
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -112,7 +112,7 @@ def test_types_have_the_hash_that_ros_computed_at_build_time(name):
 
 
 def test_a_folder_without_definitions_says_what_to_do(tmp_path):
-    with pytest.raises(InputError, match="no message definitions in .*build the package"):
+    with pytest.raises(InputError, match=r"no message definitions in .*build the package"):
         load_types(tmp_path)
 
 
