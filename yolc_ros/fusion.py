@@ -32,7 +32,7 @@ class FusionConfig:
     touches: float = 2.0  # a box this near to an inner border is cut by it
     zone: float = 2.0  # a coarse box must be this much further from it to be well inside ...
     zone_share: float = 0.1  # ... and this share of its longer side
-    same_iou: float = 0.5  # a coarse and a refined box that are one object
+    same_iou: float = 0.4  # a coarse and a refined box that are one object
     piece_share: float = 0.7  # share of a refined box inside a coarse one that makes it a piece of it
 
 

@@ -1,0 +1,288 @@
+"""The whole detector: with a network that reads drawn rectangles, so that every answer is known, and with real ones."""
+
+import dataclasses
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from perception_common.device import DevicePolicy, choose_device
+from perception_common.errors import InputError
+from perception_common.weights import save_weights
+from yolc_ros.clusters import LsmConfig, Region
+from yolc_ros.detector import Detections, Detector, DetectorSettings
+from yolc_ros.network.config import HrnetConfig, YolcConfig
+from yolc_ros.network.yolc import Yolc, YolcMaps, initialise
+
+CPU = DevicePolicy(torch.device("cpu"), torch.float32)
+COLOURS = np.array([[220, 40, 40], [40, 220, 40], [40, 40, 220]], np.uint8)  # of the three classes
+SETTINGS = DetectorSettings(lsm=None)
+LSM = LsmConfig(smallest_area=0.0)
+
+
+class RectangleReader(nn.Module):
+    """Stands in for a trained network: finds rectangles in the three colours, at the input's resolution.
+
+    `calls` counts the images of each pass.
+    """
+
+    def __init__(self, padding: str = "plain") -> None:
+        super().__init__()
+        self.config = YolcConfig(class_names=("red", "green", "blue"), padding=padding)
+        self.calls: list[tuple[int, ...]] = []
+
+    def maps(self, images: Tensor) -> YolcMaps:
+        self.calls.append(tuple(images.shape))
+        batch, _, height, width = images.shape
+        heatmap = np.full((batch, 3, height, width), -9.0, np.float32)
+        boxes = np.zeros((batch, 4, height // 4, width // 4), np.float32)
+        for index, image in enumerate(images.permute(0, 2, 3, 1).numpy()):
+            for label, colour in enumerate(COLOURS):
+                near = (np.abs(image.astype(int) - colour) < 80).all(axis=2).astype(np.uint8)
+                _, _, stats, _ = cv2.connectedComponentsWithStats(near)
+                for x, y, w, h, _ in stats[1:]:
+                    cx, cy = x + w / 2, y + h / 2
+                    px, py = int(cx), int(cy)
+                    heatmap[index, label, max(0, py - 1) : py + 2, max(0, px - 1) : px + 2] = 1.0
+                    heatmap[index, label, py, px] = 4.0
+                    boxes[index, :, py // 4, px // 4] = cx / 4 - px // 4, cy / 4 - py // 4, w / 8, h / 8
+        return YolcMaps(torch.from_numpy(heatmap), torch.from_numpy(boxes))
+
+    def boxes_at(self, box_features: Tensor, cells: Tensor) -> Tensor:
+        return box_features[:, cells[:, 1], cells[:, 0]].T
+
+
+def reader(settings: DetectorSettings = SETTINGS, padding: str = "plain") -> Detector:
+    return Detector("rectangles", RectangleReader(padding), CPU, settings, weights=None)  # type: ignore[arg-type]
+
+
+def draw(width: int, height: int, *objects: tuple[int, int, int, int, int]) -> np.ndarray:
+    """A gray image with rectangles (x0, y0, x1, y1, label)."""
+    image = np.full((height, width, 3), 128, np.uint8)
+    for x0, y0, x1, y1, label in objects:
+        image[y0:y1, x0:x1] = COLOURS[label]
+    return image
+
+
+def answers(found: Detections) -> list[tuple[float, ...]]:
+    return sorted((*box, label) for box, label in zip(found.boxes.tolist(), found.labels.tolist(), strict=True))
+
+
+def assert_finds(found: Detections, objects: list[tuple[int, ...]], tolerance: float) -> None:
+    got, expected = answers(found), sorted(objects)
+    assert len(got) == len(expected)
+    for a, b in zip(got, expected, strict=True):
+        np.testing.assert_allclose(a, b, atol=tolerance)
+
+
+CLUSTER = [(400 + 30 * i, 300 + 25 * j, 412 + 30 * i, 308 + 25 * j, (i + j) % 3) for i in range(6) for j in range(5)]
+SCATTERED = [(20, 20, 60, 50, 0), (900, 40, 950, 90, 1), (0, 650, 40, 700, 2), (950, 660, 1001, 701, 0)]
+
+
+@pytest.mark.parametrize("padding", ["plain", "release"])
+@pytest.mark.parametrize("lsm", [None, LSM])
+def test_objects_are_found_in_original_pixels_once(padding, lsm):
+    """1001 x 701 pixels; with LSM the cluster is looked at a second time, enlarged."""
+    found = reader(DetectorSettings(lsm=lsm), padding).detect(draw(1001, 701, *CLUSTER, *SCATTERED))
+    assert_finds(found, CLUSTER + SCATTERED, tolerance=1.0 if lsm else 0.01)
+    assert (len(found.regions) > 0) == (lsm is not None)
+    if lsm is not None:
+        in_cluster = found.region[(found.boxes[:, 0] >= 400) & (found.boxes[:, 0] < 600)]
+        assert (in_cluster >= 0).mean() > 0.8
+
+
+def test_the_region_counts_its_objects():
+    found = reader(DetectorSettings(lsm=LSM)).detect(draw(1001, 701, *CLUSTER))
+    assert sum(region.expected for region in found.regions) >= len(CLUSTER)
+    region = found.regions[0]
+    assert 0 <= region.x0 < region.x1 <= 1001
+    assert 0 <= region.y0 < region.y1 <= 701
+
+
+def test_a_limited_first_look_finds_the_same_objects_with_the_second():
+    objects = [(x, y, x + 24, y + 16, 1) for x in range(800, 1100, 50) for y in range(400, 600, 40)]
+    detector = reader(DetectorSettings(max_side=960, lsm=LSM))
+    found = detector.detect(draw(1920, 1080, *objects))
+    assert_finds(found, objects, tolerance=3.0)
+    assert all(max(shape[2:]) <= 960 for shape in detector.network.calls)
+
+
+def test_a_mirrored_image_gives_mirrored_boxes_with_flip_testing():
+    image = draw(333, 215, (20, 30, 61, 55, 0), (200, 100, 250, 160, 1), (310, 180, 333, 215, 2))
+    detector = reader(DetectorSettings(lsm=None, flip=True))
+    straight, mirrored = detector.detect(image), detector.detect(image[:, ::-1])
+    boxes = mirrored.boxes[:, [2, 1, 0, 3]] * [-1, 1, -1, 1] + [333, 0, 333, 0]
+    again = dataclasses.replace(mirrored, boxes=boxes.astype(np.float32))
+    np.testing.assert_allclose(answers(straight), answers(again), atol=0.01)
+    assert len(straight.scores) == 3
+    assert detector.network.calls[0][0] == 2  # both views in one batch
+
+
+def test_flip_testing_of_a_real_network_is_symmetric():
+    detector = noisy_detector(DetectorSettings(lsm=None, flip=True, score_threshold=0.1))
+    image = random_image(96, 128)
+    straight, mirrored = detector.detect(image), detector.detect(image[:, ::-1])
+    assert len(straight.scores) > 3
+    np.testing.assert_allclose(straight.scores, mirrored.scores, atol=1e-4)
+    boxes = mirrored.boxes[:, [2, 1, 0, 3]] * [-1, 1, -1, 1] + [128, 0, 128, 0]
+    np.testing.assert_allclose(straight.boxes, boxes, atol=0.05)
+
+
+def test_several_scales_find_an_object_once():
+    image = draw(640, 480, (100, 100, 160, 140, 0), (400, 300, 470, 350, 2))
+    detector = reader(DetectorSettings(lsm=None, scales=(1.0, 0.5, 1.5)))
+    assert_finds(detector.detect(image), [(100, 100, 160, 140, 0), (400, 300, 470, 350, 2)], tolerance=2.0)
+    assert [shape[3] for shape in detector.network.calls] == [640, 320, 960]
+
+
+def test_crops_of_one_size_are_one_batch():
+    corners = [(0, 0), (960, 640)]
+    objects = [(x + 12 * i, y + 9, x + 12 * i + 6, y + 15, 0) for x, y in corners for i in range(4)]
+    image = draw(1024, 704, *((x0 + 4, y0, x1 + 4, y1, label) for x0, y0, x1, y1, label in objects))
+    detector = reader(DetectorSettings(lsm=LSM))
+    found = detector.detect(image)
+    assert len(found.regions) == 2
+    assert [shape[0] for shape in detector.network.calls] == [1, 2]
+    assert len(found.scores) == 8
+
+
+def test_a_batch_of_crops_equals_crops_one_by_one():
+    detector = noisy_detector(DetectorSettings(score_threshold=0.2))
+    image = random_image(200, 300)
+    corners = [(0, 0, 60, 60), (100, 50, 160, 110), (10, 20, 200, 120)]
+    regions = [Region(*corner, expected=0.0, scale=1.5) for corner in corners]
+    together = detector._look_at_regions(image, regions)
+    for region, found in zip(regions, together, strict=True):
+        (alone,) = detector._look_at_regions(image, [region])
+        assert len(found) > 0
+        np.testing.assert_allclose(found.boxes, alone.boxes, atol=1e-2)
+        np.testing.assert_allclose(found.scores, alone.scores, atol=1e-4)
+
+
+SMALL = YolcConfig(
+    class_names=("car", "bus"),
+    backbone=HrnetConfig(8, 4, 1, (4, 8, 16, 32), (1, 1, 1), 1),
+    neck_width=12,
+    heatmap_width=2,
+    box_width=8,
+)
+
+
+def noisy_detector(settings: DetectorSettings) -> Detector:
+    """A small network with random weights that are large enough to see objects in noise."""
+    network = Yolc(SMALL)
+    initialise(network, 1)
+    with torch.no_grad():
+        network.bbox_head.local_head[-1].weight.normal_(0, 0.5, generator=torch.Generator().manual_seed(0))
+        network.bbox_head.local_head[-1].bias.fill_(-2.0)
+        network.bbox_head.xywh_refine.weight.normal_(0, 0.5, generator=torch.Generator().manual_seed(1))
+    return Detector.from_network(network, CPU, settings)
+
+
+def random_image(height: int, width: int) -> np.ndarray:
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return cv2.GaussianBlur(noise, (0, 0), 2)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (31, 33), (97, 130), (5, 300)])
+def test_any_size_of_image_is_answered_in_the_full_schema(size):
+    found = noisy_detector(DetectorSettings(score_threshold=0.2, lsm=LSM, flip=True)).detect(random_image(*size))
+    count = len(found.scores)
+    assert found.boxes.shape == (count, 4)
+    assert found.boxes.dtype == found.scores.dtype == np.float32
+    assert found.labels.shape == found.region.shape == (count,)
+    assert found.labels.dtype == found.region.dtype == np.int64
+    assert (found.boxes >= 0).all()
+    assert (found.boxes <= np.array([size[1], size[0]] * 2)).all()
+    assert (found.boxes[:, 2:] > found.boxes[:, :2]).all()
+    assert (np.diff(found.scores) <= 0).all()
+    assert (found.region < len(found.regions)).all()
+    assert found.class_names == ("car", "bus")
+
+
+def test_the_same_image_gives_the_same_answer():
+    detector, image = noisy_detector(DetectorSettings(score_threshold=0.2)), random_image(97, 130)
+    a, b = detector.detect(image), detector.detect(image.copy())
+    assert len(a.scores) > 0
+    for field in ("boxes", "scores", "labels", "region"):
+        np.testing.assert_array_equal(getattr(a, field), getattr(b, field))
+
+
+def test_the_number_of_detections_is_limited_to_the_best():
+    image = random_image(97, 130)
+    everything = noisy_detector(DetectorSettings(score_threshold=0.2, lsm=None)).detect(image)
+    few = noisy_detector(DetectorSettings(score_threshold=0.2, lsm=None, max_detections=3)).detect(image)
+    assert len(everything.scores) > 3
+    np.testing.assert_array_equal(few.boxes, everything.boxes[:3])
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((20, 20), np.uint8),
+        np.zeros((20, 20, 1), np.uint8),
+        np.zeros((20, 20, 3), np.float32),
+        np.zeros((0, 20, 3), np.uint8),
+    ],
+)
+def test_other_images_are_refused_in_one_line(image):
+    with pytest.raises(InputError, match="expected an RGB image"):
+        reader().detect(image)
+
+
+def test_an_untrained_detector_says_so_and_is_quiet():
+    detector = Detector.load("yolc_lite", None, choose_device("cpu"))
+    assert not detector.trained
+    assert detector.name == "yolc_lite"
+    found = detector.detect(random_image(160, 224))
+    assert len(found.scores) == 0
+    assert found.regions == ()
+
+
+def test_weights_from_a_file_are_used(tmp_path, repository):
+    detector = Detector.load("yolc_lite", None, choose_device("cpu"))
+    other = Yolc(detector.network.config)
+    initialise(other, seed=9)
+    path = tmp_path / "yolc_lite.safetensors"
+    save_weights(other.state_dict(), path, {})
+    trained = Detector.load("yolc_lite", path, choose_device("cpu"))
+    assert trained.trained
+    assert trained.weights.loaded == len(other.state_dict())
+    images = torch.zeros(1, 3, 32, 32)
+    expected = Detector.from_network(other, CPU).network.maps(images).heatmap
+    torch.testing.assert_close(trained.network.maps(images).heatmap, expected)
+
+
+def test_unknown_models_and_missing_files_are_refused(tmp_path):
+    with pytest.raises(InputError, match="yolc_lite"):
+        Detector.load("yolc_huge", None, choose_device("cpu"))
+    with pytest.raises(InputError, match="does not exist"):
+        Detector.load("yolc_lite", tmp_path / "none.safetensors", choose_device("cpu"))
+
+
+def test_bfloat16_finds_nearly_the_same():
+    network = noisy_detector(SETTINGS).network
+    image = random_image(97, 130)
+    settings = DetectorSettings(score_threshold=0.2, lsm=None, max_detections=5)
+    exact = Detector.from_network(network, CPU, settings).detect(image)
+    half = Detector.from_network(network, DevicePolicy(CPU.device, torch.bfloat16), settings).detect(image)
+    np.testing.assert_allclose(half.scores, exact.scores, atol=0.03)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"max_side": 16},
+        {"score_threshold": 0.0},
+        {"nms_iou": 1.5},
+        {"max_detections": 0},
+        {"max_peaks": 0},
+        {"scales": ()},
+        {"scales": (1.0, -1.0)},
+    ],
+)
+def test_impossible_settings_are_refused(wrong):
+    with pytest.raises(ValueError, match="must"):
+        DetectorSettings(**wrong)
