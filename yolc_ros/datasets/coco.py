@@ -1,0 +1,62 @@
+"""COCO object annotations: one JSON file for all images."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from perception_common.errors import InputError
+from yolc_ros.datasets.samples import ClassMap, LabelledBox, LabelledFile, LabelledFiles, Problem, check_box, truth_from
+
+
+def read_coco(annotations: Path, images: Path, classes: ClassMap) -> LabelledFiles:
+    """Read a COCO JSON file whose `file_name`s are relative to the folder `images`.
+
+    Crowds (`iscrowd`) and categories of an unknown kind become ignored regions. A broken entry is left out and named
+    in `problems`. Raises InputError for a file that is no COCO annotation at all.
+    """
+    content = _load(annotations)
+    names = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
+    known = classes.known(tuple(names.values()))
+    boxes: defaultdict[Any, list[LabelledBox]] = defaultdict(list)
+    problems: list[Problem] = []
+    for entry in content["annotations"]:
+        try:
+            left, top, width, height = (float(value) for value in entry["bbox"])
+            label = None if entry.get("iscrowd") else classes.label_of(names[entry["category_id"]])
+            image_id = entry["image_id"]
+        except (KeyError, TypeError, ValueError) as error:
+            problems.append(Problem(f"{annotations}, annotation {_id(entry)}", f"is broken ({error!r})"))
+            continue
+        if problem := check_box((left, top, width, height)):
+            problems.append(Problem(f"{annotations}, annotation {_id(entry)}", problem))
+        else:
+            boxes[image_id].append(LabelledBox((left, top, width, height), label))
+    files = []
+    for entry in content["images"]:
+        try:
+            files.append(LabelledFile(images / entry["file_name"], truth_from(boxes[entry["id"]], known)))
+        except (KeyError, TypeError) as error:
+            problems.append(Problem(f"{annotations}, image {_id(entry)}", f"is broken ({error!r})"))
+    return LabelledFiles(tuple(files), tuple(problems))
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    except ValueError as error:
+        raise InputError(f"{path}: is not valid JSON ({error})") from error
+    parts = ("images", "annotations", "categories")
+    if not isinstance(content, dict) or not all(isinstance(content.get(part), list) for part in parts):
+        raise InputError(f"{path}: is no COCO annotation file; lists {', '.join(parts)} are expected")
+    if not all(isinstance(entry, dict) and {"id", "name"} <= entry.keys() for entry in content["categories"]):
+        raise InputError(f"{path}: has categories without id or name")
+    return content
+
+
+def _id(entry: Any) -> Any:
+    return entry.get("id", "without id") if isinstance(entry, dict) else repr(entry)

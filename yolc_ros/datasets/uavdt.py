@@ -1,0 +1,77 @@
+"""UAVDT (benchmark for detection): a folder of frames for each sequence, and text files for a whole sequence."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+from perception_common.errors import InputError
+from yolc_ros.datasets.samples import ClassMap, LabelledBox, LabelledFile, LabelledFiles, Problem, check_box, truth_from
+
+UAVDT_CLASSES = ("car", "truck", "bus")  # categories 1 to 3
+_WHOLE, _IGNORE = "_gt_whole.txt", "_gt_ignore.txt"
+
+
+def read_uavdt(images: Path, annotations: Path, classes: ClassMap, sequences: tuple[str, ...] = ()) -> LabelledFiles:
+    """Read UAVDT as it is published.
+
+    images: the folder `UAV-benchmark-M` with `M0101/img000001.jpg` and so on. annotations: the folder `GT` with
+    `M0101_gt_whole.txt` (`frame,target,left,top,width,height,out_of_view,occlusion,category`) and `M0101_gt_ignore.txt`
+    (the same fields up to the height). sequences: which to read, by default all that have annotations. A broken line
+    is left out and named in `problems`. Raises InputError for missing folders or sequences.
+    """
+    names = sequences or tuple(sorted(path.name.removesuffix(_WHOLE) for path in annotations.glob(f"*{_WHOLE}")))
+    if not names:
+        raise InputError(f"{annotations}: has no files NAME{_WHOLE}; give the folder GT of UAVDT")
+    files: list[LabelledFile] = []
+    problems: list[Problem] = []
+    known = classes.known(UAVDT_CLASSES)
+    for name in names:
+        frames = sorted((images / name).glob("img*.jpg"))
+        if not frames:
+            raise InputError(f"{images / name}: has no frames img*.jpg; give the folder UAV-benchmark-M of UAVDT")
+        boxes = _read_sequence(annotations, name, classes, problems)
+        for path in frames:
+            number = path.stem.removeprefix("img")
+            if number.isdigit():
+                files.append(LabelledFile(path, truth_from(boxes[int(number)], known)))
+    return LabelledFiles(tuple(files), tuple(problems))
+
+
+def _read_sequence(
+    annotations: Path, name: str, classes: ClassMap, problems: list[Problem]
+) -> defaultdict[int, list[LabelledBox]]:
+    """Boxes by frame number; appends to `problems`."""
+    boxes: defaultdict[int, list[LabelledBox]] = defaultdict(list)
+    whole, ignore = annotations / f"{name}{_WHOLE}", annotations / f"{name}{_IGNORE}"
+    if not whole.is_file():
+        raise InputError(f"{whole}: is missing; check the sequence's name")
+    for path in (whole, ignore):
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                frame, box = _parse(line, classes, has_category=path is whole)
+            except ValueError as error:
+                problems.append(Problem(f"{path}, line {number}", str(error)))
+            else:
+                boxes[frame].append(box)
+    return boxes
+
+
+def _parse(line: str, classes: ClassMap, has_category: bool) -> tuple[int, LabelledBox]:
+    fields = line.strip().rstrip(",").split(",")
+    expected = 9 if has_category else 6
+    if len(fields) < expected:
+        raise ValueError(f"{len(fields)} fields, {expected} are expected")
+    left, top, width, height = (float(field) for field in fields[2:6])
+    if problem := check_box((left, top, width, height)):
+        raise ValueError(problem)
+    label = None
+    if has_category:
+        category = int(fields[8])
+        if not 1 <= category <= len(UAVDT_CLASSES):
+            raise ValueError(f"category {category}, 1 to {len(UAVDT_CLASSES)} are expected")
+        label = classes.label_of(UAVDT_CLASSES[category - 1])
+    return int(fields[0]), LabelledBox((left, top, width, height), label)

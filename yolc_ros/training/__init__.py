@@ -1,0 +1,1 @@
+"""Training of YOLC: targets, losses, augmentation and the loop."""

@@ -1,0 +1,158 @@
+"""One training image from labelled ones: a random view, a crop that LSM would make, or a mosaic of such crops."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from yolc_ros.clusters import LsmConfig, count_cells, find_clusters
+from yolc_ros.datasets.samples import Sample, Truth
+from yolc_ros.training.photometry import PhotometryConfig, distort
+from yolc_ros.training.targets import presence_map
+from yolc_ros.training.views import KeepRule, View, show
+
+
+@dataclass(frozen=True)
+class AugmentationConfig:
+    """How training images are drawn.
+
+    cluster_share, mosaic_share: shares of images that show a region LSM finds in the true heatmap, `lsm.zoom` times as
+    large as other images (as the detector's second look), and mosaics of four such views. scale: range of output
+    pixels for an image pixel. at_object: share of the other views that are placed on an object. turn_share of all are
+    turned by up to turn_deg either way; boxes of turned images are too large (see `transform_truth`), so keep both
+    small. quarter_turn_share: of images from sources that look straight down.
+    """
+
+    cluster_share: float = 0.25
+    mosaic_share: float = 0.15
+    scale: tuple[float, float] = (0.7, 1.5)
+    at_object: float = 0.7
+    mirror_share: float = 0.5
+    turn_share: float = 0.2
+    turn_deg: float = 10.0
+    quarter_turn_share: float = 0.75
+    keep: KeepRule = field(default_factory=KeepRule)
+    lsm: LsmConfig = field(default_factory=LsmConfig)
+    photometry: PhotometryConfig = field(default_factory=PhotometryConfig)
+
+    def __post_init__(self) -> None:
+        if self.cluster_share + self.mosaic_share > 1:
+            raise ValueError("cluster_share and mosaic_share together are more than 1")
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise ValueError(f"scale must be a range of positive numbers, not {self.scale}")
+
+
+def augment(
+    draw: Callable[[], Sample],
+    nadir: bool,
+    size: tuple[int, int],
+    config: AugmentationConfig,
+    rng: np.random.Generator,
+) -> Sample:
+    """Make one training image of `size` (width, height) from what `draw` gives: labelled images of one source.
+
+    nadir: the source looks straight down, so that its images may have any heading.
+    """
+    kind = rng.random()
+    if kind < config.mosaic_share:
+        sample = _mosaic([draw() for _ in range(4)], nadir, size, config, rng)
+    elif kind < config.mosaic_share + config.cluster_share:
+        sample = cluster_view(draw(), nadir, size, config, rng)
+    else:
+        sample = random_view(draw(), nadir, size, config, rng)
+    return Sample(sample.name, distort(sample.image, config.photometry, rng), sample.truth)
+
+
+def random_view(
+    sample: Sample, nadir: bool, size: tuple[int, int], config: AugmentationConfig, rng: np.random.Generator
+) -> Sample:
+    """Show a random part of an image, often one that holds an object."""
+    scale, turn = _random_scale(config, rng), _random_turn(nadir, config, rng)
+    low, high, half = _room(sample, turn, scale, size)
+    centre = rng.uniform(low, high)
+    boxes = sample.truth.boxes
+    if len(boxes) and rng.random() < config.at_object:
+        box = boxes[rng.integers(len(boxes))]
+        centre = ((box[:2] + box[2:]) / 2 + rng.uniform(-0.8, 0.8, 2) * half).clip(low, high)
+    view = View((float(centre[0]), float(centre[1])), scale, turn, rng.random() < config.mirror_share)
+    return show(sample, view, *size, config.keep)
+
+
+def cluster_view(
+    sample: Sample, nadir: bool, size: tuple[int, int], config: AugmentationConfig, rng: np.random.Generator
+) -> Sample:
+    """Show a part of a region that LSM finds in the true heatmap, as large as the detector's second look shows it.
+
+    What the image has around the region is shown too, where the detector's crop would end.
+    """
+    regions = true_clusters(sample, config.lsm)
+    if not len(regions):
+        return random_view(sample, nadir, size, config, rng)
+    region = regions[rng.integers(len(regions))]
+    scale, turn = config.lsm.zoom * _random_scale(config, rng), _random_turn(nadir, config, rng)
+    low, high, _ = _room(sample, turn, scale, size)
+    centre = rng.uniform(region[:2], region[2:]).clip(low, high)
+    view = View((float(centre[0]), float(centre[1])), scale, turn, rng.random() < config.mirror_share)
+    return show(sample, view, *size, config.keep)
+
+
+def true_clusters(sample: Sample, lsm: LsmConfig) -> np.ndarray:
+    """Regions (n, 4) xyxy, pixels, that LSM finds in a heatmap of the true objects."""
+    height, width = sample.image.shape[:2]
+    present = torch.from_numpy(presence_map(sample.truth, width, height) >= lsm.presence)
+    return find_clusters(count_cells(present, lsm), width, height, lsm)
+
+
+def _random_scale(config: AugmentationConfig, rng: np.random.Generator) -> float:
+    return math.exp(rng.uniform(*np.log(config.scale)))
+
+
+def _random_turn(nadir: bool, config: AugmentationConfig, rng: np.random.Generator) -> float:
+    turn = 0.0
+    if nadir and rng.random() < config.quarter_turn_share:
+        turn += math.pi / 2 * rng.integers(4)
+    if rng.random() < config.turn_share:
+        turn += math.radians(rng.uniform(-config.turn_deg, config.turn_deg))
+    return turn
+
+
+def _room(
+    sample: Sample, turn: float, scale: float, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lowest and highest centre (x, y) that keep a view in the image, or the image in the view; half the view."""
+    cos, sin = abs(math.cos(turn)), abs(math.sin(turn))
+    half = np.array([size[0] * cos + size[1] * sin, size[0] * sin + size[1] * cos]) / (2 * scale)
+    whole = np.array([sample.image.shape[1], sample.image.shape[0]])
+    return np.minimum(half, whole - half), np.maximum(half, whole - half), half
+
+
+def _mosaic(
+    samples: list[Sample],
+    nadir: bool,
+    size: tuple[int, int],
+    config: AugmentationConfig,
+    rng: np.random.Generator,
+) -> Sample:
+    """Fill the quarters around a random point with a cluster of each of four samples."""
+    width, height = size
+    x, y = (int(side * rng.uniform(0.35, 0.65)) for side in size)
+    places = [(0, 0, x, y), (x, 0, width, y), (0, y, x, height), (x, y, width, height)]
+    tiles = [
+        cluster_view(sample, nadir, (x1 - x0, y1 - y0), config, rng)
+        for sample, (x0, y0, x1, y1) in zip(samples, places, strict=True)
+    ]
+    image = np.zeros((height, width, 3), dtype=np.uint8)
+    for tile, (x0, y0, x1, y1) in zip(tiles, places, strict=True):
+        image[y0:y1, x0:x1] = tile.image
+    corners = np.array([[x0, y0, x0, y0] for x0, y0, _, _ in places], dtype=np.float32)
+    truth = Truth(
+        np.concatenate([tile.truth.boxes + corner for tile, corner in zip(tiles, corners, strict=True)]),
+        np.concatenate([tile.truth.labels for tile in tiles]),
+        np.concatenate([tile.truth.ignored + corner for tile, corner in zip(tiles, corners, strict=True)]),
+        np.logical_and.reduce([tile.truth.known for tile in tiles]),
+    )
+    return Sample(" + ".join(tile.name for tile in tiles), image, truth)

@@ -1,0 +1,70 @@
+"""From a step's number to its batch: everything random in it follows from the seed and the number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from yolc_ros.datasets.mixture import Mixture
+from yolc_ros.datasets.samples import Sample
+from yolc_ros.training.augmentation import AugmentationConfig, augment
+from yolc_ros.training.targets import Targets, make_targets
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images of one size and what the network should say about them (see `Targets`)."""
+
+    images: Tensor  # (B, 3, H, W) uint8 RGB, channels last in memory
+    heatmap: Tensor  # (B, C, H / s, W / s) float32
+    trust: Tensor  # (B, H / s, W / s) bool
+    known: Tensor  # (B, C) bool
+    cells: Tensor  # (P, 3) int64: image, y, x
+    boxes: Tensor  # (P, 4) float32
+    objects: int
+
+    def to(self, device: torch.device) -> Batch:
+        """Move all tensors."""
+        tensors = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved = {name: x.to(device, non_blocking=True) for name, x in tensors.items() if isinstance(x, Tensor)}
+        return replace(self, **moved)
+
+
+@dataclass(frozen=True)
+class BatchMaker:
+    """Makes this process's share (`slots`) of the batch of any step."""
+
+    mixture: Mixture
+    size: tuple[int, int]  # width, height, pixels
+    heatmap_stride: int
+    augmentation: AugmentationConfig
+    seed: int
+    slots: range
+
+    def __call__(self, step: int) -> Batch:
+        """Make the batch of a step."""
+        samples = [self.sample(step, slot) for slot in self.slots]
+        return collate(samples, [make_targets(sample.truth, *self.size, self.heatmap_stride) for sample in samples])
+
+    def sample(self, step: int, slot: int) -> Sample:
+        """Make one image of a step's global batch."""
+        rng = np.random.default_rng((self.seed, step, slot))
+        part = self.mixture.choose(rng)
+        return augment(lambda: self.mixture.draw(part, rng), part.nadir, self.size, self.augmentation, rng)
+
+
+def collate(samples: list[Sample], targets: list[Targets]) -> Batch:
+    """Put images of one size and their targets together."""
+    cells = [np.column_stack([np.full(len(t.cells), i), t.cells[:, ::-1]]) for i, t in enumerate(targets)]
+    return Batch(
+        images=torch.from_numpy(np.stack([sample.image for sample in samples])).permute(0, 3, 1, 2),
+        heatmap=torch.from_numpy(np.stack([t.heatmap for t in targets])),
+        trust=torch.from_numpy(np.stack([t.trust for t in targets])),
+        known=torch.from_numpy(np.stack([t.known for t in targets])),
+        cells=torch.from_numpy(np.concatenate(cells).astype(np.int64)),
+        boxes=torch.from_numpy(np.concatenate([t.boxes for t in targets])),
+        objects=sum(t.objects for t in targets),
+    )

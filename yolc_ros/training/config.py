@@ -1,0 +1,39 @@
+"""Everything that defines a training run, read from one YAML file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from perception_common.training.loop import LoopConfig
+from yolc_ros.datasets.mixture import SourcesConfig
+from yolc_ros.network.config import INPUT_MULTIPLE
+from yolc_ros.training.augmentation import AugmentationConfig
+from yolc_ros.training.criterion import LossConfig
+from yolc_ros.training.validation import ValidationConfig
+
+
+@dataclass(frozen=True)
+class YolcTrainingConfig:
+    """A run. `model` names config/models/MODEL.yaml; paths are relative to where the command runs.
+
+    initial_weights: a weights file of the same network to start from; None: random weights.
+    """
+
+    model: str
+    data: SourcesConfig
+    validation: tuple[ValidationConfig, ...] = ()
+    input_size: tuple[int, int] = (512, 512)  # width, height of training images, pixels
+    initial_weights: Path | None = None
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    momentum: float = 0.9  # of SGD
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+    def __post_init__(self) -> None:
+        if min(self.input_size) < INPUT_MULTIPLE or any(side % INPUT_MULTIPLE for side in self.input_size):
+            raise ValueError(f"input_size must be multiples of {INPUT_MULTIPLE}, not {self.input_size}")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum must lie in [0, 1), not {self.momentum}")

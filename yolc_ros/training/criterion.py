@@ -1,0 +1,46 @@
+"""What is minimised: heatmap, coarse and refined boxes (paper section III-E)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from yolc_ros.network.yolc import YolcOutput
+from yolc_ros.training.batches import Batch
+from yolc_ros.training.losses import BoxLossName, box_loss, gaussian_focal_loss
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """The box loss by name, and weights of the three parts; the defaults are the published ones."""
+
+    box: BoxLossName = "gwd_l1"
+    heatmap_weight: float = 1.0
+    coarse_weight: float = 1.0
+    refined_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if min(self.heatmap_weight, self.coarse_weight, self.refined_weight) < 0:
+            raise ValueError("weights of losses cannot be negative")
+
+
+def compute_losses(output: YolcOutput, batch: Batch, objects: float, config: LossConfig) -> dict[str, Tensor]:
+    """The parts, and their weighted sum as "loss"; each is a sum over places divided by the number of objects.
+
+    objects: the divisor; the batch's own count, or with several processes their mean count.
+    """
+    divisor = max(objects, 1.0)
+    trust = (batch.known[:, :, None, None] & batch.trust[:, None]).float()
+    losses = {"heatmap": gaussian_focal_loss(output.heatmap, batch.heatmap, trust) / divisor}
+    loss = config.heatmap_weight * losses["heatmap"]
+    image, y, x = batch.cells.unbind(1)
+    measure = box_loss(config.box)
+    for name, maps, weight in (
+        ("coarse", output.coarse, config.coarse_weight),
+        ("refined", output.refined, config.refined_weight),
+    ):
+        if maps is not None:
+            losses[name] = measure(maps[image, :, y, x].float(), batch.boxes).sum() / divisor
+            loss = loss + weight * losses[name]
+    return {"loss": loss, **losses}

@@ -1,0 +1,138 @@
+"""The losses of YOLC and of its ablations (arXiv 2404.06180, section III-E), each as plain functions of tensors.
+
+Boxes are (N, 4): centre x, centre y, half width, half height, in cells of the box maps. A predicted half size may be
+zero or negative, as nothing in the network forbids it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+BoxLossName = Literal["l1", "giou", "diou", "ciou", "point_giou", "gwd", "gwd_l1"]
+
+L1_WEIGHTS = (1.0, 1.0, 0.2, 0.2)
+_EPSILON = 1e-7
+
+
+def gaussian_focal_loss(
+    logits: Tensor, target: Tensor, trust: Tensor, alpha: float = 2.0, gamma: float = 4.0
+) -> Tensor:
+    """Sum of the focal loss for heatmaps (CornerNet, arXiv 1808.01244, equation 1), computed from the logits.
+
+    logits: (B, C, H, W), any precision. target: (B, C, H, W) float32 in 0 to 1, exactly 1 at objects. trust:
+    broadcasts to the same shape; weight of the places without an object, 0 where nothing is known. Objects always
+    count.
+    """
+    logits = logits.float()
+    elsewhere = _focal_background(logits, alpha) * ((1 - target) ** gamma * trust)
+    at_objects = logits[target == 1]
+    found = functional.softplus(-at_objects) * torch.sigmoid(-at_objects) ** alpha
+    return elsewhere.sum() + found.sum()
+
+
+def _focal_background(logits: Tensor, alpha: float) -> Tensor:
+    """-log(1 - p) p^alpha of p = sigmoid(logits)."""
+    return functional.softplus(logits) * torch.sigmoid(logits) ** alpha
+
+
+def box_loss(name: BoxLossName) -> Callable[[Tensor, Tensor], Tensor]:
+    """The named loss: (predicted (N, 4), true (N, 4)) -> (N,), weighted as for training."""
+    return _BOX_LOSSES[name]
+
+
+def l1_loss(predicted: Tensor, true: Tensor) -> Tensor:
+    """Sum over the four numbers of |difference| with weights (1, 1, .2, .2) -> (N,)."""
+    return ((predicted - true).abs() * predicted.new_tensor(L1_WEIGHTS)).sum(-1)
+
+
+def gwd_loss(predicted: Tensor, true: Tensor) -> Tensor:
+    """1 - 1 / (1 + ln(1 + D)), D the Wasserstein distance of the boxes' Gaussians -> (N,) in 0 to 1.
+
+    A box stands for the Gaussian with its centre as mean and its half sides as standard deviations; between
+    axis-aligned ones D is the Euclidean distance of (x, y, w/2, h/2).
+    """
+    return 1 - 1 / (1 + torch.log1p(safe_norm(predicted - true)))
+
+
+def iou_loss_terms(predicted: Tensor, true: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """IoU (N,), union (N,) and (width, height) (N, 2) of the smallest box around both."""
+    low_p, high_p = predicted[:, :2] - predicted[:, 2:], predicted[:, :2] + predicted[:, 2:]
+    low_t, high_t = true[:, :2] - true[:, 2:], true[:, :2] + true[:, 2:]
+    shared = (torch.minimum(high_p, high_t) - torch.maximum(low_p, low_t)).clamp(min=0).prod(-1)
+    area_p = (high_p - low_p).clamp(min=0).prod(-1)
+    union = area_p + (high_t - low_t).prod(-1) - shared
+    lowest = torch.minimum(torch.minimum(low_p, high_p), low_t)
+    highest = torch.maximum(torch.maximum(low_p, high_p), high_t)
+    return shared / (union + _EPSILON), union, highest - lowest
+
+
+def giou_loss(predicted: Tensor, true: Tensor) -> Tensor:
+    """1 - GIoU (arXiv 1902.09630) -> (N,) in 0 to 2."""
+    iou, union, around = iou_loss_terms(predicted, true)
+    hull = around.prod(-1)
+    return 1 - iou + (hull - union) / (hull + _EPSILON)
+
+
+def diou_loss(predicted: Tensor, true: Tensor) -> Tensor:
+    """1 - DIoU (arXiv 1911.08287, equation 7): 1 - IoU + squared distance of centres / squared diagonal -> (N,)."""
+    iou, _, around = iou_loss_terms(predicted, true)
+    distance = (predicted[:, :2] - true[:, :2]).square().sum(-1)
+    return 1 - iou + distance / (around.square().sum(-1) + _EPSILON)
+
+
+def ciou_loss(predicted: Tensor, true: Tensor) -> Tensor:
+    """1 - CIoU (arXiv 1911.08287, equation 10): DIoU and a term for the aspect ratio, whose weight has no gradient."""
+    iou, _, _ = iou_loss_terms(predicted, true)
+    angle_p, angle_t = (torch.atan2(box[:, 2], box[:, 3].clamp(min=_EPSILON)) for box in (predicted, true))
+    aspect = 4 / math.pi**2 * (angle_t - angle_p).square()
+    with torch.no_grad():
+        weight = aspect / (1 - iou + aspect + _EPSILON)
+    return diou_loss(predicted, true) + weight * aspect
+
+
+def point_giou_loss(predicted: Tensor, true: Tensor) -> Tensor:
+    """GIoU loss for points: mean over nine points of a box of 1 - GIoU of the unit cells around them -> (N,).
+
+    The points are the corners, the middles of the edges and the centre of each box, compared one by one. The paper
+    names such a loss in its ablation and gives no formula; this is the simplest that treats boxes as points.
+    """
+    steps = predicted.new_tensor([-1.0, 0.0, 1.0])
+    grid = torch.cartesian_prod(steps, steps)  # (9, 2)
+    points_p, points_t = (
+        (box[:, None, :2] + grid * box[:, None, 2:]).reshape(-1, 2) for box in (predicted, true)
+    )  # (N * 9, 2)
+    half_cell = torch.full_like(points_p, 0.5)
+    losses = giou_loss(torch.cat([points_p, half_cell], -1), torch.cat([points_t, half_cell], -1))
+    return losses.reshape(-1, len(grid)).mean(-1)
+
+
+def safe_norm(x: Tensor) -> Tensor:
+    """Euclidean norm over the last dimension whose gradient at 0 is 0 and not NaN."""
+    squares = x.square().sum(-1)
+    is_zero = squares == 0
+    return squares.masked_fill(is_zero, 1.0).sqrt().masked_fill(is_zero, 0.0)
+
+
+def _gwd(predicted: Tensor, true: Tensor) -> Tensor:
+    return 2 * gwd_loss(predicted, true)
+
+
+def _published(predicted: Tensor, true: Tensor) -> Tensor:
+    return 2 * gwd_loss(predicted, true) + 0.5 * l1_loss(predicted, true)
+
+
+_BOX_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "l1": l1_loss,
+    "giou": giou_loss,
+    "diou": diou_loss,
+    "ciou": ciou_loss,
+    "point_giou": point_giou_loss,
+    "gwd": _gwd,
+    "gwd_l1": _published,
+}

@@ -1,0 +1,123 @@
+"""The command `train_yolc`: train a YOLC network from one YAML file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import torch
+from torch import nn
+
+from perception_common.cli import run
+from perception_common.config import load_yaml, to_mapping
+from perception_common.device import DevicePolicy, choose_device, set_threads
+from perception_common.errors import InputError
+from perception_common.resources import find_config
+from perception_common.training.average import WeightAverage
+from perception_common.training.checkpoint import RunState
+from perception_common.training.distributed import Processes, distributed, synchronise_batch_norm
+from perception_common.training.loop import CHECKPOINT, Task, make_optimizer, run_loop
+from perception_common.weights import load_weights
+from yolc_ros.datasets.mixture import Mixture, open_sources
+from yolc_ros.detector import Detector
+from yolc_ros.network.config import YolcConfig
+from yolc_ros.network.yolc import Yolc, initialise
+from yolc_ros.training.batches import Batch, BatchMaker
+from yolc_ros.training.config import YolcTrainingConfig
+from yolc_ros.training.criterion import compute_losses
+from yolc_ros.training.validation import validate
+
+_EXAMPLE = """example:
+  train_yolc config/training/yolc_lite.yaml --run-dir runs/yolc_lite
+  train_yolc config/training/yolc_lite.yaml --run-dir runs/yolc_lite --resume
+several processes: torchrun --nproc-per-node 2 -m yolc_ros.training.train config/training/yolc_lite.yaml ..."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train until the last step; status 3 when a signal stopped the run before, which --resume continues."""
+    parser = argparse.ArgumentParser(
+        prog="train_yolc", description=__doc__, epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", type=Path, help="YAML file, see config/training/")
+    parser.add_argument("--run-dir", type=Path, help="folder for checkpoint, weights and curves (runs/NAME)")
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in the run's folder")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--threads", type=int, default=0, help="torch threads, 0 for torch's own choice")
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    config = load_yaml(YolcTrainingConfig, arguments.config)
+    folder = arguments.run_dir or Path("runs") / arguments.config.stem
+    set_threads(arguments.threads)
+    cv2.setNumThreads(1)  # the network has the cores; images are prepared beside it
+    with distributed(choose_device(arguments.device).device) as processes:
+        is_done = train(config, folder, arguments.resume, processes)
+    return 0 if is_done else 3
+
+
+def train(config: YolcTrainingConfig, folder: Path, resume: bool, processes: Processes) -> bool:
+    """Run or continue a training in `folder`; returns whether the last step was reached. Raises InputError."""
+    checkpoint = folder / CHECKPOINT
+    if checkpoint.exists() and not resume:
+        raise InputError(f"{folder} holds a run already; add --resume to continue it, or choose another --run-dir")
+    folder.mkdir(parents=True, exist_ok=True)
+    network = build_network(config).to(processes.device)
+    synchronise_batch_norm(network, processes)
+    training = open_sources(config.data, network.config.class_names)
+    task = make_task(config, training, network.config, processes)
+    facts = {"training": json.dumps(to_mapping(config)), "model": json.dumps(to_mapping(network.config))}
+    average = WeightAverage(network, config.loop.average_decay)
+    state = RunState(network, build_optimizer(network, config), average, facts=facts)
+    if resume:
+        state.load(checkpoint, processes)
+    return run_loop(state, task, config.loop, folder, processes)
+
+
+def build_network(config: YolcTrainingConfig) -> Yolc:
+    """Return the network with its first weights, channels last in memory."""
+    network = Yolc(load_yaml(YolcConfig, find_config(f"models/{config.model}.yaml")))
+    initialise(network, config.loop.seed)
+    if config.initial_weights is not None:
+        load_weights(network, config.initial_weights)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def build_optimizer(network: nn.Module, config: YolcTrainingConfig) -> torch.optim.Optimizer:
+    """AdamW, or SGD as the paper."""
+    if config.optimizer == "adamw":
+        return make_optimizer(network, config.loop)
+    rate = config.loop.schedule.learning_rate
+    return torch.optim.SGD(network.parameters(), rate, config.momentum, weight_decay=config.loop.weight_decay)
+
+
+def make_task(config: YolcTrainingConfig, training: Mixture, model: YolcConfig, processes: Processes) -> Task[Batch]:
+    """Say what one step and one validation are."""
+    slots = range(config.loop.batch)[processes.share(config.loop.batch)]
+    make_batch = BatchMaker(
+        training, config.input_size, model.heatmap_stride, config.augmentation, config.loop.seed, slots
+    )
+    held_out = [(open_sources(part.sources, model.class_names), part) for part in config.validation]
+
+    def compute_loss(module: nn.Module, batch: Batch) -> Mapping[str, torch.Tensor]:
+        batch = batch.to(processes.device)
+        output = module(batch.images)
+        objects = processes.sum(torch.tensor(float(batch.objects), device=processes.device)) / processes.count
+        with torch.autocast(processes.device.type, enabled=False):
+            return compute_losses(output, batch, float(objects), config.loss)
+
+    def evaluate(module: nn.Module) -> Mapping[str, float]:
+        assert isinstance(module, Yolc)
+        detector = Detector.from_network(module, DevicePolicy(processes.device, torch.float32), name=config.model)
+        metrics: dict[str, float] = {"broken_files": float(training.broken.count)}
+        for mixture, part in held_out:
+            metrics |= validate(detector, tuple(p.source for p in mixture.parts), part)
+        return metrics
+
+    return Task(make_batch, compute_loss, evaluate)
+
+
+if __name__ == "__main__":
+    run(main)
