@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import logging
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -164,6 +165,7 @@ def shrink(image: np.ndarray, max_side: int | None) -> np.ndarray:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Raises InputError for input that cannot be used."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # quiet: what is wrong with a video, we say ourselves
     summary = make_bag(_parse(argv))
     print(describe(summary))
     return 0

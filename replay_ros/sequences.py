@@ -135,11 +135,11 @@ def read_image(path: Path) -> np.ndarray:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from error
     if not data:
         raise InputError(f"{path}: the file is empty; copy it again or remove it")
+    if not is_complete(data):
+        raise InputError(f"{path}: the image is cut short; copy it again or remove it")
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise InputError(f"{path}: not an image that OpenCV can read; convert it to PNG or JPEG or remove it")
-    if not is_complete(data):
-        raise InputError(f"{path}: the image is cut short; copy it again or remove it")
     return image
 
 

@@ -217,6 +217,14 @@ def test_failure_is_one_line_on_stderr_and_status_1(tmp_path):
     assert "nowhere does not exist; give a folder of images or a video file" in done.stderr
 
 
+def test_a_broken_video_is_one_line_too(tmp_path):
+    (tmp_path / "flight.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(3000))
+    done = run_command(tmp_path / "flight.mp4", tmp_path / "bag")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "not a video that OpenCV can read" in done.stderr
+
+
 def test_help_shows_an_example():
     done = run_command("--help")
     assert done.returncode == 0

@@ -83,7 +83,7 @@ def test_an_image_that_is_cut_short_is_broken(tmp_path, suffix):
     path = tmp_path / f"image{suffix}"
     cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(InputError, match=r"cut short|not an image"):
+    with pytest.raises(InputError, match="cut short; copy it again"):
         read_image(path)
 
 
