@@ -95,14 +95,22 @@ def log_confidence_at(
     i: torch.Tensor,
     j: torch.Tensor,
 ) -> torch.Tensor:
-    """Log confidence of some pairs of cells, (N,) float32. coarse: (B, h, w, C); b, i, j: (N,), ordered by b.
+    """Log confidence of true matches, (N,) float32. coarse: (B, h, w, C); b, i, j: (N,), ordered by b.
 
-    One pair of images after the other: its (L, S) similarity then stays in the cache.
+    That of the dual softmax is a log-softmax over the cell's row plus one over its column (equation 2), so only the
+    rows and columns of the matches are computed.
     """
+    pairs = len(coarse0)
     parts = []
-    for pair, (rows, columns) in enumerate(zip(_split(b, i, len(coarse0)), _split(b, j, len(coarse0)), strict=True)):
-        one = slice(pair, pair + 1)
-        parts.append(matching.log_confidence(coarse0[one], coarse1[one])[0, rows, columns])
+    for pair, rows, columns in zip(range(pairs), _split(b, i, pairs), _split(b, j, pairs), strict=True):
+        if matching.config.kind == "optimal_transport":
+            one = slice(pair, pair + 1)
+            parts.append(matching.log_confidence(coarse0[one], coarse1[one])[0, rows, columns])
+            continue
+        cells0, cells1 = coarse0[pair].flatten(0, 1), coarse1[pair].flatten(0, 1)
+        along_row = matching.similarity(cells0[rows], cells1).log_softmax(1).gather(1, columns[:, None])
+        along_column = matching.similarity(cells1[columns], cells0).log_softmax(1).gather(1, rows[:, None])
+        parts.append((along_row + along_column)[:, 0])
     return torch.cat(parts)
 
 
