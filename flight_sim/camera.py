@@ -51,10 +51,10 @@ class Camera:
         return np.stack([x * self.fx + self.cx, y * self.fy + self.cy], axis=-1)
 
     def undistort(self, pixels: np.ndarray) -> np.ndarray:
-        """Pixels (N, 2) float64 where a pinhole camera with the same K sees what this camera sees at `pixels` (N, 2)."""
+        """Pixels (N, 2) float64 where a pinhole camera with the same K sees what this camera sees at `pixels`."""
         if self.is_pinhole:
             return np.asarray(pixels, np.float64)
-        criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 30, 1e-9)
+        criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 12, 1e-7)
         points = np.ascontiguousarray(pixels, np.float64).reshape(-1, 1, 2)
         K, D = self.matrix, np.array(self.distortion)
         return cv2.undistortPointsIter(points, K, D, np.eye(3), K, criteria).reshape(-1, 2)

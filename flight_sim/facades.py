@@ -50,14 +50,14 @@ def building_panels(
     panels = []
     for k in range(4):
         a, b = k, (k + 1) % 4
-        corners = [low[a], low[b], high[b], high[a]]
+        outline = [low[a], low[b], high[b], high[a]]
         if building.roof == "gable" and k in (1, 3):
-            corners.insert(3, apex[1] if k == 1 else apex[0])
+            outline.insert(3, apex[1] if k == 1 else apex[0])
         right = (low[b] - low[a]) / np.linalg.norm(low[b] - low[a])
         normal = np.array([right[1], -right[0], 0.0])
         start = low[a] - right * 3.2 * float(rng.integers(0, 4))
         panels.append(
-            Panel(np.array(corners), normal, right, np.array([0.0, 0.0, 1.0]), start, walls[building.wall], tint)
+            Panel(np.array(outline), normal, right, np.array([0.0, 0.0, 1.0]), start, walls[building.wall], tint)
         )
     if building.wall == 8:  # an awning: bright cloth
         tint = np.array([[1.6, 0.5, 0.45], [0.5, 0.8, 1.5], [1.6, 1.6, 1.55], [0.5, 1.2, 0.7], [1.6, 1.3, 0.5]])[

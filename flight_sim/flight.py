@@ -108,7 +108,7 @@ def take_picture(
     truth = frame_truth(scene, lens, pose, raster)
     image = raster.image
     if not lens.camera.is_pinhole:
-        image = cv2.remap(image, lens.grid, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        image = cv2.remap(image, lens.grid, np.empty(0, np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     motion = (0.0, 0.0) if earlier_pose is None else _motion(lens.pinhole, pose, earlier_pose)
     return Frame(develop(image, truth.depth, look, rng, motion), stamp_s, truth)
 

@@ -52,6 +52,8 @@ def paint_ground(
         _fill(raster, mark.polygon / metres_per_pixel - 0.5, material.tile)
         points = _fixed(mark.polygon / (metres_per_pixel * _COARSE) - 0.5)
         cv2.fillPoly(roughness, [points], int(255 * material.roughness), cv2.LINE_8, _SHIFT)
+    if photographs is None:
+        _litter(rng, raster, metres_per_pixel)
     _wear(rng, raster, city, metres_per_pixel)
     shade = _static_shade(city, size // _COARSE, metres_per_pixel * _COARSE, sun)
     raster = _lit(rng, raster, shade, shadow_strength, flat=photographs is not None)
@@ -161,6 +163,28 @@ def _wear(rng: np.random.Generator, raster: np.ndarray, city: CityMap, metres_pe
         cv2.copyTo(cv2.convertScaleAbs(window, alpha=float(factor)), mask, window)
 
 
+def _litter(rng: np.random.Generator, raster: np.ndarray, metres_per_pixel: float) -> None:
+    """Small things that lie about everywhere, in groups: stains, leaves, stones, shrubs, covers; landmarks for a
+    matcher.
+    """
+    size = raster.shape[0]
+    centres = rng.uniform(0.0, size, (300, 2))
+    places = np.concatenate(
+        [rng.uniform(0.0, size, (1500, 2)), (centres[:, None] + rng.normal(0, 25, (300, 8, 2))).reshape(-1, 2)]
+    )
+    radii = np.exp(rng.normal(math.log(0.28), 0.6, len(places))) / metres_per_pixel
+    factors = rng.choice([0.5, 0.68, 0.8, 1.25, 1.5], len(places), p=[0.2, 0.3, 0.25, 0.15, 0.1])
+    tints = factors[:, None] * (1.0 + rng.normal(0.0, 0.06, (len(places), 3)))
+    angles = np.sort(rng.uniform(0.0, 2.0 * np.pi, (len(places), 7)), axis=1)
+    rings = radii[:, None, None] * np.stack(
+        [np.cos(angles), rng.uniform(0.4, 1.0, (len(places), 1)) * np.sin(angles)], axis=2
+    )
+    for place, ring, tint in zip(places, rings, tints, strict=True):
+        x, y = np.clip(place, 0, size - 1).astype(int)
+        colour = np.clip(raster[y, x] * tint, 0, 255).tolist()
+        cv2.fillConvexPoly(raster, _fixed(place + ring), colour, cv2.LINE_AA, _SHIFT)
+
+
 def building_footprint(building: Building, grow: float = 0.0) -> np.ndarray:
     """(4, 2) corners of a building on the ground, counter-clockwise, `grow` metres outwards."""
     half = np.array([building.length / 2 + grow, building.width / 2 + grow])
@@ -184,7 +208,7 @@ def _static_shade(city: CityMap, size: int, metres_per_pixel: float, sun: np.nda
         for dx in (-city.side, 0.0, city.side):
             for dy in (-city.side, 0.0, city.side):
                 if low[0] + dx < city.side and high[0] + dx > 0 and low[1] + dy < city.side and high[1] + dy > 0:
-                    points = _fixed((outline + [dx, dy]) / metres_per_pixel - 0.5)
+                    points = _fixed((outline + np.array([dx, dy])) / metres_per_pixel - 0.5)
                     cv2.fillPoly(shade, [points], 255, cv2.LINE_AA, _SHIFT)
     return shade
 
@@ -200,7 +224,7 @@ def _crown(tree: Tree, throw: np.ndarray) -> np.ndarray:
     lump = 0.5 * tree.crown * (0.88 + 0.14 * np.sin(3.0 * angle + tree.x) * np.cos(5.0 * angle + tree.y))
     ring = np.stack([lump * np.cos(angle), lump * np.sin(angle)], axis=1)
     rings = [ring * scale + throw * tree.height * z for scale, z in ((0.7, 0.36), (1.0, 0.62), (0.7, 0.9))]
-    points = (np.concatenate(rings) + [tree.x, tree.y]).astype(np.float32)
+    points = (np.concatenate(rings) + np.array([tree.x, tree.y])).astype(np.float32)
     return cv2.convexHull(points)[:, 0].astype(np.float64)
 
 

@@ -244,7 +244,7 @@ def shrunk(rectangle: Rectangle, margin: float) -> Rectangle:
 
 
 def draw_map(rng: np.random.Generator, style: Style, side: float, built: bool = True) -> CityMap:
-    """Draw the map of a place; with `built` False there are no streets and no buildings, only open ground with trees."""
+    """Draw the map of a place; with `built` False: only open ground with trees."""
     green = np.array([70.0, 100.0, 48.0]) * rng.uniform(0.75, 1.15) + rng.normal(0.0, 6.0, 3)
     draft = _Draft(rng, style, green)
     if not built:
@@ -417,7 +417,7 @@ def _mark_stretch(
             )
     if zebra:
         for end, outward in ((a, -1.0), (b, 1.0)):
-            for lateral in np.arange(-street.carriageway + 0.5, street.carriageway - 0.3, 1.0):
+            for lateral in np.arange(-street.carriageway + 0.5, street.carriageway - 0.3, 1.0).tolist():
                 bar = [_at(street, side, end + outward * 1.2, lateral), _at(street, side, end + outward * 4.4, lateral)]
                 draft.stroke(np.array(bar), 0.5, white)
     if street.parking:
@@ -425,7 +425,7 @@ def _mark_stretch(
         for sign in (-1.0, 1.0):
             forward = 0.0 if (sign < 0) == (street.axis == 0) else math.pi
             occupancy = draft.rng.uniform(0.3, 0.95)
-            for s in np.arange(a + 9.0, b - 9.0, 6.0):
+            for s in np.arange(a + 9.0, b - 9.0, 6.0).tolist():
                 ends = [_at(street, side, s, sign * (kerb - 0.1)), _at(street, side, s, sign * outer)]
                 draft.stroke(np.array(ends), 0.1, white)
                 if 0.0 <= s + 3.0 < side and street.offset < side - 1e-6:
@@ -446,7 +446,7 @@ def _plant_street_trees(draft: _Draft, street: Street, side: float, a: float, b:
         laterals += [street.carriageway + 0.8, -street.carriageway - 0.8]
     spacing = rng.uniform(7.0, 14.0)
     for lateral in laterals:
-        for s in np.arange(a + 3.0, b - 3.0, spacing):
+        for s in np.arange(a + 3.0, b - 3.0, spacing).tolist():
             if 0.0 <= s < side and rng.random() < 0.85:
                 x, y = _at(street, side, s, lateral)
                 draft.tree(float(x), float(y), 0.75)
@@ -659,7 +659,7 @@ def _towers(draft: _Draft, lot: Rectangle) -> None:
             apron = (cx - 0.42 * dx, cy - 0.44 * dy, cx + 0.42 * dx, cy - 0.44 * dy + 6.0)
             if dy > 30.0 and rng.random() < 0.7:
                 draft.fill("old_asphalt", apron)
-                for x in np.arange(apron[0] + 1.3, apron[2] - 1.3, 2.6):
+                for x in np.arange(apron[0] + 1.3, apron[2] - 1.3, 2.6).tolist():
                     draft.stroke([(x - 1.3, apron[1] + 0.3), (x - 1.3, apron[1] + 5.0)], 0.1)
                     draft.slots.append(
                         Slot(float(x), apron[1] + 2.7, float(rng.choice([-1, 1])) * math.pi / 2, "car", 0.6)
@@ -694,7 +694,7 @@ def _car_park(draft: _Draft, lot: Rectangle) -> None:
     rng = draft.rng
     draft.fill("lawn", lot)
     _bays(draft, shrunk(lot, 2.5), float(rng.uniform(0.25, 0.95)), "car")
-    for x in np.arange(lot[0] + 3.0, lot[2] - 3.0, 11.0):
+    for x in np.arange(lot[0] + 3.0, lot[2] - 3.0, 11.0).tolist():
         if rng.random() < draft.style.trees:
             draft.tree(float(x), lot[1] + 1.2, 0.6)
     draft.gatherings.append(Gathering(shrunk(lot, 4.0), 6.0 * draft.style.crowds, 0.0))
@@ -704,7 +704,7 @@ def _square(draft: _Draft, lot: Rectangle) -> None:
     rng = draft.rng
     draft.fill(str(rng.choice(["square", "bricks", "square", "pavement"])), lot)
     band = tuple(int(v) for v in rng.uniform(90, 200) * np.array([1.0, 0.95, 0.9]))
-    for x in np.arange(lot[0] + 5.0, lot[2], float(rng.uniform(6, 12))):
+    for x in np.arange(lot[0] + 5.0, lot[2], float(rng.uniform(6, 12))).tolist():
         draft.stroke([(x, lot[1]), (x, lot[3])], 0.4, (band[0], band[1], band[2]))
     cx, cy = (lot[0] + lot[2]) / 2, (lot[1] + lot[3]) / 2
     if rng.random() < 0.6:
@@ -713,7 +713,7 @@ def _square(draft: _Draft, lot: Rectangle) -> None:
         ring = np.stack([cx + radius * np.cos(angle), cy + radius * np.sin(angle)], axis=1)
         draft.marks.append(Patch("concrete", (ring - [cx, cy]) * 1.18 + [cx, cy]))
         draft.marks.append(Patch("water" if rng.random() < 0.6 else "lawn", ring))
-    for x in np.arange(lot[0] + 4.0, lot[2] - 3.0, float(rng.uniform(8, 13))):
+    for x in np.arange(lot[0] + 4.0, lot[2] - 3.0, float(rng.uniform(8, 13))).tolist():
         for y in (lot[1] + 3.0, lot[3] - 3.0):
             if rng.random() < draft.style.trees:
                 draft.marks.append(Patch("soil", corners_of((x - 0.8, y - 0.8, x + 0.8, y + 0.8))))
@@ -725,15 +725,15 @@ def _square(draft: _Draft, lot: Rectangle) -> None:
 def _market(draft: _Draft, lot: Rectangle) -> None:
     rng = draft.rng
     draft.fill(str(rng.choice(["concrete", "pavement", "old_asphalt"])), lot)
-    for y in np.arange(lot[1] + 5.0, lot[3] - 4.0, 10.0):
-        for x in np.arange(lot[0] + 5.0, lot[2] - 4.0, 4.2):
+    for y in np.arange(lot[1] + 5.0, lot[3] - 4.0, 10.0).tolist():
+        for x in np.arange(lot[0] + 5.0, lot[2] - 4.0, 4.2).tolist():
             if rng.random() < 0.6:
                 draft.building((float(x), float(y)), (3.4, 2.6), 2.7, "gable", 0.0, 8)
             elif rng.random() < 0.5:
                 draft.slots.append(
                     Slot(float(x), float(y), float(rng.choice([0.0, math.pi / 2, math.pi])), "cart", 0.85)
                 )
-        for x in np.arange(lot[0] + 4.0, lot[2] - 3.0, 4.0):
+        for x in np.arange(lot[0] + 4.0, lot[2] - 3.0, 4.0).tolist():
             draft.slots.append(Slot(float(x), float(y) + 3.2, float(rng.uniform(-3, 3)), "cart", 0.25))
         draft.gatherings.append(
             Gathering((lot[0] + 3, y + 2.4, lot[2] - 3, y + 8.0), (lot[2] - lot[0]) * 0.6 * draft.style.crowds, 0.12)
@@ -776,7 +776,7 @@ def _industry(draft: _Draft, lot: Rectangle) -> None:
         draft.building(centre, (step - 0.05, 0.5 * (y1 - y0) - 1.0), height, "flat", 0.0, 9)
     if split - y0 > 30.0:
         _bays(draft, (x0, y0, x1, split - 2.0), float(rng.uniform(0.3, 0.8)), "truck")
-    for x in np.arange(x0 + 2.0, x1 - 6.0, 7.0):
+    for x in np.arange(x0 + 2.0, x1 - 6.0, 7.0).tolist():
         if split - y0 <= 30.0 and rng.random() < 0.5:
             draft.slots.append(Slot(float(x), y0 + 8.0, math.pi / 2, "truck", 0.8))
         elif rng.random() < 0.45:
@@ -789,7 +789,7 @@ def _water_lot(draft: _Draft, lot: Rectangle) -> None:
     _pond(draft, ((lot[0] + lot[2]) / 2, (lot[1] + lot[3]) / 2), 0.4 * min(lot[2] - lot[0], lot[3] - lot[1]))
     x0, y0, x1, _ = lot
     draft.gatherings.append(Gathering((x0 + 2, y0 + 1, x1 - 2, y0 + 6), 15.0 * draft.style.crowds, 0.7))
-    for x in np.arange(x0 + 3.0, x1 - 3.0, 9.0):
+    for x in np.arange(x0 + 3.0, x1 - 3.0, 9.0).tolist():
         if draft.rng.random() < draft.style.trees:
             draft.tree(float(x), y0 + 3.0)
 

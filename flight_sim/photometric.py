@@ -85,10 +85,7 @@ def develop(
     if look.noise > 0.0:
         image = _noisy(image, look.noise, rng)
     if look.jpeg_quality > 0:
-        _, data = cv2.imencode(
-            ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, look.jpeg_quality]
-        )
-        image = cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        image = _compressed(image, look.jpeg_quality)
     return image
 
 
@@ -141,3 +138,9 @@ def _noisy(image: np.ndarray, deviation: float, rng: np.random.Generator) -> np.
         start = int(rng.integers(0, 512))
         strips.append(np.take(tile, np.arange(start, start + width), axis=1, mode="wrap"))
     return cv2.add(image, np.concatenate(strips)[:height], dtype=cv2.CV_8U)
+
+
+def _compressed(image: np.ndarray, quality: int) -> np.ndarray:
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return cv2.cvtColor(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR)), cv2.COLOR_BGR2RGB)

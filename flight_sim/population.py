@@ -32,7 +32,7 @@ class Path:
         return float(self.travelled[-1])
 
     def at(self, distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Positions (N, 2) and headings (N,) in radians after `distance` (N,) metres, going round as often as needed."""
+        """Positions (N, 2) and headings (N,) in radians after `distance` (N,) metres, round and round."""
         laps = np.floor(distance / self.length)
         along = distance - laps * self.length
         position = np.stack([np.interp(along, self.travelled, self.points[:, k]) for k in (0, 1)], axis=1)
@@ -96,14 +96,26 @@ class _Being:
 
 
 _CAR_COLOURS = np.array(
-    [[232, 232, 230], [232, 232, 230], [30, 31, 34], [44, 46, 50], [96, 98, 102], [168, 170, 174], [186, 188, 190], [150, 26, 26], [28, 52, 112],
-     [40, 70, 60], [190, 170, 130], [206, 176, 40], [110, 40, 30], [60, 100, 150]], np.float64)  # fmt: skip
+    [
+        *([(232, 232, 230)] * 2 + [(30, 31, 34), (44, 46, 50), (96, 98, 102), (168, 170, 174), (186, 188, 190)]),
+        *[(150, 26, 26), (28, 52, 112), (40, 70, 60), (190, 170, 130), (206, 176, 40), (110, 40, 30), (60, 100, 150)],
+    ],
+    np.float64,
+)
 _CLOTHES = np.array(
-    [[30, 32, 40], [60, 66, 90], [210, 208, 205], [150, 40, 44], [40, 80, 140], [200, 170, 60], [90, 120, 80], [170, 120, 150], [120, 100, 80],
-     [225, 120, 60], [70, 150, 160]], np.float64)  # fmt: skip
+    [
+        *[(30, 32, 40), (60, 66, 90), (210, 208, 205), (150, 40, 44), (40, 80, 140), (200, 170, 60), (90, 120, 80)],
+        *[(170, 120, 150), (120, 100, 80), (225, 120, 60), (70, 150, 160)],
+    ],
+    np.float64,
+)
 _BRIGHT = np.array(
-    [[210, 40, 36], [30, 90, 180], [240, 240, 236], [30, 130, 80], [230, 180, 40], [220, 110, 30], [90, 150, 200], [170, 40, 90]], np.float64
-)  # fmt: skip
+    [
+        *[(210, 40, 36), (30, 90, 180), (240, 240, 236), (30, 130, 80)],
+        *[(230, 180, 40), (220, 110, 30), (90, 150, 200), (170, 40, 90)],
+    ],
+    np.float64,
+)
 
 
 class _Crowd:
@@ -126,6 +138,8 @@ class _Crowd:
         """Put an object of a class, or a rider ("rider-motor") or a resting person ("sitting", "lying")."""
         rng = self.rng
         name = kind if kind in CLASS_NAMES else "people"
+        if kind == "pedestrian" and rng.random() < 0.03:
+            kind = "umbrella"
         shape = int(rng.choice(self.variants[kind]))
         person = name in ("pedestrian", "people")
         scale = float(np.clip(rng.normal(1.0, 0.07), 0.8, 1.15)) if person else float(rng.uniform(0.95, 1.06))

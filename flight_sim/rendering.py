@@ -27,10 +27,9 @@ _NEAR_M = 0.3
 _SHIFT = 4
 _DETAIL_PX = 16.0
 _SMALLEST_PX = 2.0
-_FINE_TREE_PX = 45.0
+_TREE_LEVELS = ((0.0, 26), (40.0, 90), (130.0, 300))  # crown from so many pixels on: so many leaf patches
 _SKY = (196, 210, 224)
-_TREES_FINE = tree_shapes(11, 84)
-_TREES_COARSE = tree_shapes(11, 30)
+_TREE_SHAPES = tuple(tree_shapes(11, patches) for _, patches in _TREE_LEVELS)
 
 
 @dataclass(frozen=True)
@@ -280,7 +279,7 @@ def _tiles_in_view(canvas: _Canvas, side: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Group:
-    """n solids of one shape: `index` (n,) into the population (or -1), `ids` (n,), `scale` (n, 3), colours (n, P, 3)."""
+    """n solids of one shape; `index` (n,) into the population or -1; `scale` (n, 3); `colours` (n, P, 3) RGB."""
 
     shape: Shape
     index: np.ndarray
@@ -374,12 +373,13 @@ def _trees_in_view(scene: Scene, canvas: _Canvas, tiles: np.ndarray) -> list[_Gr
         depth = world_to_camera(centres[inside], canvas.pose)[:, 2]
         keep = depth - radius[inside] > _NEAR_M
         pixels = canvas.camera.fx * table[inside, 3] / np.maximum(depth, 1e-3)
-        found.append((inside[keep], position[inside[keep]], pixels[keep] > _FINE_TREE_PX))
-    inside, position, fine = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        level = np.searchsorted([limit for limit, _ in _TREE_LEVELS], pixels[keep], side="right") - 1
+        found.append((inside[keep], position[inside[keep]], level))
+    inside, position, level = (np.concatenate(parts) for parts in zip(*found, strict=True))
     groups = []
-    for shape in range(len(_TREES_FINE)):
-        for is_fine in (False, True):
-            chosen = np.flatnonzero((table[inside, 4] == shape) & (fine == is_fine))
+    for detail, shapes in enumerate(_TREE_SHAPES):
+        for shape in range(len(shapes)):
+            chosen = np.flatnonzero((table[inside, 4] == shape) & (level == detail))
             if len(chosen) == 0:
                 continue
             members = inside[chosen]
@@ -388,7 +388,7 @@ def _trees_in_view(scene: Scene, canvas: _Canvas, tiles: np.ndarray) -> list[_Gr
             colours[:, Paint.BODY] = table[members, 5:8]
             groups.append(
                 _Group(
-                    (_TREES_FINE if is_fine else _TREES_COARSE)[shape],
+                    shapes[shape],
                     np.full(len(chosen), -1),
                     np.full(len(chosen), TREE),
                     position[chosen],
@@ -524,7 +524,7 @@ def _draw_panel(canvas: _Canvas, panel: Panel, offset: np.ndarray, scene: Scene)
         cv2.fillConvexPoly(canvas.image, polygon, mean.tolist(), cv2.LINE_AA, _SHIFT)
         mask = np.zeros(texture.shape[:2], np.uint8)
         cv2.fillConvexPoly(mask, _fixed(pixels - [x0, y0]), 255, cv2.LINE_8, _SHIFT)
-        cv2.copyTo(cv2.multiply(texture, (*light.tolist(), 0.0)), mask, window)
+        cv2.copyTo(cv2.multiply(texture, np.array([*light, 0.0])), mask, window)
         cv2.polylines(canvas.image, [polygon], True, (mean * 0.85).tolist(), 1, cv2.LINE_AA, _SHIFT)
     else:
         cv2.fillConvexPoly(canvas.image, polygon, mean.tolist(), cv2.LINE_AA, _SHIFT)
@@ -628,12 +628,16 @@ def _restore_nearer(canvas: _Canvas, image: np.ndarray, faces: np.ndarray, first
     if len(rows) == 0:
         return
     pixels = np.column_stack([columns, rows, np.ones(len(rows))])
-    new = np.einsum("ij,ij->i", planes[canvas.faces[rows, columns]], pixels)
-    old = np.einsum("ij,ij->i", planes[faces[rows, columns]], pixels)
+    new = (planes[canvas.faces[rows, columns]] * pixels).sum(axis=1)
+    old = (planes[faces[rows, columns]] * pixels).sum(axis=1)
     nearer = old > new
     rows, columns = rows[nearer], columns[nearer]
-    canvas.image[rows, columns] = image[rows, columns]
     canvas.faces[rows, columns] = faces[rows, columns]
+    restored = np.zeros(faces.shape, np.uint8)
+    restored[rows, columns] = 1
+    # One pixel more than the hidden polygons: their smoothed edges reach beyond them.
+    fringe = (cv2.dilate(restored, np.ones((3, 3), np.uint8)) > 0) & (canvas.faces == faces) & (faces > 0)
+    cv2.copyTo(image, fringe.astype(np.uint8), canvas.image)
 
 
 def _drawn(solids: _Solids, whole_px: np.ndarray) -> Drawn:

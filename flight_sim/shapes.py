@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -222,7 +222,8 @@ def _car(
             (middle - 0.05, side * half * 0.74, height),
         ]
         faces.append(_plate(pillar, Paint.BODY, 3, (0.0, side, 0.3)))
-        mirror = (base[1] - 0.1, base[1] + 0.08, *sorted((side * half * 0.95, side * (half + 0.17))))
+        y0, y1 = sorted((side * half * 0.95, side * (half + 0.17)))
+        mirror = (base[1] - 0.1, base[1] + 0.08, y0, y1)
         faces += _frustum(mirror, mirror, waist, waist + 0.13, [Paint.BODY] * 5, 3, detail=True)
     return faces
 
@@ -342,7 +343,7 @@ def _truck(length: float, height: float, load: str) -> list[Face]:
             heap = (bed[0] + 1.4, bed[1] - 1.4, -0.3, 0.3)
             faces += _frustum(low, heap, 1.75, 2.3, [Paint.SECOND] * 5, 3)
         else:
-            for index, x in enumerate(np.arange(bed[0] + 0.2, bed[1] - 1.6, 1.8)):
+            for index, x in enumerate(np.arange(bed[0] + 0.2, bed[1] - 1.6, 1.8).tolist()):
                 faces += _box((x, x + 1.5), (-0.95, 0.95), (1.75, 2.3 + 0.25 * (index % 2)), Paint.SECOND, 3)
     return faces
 
@@ -526,7 +527,7 @@ def _sitting(seat: float, legs_forward: float) -> list[Face]:
 
 
 def _lifted(faces: list[Face], x: float, z: float) -> list[Face]:
-    return [Face(face.corners + [x, 0.0, z], face.paint, face.stage, face.detail) for face in faces]
+    return [Face(face.corners + np.array([x, 0.0, z]), face.paint, face.stage, face.detail) for face in faces]
 
 
 def _shape(faces: list[Face], seed: int = 0) -> Shape:
@@ -557,8 +558,8 @@ def _shape(faces: list[Face], seed: int = 0) -> Shape:
 
 
 def object_shapes() -> dict[str, tuple[Shape, ...]]:
-    """The variants of every class, by class name, and riders ("rider-bicycle", "rider-motor", "rider-tricycle",
-    "sitting", "lying").
+    """The variants of every class, by class name, "umbrella" (a pedestrian's), and riders ("rider-bicycle",
+    "rider-motor", "rider-tricycle", "sitting", "lying").
     """
     makers: dict[str, list[Callable[[], list[Face]]]] = {
         "pedestrian": [
@@ -566,8 +567,8 @@ def object_shapes() -> dict[str, tuple[Shape, ...]]:
             lambda: _standing(0.16),
             lambda: _standing(0.25),
             lambda: _standing(0.12, skirt=True),
-            _with_umbrella,
         ],
+        "umbrella": [_with_umbrella],
         "bicycle": [lambda: _two_wheeler(False)],
         "motor": [lambda: _two_wheeler(True)],
         "car": [
@@ -620,59 +621,52 @@ def _lying() -> list[Face]:
 
 
 def tree_shapes(seed: int, patches: int) -> tuple[Shape, ...]:
-    """Six trees of unit height and about unit crown diameter: crowns of leaf patches on lumpy ellipsoids, the last two
-    conifers.
+    """Six trees of unit height and unit crown diameter: leaf patches around a dark core; the last two are conifers.
+
+    The same seed gives the same trees for any number of patches, but for the patches.
     """
-    rng = np.random.default_rng(seed)
-    shapes = []
-    for kind in range(6):
-        conifer = kind >= 4
-        faces = _prism(_ring(0.0, 0.0, 0.035), 0.0, 0.4, Paint.SECOND, 0)
-        golden = np.arange(patches) + rng.uniform(0.2, 0.8)
-        up = 1.0 - 1.75 * golden / patches
-        around = golden * 2.399963 + rng.uniform(0, 6.28)
-        lump = 1.0 + rng.uniform(-0.16, 0.16, patches)
-        for z, angle, swell in zip(up, around, lump, strict=True):
-            ring = math.sqrt(max(1.0 - z * z, 0.0))
-            direction = np.array([ring * math.cos(angle), ring * math.sin(angle), z])
-            if conifer:
-                height = 0.5 * (1.0 + z)
-                centre = np.array(
-                    [*(direction[:2] / max(ring, 1e-3) * 0.5 * (1.0 - height) * swell), 0.12 + 0.86 * height]
-                )
-                normal = np.array([direction[0], direction[1], 0.6])
-                size = 0.55 * math.sqrt(4.0 / patches) * (1.15 - height)
-            else:
-                centre = direction * np.array([0.46, 0.46, 0.36]) * swell + [0.0, 0.0, 0.62]
-                normal = direction
-                size = 0.62 * math.sqrt(4.0 / patches) * rng.uniform(0.8, 1.2)
-            normal = normal / np.linalg.norm(normal) + rng.normal(0.0, 0.22, 3)
-            normal /= np.linalg.norm(normal)
-            side = np.cross(normal, rng.standard_normal(3))
-            side /= np.linalg.norm(side)
-            other = np.cross(normal, side)
-            count = 6
-            turn = np.arange(count) * 2 * np.pi / count
-            reach = size * rng.uniform(0.65, 1.15, count)
-            polygon = centre + reach[:, None] * (np.cos(turn)[:, None] * side + np.sin(turn)[:, None] * other)
-            faces.append(_plate(polygon.tolist(), Paint.BODY, 1, normal.tolist(), detail=False))
-        shape = _shape(faces, seed + kind)
-        height_of = shape.corners[:, :, 2].mean(axis=1)
-        leafy = shape.paint == int(Paint.BODY)
-        tone = np.where(leafy, rng.uniform(0.72, 1.2, len(faces)) * (0.5 + 0.62 * np.clip(height_of, 0.0, 1.0)), 1.0)
-        shapes.append(
-            Shape(
-                shape.corners,
-                shape.normals,
-                shape.paint,
-                shape.stage,
-                tone,
-                shape.detail,
-                _crown_hull(conifer),
-                shape.size,
-            )
+    return tuple(_tree(np.random.default_rng([seed, kind]), patches, conifer=kind >= 4) for kind in range(6))
+
+
+def _tree(rng: np.random.Generator, patches: int, conifer: bool) -> Shape:
+    faces = _prism(_ring(0.0, 0.0, 0.03), 0.0, 0.4, Paint.SECOND, 0)
+    if conifer:
+        faces += _prism(_ring(0.0, 0.0, 0.4, 8), 0.16, 0.85, Paint.DARK, 1, shrink=0.1)
+    else:
+        faces += _prism(_ring(0.0, 0.0, 0.34, 8), 0.42, 0.62, Paint.DARK, 1, shrink=1.15)
+        faces += _prism(_ring(0.0, 0.0, 0.39, 8), 0.62, 0.9, Paint.DARK, 1, shrink=0.5)
+    core = len(faces)
+    turn = rng.uniform(0.0, 2.0 * np.pi)
+    lobes = rng.uniform(0.0, 2.0 * np.pi, 3)
+    for k in range(patches):
+        z = 1.0 - 1.8 * (k + 0.5) / patches
+        angle = k * 2.399963 + turn
+        ring = math.sqrt(max(1.0 - z * z, 0.0))
+        direction = np.array([ring * math.cos(angle), ring * math.sin(angle), z])
+        swell = 1.0 + 0.1 * math.sin(3 * angle + lobes[0]) + 0.08 * math.sin(4 * z + 2 * angle + lobes[1])
+        if conifer:
+            height = 0.5 * (1.0 + z)
+            outwards = np.array([math.cos(angle), math.sin(angle)])
+            centre = np.array([*(0.48 * (1.02 - height) * swell * outwards), 0.14 + 0.84 * height])
+            normal = np.array([*outwards, 0.7])
+            size = 1.0 / math.sqrt(patches) * (1.1 - height)
+        else:
+            centre = direction * np.array([0.45, 0.45, 0.34]) * swell * rng.uniform(0.93, 1.04) + [0.0, 0.0, 0.62]
+            normal, size = direction, 1.05 / math.sqrt(patches)
+        normal = normal / np.linalg.norm(normal) + rng.normal(0.0, 0.3, 3)
+        normal /= np.linalg.norm(normal)
+        side = np.cross(normal, rng.standard_normal(3))
+        side /= np.linalg.norm(side)
+        around = np.arange(6) * 2 * np.pi / 6
+        reach = size * rng.uniform(0.75, 1.1, 6)
+        leaf = centre + reach[:, None] * (
+            np.cos(around)[:, None] * side + np.sin(around)[:, None] * np.cross(normal, side)
         )
-    return tuple(shapes)
+        faces.append(_plate(leaf.tolist(), Paint.BODY, 2, normal.tolist(), detail=False))
+    shape = _shape(faces)
+    height_of = shape.corners[:, :, 2].mean(axis=1)
+    tone = np.where(np.arange(len(faces)) >= core, rng.uniform(0.78, 1.25, len(faces)) * (0.55 + 0.6 * height_of), 1.0)
+    return replace(shape, tone=tone, hull=_crown_hull(conifer))
 
 
 def _crown_hull(conifer: bool) -> np.ndarray:

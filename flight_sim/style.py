@@ -37,7 +37,7 @@ _TRAFFIC_SHARES = np.array([0.58, 0.12, 0.1, 0.08, 0.06, 0.06])
 
 
 def sample_style(rng: np.random.Generator, height_limit: float, urbanity: float | None) -> Style:
-    """Draw a style; buildings stay below `height_limit` metres; `urbanity` (0 farmland to 1 centre) is drawn when None."""
+    """Draw a style; buildings stay below `height_limit` metres; `urbanity` (0 farmland to 1 centre) if not None."""
     u = float(rng.beta(1.3, 1.0)) if urbanity is None else urbanity
     rural = u < 0.25
     blocks = 1 if rural else 2 if u < 0.5 else 3

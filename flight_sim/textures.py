@@ -22,7 +22,7 @@ class Material:
 
 
 def spectral_noise(rng: np.random.Generator, size: int, exponent: float) -> np.ndarray:
-    """Periodic noise (size, size) float32 with mean 0 and deviation 1 whose amplitude falls as frequency ** -exponent."""
+    """Periodic noise (size, size) float32, mean 0, deviation 1; its amplitude falls as frequency ** -exponent."""
     spectrum = np.fft.rfft2(rng.standard_normal((size, size), dtype=np.float32))
     frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None])
     frequency[0, 0] = 1.0
@@ -228,7 +228,7 @@ def photo_mosaic(
             photo = cv2.resize(
                 photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
             )
-            photo = np.rot90(cv2.cvtColor(photo, cv2.COLOR_BGR2RGB), rng.integers(4))
+            photo = np.rot90(cv2.cvtColor(photo, cv2.COLOR_BGR2RGB), int(rng.integers(4)))
             height, width = min(photo.shape[0], half - y), min(photo.shape[1], half - x)
             ramp = min(photo.shape[0], photo.shape[1]) // 6
             fade = np.minimum.outer(_fade(photo.shape[0], ramp)[:height], _fade(photo.shape[1], ramp)[:width])[
