@@ -1,0 +1,67 @@
+"""Windows, their context and the expectation over the heatmap."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from loftr_ros.network.fine_matching import FinePreprocess, expected_offset, gather_windows
+
+
+@pytest.mark.parametrize("window", [3, 5])
+def test_windows_are_those_of_unfold(window: int) -> None:
+    fine = torch.randn(2, 12, 16, 6)
+    unfolded = nn.functional.unfold(fine.permute(0, 3, 1, 2), window, stride=4, padding=window // 2)
+    unfolded = unfolded.reshape(2, 6, window, window, 12).permute(0, 4, 2, 3, 1)  # (2, 3 * 4, window, window, 6)
+    b, cell = torch.arange(2).repeat_interleave(12), torch.arange(12).repeat(2)
+    windows = gather_windows(fine, b, cell // 4 * 4, cell % 4 * 4, window)
+    assert torch.equal(windows, unfolded.flatten(0, 1))
+
+
+def test_context_is_a_concatenation() -> None:
+    torch.manual_seed(0)
+    preprocess = FinePreprocess(12, 6)
+    windows, coarse = torch.randn(4, 5, 5, 6), torch.randn(4, 12)
+    context = preprocess.down_proj(coarse)[:, None, None].expand(4, 5, 5, 6)
+    expected = preprocess.merge_feat(torch.cat([windows, context], -1))
+    torch.testing.assert_close(preprocess(windows, coarse), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_sharp_peak_is_found_where_it_is() -> None:
+    windows0, windows1 = torch.zeros(1, 5, 5, 4), torch.zeros(1, 5, 5, 4)
+    windows0[0, 2, 2, 0] = 1.0
+    windows1[0, 1, 4, 0] = 1000.0  # row 1, column 4: one cell up, two to the right
+    offset, spread = expected_offset(windows0, windows1)
+    assert offset.tolist() == [[2.0, -1.0]]
+    assert spread.item() == pytest.approx(0, abs=1e-4)
+
+
+def test_a_flat_heatmap_says_the_centre_with_the_spread_of_the_window() -> None:
+    offset, spread = expected_offset(torch.zeros(3, 5, 5, 4), torch.randn(3, 5, 5, 4))
+    torch.testing.assert_close(offset, torch.zeros(3, 2))
+    torch.testing.assert_close(spread, torch.full((3,), math.sqrt(2)))  # variance of -2 .. 2
+
+
+def test_expectation_and_deviation_of_a_known_heatmap() -> None:
+    """Two cells with odds e^1 : e^0, all others impossible."""
+    windows0, windows1 = torch.zeros(1, 3, 3, 1), torch.full((1, 3, 3, 1), -1e4)
+    windows0[0, 1, 1], windows1[0, 1, 0], windows1[0, 1, 2] = 1.0, 1.0, 0.0
+    left = math.e / (math.e + 1)
+    offset, spread = expected_offset(windows0, windows1)
+    assert offset[0].tolist() == pytest.approx([1 - 2 * left, 0.0], abs=1e-6)
+    assert spread.item() == pytest.approx(math.sqrt(1 - (1 - 2 * left) ** 2) / 2, abs=1e-4)
+
+
+def test_gradients_are_finite_where_the_variance_vanishes() -> None:
+    windows0 = torch.zeros(1, 5, 5, 4)
+    windows0[0, 2, 2, 0] = 1.0
+    windows1 = torch.zeros(1, 5, 5, 4)
+    windows1[0, 1, 4, 0] = 1000.0
+    windows1.requires_grad_()
+    offset, spread = expected_offset(windows0, windows1)
+    (offset.sum() + spread.sum()).backward()
+    assert windows1.grad is not None
+    assert windows1.grad.isfinite().all()

@@ -1,0 +1,216 @@
+"""The matcher: any image size, original pixels, kept features, settings and weights."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loftr_ros.matcher import Matcher, MatcherSettings, Matches, shrink, to_original
+from loftr_ros.network.config import LoFTRConfig
+from loftr_ros.network.loftr import LoFTR
+from perception_common.config import from_mapping, load_yaml
+from perception_common.device import DevicePolicy
+from perception_common.errors import InputError
+from perception_common.resources import find_config
+from perception_common.weights import save_weights
+
+CPU = DevicePolicy(torch.device("cpu"), torch.float32)
+EAGER = MatcherSettings(max_side=0, threshold=1e-3, border=0)  # an untrained network is sure of little
+
+
+def texture(height: int, width: int, seed: int = 0) -> np.ndarray:
+    noise = np.random.default_rng(seed).integers(0, 256, (height, width)).astype(np.uint8)
+    return cv2.GaussianBlur(noise, (0, 0), 1.5)
+
+
+def assert_equal(one: Matches, other: Matches) -> None:
+    for field in fields(Matches):
+        np.testing.assert_array_equal(getattr(one, field.name), getattr(other, field.name), err_msg=field.name)
+
+
+@pytest.fixture(scope="module")
+def matcher() -> Matcher:
+    return Matcher.load("loftr_lite", None, CPU, EAGER)
+
+
+class TestCoordinates:
+    @given(width=st.integers(8, 250), height=st.integers(8, 250), max_side=st.integers(4, 250))
+    @settings(deadline=None, max_examples=50)
+    def test_a_pixel_of_the_shrunk_image_lies_where_its_content_was(
+        self, width: int, height: int, max_side: int
+    ) -> None:
+        """In a ramp each pixel holds its own coordinate; area averaging gives the mean coordinate it covers."""
+        ramp_x = np.broadcast_to(np.arange(width, dtype=np.uint8), (height, width)).copy()
+        ramp_y = np.broadcast_to(np.arange(height, dtype=np.uint8)[:, None], (height, width)).copy()
+        small_x, small_y = shrink(ramp_x, max_side), shrink(ramp_y, max_side)
+        assert max(small_x.shape) == min(max_side, max(width, height))
+        rows, columns = np.indices(small_x.shape)
+        factors = width / small_x.shape[1], height / small_x.shape[0]
+        points = to_original(np.stack([columns.ravel(), rows.ravel()], 1), factors)
+        np.testing.assert_allclose(points[:, 0], small_x.ravel(), atol=0.52)  # grey values are whole numbers
+        np.testing.assert_allclose(points[:, 1], small_y.ravel(), atol=0.52)
+
+    def test_images_that_fit_are_left_alone(self) -> None:
+        image = texture(30, 40)
+        assert shrink(image, 40) is image
+        assert shrink(image, 0) is image
+
+    def test_an_enlarged_copy_matches_at_the_enlarged_points(self, matcher: Matcher) -> None:
+        """Area averaging takes back an enlargement of pixels to 2 x 2, so the network sees the same image."""
+        image = texture(96, 136)
+        enlarged = np.kron(image, np.ones((2, 2), np.uint8))
+        shrinking = matcher.with_settings(MatcherSettings(max_side=136, threshold=1e-3, border=0))
+        plain = matcher.match(matcher.encode(image), matcher.encode(image))
+        scaled = shrinking.match(shrinking.encode(image), shrinking.encode(enlarged))
+        assert len(plain) > 20
+        assert scaled.size1 == (272, 192)
+        np.testing.assert_array_equal(scaled.points0, plain.points0)
+        np.testing.assert_allclose(scaled.points1, 2 * plain.points1 + 0.5, atol=1e-4)
+        np.testing.assert_allclose(scaled.spread, 2 * plain.spread, rtol=1e-5)
+
+    @pytest.mark.parametrize(("height", "width"), [(97, 131), (64, 64), (33, 200), (9, 9)])
+    def test_points_lie_inside_of_images_of_any_size(self, matcher: Matcher, height: int, width: int) -> None:
+        matches = matcher.match(matcher.encode(texture(80, 90)), matcher.encode(texture(height, width, 1)))
+        assert (matches.points1 >= -0.5).all()
+        assert (matches.points1 <= np.array([width, height]) - 0.5).all()
+        assert (matches.size0, matches.size1) == ((90, 80), (width, height))
+
+
+class TestMatching:
+    def test_result_is_complete_and_ordered(self, matcher: Matcher) -> None:
+        matches = matcher.match(matcher.encode(texture(96, 128)), matcher.encode(texture(96, 128)))
+        assert len(matches) > 20
+        assert matches.points0.shape == matches.points1.shape == (len(matches), 2)
+        assert matches.points0.dtype == matches.points1.dtype == matches.confidence.dtype == np.float32
+        assert matches.spread.dtype == np.float32
+        assert matches.cells0.dtype == matches.cells1.dtype == np.int64
+        assert (np.diff(matches.confidence) <= 0).all()
+        assert (matches.spread > 0).all()
+
+    def test_kept_features_equal_fresh_ones(self, matcher: Matcher) -> None:
+        keyframe = matcher.encode(texture(96, 128))
+        other = matcher.encode(texture(90, 100, 1))
+        first = matcher.match(keyframe, other)
+        matcher.match(other, keyframe)
+        assert_equal(matcher.match(keyframe, other), first)
+        assert_equal(matcher.match(matcher.encode(texture(96, 128)), matcher.encode(texture(90, 100, 1))), first)
+
+    @pytest.mark.parametrize("value", [0, 128, 255])
+    def test_blank_images_give_no_matches(self, matcher: Matcher, value: int) -> None:
+        blank, other = matcher.encode(np.full((96, 128), value, np.uint8)), matcher.encode(texture(96, 128))
+        for matches in (matcher.match(blank, blank), matcher.match(blank, other), matcher.match(other, blank)):
+            assert len(matches) == 0
+            assert matches.points0.shape == matches.points1.shape == (0, 2)
+            assert matches.confidence.shape == matches.spread.shape == (0,)
+            assert matches.cells0.dtype == np.int64
+
+    def test_settings_change_without_encoding_again(self, matcher: Matcher) -> None:
+        features = matcher.encode(texture(96, 128)), matcher.encode(texture(96, 128))
+        everything = matcher.match(*features)
+        middle = float(np.median(everything.confidence))
+        confident = matcher.with_settings(MatcherSettings(0, middle, 0)).match(*features)
+        assert 0 < len(confident) < len(everything)
+        assert (confident.confidence > middle).all()
+        few = matcher.with_settings(MatcherSettings(0, 1e-3, 0, max_matches=5)).match(*features)
+        np.testing.assert_array_equal(few.cells0, everything.cells0[:5])
+        inner = matcher.with_settings(MatcherSettings(0, 1e-3, border=3)).match(*features)
+        assert len(inner)
+        assert (inner.points0 >= 24).all()
+
+    def test_none_means_what_the_model_says(self) -> None:
+        model = load_yaml(LoFTRConfig, find_config("models/loftr_lite.yaml")).selection
+        assert MatcherSettings().select(model) == model
+        assert MatcherSettings(threshold=0.5).select(model).threshold == 0.5
+
+    def test_half_precision_runs_and_gives_the_same_schema(self) -> None:
+        half = Matcher.load("loftr_lite", None, DevicePolicy(torch.device("cpu"), torch.bfloat16), EAGER)
+        matches = half.match(half.encode(texture(96, 128)), half.encode(texture(96, 128)))
+        assert len(matches)
+        assert matches.points1.dtype == matches.confidence.dtype == np.float32
+        assert np.isfinite(matches.points1).all()
+
+    @pytest.mark.parametrize(
+        "image",
+        [np.zeros((0, 10), np.uint8), np.zeros((10, 10, 3), np.uint8), np.zeros((10, 10), np.float32)],
+    )
+    def test_what_is_no_gray_image_is_refused(self, matcher: Matcher, image: np.ndarray) -> None:
+        with pytest.raises(InputError, match="gray"):
+            matcher.encode(image)
+
+    def test_read_only_images_are_fine(self, matcher: Matcher) -> None:
+        image = texture(40, 40)
+        image.flags.writeable = False
+        assert matcher.encode(image).width == 40
+
+    def test_memory_of_kept_features_is_counted(self, matcher: Matcher) -> None:
+        features = matcher.encode(texture(96, 128))
+        assert features.nbytes == 4 * (12 * 16 * 96 + 48 * 64 * 32)
+
+
+class TestWeights:
+    def test_random_weights_are_the_same_at_each_call_and_called_untrained(self, matcher: Matcher) -> None:
+        torch.manual_seed(7)
+        before = torch.get_rng_state()
+        again = Matcher.load("loftr_lite", None, CPU, EAGER)
+        assert torch.equal(before, torch.get_rng_state())
+        assert not again.trained
+        assert again.weights_sha256 == ""
+        image = texture(64, 80)
+        assert_equal(
+            matcher.match(matcher.encode(image), matcher.encode(image)),
+            again.match(again.encode(image), again.encode(image)),
+        )
+
+    @pytest.mark.parametrize("prefix", ["", "matcher."])
+    def test_a_file_of_weights_is_used(self, matcher: Matcher, tmp_path: Path, prefix: str) -> None:
+        network = LoFTR(load_yaml(LoFTRConfig, find_config("models/loftr_lite.yaml")))
+        path = tmp_path / "other.safetensors"
+        save_weights({prefix + key: tensor for key, tensor in network.state_dict().items()}, path, {})
+        loaded = Matcher.load("loftr_lite", path, CPU, EAGER)
+        assert loaded.trained
+        assert len(loaded.weights_sha256) == 64
+        assert loaded.weights is not None
+        assert loaded.weights.loaded == 211
+        image = texture(64, 80)
+        direct = Matcher.from_network(network.eval(), CPU, EAGER)
+        assert_equal(
+            loaded.match(loaded.encode(image), loaded.encode(image)),
+            direct.match(direct.encode(image), direct.encode(image)),
+        )
+
+    def test_weights_of_another_variant_are_refused(self, tmp_path: Path) -> None:
+        network = LoFTR(load_yaml(LoFTRConfig, find_config("models/loftr_lite.yaml")))
+        save_weights(network.state_dict(), tmp_path / "lite.safetensors", {})
+        with pytest.raises(InputError, match="shape"):
+            Matcher.load("loftr_indoor_ds", tmp_path / "lite.safetensors", CPU)
+
+    def test_unknown_models_are_refused(self) -> None:
+        with pytest.raises(InputError, match="loftr_lite"):
+            Matcher.load("loftr_nothing", None, CPU)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"threshold": 0.0}, {"threshold": 1.5}, {"border": -1}, {"max_matches": -1}, {"max_side": -1}, {"x": 1}]
+)
+def test_impossible_settings_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(InputError):
+        from_mapping(MatcherSettings, wrong)
+
+
+@pytest.mark.shared_data
+def test_a_real_image_matches_itself(shared_data: Path) -> None:
+    """Even with random weights each place of a textured image is likest to itself."""
+    path = shared_data / "opencv_doc_pairs" / "images" / "graf1.png"
+    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    matcher = Matcher.load("loftr_indoor_ds_new", None, CPU, MatcherSettings(max_side=160, threshold=1e-4))
+    features = matcher.encode(image)
+    matches = matcher.match(features, features)
+    assert len(matches) > 10
+    assert np.median(np.linalg.norm(matches.points1 - matches.points0, axis=1)) < 12 * features.factors[0]
