@@ -105,6 +105,21 @@ def test_an_object_across_an_inner_edge_of_a_corner_region_is_coarse():
     assert fused.found.boxes.tolist() == [[180, 20, 240, 60]]
 
 
+def test_a_cut_object_is_dropped_even_where_it_looks_like_another_class():
+    """Half a truck may look like a van."""
+    coarse, refined = scored([(600, 300, 800, 360)], 0.5, [5]), [scored([(600, 300, 700, 360)], 0.9, [4])]
+    fused = fuse(coarse, refined, [MIDDLE], SIZE, nms_iou=0.5)
+    assert fused.found.labels.tolist() == [5]
+
+
+@pytest.mark.parametrize("coarse_score", [0.5, 0.9])
+def test_near_the_border_a_coarse_box_yields_to_an_equal_refined_one(coarse_score):
+    """A few pixels from the border both may speak; they agree (IoU 0.78) less than suppression asks for."""
+    coarse, refined = scored([(655, 300, 695, 330)], coarse_score), [scored([(660, 302, 697, 330)], 0.8)]
+    fused = fuse(coarse, refined, [MIDDLE], SIZE, nms_iou=0.9)
+    assert fused.regions.tolist() == [0]
+
+
 def test_a_piece_that_ends_just_short_of_the_border_yields_to_the_whole():
     """The refined look has drawn the visible part of a cut object a little too small, so it does not touch."""
     coarse = scored([(650, 300, 730, 340)], 0.5)
