@@ -50,7 +50,7 @@ class HomographyPairs:
         self._config, self._stride = config, stride
         self._photographs = Photographs(chosen, config.max_side, broken)
 
-    def sample(self, rng: np.random.Generator, width: int, height: int) -> TrainingPair:
+    def sample(self, rng: np.random.Generator, number: int, width: int, height: int) -> TrainingPair:
         """Draw a pair of views of this size."""
         config = self._config
         pyramid = self._photographs.draw(rng)

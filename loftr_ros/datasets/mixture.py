@@ -13,8 +13,11 @@ from loftr_ros.datasets.supervision import TrainingPair
 class PairSource(Protocol):
     """Anything that draws training pairs."""
 
-    def sample(self, rng: np.random.Generator, width: int, height: int) -> TrainingPair:
-        """Draw a pair of images of this size; the same generator state gives the same pair."""
+    def sample(self, rng: np.random.Generator, number: int, width: int, height: int) -> TrainingPair:
+        """Draw a pair of images of this size; the same state of `rng` and number give the same pair.
+
+        number: of the pair within the run; a source that keeps something costly changes it as the number grows.
+        """
         ...
 
 
@@ -27,6 +30,6 @@ class Mixture:
         self._sources = tuple(sources)
         self._chances = np.asarray(weights, np.float64) / sum(weights)
 
-    def sample(self, rng: np.random.Generator, width: int, height: int) -> TrainingPair:
+    def sample(self, rng: np.random.Generator, number: int, width: int, height: int) -> TrainingPair:
         """Draw a source, then a pair from it."""
-        return self._sources[rng.choice(len(self._sources), p=self._chances)].sample(rng, width, height)
+        return self._sources[rng.choice(len(self._sources), p=self._chances)].sample(rng, number, width, height)

@@ -55,4 +55,4 @@ def draw_batch(
     """
     width, height = sizes[np.random.default_rng((seed, 0, step)).integers(len(sizes))]
     numbers = range(step * batch, (step + 1) * batch)[share]
-    return PairBatch.of([source.sample(np.random.default_rng((seed, 1, n)), width, height) for n in numbers])
+    return PairBatch.of([source.sample(np.random.default_rng((seed, 1, n)), n, width, height) for n in numbers])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,17 +14,18 @@ import torch
 import yaml
 from torch import nn
 
+from loftr_ros.datasets.flights import FlightPairs
 from loftr_ros.datasets.homography import HomographyPairs
+from loftr_ros.datasets.megadepth import MegaDepthPairs
 from loftr_ros.datasets.mixture import Mixture, PairSource
-from loftr_ros.network.config import LoFTRConfig
+from loftr_ros.datasets.scannet import ScanNetPairs
 from loftr_ros.training.batch import PairBatch, draw_batch
 from loftr_ros.training.config import TrainingConfig
 from loftr_ros.training.losses import TrainedLoFTR
-from loftr_ros.training.validation import homography_metrics, pose_metrics, read_posed_pairs
+from loftr_ros.training.validation import fixed_batches, match_metrics, pose_metrics, read_posed_pairs
 from perception_common import cli
 from perception_common.config import load_yaml, to_mapping
 from perception_common.errors import InputError
-from perception_common.resources import find_config
 from perception_common.training.average import WeightAverage
 from perception_common.training.broken_files import BrokenFiles
 from perception_common.training.checkpoint import RunState
@@ -31,6 +33,8 @@ from perception_common.training.distributed import Processes, distributed, synch
 from perception_common.training.loop import CHECKPOINT, Task, make_optimizer, run_loop
 from perception_common.transport import raise_malloc_thresholds
 from perception_common.weights import load_weights
+
+VALIDATION_SCENE = 2**20  # seed of the first of the scenes that are never trained on
 
 
 def train(config: TrainingConfig, run_dir: Path, *, resume: bool, device: torch.device) -> bool:
@@ -57,22 +61,20 @@ def start(config: TrainingConfig, processes: Processes) -> RunState:
     """Build the network with its first weights, and its optimizer."""
     random.seed(config.loop.seed)
     torch.manual_seed(config.loop.seed)
-    network = TrainedLoFTR(load_yaml(LoFTRConfig, find_config(f"models/{config.model}.yaml")), config.losses, processes)
+    network = TrainedLoFTR(config.network_config(), config.losses, processes)
     if config.weights is not None:
         load_weights(network, config.weights)
     synchronise_batch_norm(network, processes)
     network.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = WeightAverage(network, config.loop.average_decay)
-    facts = {"model": config.model, "seed": config.loop.seed}
+    facts = {"model": config.model or "see config.yaml", "seed": config.loop.seed}
     return RunState(network, make_optimizer(network, config.loop), average, facts=facts)
 
 
 def make_task(config: TrainingConfig, processes: Processes, broken: BrokenFiles) -> Task[PairBatch]:
     """What the loop runs: batches from the configured sources, the losses, the validation."""
-    stride = load_yaml(LoFTRConfig, find_config(f"models/{config.model}.yaml")).backbone.coarse_stride
-    source = make_source(config, stride, broken)
-    held_out = HomographyPairs(config.data.homographies, stride, broken, holdout=True)
-    posed = [read_posed_pairs(path, config.validation.max_side) for path in config.validation.posed_pairs]
+    source = make_source(config, broken)
+    validate = make_validation(config, processes, broken)
     share = processes.share(config.loop.batch)
 
     def make_batch(step: int) -> PairBatch:
@@ -81,20 +83,51 @@ def make_task(config: TrainingConfig, processes: Processes, broken: BrokenFiles)
     def compute_loss(module: nn.Module, batch: PairBatch) -> Mapping[str, torch.Tensor]:
         return module(batch.to(processes.device))
 
-    def evaluate(module: nn.Module) -> Mapping[str, float]:
+    return Task(make_batch, compute_loss, validate)
+
+
+def make_source(config: TrainingConfig, broken: BrokenFiles) -> Mixture:
+    """The mixture of the configured sources."""
+    data, stride = config.data, config.network_config().backbone.coarse_stride
+    sources: list[tuple[PairSource, float]] = []
+    if data.homographies is not None:
+        sources.append((HomographyPairs(data.homographies, stride, broken), data.weights.homographies))
+    if data.flights is not None:
+        sources.append((FlightPairs(data.flights, stride), data.weights.flights))
+    if data.scannet is not None:
+        sources.append((ScanNetPairs(data.scannet, stride, broken), data.weights.scannet))
+    if data.megadepth is not None:
+        sources.append((MegaDepthPairs(data.megadepth, stride, broken), data.weights.megadepth))
+    return Mixture([source for source, _ in sources], [weight for _, weight in sources])
+
+
+def make_validation(
+    config: TrainingConfig, processes: Processes, broken: BrokenFiles
+) -> Callable[[nn.Module], dict[str, float]]:
+    """What evaluates a network on the configured pairs; they are made once, here."""
+    if not processes.is_main:
+        return lambda module: {}
+    data, validation, stride = config.data, config.validation, config.network_config().backbone.coarse_stride
+    held_out: dict[str, PairSource] = {}
+    if data.homographies is not None:
+        held_out["homography"] = HomographyPairs(data.homographies, stride, broken, holdout=True)
+    if data.flights is not None:
+        held_out["flight"] = FlightPairs(
+            replace(data.flights, first_scene=VALIDATION_SCENE, pairs_per_scene=16), stride
+        )
+    batches = {name: fixed_batches(source, validation.pairs, validation.size) for name, source in held_out.items()}
+    posed = {path.parent.name: read_posed_pairs(path, validation.max_side) for path in validation.posed_pairs}
+
+    def evaluate(module: nn.Module) -> dict[str, float]:
         assert isinstance(module, TrainedLoFTR)
-        metrics = homography_metrics(module, held_out, config.validation.homographies, config.validation.size)
-        for pairs in posed:
-            metrics |= pose_metrics(module, pairs)
+        metrics: dict[str, float] = {}
+        for name, fixed in batches.items():
+            metrics |= {f"{name}_{key}": v for key, v in match_metrics(module, fixed, processes.device).items()}
+        for name, pairs in posed.items():
+            metrics |= {f"{name}_{key}": v for key, v in pose_metrics(module, pairs, processes.device).items()}
         return metrics
 
-    return Task(make_batch, compute_loss, evaluate)
-
-
-def make_source(config: TrainingConfig, stride: int, broken: BrokenFiles) -> PairSource:
-    """The mixture of the configured sources."""
-    homographies = HomographyPairs(config.data.homographies, stride, broken)
-    return Mixture([homographies], [config.data.homography_weight])
+    return evaluate
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -17,6 +17,7 @@ from perception_common.errors import InputError
 from perception_common.geometry import pose_error, transform
 
 VALIDATION_SEED = 1234567
+BATCH = 4  # pairs that are evaluated at a time
 NOISE_PIXELS = 1.0  # the estimator's threshold, pixels of the matched images
 
 
@@ -54,20 +55,23 @@ def read_posed_pairs(path: Path, max_side: int) -> PosedPairs:
     return PosedPairs(names, images, K, T_ab)
 
 
+def fixed_batches(source: PairSource, count: int, size: tuple[int, int]) -> list[PairBatch]:
+    """The same `count` pairs of a source, of this size (width, height), whenever it is called."""
+    rngs = (np.random.default_rng((VALIDATION_SEED, n)) for n in range(count))
+    pairs = [source.sample(rng, n, *size) for n, rng in enumerate(rngs)]
+    return [PairBatch.of(pairs[start : start + BATCH]) for start in range(0, count, BATCH)]
+
+
 @torch.no_grad()
-def homography_metrics(
-    network: LoFTR, source: PairSource, count: int, size: tuple[int, int], batch: int = 4
-) -> dict[str, float]:
-    """Metrics on `count` fixed pairs of a source.
+def match_metrics(network: LoFTR, batches: list[PairBatch], device: torch.device) -> dict[str, float]:
+    """Metrics on pairs whose true matches are known.
 
     coarse_first: fraction of true coarse matches whose cell of image 1 ranks first for the cell of image 0.
     confident: fraction with a confidence above the network's threshold. fine_pixels: median distance of the
     refinement of true coarse matches from the truth.
     """
     first, confident, errors = [], [], []
-    for start in range(0, count, batch):
-        rngs = [np.random.default_rng((VALIDATION_SEED, n)) for n in range(start, min(start + batch, count))]
-        pairs = PairBatch.of([source.sample(rng, *size) for rng in rngs])
+    for pairs in (batch.to(device) for batch in batches):
         features0, features1 = network.encode(pairs.images0), network.encode(pairs.images1)
         coarse0, coarse1 = network.transform(features0, features1)
         log_confidence = network.coarse_matching.log_confidence(coarse0, coarse1)
@@ -85,12 +89,12 @@ def homography_metrics(
 
 
 @torch.no_grad()
-def pose_metrics(network: LoFTR, pairs: PosedPairs) -> dict[str, float]:
+def pose_metrics(network: LoFTR, pairs: PosedPairs, device: torch.device) -> dict[str, float]:
     """Pose errors (larger of rotation and direction; 180 degrees for a failure) with OpenCV's USAC_MAGSAC.
 
     under_5deg: number of pairs; auc_5, auc_10, auc_20; median_degrees; matches: mean number.
     """
-    features = {name: network.encode(_tensor(image)) for name, image in pairs.images.items()}
+    features = {name: network.encode(_tensor(image).to(device)) for name, image in pairs.images.items()}
     errors, counts = [], []
     for (a, b), T_ab in zip(pairs.names, pairs.T_ab, strict=True):
         points_a, points_b = _match(network, features[a], features[b])
@@ -105,7 +109,7 @@ def _tensor(image: np.ndarray) -> torch.Tensor:
 
 def _match(network: LoFTR, a: ImageFeatures, b: ImageFeatures) -> tuple[np.ndarray, np.ndarray]:
     matches = network.match(a, b)[0]
-    return matches.points0.double().numpy(), matches.points1.double().numpy()
+    return matches.points0.double().cpu().numpy(), matches.points1.double().cpu().numpy()
 
 
 def relative_pose_error(

@@ -1,0 +1,121 @@
+"""Training pairs of MegaDepth in the layout that LoFTR's authors published (D2-Net's undistorted images and depths).
+
+scene files *.npz: "image_paths" and "depth_paths" (N,) relative to the root, or None; "intrinsics" (N,) K of the whole
+image; "poses" (N,) world to camera, 4 x 4; "pair_infos" ((i, j), overlap, ...) of each pair. Depths are HDF5 files.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from loftr_ros.datasets.photometric import PhotometricConfig
+from loftr_ros.datasets.posed_views import PosedView, make_pair
+from loftr_ros.datasets.scene_info import read_scene_info
+from loftr_ros.datasets.supervision import TrainingPair
+from perception_common.errors import InputError
+from perception_common.training.broken_files import BrokenFiles
+
+TRIALS = 100  # broken pairs in a row before the data set counts as unusable
+
+
+@dataclass(frozen=True)
+class MegaDepthConfig:
+    """Where images, depths and scene files are, and which pairs are used."""
+
+    root: Path
+    scenes: Path  # folder of scene files
+    overlap: tuple[float, float] = (0.1, 0.7)
+    tolerance: float = 0.2  # relative disagreement of depths that still is the same surface
+    photometric: PhotometricConfig = field(default_factory=PhotometricConfig)
+
+
+@dataclass(frozen=True)
+class _Scene:
+    images: tuple[str | None, ...]
+    depths: tuple[str | None, ...]
+    intrinsics: np.ndarray
+    poses: np.ndarray
+    pairs: np.ndarray  # (P, 2)
+
+
+class MegaDepthPairs:
+    """Pairs drawn evenly from the scenes, so that large ones do not outweigh the others."""
+
+    def __init__(self, config: MegaDepthConfig, stride: int, broken: BrokenFiles) -> None:
+        """`stride`: of the coarse cells. Raises InputError when a scene file is missing or not of this format, and
+        where h5py is not installed.
+        """
+        if importlib.util.find_spec("h5py") is None:
+            raise InputError("MegaDepth's depths are HDF5 files; install h5py to read them (pip install h5py)")
+        self._config, self._stride, self._broken = config, stride, broken
+        scenes = [_read_scene(path, config.overlap) for path in sorted(config.scenes.glob("*.npz"))]
+        self._scenes = [scene for scene in scenes if len(scene.pairs)]
+        if not self._scenes:
+            raise InputError(f"no scene file (*.npz) in {config.scenes} has pairs with an overlap in {config.overlap}")
+
+    def sample(self, rng: np.random.Generator, number: int, width: int, height: int) -> TrainingPair:
+        """Draw a pair; one with a broken file is noted and passed over."""
+        for _ in range(TRIALS):
+            scene = self._scenes[rng.integers(len(self._scenes))]
+            views = [self._read(scene, index) for index in scene.pairs[rng.integers(len(scene.pairs))].tolist()]
+            if views[0] is not None and views[1] is not None:
+                view0, view1 = (view.fitted(width, height) for view in views if view is not None)
+                return make_pair(view0, view1, self._stride, self._config.tolerance, self._config.photometric, rng)
+        raise InputError(f"{TRIALS} pairs in a row from {self._config.root} are broken; check the folder")
+
+    def _read(self, scene: _Scene, index: int) -> PosedView | None:
+        image_name, depth_name = scene.images[index], scene.depths[index]
+        if image_name is None or depth_name is None:
+            return None  # known to be absent: not broken
+        image = cv2.imread(str(self._config.root / image_name), cv2.IMREAD_GRAYSCALE)
+        if image is None:
+            self._broken.add(self._config.root / image_name, "it cannot be decoded")
+            return None
+        depth = self._read_depth(self._config.root / depth_name)
+        if depth is None:
+            return None
+        if depth.shape != image.shape:
+            self._broken.add(self._config.root / depth_name, "it differs from its image in size")
+            return None
+        return PosedView(image, depth, scene.intrinsics[index], scene.poses[index])
+
+    def _read_depth(self, path: Path) -> np.ndarray | None:
+        import h5py
+
+        try:
+            with h5py.File(path, "r") as file:
+                return np.asarray(file["depth"], np.float32)
+        except (OSError, KeyError) as error:
+            self._broken.add(path, f"it is no depth file ({error})")
+            return None
+
+
+def _read_scene(path: Path, overlap: tuple[float, float]) -> _Scene:
+    info = read_scene_info(path)
+    try:
+        count = len(info["image_paths"])
+        pairs = [tuple(pair[0]) for pair in info["pair_infos"] if overlap[0] < pair[1] <= overlap[1]]
+        return _Scene(
+            tuple(info["image_paths"].tolist()),
+            tuple(info["depth_paths"].tolist()),
+            _matrices(info["intrinsics"], count, 3),
+            _matrices(info["poses"], count, 4),
+            np.array(pairs, np.int64).reshape(-1, 2),
+        )
+    except (KeyError, ValueError, TypeError, IndexError) as error:
+        raise InputError(f"{path} is not a scene file of MegaDepth ({error!r})") from error
+
+
+def _matrices(values: Any, count: int, size: int) -> np.ndarray:
+    """(N, size, size) float64; NaN where there is none."""
+    matrices = np.full((count, size, size), np.nan)
+    for index, value in enumerate(values):
+        if value is not None:
+            matrices[index] = value
+    return matrices

@@ -1,0 +1,97 @@
+"""Training pairs of ScanNet in the layout that LoFTR's authors published (their index files beside the scans).
+
+root/sceneXXXX_YY/color/ID.jpg, depth/ID.png (uint16 millimetres), pose/ID.txt (camera to world, 4 x 4)
+index/*.npz: "name" (N, 4) integers scene, part, ID of view 0, ID of view 1; "score" (N,) overlap
+intrinsics.npz: scene name to K (3, 3), of 640 x 480
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from loftr_ros.datasets.photometric import PhotometricConfig
+from loftr_ros.datasets.posed_views import PosedView, make_pair
+from loftr_ros.datasets.supervision import TrainingPair
+from perception_common.errors import InputError
+from perception_common.training.broken_files import BrokenFiles
+
+WIDTH, HEIGHT = 640, 480  # of the depth images, and of the intrinsics
+TRIALS = 100  # broken pairs in a row before the data set counts as unusable
+
+
+@dataclass(frozen=True)
+class ScanNetConfig:
+    """Where the scans, the index files and the intrinsics are, and which pairs of them are used."""
+
+    root: Path
+    index: Path
+    intrinsics: Path
+    least_overlap: float = 0.4
+    tolerance: float = 0.2  # relative disagreement of depths that still is the same surface
+    photometric: PhotometricConfig = field(default_factory=PhotometricConfig)
+
+
+class ScanNetPairs:
+    """Pairs drawn evenly from all index files."""
+
+    def __init__(self, config: ScanNetConfig, stride: int, broken: BrokenFiles) -> None:
+        """`stride`: of the coarse cells. Raises InputError when a file is missing or not of this format."""
+        self._config, self._stride, self._broken = config, stride, broken
+        files = sorted(config.index.glob("*.npz"))
+        if not files:
+            raise InputError(f"there is no index file (*.npz) in {config.index}")
+        try:
+            self._names = np.concatenate([_read_index(file, config.least_overlap) for file in files])
+            with np.load(config.intrinsics) as file:
+                self._K = {scene: np.asarray(file[scene], np.float64)[:3, :3] for scene in file.files}
+        except (OSError, KeyError, ValueError) as error:
+            raise InputError(f"the index of {config.root} cannot be read ({error!r})") from error
+        if not len(self._names):
+            raise InputError(f"no pair in {config.index} has an overlap above {config.least_overlap}")
+
+    def sample(self, rng: np.random.Generator, number: int, width: int, height: int) -> TrainingPair:
+        """Draw a pair; one with a broken file is noted and passed over."""
+        for _ in range(TRIALS):
+            scene, part, first, second = self._names[rng.integers(len(self._names))].tolist()
+            views = [self._read(f"scene{scene:04d}_{part:02d}", stem) for stem in (first, second)]
+            if views[0] is not None and views[1] is not None:
+                view0, view1 = (view.fitted(width, height) for view in views if view is not None)
+                return make_pair(view0, view1, self._stride, self._config.tolerance, self._config.photometric, rng)
+        raise InputError(f"{TRIALS} pairs in a row from {self._config.root} are broken; check the folder")
+
+    def _read(self, scene: str, stem: int) -> PosedView | None:
+        folder = self._config.root / scene
+        color, depth_file, pose_file = (folder / f"{kind}/{stem}.{suffix}" for kind, suffix in _FILES)
+        image = cv2.imread(str(color), cv2.IMREAD_GRAYSCALE)
+        if image is None:
+            self._broken.add(color, "it cannot be decoded")
+            return None
+        depth = cv2.imread(str(depth_file), cv2.IMREAD_UNCHANGED)
+        if depth is None or depth.shape != (HEIGHT, WIDTH):
+            self._broken.add(depth_file, f"it is no depth image of {WIDTH} x {HEIGHT}")
+            return None
+        try:
+            T_camera_world = np.linalg.inv(np.loadtxt(pose_file).reshape(4, 4))
+        except (OSError, ValueError, np.linalg.LinAlgError) as error:
+            self._broken.add(pose_file, f"it holds no pose ({error})")
+            return None
+        if not np.isfinite(T_camera_world).all():
+            self._broken.add(pose_file, "the pose is not finite")
+            return None
+        if scene not in self._K:
+            self._broken.add(folder, "its intrinsics are missing")
+            return None
+        image = cv2.resize(image, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+        return PosedView(image, depth.astype(np.float32) / 1000, self._K[scene], T_camera_world)
+
+
+_FILES = (("color", "jpg"), ("depth", "png"), ("pose", "txt"))
+
+
+def _read_index(path: Path, least_overlap: float) -> np.ndarray:
+    with np.load(path) as file:
+        return file["name"][file["score"] > least_overlap].astype(np.int64)

@@ -1,0 +1,51 @@
+"""numpy archives with pickled arrays, read without running any code that they may hold."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perception_common.errors import InputError
+
+_MODULES = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric")
+_NAMES = ("ndarray", "dtype", "_reconstruct", "scalar", "_frombuffer")
+
+
+class _ArraysOnly(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if module in _MODULES and name in _NAMES:
+            return super().find_class(module.replace("numpy.core", "numpy._core") if _is_new() else module, name)
+        raise pickle.UnpicklingError(f"it holds a Python object {module}.{name}")
+
+
+def _is_new() -> bool:
+    return hasattr(np, "_core")
+
+
+def read_scene_info(path: Path) -> dict[str, Any]:
+    """Return the arrays of an .npz; those of Python objects (lists, tuples, strings, arrays) are unpickled strictly.
+
+    Raises InputError when it is missing, broken, or holds anything else.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {name.removesuffix(".npy"): _read_array(archive.read(name)) for name in archive.namelist()}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+        raise InputError(f"{path} is not a readable scene file ({error})") from error
+
+
+def _read_array(content: bytes) -> np.ndarray:
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in read_header:
+        raise ValueError(f"array format {version} is not known")
+    _, _, dtype = read_header[version](stream)
+    if dtype.hasobject:
+        return _ArraysOnly(stream).load()
+    return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
