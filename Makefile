@@ -13,10 +13,10 @@ setup:
 
 test:
 	@scripts/setup.sh test
-	@source setup.bash && python -m pytest $(TESTS)
+	@source setup.bash && pytest $(TESTS)
 
 demo: setup
-	@source setup.bash && python -m replay_ros.demo $(if $(FLIGHT),"$(FLIGHT)")
+	@source setup.bash && demo $(if $(FLIGHT),"$(FLIGHT)")
 
 lint:
 	@scripts/setup.sh lint

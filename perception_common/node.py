@@ -34,7 +34,6 @@ from perception_common.resources import find_weights
 from perception_common.statistics import LatencyWindow, RateWindow
 from perception_common.worker import Worker
 
-SENSOR_QOS = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 RESULT_QOS = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.RELIABLE)
 
 
@@ -159,8 +158,10 @@ class PerceptionNode(LifecycleNode, Generic[P]):
         self._publishers_held.append(publisher)
         return publisher
 
-    def sensor_subscription(self, kind: type, topic: str, callback: Any, qos: QoSProfile = SENSOR_QOS) -> Any:
-        """A subscription that lasts until the node is deactivated; its QoS can be overridden."""
+    def sensor_subscription(self, kind: type, topic: str, callback: Any) -> Any:
+        """A subscription to a sensor that lasts until the node is deactivated; its QoS can be overridden."""
+        depth = self.parameters.queue_size if self.parameters.processing_mode == "every" else 1
+        qos = QoSProfile(depth=depth, reliability=QoSReliabilityPolicy.BEST_EFFORT)
         subscription = self.create_subscription(
             kind,
             topic,
@@ -176,10 +177,9 @@ class PerceptionNode(LifecycleNode, Generic[P]):
 
     def subscribe(self) -> None:
         """Make the subscriptions; a subclass adds its own."""
-        if self.parameters.image_transport == "compressed":
-            self._image = self.sensor_subscription(CompressedImage, "image/compressed", self._receive)
-        else:
-            self._image = self.sensor_subscription(Image, "image", self._receive)
+        kinds = {"raw": (Image, "image"), "compressed": (CompressedImage, "image/compressed")}
+        kind, topic = kinds[self.parameters.image_transport]
+        self._image = self.sensor_subscription(kind, topic, self._receive)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -1,8 +1,13 @@
 """What several tests stand on."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Before any ROS or torch: tests talk to this machine only, and threads that wait do not take the cores.
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -1,0 +1,143 @@
+"""A real sequence through real processes: make_bag, bag_info, replay, and what the answers bag holds."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from perception_common.resources import find_share
+from replay_ros.bag_reader import open_bag
+from replay_ros.messages import stamp_of
+
+pytestmark = [pytest.mark.system, pytest.mark.shared_data]
+BIN = find_share().parents[1] / "lib" / "yolc_ros"
+
+
+def command(name, *arguments):
+    return subprocess.run(
+        [sys.executable, BIN / name, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=600
+    )
+
+
+def write_camera(path, k, width, height):
+    path.write_text(f"K: {k}\nwidth: {width}\nheight: {height}\n")
+    return path
+
+
+@pytest.fixture(scope="module", params=["tum_fr2_desk", "odm_brighton_beach"])
+def replayed(request, shared_data, ros_domain, tmp_path_factory):
+    """(input bag, answers bag, result of the replay) of a sequence, replayed in lockstep."""
+    folder = tmp_path_factory.mktemp(request.param)
+    source = shared_data / request.param
+    options = {
+        "tum_fr2_desk": ["--camera", write_camera(folder / "camera.yaml", [520.9, 521.0, 325.1, 249.7], 640, 480)],
+        "odm_brighton_beach": [
+            *("--camera", write_camera(folder / "camera.yaml", [947.0, 947.0, 800.0, 450.0], 1600, 900)),
+            *("--rate", 0.5, "--limit", 8, "--encoding", "compressed-jpeg", "--storage", "sqlite3"),
+        ],
+    }[request.param]
+    made = command("make_bag", source / "images", folder / "flight", *options)
+    assert made.returncode == 0, made.stderr
+    result = command(
+        "replay", folder / "flight", folder / "answers", "--live", "--lockstep", "--json", folder / "result.json"
+    )
+    assert result.returncode == 0, result.stderr
+    return folder / "flight", folder / "answers", json.loads((folder / "result.json").read_text())
+
+
+def messages(path, topic):
+    with open_bag(path) as bag:
+        return [item.message for item in bag.messages([topic])] if topic in bag.topics else []
+
+
+def images_of(path):
+    with open_bag(path) as bag:
+        (topic,) = (t for t in bag.topics.values() if t.type.endswith("Image"))
+    return messages(path, topic.name)
+
+
+def test_every_frame_has_one_answer_of_each_node(replayed):
+    flight, answers, result = replayed
+    sent = [stamp_of(image) for image in images_of(flight)]
+    assert len(sent) == result["frames"] > 5
+    for topic in ("/yolc/detections", "/loftr/status"):
+        assert [stamp_of(message) for message in messages(answers, topic)] == sent
+    assert all(node["unanswered"] == 0 for node in result["answers"].values())
+
+
+def test_headers_are_those_of_the_images(replayed):
+    flight, answers, _ = replayed
+    frames = {stamp_of(image): image.header.frame_id for image in images_of(flight)}
+    for topic in (
+        "/yolc/detections",
+        "/loftr/status",
+        "/loftr/keyframe",
+        "/loftr/correspondences",
+        "/loftr/relative_pose",
+    ):
+        for message in messages(answers, topic):
+            assert message.header.frame_id == frames[stamp_of(message)]
+
+
+def test_the_inputs_are_in_the_answers_bag_unchanged(replayed):
+    flight, answers, _ = replayed
+    for before, after in zip(images_of(flight), images_of(answers), strict=True):
+        assert stamp_of(before) == stamp_of(after)
+        np.testing.assert_array_equal(before.data, after.data)
+
+
+def test_boxes_lie_inside_the_image(replayed):
+    _, answers, _ = replayed
+    for array in messages(answers, "/yolc/detections"):
+        assert array.image_width in (640, 1600)
+        for box in array.detections:
+            assert box.center_x - box.size_x / 2 >= -1e-3
+            assert box.center_y - box.size_y / 2 >= -1e-3
+            assert box.center_x + box.size_x / 2 <= array.image_width + 1e-3
+            assert box.center_y + box.size_y / 2 <= array.image_height + 1e-3
+            assert box.size_x > 0
+            assert box.size_y > 0
+
+
+def test_keyframe_ids_persist(replayed):
+    _, answers, _ = replayed
+    keyframes = {keyframe.id: stamp_of(keyframe) for keyframe in messages(answers, "/loftr/keyframe")}
+    assert list(keyframes) == list(range(len(keyframes)))
+    pairs = Counter()
+    for message in messages(answers, "/loftr/correspondences"):
+        assert stamp_of(message.older) == keyframes[message.older.id]
+        assert stamp_of(message.newer) == keyframes[message.newer.id]
+        pairs[message.older.id, message.newer.id] += 1
+    assert set(pairs.values()) <= {1}
+    # Every keyframe but the first is matched with the one before it.
+    assert {(i, i + 1) for i in range(len(keyframes) - 1)} <= set(pairs)
+
+
+def test_correspondences_are_parallel_arrays_inside_both_images_and_poses_go_with_them(replayed):
+    _, answers, _ = replayed
+    poses = {(pose.older_id, pose.newer_id): pose for pose in messages(answers, "/loftr/relative_pose")}
+    for message in messages(answers, "/loftr/correspondences"):
+        count = len(message.x0)
+        for name in ("y0", "x1", "y1", "confidence", "spread", "id0", "id1", "inlier", "dynamic"):
+            assert len(getattr(message, name)) == count
+        for x, y, keyframe in ((message.x0, message.y0, message.older), (message.x1, message.y1, message.newer)):
+            assert ((x >= -0.5) & (x <= keyframe.width - 0.5) & (y >= -0.5) & (y <= keyframe.height - 0.5)).all()
+        pose = poses.pop((message.older.id, message.newer.id))
+        assert pose.matches == count
+        assert pose.inliers == message.inlier.sum()
+        assert pose.scale_status == 0
+        assert (pose.geometry == 1) == (pose.reason == "")
+        translation = pose.pose.pose.position
+        length = np.linalg.norm([translation.x, translation.y, translation.z])
+        assert length == pytest.approx(1.0 if pose.geometry in (1, 2) else 0.0, abs=1e-6)
+    assert not poses
+
+
+def test_bag_info_names_what_is_usable(replayed):
+    _, answers, _ = replayed
+    told = command("bag_info", answers)
+    assert told.returncode == 0
+    assert "yes detection and matching" in told.stdout
