@@ -59,6 +59,7 @@ class SimulationConfig:
     first_seed: int
     views: int
     size: tuple[int, int] = (1280, 720)  # width, height, pixels
+    altitude_m: tuple[float, float] = (20.0, 140.0)  # range of altitudes, drawn evenly on a logarithmic scale
     cache: Path | None = None  # None: rendered anew each time
     nadir: bool = False
     weight: float = 1.0
@@ -66,6 +67,8 @@ class SimulationConfig:
     def __post_init__(self) -> None:
         if self.first_seed < 0 or self.views < 1 or min(self.size) < 64:
             raise ValueError("first_seed cannot be negative, views must be at least 1 and size at least 64 x 64")
+        if not 0 < self.altitude_m[0] <= self.altitude_m[1]:
+            raise ValueError(f"altitude_m must be a range of positive numbers, not {self.altitude_m}")
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,14 @@ class SourcesConfig:
     simulation: tuple[SimulationConfig, ...] = ()
 
     def __post_init__(self) -> None:
-        parts = (*self.coco, *self.visdrone, *self.uavdt, *self.simulation)
-        if not parts or min(part.weight for part in parts) <= 0:
+        weights = [part.weight for part in self.folders] + [part.weight for part in self.simulation]
+        if not weights or min(weights) <= 0:
             raise ValueError("at least one source is needed, and weights must be positive")
+
+    @property
+    def folders(self) -> tuple[CocoConfig | VisdroneConfig | UavdtConfig, ...]:
+        """Those that are read from files."""
+        return (*self.coco, *self.visdrone, *self.uavdt)
 
 
 @dataclass(frozen=True)
@@ -119,7 +127,7 @@ def open_sources(config: SourcesConfig, class_names: tuple[str, ...]) -> Mixture
     """Read the annotations of all sources. Raises InputError for one that is missing or has no images."""
     parts: list[Part] = []
     broken = BrokenFiles()
-    for part in (*config.coco, *config.visdrone, *config.uavdt):
+    for part in config.folders:
         files = _read(part, ClassMap(class_names, part.aliases))
         for problem in files.problems:
             broken.add(problem.where, problem.what)
@@ -127,7 +135,7 @@ def open_sources(config: SourcesConfig, class_names: tuple[str, ...]) -> Mixture
             raise InputError(f"no usable images in {part}; check the paths and `include`")
         parts.append(Part(files, part.nadir, part.weight))
     for views in config.simulation:
-        source = SimulatedViews(views.first_seed, views.views, views.size, class_names, views.cache)
+        source = SimulatedViews(views.first_seed, views.views, views.size, views.altitude_m, class_names, views.cache)
         parts.append(Part(source, views.nadir, views.weight))
     return Mixture(tuple(parts), broken)
 

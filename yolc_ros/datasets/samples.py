@@ -148,7 +148,12 @@ def read_image(path: Path) -> np.ndarray:
         data = np.fromfile(path, dtype=np.uint8)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the data set's folders") from error
+    return decode_image(data, str(path))
+
+
+def decode_image(data: np.ndarray, name: str) -> np.ndarray:
+    """Bytes (N,) uint8 of an image file -> (H, W, 3) uint8 RGB. Raises InputError that begins with `name`."""
     image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
     if image is None:
-        raise InputError(f"{path}: is not an image or is truncated; get the file again")
+        raise InputError(f"{name}: is not an image or is truncated; get the file again")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

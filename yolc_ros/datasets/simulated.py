@@ -11,20 +11,22 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from flight_sim.sampling import ViewOptions, sample_view
+from flight_sim.scene import Scene, build_scene
 from flight_sim.shapes import CLASS_NAMES
-from flight_sim.views import sample_view
 from perception_common.errors import InputError
-from yolc_ros.datasets.samples import ClassMap, Sample, Truth
+from yolc_ros.datasets.samples import ClassMap, Sample, Truth, decode_image
 
+VIEWS_OF_A_SCENE = 16
 _JPEG_QUALITY = 92
-_HIDDEN = 0.7  # from this occluded share on an object becomes an ignored region ...
+_INVISIBLE = 0.95  # from this occluded share on an object is left out ...
+_HIDDEN = 0.7  # ... from this one it becomes an ignored region ...
 _FEW_PIXELS = 6  # ... and when fewer of its pixels are to be seen
-_FORMAT = 1  # of the files; others are rendered anew
 
 
 @dataclass(frozen=True)
 class SimulatedViews:
-    """A source of `count` views with consecutive seeds.
+    """A source of `count` views with consecutive seeds; sixteen share a scene, which takes seconds to build.
 
     A view looks the same whether it comes from the simulator or from the cache: it is coded as JPEG in both cases.
     """
@@ -32,8 +34,9 @@ class SimulatedViews:
     first_seed: int
     count: int
     size: tuple[int, int]  # width, height, pixels
+    altitude_m: tuple[float, float]
     class_names: tuple[str, ...]
-    cache: Path | None = None  # folder, made when needed
+    cache: Path | None = None  # folder, made when needed; without it each view waits for its scene
 
     def __len__(self) -> int:
         return self.count
@@ -43,37 +46,76 @@ class SimulatedViews:
         return f"simulated view {self.first_seed + index}" + (f" in {self.cache}" if self.cache else "")
 
     def load(self, index: int) -> Sample:
-        """Read a view from the cache, or render it (a second or two) and put it there. InputError for a full disk."""
-        path = self.path(index)
-        view = _read(path, self.size) if path is not None else None
-        if view is None:
-            view = _render(self.first_seed + index, self.size)
-            if path is not None:
-                _write(path, view)
-        image = cv2.cvtColor(cv2.imdecode(view["jpeg"], cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-        return Sample(self.name(index), image, _truth(view, ClassMap(self.class_names)))
+        """Read a view from the cache. Where it is missing all views of its scene are rendered and kept first.
 
-    def path(self, index: int) -> Path | None:
-        """The file that keeps a view."""
+        Raises InputError when they cannot be written.
+        """
+        view = self._read(index)
+        if view is None:
+            view = self._render_scene(index) if self.cache else self._render(index, build_scene(self._scene(index)))
+        return Sample(
+            self.name(index), decode_image(view["jpeg"], self.name(index)), _truth(view, ClassMap(self.class_names))
+        )
+
+    def is_kept(self, index: int) -> bool:
+        """Whether a view needs no rendering."""
+        return self.cache is not None and self._path(index, self.cache).is_file()
+
+    def _scene(self, index: int) -> int:
+        return (self.first_seed + index) // VIEWS_OF_A_SCENE
+
+    def _path(self, index: int, cache: Path) -> Path:
+        (width, height), (low, high) = self.size, self.altitude_m
+        return cache / f"{width}x{height}_{low:g}-{high:g}m" / f"{self.first_seed + index:08d}.npz"
+
+    def _render(self, index: int, scene: Scene) -> dict[str, np.ndarray]:
+        seed = self.first_seed + index
+        frame = sample_view(seed, self.size, ViewOptions(altitude_m=self.altitude_m), scene)
+        bgr = cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
+        _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+        boxes = frame.truth.boxes
+        kept = boxes.occlusion < _INVISIBLE
+        return {
+            "jpeg": jpeg.reshape(-1),
+            "boxes": boxes.xyxy[kept] + np.float32(0.5),  # from pixel centres to continuous coordinates
+            "names": np.array(CLASS_NAMES)[boxes.class_ids[kept]],
+            "hidden": ((boxes.occlusion > _HIDDEN) | (boxes.visible_px < _FEW_PIXELS))[kept],
+        }
+
+    def _render_scene(self, index: int) -> dict[str, np.ndarray]:
+        """Render the views of a scene that are missing, and return the one asked for."""
+        first = self._scene(index) * VIEWS_OF_A_SCENE - self.first_seed
+        mates = range(max(0, first), min(self.count, first + VIEWS_OF_A_SCENE))
+        scene = build_scene(self._scene(index))
+        for other in mates:
+            if other != index and not self.is_kept(other):
+                self._write(other, self._render(other, scene))
+        view = self._render(index, scene)
+        self._write(index, view)
+        return view
+
+    def _read(self, index: int) -> dict[str, np.ndarray] | None:
+        """Return a kept view; None where there is none, or a broken one."""
         if self.cache is None:
             return None
-        width, height = self.size
-        return self.cache / f"{width}x{height}" / f"{self.first_seed + index:08d}.npz"
+        try:
+            with np.load(self._path(index, self.cache), allow_pickle=False) as file:
+                return {name: file[name] for name in ("jpeg", "boxes", "names", "hidden")}
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
 
-
-def _render(seed: int, size: tuple[int, int]) -> dict[str, np.ndarray]:
-    view = sample_view(seed, size)
-    _, jpeg = cv2.imencode(
-        ".jpg", cv2.cvtColor(view.image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-    )
-    boxes = view.truth.boxes
-    return {
-        "jpeg": jpeg.reshape(-1),
-        "boxes": boxes.xyxy + np.float32(0.5),  # from pixel centres to continuous coordinates
-        "names": np.array(CLASS_NAMES)[boxes.class_ids],
-        "hidden": (boxes.occlusion > _HIDDEN) | (boxes.visible_px < _FEW_PIXELS),
-        "format": np.array(_FORMAT),
-    }
+    def _write(self, index: int, view: dict[str, np.ndarray]) -> None:
+        """Keep a view, all or nothing: other processes may want the same one."""
+        assert self.cache is not None
+        path = self._path(index, self.cache)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+                unfinished = Path(folder) / path.name
+                np.savez(unfinished, **view)  # type: ignore[arg-type]
+                os.replace(unfinished, path)
+        except OSError as error:
+            raise InputError(f"{path}: a simulated view cannot be kept ({error.strerror}); free some space") from error
 
 
 def _truth(view: dict[str, np.ndarray], classes: ClassMap) -> Truth:
@@ -82,25 +124,3 @@ def _truth(view: dict[str, np.ndarray], classes: ClassMap) -> Truth:
     chosen = [label for label, taken in zip(labels, is_object, strict=True) if taken]
     boxes = view["boxes"].astype(np.float32).reshape(-1, 4)
     return Truth(boxes[is_object], np.array(chosen, dtype=np.int64), boxes[~is_object], classes.known(CLASS_NAMES))
-
-
-def _read(path: Path, size: tuple[int, int]) -> dict[str, np.ndarray] | None:
-    """Return a kept view; None where there is none, or a broken or older one."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            view = dict(file)
-        return view if view["format"] == _FORMAT else None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-
-
-def _write(path: Path, view: dict[str, np.ndarray]) -> None:
-    """Keep a view, all or nothing: other processes may want the same one."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            unfinished = Path(folder) / path.name
-            np.savez(unfinished, **view)  # type: ignore[arg-type]
-            os.replace(unfinished, path)
-    except OSError as error:
-        raise InputError(f"{path}: a simulated view cannot be kept ({error.strerror}); free some space") from error

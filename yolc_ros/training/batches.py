@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -28,9 +28,15 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Move all tensors."""
-        tensors = {field.name: getattr(self, field.name) for field in fields(self)}
-        moved = {name: x.to(device, non_blocking=True) for name, x in tensors.items() if isinstance(x, Tensor)}
-        return replace(self, **moved)
+        return Batch(
+            self.images.to(device, non_blocking=True),
+            self.heatmap.to(device, non_blocking=True),
+            self.trust.to(device, non_blocking=True),
+            self.known.to(device, non_blocking=True),
+            self.cells.to(device, non_blocking=True),
+            self.boxes.to(device, non_blocking=True),
+            self.objects,
+        )
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class PhotometryConfig:
 
 def distort(image: np.ndarray, config: PhotometryConfig, rng: np.random.Generator) -> np.ndarray:
     """Distort (H, W, 3) uint8 RGB -> a new image of the same shape. Black, which surrounds images, stays black."""
-    is_black = cv2.inRange(image, (0, 0, 0), (0, 0, 0))
+    is_black = cv2.inRange(image, np.zeros(3), np.zeros(3))
     levels = np.arange(256, dtype=np.float32)
     gain = rng.uniform(1 - config.contrast, 1 + config.contrast)
     shift = rng.uniform(-config.brightness, config.brightness)

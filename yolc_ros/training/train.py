@@ -82,7 +82,7 @@ def build_network(config: YolcTrainingConfig) -> Yolc:
     initialise(network, config.loop.seed)
     if config.initial_weights is not None:
         load_weights(network, config.initial_weights)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def build_optimizer(network: nn.Module, config: YolcTrainingConfig) -> torch.optim.Optimizer:
