@@ -36,6 +36,7 @@ class Bench:
     def __init__(self):
         self.node = rclpy.create_node("bench")
         self.received = {}
+        self.listeners = {}
         self.diagnostics = {}
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._keep_diagnostics, RELIABLE)
 
@@ -47,7 +48,7 @@ class Bench:
         for name, kind in OUTPUTS.items():
             topic = f"{namespace}/{name}"
             self.received[topic] = []
-            self.node.create_subscription(kind, topic, self.received[topic].append, RELIABLE)
+            self.listeners[topic] = self.node.create_subscription(kind, topic, self.received[topic].append, RELIABLE)
 
     def camera(self, namespace="", qos=RELIABLE):
         return Camera(self, namespace, qos)
@@ -104,9 +105,17 @@ class Camera:
         self.stamp = 1_000
 
     def wait_for(self, subscribers):
-        self.bench.until(
-            lambda: self.images.get_subscription_count() >= subscribers, 90, "a subscription to the images"
+        """Wait until so many nodes listen to the images, and are heard in turn."""
+        bench = self.bench
+        bench.until(lambda: self.images.get_subscription_count() >= subscribers, 90, "a subscription to the images")
+        bench.until(
+            lambda: all(
+                listener.get_publisher_count() or not bench.node.count_publishers(topic)
+                for topic, listener in bench.listeners.items()
+            )
         )
+        with contextlib.suppress(AssertionError):
+            bench.until(lambda: False, 0.3)  # the other side is matched a moment later
 
     def next_header(self):
         message = Image()
