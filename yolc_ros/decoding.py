@@ -20,6 +20,7 @@ from yolc_ros.network.config import BOX_STRIDE
 BLUR_TAPS = (0.27406862, 0.45186276, 0.27406862)  # Gaussian, sigma 1 pixel, cut to three taps and normalised
 _TILE = 16  # heatmap pixels; one more on each side for the blur, and one for the comparison of neighbours
 _HALO = 2
+_NMS_BLOCK = 256  # rows of the IoU matrix that exist at a time
 _TILES_AT_ONCE = 8192  # bounds the memory when the whole map is above the threshold
 
 
@@ -117,42 +118,50 @@ def suppress_doubles(found: ScoredBoxes, max_iou: float) -> np.ndarray:
     A box is dropped when its IoU with a better surviving one of its class exceeds `max_iou`.
     """
     order = np.argsort(-found.scores, kind="stable")
+    survives = np.zeros(len(found), dtype=bool)
+    for label in np.unique(found.labels):
+        members = order[found.labels[order] == label]
+        survives[members[_greedy(found.boxes[members], max_iou)]] = True
+    return order[survives[order]]
+
+
+def _greedy(boxes: np.ndarray, max_iou: float) -> np.ndarray:
+    """Indices of the boxes (N, 4), given best first, that overlap no better survivor too much."""
     kept: list[np.ndarray] = [np.zeros(0, np.int64)]
-    while len(order):
-        head = order[:_NMS_BLOCK]
-        overlaps = _overlap(found, head, order) > max_iou
-        survivors: list[int] = []
-        gone = np.zeros(len(order), dtype=bool)
+    areas = box_areas(boxes)
+    waiting = np.arange(len(boxes))
+    while len(waiting):
+        head, rest = waiting[:_NMS_BLOCK], waiting[_NMS_BLOCK:]
+        shared = pairwise_intersection(boxes[head], boxes[waiting])
+        union = areas[head, None] + areas[waiting] - shared
+        overlaps = (shared > max_iou * union) & (shared > 0)
+        gone = np.zeros(len(waiting), dtype=bool)
+        survivors = []
         for row in range(len(head)):
             if not gone[row]:
                 survivors.append(row)
                 gone |= overlaps[row]
         kept.append(head[survivors])
-        order = order[len(head) :][~gone[len(head) :]]
+        waiting = rest[~gone[_NMS_BLOCK:]]
     return np.concatenate(kept)
 
 
 def pairwise_intersection(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Shared areas (N, M) of boxes (N, 4) and others (M, 4), xyxy."""
-    size = np.minimum(boxes[:, None, 2:], others[None, :, 2:]) - np.maximum(boxes[:, None, :2], others[None, :, :2])
-    return np.asarray(size.clip(min=0).prod(axis=2))
+    width = _shared_length(boxes[:, 0], boxes[:, 2], others[:, 0], others[:, 2])
+    height = _shared_length(boxes[:, 1], boxes[:, 3], others[:, 1], others[:, 3])
+    return np.asarray(width * height)
+
+
+def _shared_length(low: np.ndarray, high: np.ndarray, other_low: np.ndarray, other_high: np.ndarray) -> np.ndarray:
+    """Length (N, M) that intervals have in common, 0 for disjoint ones."""
+    length = np.minimum(high[:, None], other_high) - np.maximum(low[:, None], other_low)
+    return np.maximum(length, 0, out=length)
 
 
 def box_areas(boxes: np.ndarray) -> np.ndarray:
     """Areas (N,) of boxes (N, 4) xyxy; 0 where a side is negative."""
     return np.asarray((boxes[:, 2:] - boxes[:, :2]).clip(min=0).prod(axis=1))
-
-
-_NMS_BLOCK = 256  # rows of the IoU matrix that exist at a time
-
-
-def _overlap(found: ScoredBoxes, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """IoU (rows, columns); 0 between classes."""
-    shared = pairwise_intersection(found.boxes[rows], found.boxes[columns])
-    areas = box_areas(found.boxes)
-    union = areas[rows][:, None] + areas[columns][None] - shared
-    same_class = found.labels[rows][:, None] == found.labels[columns][None]
-    return np.where(same_class & (union > 0), shared / np.maximum(union, 1e-12), 0.0)
 
 
 def _promising_tiles(logits: Tensor, threshold: float) -> Tensor:

@@ -1,5 +1,7 @@
 """Blur, peaks, boxes and suppression, each against a plain version of the same rule."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -168,7 +170,7 @@ def test_suppression_equals_a_naive_one(seed, count, max_iou):
 
 
 def test_suppression_across_blocks_equals_a_naive_one():
-    found = random_boxes(0, 700, spread=300)
+    found = dataclasses.replace(random_boxes(0, 700, spread=300), labels=np.zeros(700, np.int64))
     kept = suppress_doubles(found, 0.4).tolist()
     assert kept == naive_nms(found, 0.4)
     assert 256 < len(kept) < 700
