@@ -60,7 +60,7 @@ class SimulationConfig:
     views: int
     size: tuple[int, int] = (1280, 720)  # width, height, pixels
     altitude_m: tuple[float, float] = (20.0, 140.0)  # range of altitudes, drawn evenly on a logarithmic scale
-    cache: Path | None = None  # None: rendered anew each time
+    cache: Path | None = None  # folder, relative to the run's; None: rendered anew each time, which takes seconds
     nadir: bool = False
     weight: float = 1.0
 
@@ -123,8 +123,11 @@ class Mixture:
         raise InputError(f"{_ATTEMPTS} samples in a row are broken, the last was {part.source.name(index)}")
 
 
-def open_sources(config: SourcesConfig, class_names: tuple[str, ...]) -> Mixture:
-    """Read the annotations of all sources. Raises InputError for one that is missing or has no images."""
+def open_sources(config: SourcesConfig, class_names: tuple[str, ...], run_folder: Path) -> Mixture:
+    """Read the annotations of all sources; simulated views are kept below `run_folder`.
+
+    Raises InputError for a source that is missing or has no images.
+    """
     parts: list[Part] = []
     broken = BrokenFiles()
     for part in config.folders:
@@ -135,9 +138,14 @@ def open_sources(config: SourcesConfig, class_names: tuple[str, ...]) -> Mixture
             raise InputError(f"no usable images in {part}; check the paths and `include`")
         parts.append(Part(files, part.nadir, part.weight))
     for views in config.simulation:
-        source = SimulatedViews(views.first_seed, views.views, views.size, views.altitude_m, class_names, views.cache)
-        parts.append(Part(source, views.nadir, views.weight))
+        parts.append(Part(open_simulation(views, class_names, run_folder), views.nadir, views.weight))
     return Mixture(tuple(parts), broken)
+
+
+def open_simulation(config: SimulationConfig, class_names: tuple[str, ...], run_folder: Path) -> SimulatedViews:
+    """Return one simulated source."""
+    cache = None if config.cache is None else run_folder / config.cache
+    return SimulatedViews(config.first_seed, config.views, config.size, config.altitude_m, class_names, cache)
 
 
 def _read(config: CocoConfig | VisdroneConfig | UavdtConfig, classes: ClassMap) -> LabelledFiles:

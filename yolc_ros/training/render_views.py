@@ -11,6 +11,7 @@ import cv2
 from perception_common.cli import run
 from perception_common.config import load_yaml
 from perception_common.errors import InputError
+from yolc_ros.datasets.mixture import open_simulation
 from yolc_ros.datasets.simulated import SimulatedViews
 from yolc_ros.training.config import YolcTrainingConfig
 
@@ -23,10 +24,13 @@ def main(argv: list[str] | None = None) -> None:
         epilog="example: nice python -m yolc_ros.training.render_views config/training/yolc_lite.yaml",
     )
     parser.add_argument("config", type=Path, help="YAML file of the training, see config/training/")
-    config = load_yaml(YolcTrainingConfig, parser.parse_args(argv).config)
+    parser.add_argument("--run-dir", type=Path, help="folder of the run (default: runs/NAME of the configuration)")
+    arguments = parser.parse_args(argv)
+    config = load_yaml(YolcTrainingConfig, arguments.config)
+    folder = arguments.run_dir or Path("runs") / arguments.config.stem
     cv2.setNumThreads(1)
     sources = [*(config.data.simulation), *(view for part in config.validation for view in part.sources.simulation)]
-    views = [SimulatedViews(s.first_seed, s.views, s.size, s.altitude_m, (), s.cache) for s in sources if s.cache]
+    views = [open_simulation(source, (), folder) for source in sources if source.cache]
     if not views:
         raise InputError("the training has no simulated source with a cache; there is nothing to render")
     for source in views:

@@ -66,8 +66,8 @@ def train(config: YolcTrainingConfig, folder: Path, resume: bool, processes: Pro
     folder.mkdir(parents=True, exist_ok=True)
     network = build_network(config).to(processes.device)
     synchronise_batch_norm(network, processes)
-    training = open_sources(config.data, network.config.class_names)
-    task = make_task(config, training, network.config, processes)
+    training = open_sources(config.data, network.config.class_names, folder)
+    task = make_task(config, training, network.config, folder, processes)
     facts = {"training": json.dumps(to_mapping(config)), "model": json.dumps(to_mapping(network.config))}
     average = WeightAverage(network, config.loop.average_decay)
     state = RunState(network, build_optimizer(network, config), average, facts=facts)
@@ -93,13 +93,15 @@ def build_optimizer(network: nn.Module, config: YolcTrainingConfig) -> torch.opt
     return torch.optim.SGD(network.parameters(), rate, config.momentum, weight_decay=config.loop.weight_decay)
 
 
-def make_task(config: YolcTrainingConfig, training: Mixture, model: YolcConfig, processes: Processes) -> Task[Batch]:
+def make_task(
+    config: YolcTrainingConfig, training: Mixture, model: YolcConfig, folder: Path, processes: Processes
+) -> Task[Batch]:
     """Say what one step and one validation are."""
     slots = range(config.loop.batch)[processes.share(config.loop.batch)]
     make_batch = BatchMaker(
         training, config.input_size, model.heatmap_stride, config.augmentation, config.loop.seed, slots
     )
-    held_out = [(open_sources(part.sources, model.class_names), part) for part in config.validation]
+    held_out = [(open_sources(part.sources, model.class_names, folder), part) for part in config.validation]
 
     def compute_loss(module: nn.Module, batch: Batch) -> Mapping[str, torch.Tensor]:
         batch = batch.to(processes.device)
