@@ -110,10 +110,11 @@ class Lens:
 
 def lens_of(camera: Camera) -> Lens:
     """The lens of a camera; takes about a second for a distorted full-HD camera, so keep it."""
-    rows, columns = np.mgrid[0 : camera.height, 0 : camera.width].astype(np.float64)
-    pixels = np.stack([columns, rows], axis=-1)
+    pixels = np.empty((camera.height, camera.width, 2), np.float32)
+    pixels[..., 0] = np.arange(camera.width)
+    pixels[..., 1] = np.arange(camera.height)[:, None]
     if camera.is_pinhole:
-        return Lens(camera, camera, pixels.astype(np.float32))
+        return Lens(camera, camera, pixels)
     seen = camera.undistort(pixels.reshape(-1, 2)).reshape(pixels.shape)
     left, top = np.floor(seen.min(axis=(0, 1))).astype(int) - 1
     right, bottom = np.ceil(seen.max(axis=(0, 1))).astype(int) + 1

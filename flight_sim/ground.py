@@ -172,7 +172,7 @@ def _litter(rng: np.random.Generator, raster: np.ndarray, metres_per_pixel: floa
     places = np.concatenate(
         [rng.uniform(0.0, size, (1500, 2)), (centres[:, None] + rng.normal(0, 25, (300, 8, 2))).reshape(-1, 2)]
     )
-    radii = np.exp(rng.normal(math.log(0.28), 0.6, len(places))) / metres_per_pixel
+    radii = np.minimum(np.exp(rng.normal(math.log(0.22), 0.55, len(places))), 0.7) / metres_per_pixel
     factors = rng.choice([0.5, 0.68, 0.8, 1.25, 1.5], len(places), p=[0.2, 0.3, 0.25, 0.15, 0.1])
     tints = factors[:, None] * (1.0 + rng.normal(0.0, 0.06, (len(places), 3)))
     angles = np.sort(rng.uniform(0.0, 2.0 * np.pi, (len(places), 7)), axis=1)

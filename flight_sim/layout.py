@@ -513,9 +513,9 @@ def _choose_use(rng: np.random.Generator, style: Style, lot: Rectangle) -> str:
         "meadow": max(0.05, 0.5 - u),
         "houses": 1.4 * math.exp(-(((u - 0.42) / 0.22) ** 2)),
         "perimeter": 1.6 * u**2,
-        "towers": 0.8 * u,
-        "car_park": 0.12 + 0.45 * u,
-        "square": 0.1 + 0.5 * u,
+        "towers": max(0.0, u - 0.3),
+        "car_park": 0.05 + 0.5 * u,
+        "square": max(0.0, u - 0.15) * 0.65,
         "market": 0.05 + 0.3 * u,
         "park": 0.15 + 0.25 * u,
         "industry": 0.55 * math.exp(-(((u - 0.55) / 0.2) ** 2)),
@@ -578,9 +578,9 @@ def _houses(draft: _Draft, lot: Rectangle) -> None:
             )
             if rng.random() < 0.4:
                 draft.fill(str(rng.choice(["grass", "mown", "gravel", "soil"])), shrunk(plot, 0.6))
-            length, width = rng.uniform(8.0, min(13.0, dx - 5.0)), rng.uniform(7.0, 9.5)
-            if min(dx, dy) < 12.0:
+            if dx < 13.5 or dy < 12.0:
                 continue
+            length, width = rng.uniform(8.0, min(13.0, dx - 5.0)), rng.uniform(7.0, 9.5)
             yaw = float(rng.choice([0.0, math.pi / 2])) if dx > 16.0 else 0.0
             hx, hy = cx + rng.uniform(-1.0, 1.0), cy + rng.uniform(-2.0, 2.0)
             side = 1.0 if row % 2 else -1.0
@@ -743,13 +743,13 @@ def _market(draft: _Draft, lot: Rectangle) -> None:
 def _park(draft: _Draft, lot: Rectangle) -> None:
     rng = draft.rng
     draft.fill(str(rng.choice(["lawn", "mown", "grass"])), lot)
-    cx, cy = (lot[0] + lot[2]) / 2, (lot[1] + lot[3]) / 2
-    if rng.random() < 0.35:
-        _pond(draft, (cx, cy), 0.25 * min(lot[2] - lot[0], lot[3] - lot[1]))
     for _ in range(int(rng.integers(1, 4))):
         _winding_path(
             draft, lot, float(rng.uniform(1.8, 3.0)), (186, 172, 148) if rng.random() < 0.6 else (140, 136, 132)
         )
+    cx, cy = (lot[0] + lot[2]) / 2, (lot[1] + lot[3]) / 2
+    if rng.random() < 0.35:
+        _pond(draft, (cx, cy), 0.25 * min(lot[2] - lot[0], lot[3] - lot[1]))
     draft.scatter_trees(lot, float(rng.uniform(40.0, 130.0)))
     draft.gatherings.append(Gathering(shrunk(lot, 4.0), 35.0 * draft.style.crowds + 3.0, 0.55))
 

@@ -36,18 +36,20 @@ CLEAN = Look()
 
 def sample_look(rng: np.random.Generator, strength: float = 1.0) -> Look:
     """A random look; `strength` 0 changes nothing, 1 spans what drones deliver, more is harder."""
+    if strength == 0.0:
+        return CLEAN
     tint = rng.normal(0.0, 0.035 * strength, 3)
     return Look(
         exposure=float(np.exp(rng.normal(0.05, 0.2 * strength))),
         gamma=float(np.exp(rng.normal(0.0, 0.13 * strength))),
         balance=(float(1 + tint[0]), float(1 + tint[1]), float(1 + tint[2])),
-        saturation=float(np.clip(rng.normal(0.9, 0.2 * strength), 0.3, 1.5)) if strength > 0 else 1.0,
-        visibility_m=float(rng.uniform(250.0, 2500.0) / max(strength, 1e-3)) if rng.random() < 0.6 else math.inf,
+        saturation=float(np.clip(rng.normal(0.9, 0.2 * strength), 0.3, 1.5)),
+        visibility_m=float(rng.uniform(250.0, 2500.0) / strength) if rng.random() < 0.6 else math.inf,
         defocus_px=float(rng.uniform(0.3, 0.75)) * min(strength, 2.0),
         noise=float(rng.gamma(1.5, 1.6)) * strength,
         shutter_s=float(rng.uniform(0.0002, 0.006)) * strength,
         vignette=float(rng.uniform(0.0, 0.3)) * min(strength, 2.0),
-        jpeg_quality=int(rng.integers(60, 97)) if strength > 0 else 0,
+        jpeg_quality=int(rng.integers(60, 97)),
     )
 
 

@@ -298,7 +298,7 @@ def _two_wheelers(
     rng, side = crowd.rng, city.side
     kerb = street.median / 2 + street.lanes * LANE_WIDTH
     if moving:
-        path = _lane_path(crowd, street, side, sign * (kerb - 0.45), forward)
+        path = _lane_path(crowd, street, side, sign * (kerb - 0.2), forward)
         speed = float(rng.uniform(3.5, 7.0))
         s = float(rng.uniform(0.0, 20.0))
         while s < crowd.paths[path].length - 6.0:

@@ -25,6 +25,7 @@ from flight_sim.textures import (
 
 FACADE_METRES_PER_PIXEL = 0.05
 ROOF_METRES_PER_PIXEL = 0.08
+RELIEF_METRES = 20.48
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,8 @@ def build_scene(seed: int, options: SceneOptions | None = None) -> Scene:
         )
     ground = paint_ground(rng, city, materials, options.metres_per_pixel, sun, style.shadow_strength, photographs)
     facades = [build_pyramid(facade_tile(rng), FACADE_METRES_PER_PIXEL) for _ in range(8)]
+    relief = relief_tile(rng)
+    relief_tiles = max(round(options.side / RELIEF_METRES), 1)
     cloth = build_pyramid(np.full((64, 64, 3), 120, np.uint8), FACADE_METRES_PER_PIXEL)
     walls = (*facades, cloth, build_pyramid(hall_tile(rng), FACADE_METRES_PER_PIXEL))
     pitched = tuple(build_pyramid(tiled_roof(rng), ROOF_METRES_PER_PIXEL) for _ in range(6))
@@ -101,7 +104,7 @@ def build_scene(seed: int, options: SceneOptions | None = None) -> Scene:
         city,
         populate(rng, city, style),
         ground,
-        build_pyramid(relief_tile(rng), 0.02),
+        build_pyramid(relief, options.side / relief_tiles / relief.shape[0]),
         tuple(building_panels(rng, building, walls, pitched, flat) for building in city.buildings),
         sun,
     )

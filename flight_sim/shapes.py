@@ -539,11 +539,6 @@ def _shape(faces: list[Face], seed: int = 0) -> Shape:
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     points = corners.reshape(-1, 3)
     low, high = points.min(axis=0), points.max(axis=0)
-    upper = points[points[:, 2] > low[2] + 0.6 * (high[2] - low[2])]
-    hull = []
-    for group, z in ((points, low[2]), (points[points[:, 2] < 0.6 * high[2] + 0.01], 0.5 * high[2]), (upper, high[2])):
-        (x0, y0, _), (x1, y1, _) = group.min(axis=0), group.max(axis=0)
-        hull += [(x, y, z) for x in (x0, x1) for y in (y0, y1)]
     tone = np.random.default_rng(seed).uniform(0.94, 1.06, len(faces))
     return Shape(
         corners,
@@ -552,9 +547,18 @@ def _shape(faces: list[Face], seed: int = 0) -> Shape:
         np.array([f.stage for f in faces]),
         tone,
         np.array([f.detail for f in faces]),
-        np.array(hull),
+        _extremes(points),
         high - low,
     )
+
+
+def _extremes(points: np.ndarray, directions: int = 40) -> np.ndarray:
+    """The points (P, 3) that are outermost in some direction: nearly the convex hull, with fewer points."""
+    z = 1.0 - 2.0 * (np.arange(directions) + 0.5) / directions
+    angle = np.arange(directions) * 2.399963
+    ring = np.sqrt(1.0 - z * z)
+    outermost = np.argmax(points @ np.stack([ring * np.cos(angle), ring * np.sin(angle), z]), axis=0)
+    return points[np.unique(outermost)]
 
 
 def object_shapes() -> dict[str, tuple[Shape, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -34,6 +34,19 @@ class Boxes:
 
     def __len__(self) -> int:
         return len(self.class_ids)
+
+    def select(self, which: np.ndarray) -> Boxes:
+        """The boxes of a mask (N,) bool or of indices."""
+        return Boxes(*(getattr(self, field.name)[which] for field in fields(self)))
+
+    def clear(self, most_occluded: float = 0.7, most_truncated: float = 0.6, smallest_px: float = 3.0) -> Boxes:
+        """The boxes that an annotator would draw: mostly visible, mostly in the image, with sides of `smallest_px` or
+        more.
+        """
+        shorter = np.minimum(self.xyxy[:, 2] - self.xyxy[:, 0], self.xyxy[:, 3] - self.xyxy[:, 1])
+        return self.select(
+            (self.occlusion <= most_occluded) & (self.truncation <= most_truncated) & (shorter >= smallest_px)
+        )
 
 
 @dataclass(frozen=True)
