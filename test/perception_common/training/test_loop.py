@@ -1,0 +1,140 @@
+"""The loop with a network of one layer, so that each test is about the loop alone."""
+
+import os
+import random
+import signal
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from perception_common.errors import InputError
+from perception_common.training.average import WeightAverage
+from perception_common.training.checkpoint import RunState
+from perception_common.training.distributed import Processes
+from perception_common.training.loop import CHECKPOINT, WEIGHTS, LoopConfig, Task, make_optimizer, run_loop
+from perception_common.training.progress import read_metrics
+from perception_common.weights import read_metadata, read_state_dict
+
+CONFIG = LoopConfig(steps=6, batch=4, evaluate_every=3, log_every=1, loader_threads=0)
+
+
+def make_batch(step: int) -> torch.Tensor:
+    return torch.randn(4, 3, generator=torch.Generator().manual_seed(step))
+
+
+def compute_loss(module: nn.Module, batch: torch.Tensor) -> dict[str, torch.Tensor]:
+    # Each generator that a training step may use has its part in the loss.
+    noise = torch.rand(()) + random.random() + np.random.rand()  # noqa: NPY002
+    return {"loss": (module(batch) - batch.sum(1, keepdim=True) - noise).square().mean()}
+
+
+def new_state() -> RunState:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 1))
+    return RunState(module, make_optimizer(module, CONFIG), WeightAverage(module, 0.9))
+
+
+def task(batches=make_batch, losses=compute_loss) -> Task[torch.Tensor]:
+    return Task(batches, losses, lambda module: {"weight": float(module[0].weight.detach().abs().sum())})
+
+
+def test_a_run_that_is_resumed_equals_one_without_a_break(tmp_path):
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+    random.seed(1)
+    np.random.seed(1)  # noqa: NPY002
+    whole = new_state()
+    start = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+    assert run_loop(whole, task(), CONFIG, tmp_path / "whole", Processes())
+
+    random.setstate(start[0])
+    np.random.set_state(start[1])  # noqa: NPY002
+    torch.set_rng_state(start[2])
+    first = new_state()
+    torch.set_rng_state(start[2])
+
+    def make_and_stop(step: int) -> torch.Tensor:
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return make_batch(step)
+
+    assert not run_loop(first, task(make_and_stop), CONFIG, tmp_path / "parts", Processes())
+    assert first.step == 3
+    random.seed(99)
+    torch.manual_seed(99)
+    second = new_state()
+    second.load(tmp_path / "parts" / CHECKPOINT, Processes())
+    assert run_loop(second, task(), CONFIG, tmp_path / "parts", Processes())
+
+    for key, expected in whole.module.state_dict().items():
+        assert torch.equal(second.module.state_dict()[key], expected)
+        assert torch.equal(second.average.state[key], whole.average.state[key])
+    losses = [
+        [r["loss"] for r in read_metrics(tmp_path / n / "metrics.jsonl") if "loss" in r] for n in ("whole", "parts")
+    ]
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_after_its_step_and_saves(tmp_path, number):
+    def make_and_stop(step: int) -> torch.Tensor:
+        if step == 1:
+            os.kill(os.getpid(), number)
+        return make_batch(step)
+
+    handler = signal.getsignal(number)
+    assert not run_loop(new_state(), task(make_and_stop), CONFIG, tmp_path, Processes())
+    saved = new_state()
+    saved.load(tmp_path / CHECKPOINT, Processes())
+    assert saved.step == 2
+    assert signal.getsignal(number) == handler
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_batch(tmp_path):
+    def broken_loss(module: nn.Module, batch: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"loss": module(batch).mean() / 0}
+
+    with pytest.raises(InputError, match=r"not finite at step 0.*nonfinite_step0_rank0\.pt"):
+        run_loop(new_state(), task(losses=broken_loss), CONFIG, tmp_path, Processes())
+    assert torch.equal(torch.load(tmp_path / "nonfinite_step0_rank0.pt"), make_batch(0))
+    assert not (tmp_path / CHECKPOINT).exists()
+
+
+def test_a_gradient_that_is_no_number_stops_the_run_before_it_reaches_the_weights(tmp_path):
+    def steep_loss(module: nn.Module, batch: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"loss": (module(batch) * 0).abs().sqrt().sum()}
+
+    state = new_state()
+    with pytest.raises(InputError, match="gradient"):
+        run_loop(state, task(losses=steep_loss), CONFIG, tmp_path, Processes())
+    assert all(torch.isfinite(tensor).all() for tensor in state.module.state_dict().values())
+
+
+def test_the_averaged_weights_are_exported_with_their_metrics(tmp_path):
+    state = new_state()
+    run_loop(state, task(), CONFIG, tmp_path, Processes())
+    exported = read_state_dict(tmp_path / WEIGHTS)
+    assert torch.equal(exported["0.weight"], state.average.state["0.weight"])
+    metadata = read_metadata(tmp_path / WEIGHTS)
+    assert metadata["step"] == "6"
+    assert float(metadata["weight"]) == pytest.approx(float(exported["0.weight"].abs().sum()), rel=1e-3)
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+    new_state().save(tmp_path / CHECKPOINT, Processes())
+    other = nn.Linear(3, 1)
+    state = RunState(other, make_optimizer(other, CONFIG), WeightAverage(other, 0.9))
+    with pytest.raises(InputError, match="another network"):
+        state.load(tmp_path / CHECKPOINT, Processes())
+
+
+def test_a_checkpoint_that_is_missing_or_cut_off_is_one_line(tmp_path):
+    with pytest.raises(InputError, match="without --resume"):
+        new_state().load(tmp_path / CHECKPOINT, Processes())
+    new_state().save(tmp_path / CHECKPOINT, Processes())
+    content = (tmp_path / CHECKPOINT).read_bytes()
+    (tmp_path / CHECKPOINT).write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match="cannot be read"):
+        new_state().load(tmp_path / CHECKPOINT, Processes())

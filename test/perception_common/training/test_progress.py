@@ -1,0 +1,44 @@
+import json
+import math
+
+from perception_common.training.progress import Progress, read_metrics
+
+
+def test_means_of_a_few_steps_are_shown_with_the_rate_and_the_time_left(tmp_path, capsys):
+    progress = Progress(tmp_path, step=0, steps=602, every=2)
+    progress.add_step(1, samples=4, seconds=2.0, values={"loss": 1.0})
+    progress.add_step(2, samples=4, seconds=4.0, values={"loss": 3.0})
+    progress.close()
+    line = capsys.readouterr().out
+    assert line.startswith("step 2/602  loss 2  step_seconds 3  samples_per_second 1.333")
+    assert line.rstrip().endswith("left 30 min")
+    (record,) = read_metrics(tmp_path / "metrics.jsonl")
+    assert (record["step"], record["kind"], record["loss"]) == (2, "training", 2.0)
+
+
+def test_a_resumed_run_cuts_what_was_logged_after_its_checkpoint(tmp_path):
+    progress = Progress(tmp_path, step=0, steps=10, every=1)
+    for step in (1, 2, 3):
+        progress.add_step(step, 1, 1.0, {"loss": float(step)})
+    progress.close()
+    Progress(tmp_path, step=2, steps=10, every=1).close()
+    assert [record["step"] for record in read_metrics(tmp_path / "metrics.jsonl")] == [1, 2]
+
+
+def test_a_line_that_was_cut_off_does_not_matter(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "kind": "training", "loss": 1.0}\n{"step": 2, "ki')
+    assert [record["step"] for record in read_metrics(tmp_path / "metrics.jsonl")] == [1]
+
+
+def test_the_log_is_json_even_for_values_that_are_no_numbers(tmp_path):
+    progress = Progress(tmp_path, step=0, steps=10, every=1)
+    progress.add_evaluation(1, {"auc": math.nan})
+    progress.close()
+    assert json.loads((tmp_path / "metrics.jsonl").read_text())["auc"] is None
+
+
+def test_curves_are_drawn(tmp_path):
+    progress = Progress(tmp_path, step=0, steps=10, every=1)
+    progress.add_step(1, 1, 1.0, {"loss": 1.0})
+    progress.add_evaluation(1, {"auc": 0.5})
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
