@@ -1,6 +1,7 @@
 # Two commands on a fresh machine: `make demo` and `make test`. See README.md.
 SHELL := /bin/bash
 FLIGHT ?=
+CAMERA ?=
 TESTS ?= test
 export PYTHON ?= python3
 
@@ -16,7 +17,7 @@ test:
 	@source setup.bash && pytest $(TESTS)
 
 demo: setup
-	@source setup.bash && demo $(if $(FLIGHT),"$(FLIGHT)")
+	@source setup.bash && demo $(if $(FLIGHT),"$(FLIGHT)") $(if $(CAMERA),--camera "$(CAMERA)")
 
 lint:
 	@scripts/setup.sh lint

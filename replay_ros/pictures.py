@@ -13,7 +13,6 @@ from loftr_ros.drawing import draw_matches
 from loftr_ros.two_view import Geometry
 from perception_common.image import to_rgb
 from replay_ros.bag_reader import Bag, find_image_topic, open_bag
-from replay_ros.messages import stamp_of
 from yolc_ros.drawing import draw_detections
 
 DETECTIONS = "yolc_ros/msg/DetectionArray"
@@ -29,16 +28,16 @@ def draw_answers(bag_path: Path, folder: Path, image_topic: str | None = None, l
         poses = {(pose.older_id, pose.newer_id): pose for pose in _of_type(bag, RELATIVE_POSE)}
         neighbours = [pair for pair in _of_type(bag, CORRESPONDENCES) if pair.newer.id == pair.older.id + 1]
         pairs = spread(neighbours, limit)
-        stamps = [stamp_of(message) for message in detections]
-        stamps += [stamp_of(keyframe) for pair in pairs for keyframe in (pair.older, pair.newer)]
+        stamps = [stamp_ns(message) for message in detections]
+        stamps += [stamp_ns(keyframe) for pair in pairs for keyframe in (pair.older, pair.newer)]
         images = _images(bag, find_image_topic(bag, image_topic), set(stamps))
     written = []
     for message in detections:
-        path = folder / f"detections_{stamp_of(message)}.png"
-        written.append(_write(path, picture_of_detections(images[stamp_of(message)], message)))
+        path = folder / f"detections_{stamp_ns(message)}.png"
+        written.append(_write(path, picture_of_detections(images[stamp_ns(message)], message)))
     for pair in pairs:
         path = folder / f"matches_{pair.older.id:04d}_{pair.newer.id:04d}.png"
-        image0, image1 = images[stamp_of(pair.older)], images[stamp_of(pair.newer)]
+        image0, image1 = images[stamp_ns(pair.older)], images[stamp_ns(pair.newer)]
         pose = poses.get((pair.older.id, pair.newer.id))
         written.append(_write(path, picture_of_matches(image0, image1, pair, pose)))
     return written
@@ -94,10 +93,15 @@ def _of_type(bag: Bag, type_name: str) -> list[Any]:
 def _images(bag: Bag, topic: str, stamps: Iterable[int]) -> dict[int, np.ndarray]:
     wanted = set(stamps)
     return {
-        stamp_of(item.message): to_rgb(item.message)
+        stamp_ns(item.message): to_rgb(item.message)
         for item in bag.messages([topic])
-        if stamp_of(item.message) in wanted
+        if stamp_ns(item.message) in wanted
     }
+
+
+def stamp_ns(message: Any) -> int:
+    """Return the header stamp of an image, a keyframe or an answer, nanoseconds."""
+    return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
 
 
 def _write(path: Path, picture: np.ndarray) -> Path:
