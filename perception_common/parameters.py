@@ -86,9 +86,7 @@ class NodeParameters(Generic[T]):
             except InvalidParameterTypeException as error:
                 given = node._parameter_overrides[name].value
                 hint = f"write {float(given)}" if isinstance(given, int) else f"the default is {default!r}"
-                raise InputError(
-                    f"parameter {name!r} is {given!r}, not a {type(default).__name__}: {hint}"
-                ) from error
+                raise InputError(f"parameter {name!r} is {given!r}, not a {type(default).__name__}: {hint}") from error
             except InvalidParameterValueException as error:
                 raise InputError(f"parameter {name!r}: {error}") from error
             self._check_choice(name, declared[name])
