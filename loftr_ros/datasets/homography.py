@@ -46,9 +46,9 @@ class HomographyPairs:
     def __init__(self, config: HomographyConfig, stride: int, broken: BrokenFiles, *, holdout: bool = False) -> None:
         """`stride`: of the coarse cells. `holdout`: draw from the photographs kept for validation, not the others."""
         paths = list_images(config.folders)
-        chosen = tuple(path for n, path in enumerate(paths) if (n % config.holdout_every == 0) == holdout)
+        self.paths = tuple(path for n, path in enumerate(paths) if (n % config.holdout_every == 0) == holdout)
         self._config, self._stride = config, stride
-        self._photographs = Photographs(chosen, config.max_side, broken)
+        self._photographs = Photographs(self.paths, config.max_side, broken)
 
     def sample(self, rng: np.random.Generator, number: int, width: int, height: int) -> TrainingPair:
         """Draw a pair of views of this size."""

@@ -75,18 +75,18 @@ class ScanNetPairs:
             self._broken.add(depth_file, f"it is no depth image of {WIDTH} x {HEIGHT}")
             return None
         try:
-            T_camera_world = np.linalg.inv(np.loadtxt(pose_file).reshape(4, 4))
-        except (OSError, ValueError, np.linalg.LinAlgError) as error:
+            T_world_camera = np.loadtxt(pose_file).reshape(4, 4)
+        except (OSError, ValueError) as error:
             self._broken.add(pose_file, f"it holds no pose ({error})")
             return None
-        if not np.isfinite(T_camera_world).all():
+        if not np.isfinite(T_world_camera).all():  # how ScanNet marks frames whose tracking failed
             self._broken.add(pose_file, "the pose is not finite")
             return None
         if scene not in self._K:
             self._broken.add(folder, "its intrinsics are missing")
             return None
         image = cv2.resize(image, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
-        return PosedView(image, depth.astype(np.float32) / 1000, self._K[scene], T_camera_world)
+        return PosedView(image, depth.astype(np.float32) / 1000, self._K[scene], np.linalg.inv(T_world_camera))
 
 
 _FILES = (("color", "jpg"), ("depth", "png"), ("pose", "txt"))
