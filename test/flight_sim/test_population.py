@@ -36,7 +36,7 @@ def test_velocity_is_speed_along_the_heading(town: tuple[CityMap, Population]) -
 
 
 def test_vehicles_keep_to_the_right_lane(town: tuple[CityMap, Population]) -> None:
-    """Seen along its heading, a moving vehicle has the centre line of its street at its left, less than the lanes away."""
+    """Seen along its heading, a moving vehicle has the middle of its street at its left, not far away."""
     city, population = town
     vehicles = np.flatnonzero((population.speed > 3.0) & np.isin(population.class_ids, [3, 4, 5, 8]))
     assert len(vehicles) > 5
