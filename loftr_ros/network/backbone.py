@@ -96,12 +96,16 @@ class ResNetFPN(nn.Module):
         coarse = self.get_submodule(f"layer{self.levels}_outconv")(levels.pop())
         fine = coarse
         for level in range(self.levels - 1, self.fine_level - 1, -1):
-            lateral = self.get_submodule(f"layer{level}_outconv")(levels[level - 1])
-            above = nn.functional.interpolate(fine, scale_factor=2.0, mode="bilinear", align_corners=True)
-            # A level of odd size is one cell smaller than twice the next one.
-            lateral += above[..., : lateral.shape[-2], : lateral.shape[-1]]
-            fine = self.get_submodule(f"layer{level}_outconv2")(lateral)
+            fine = self.get_submodule(f"layer{level}_outconv2")(self._add_levels(level, levels.pop(), fine))
         return coarse, fine
+
+    def _add_levels(self, level: int, bottom_up: torch.Tensor, top_down: torch.Tensor) -> torch.Tensor:
+        """Add the enlarged map of the level above; a function of its own so that the parts are freed on return."""
+        lateral = self.get_submodule(f"layer{level}_outconv")(bottom_up)
+        above = nn.functional.interpolate(top_down, scale_factor=2.0, mode="bilinear", align_corners=True)
+        # A level of odd size is one cell smaller than twice the next one.
+        lateral += above[..., : lateral.shape[-2], : lateral.shape[-1]]
+        return lateral
 
 
 def fold_batch_norm(backbone: ResNetFPN) -> ResNetFPN:

@@ -176,6 +176,25 @@ class TestLayout:
         if name != "lite":
             assert all(state[key].shape == tensor.shape for key, tensor in kornia.items())
 
+    @pytest.mark.parametrize(
+        ("name", "form", "kind", "border"),
+        [
+            ("outdoor_ds", "released", "dual_softmax", 2),
+            ("outdoor_ot", "released", "optimal_transport", 2),
+            ("indoor_ds", "released", "dual_softmax", 0),
+            ("indoor_ds_new", "fixed", "dual_softmax", 0),
+            ("indoor_ot", "released", "optimal_transport", 2),
+        ],
+    )
+    def test_presets_are_what_the_checkpoints_were_tested_with(  # type: ignore[no-untyped-def]
+        self, repository, name: str, form: str, kind: str, border: int
+    ) -> None:
+        config = load_yaml(LoFTRConfig, repository / f"config/models/loftr_{name}.yaml")
+        assert (config.position.form, config.matching.kind, config.selection.border) == (form, kind, border)
+        published = LoFTRConfig()
+        assert (config.backbone, config.coarse, config.fine) == (published.backbone, published.coarse, published.fine)
+        assert config.selection.threshold == 0.2
+
     def test_dustbin_score_is_a_scalar(self) -> None:
         network = LoFTR(replace(SMALL, matching=MatchingConfig(kind="optimal_transport")))
         assert network.state_dict()["coarse_matching.bin_score"].shape == ()
