@@ -1,0 +1,1 @@
+"""What the command `benchmark` measures: one file for each subject."""

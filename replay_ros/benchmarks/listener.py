@@ -1,0 +1,49 @@
+"""A subscriber in a process of its own, so that what the benchmark publishes is taken by somebody."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections import Counter
+from functools import partial
+from typing import Any
+
+import rclpy
+
+from perception_common.node import RESULT_QOS
+from yolc_ros.msg import Correspondences, DetectionArray, RelativePose
+
+TOPICS: dict[str, type] = {
+    "benchmark/detections": DetectionArray,
+    "benchmark/correspondences": Correspondences,
+    "benchmark/relative_pose": RelativePose,
+}
+SILENCE = 30.0  # seconds without a message after which no more are awaited
+
+
+def main() -> None:
+    """Take messages until so many came on each topic; print the counts. Started by `stages`."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("messages", type=int)
+    wanted = parser.parse_args().messages
+    counts: Counter[str] = Counter()
+    rclpy.init()
+    node = rclpy.create_node("benchmark_listener")
+    for topic, kind in TOPICS.items():
+        node.create_subscription(kind, topic, partial(_count, counts, topic), RESULT_QOS)
+    latest, last_total = time.monotonic(), 0
+    while min(counts[topic] for topic in TOPICS) < wanted and time.monotonic() - latest < SILENCE:
+        rclpy.spin_once(node, timeout_sec=1.0)
+        if counts.total() > last_total:
+            latest, last_total = time.monotonic(), counts.total()
+    rclpy.shutdown()
+    print(json.dumps({topic: counts[topic] for topic in TOPICS}))
+
+
+def _count(counts: Counter[str], topic: str, _: Any) -> None:
+    counts[topic] += 1
+
+
+if __name__ == "__main__":
+    main()
