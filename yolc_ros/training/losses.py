@@ -97,18 +97,19 @@ def ciou_loss(predicted: Tensor, true: Tensor) -> Tensor:
 
 
 def point_giou_loss(predicted: Tensor, true: Tensor) -> Tensor:
-    """GIoU loss for points: mean over nine points of a box of 1 - GIoU of the unit cells around them -> (N,).
+    """GIoU loss for points: mean over nine points of a box of 1 - GIoU of what surrounds them -> (N,).
 
-    The points are the corners, the middles of the edges and the centre of each box, compared one by one. The paper
-    names such a loss in its ablation and gives no formula; this is the simplest that treats boxes as points.
+    The points are the corners, the middles of the edges and the centre of each box, compared one by one; around each
+    lies a box of the true object's size. The paper names a GIoU for points in its ablation, but we have no formula of
+    it: this is a plain reading.
     """
     steps = predicted.new_tensor([-1.0, 0.0, 1.0])
     grid = torch.cartesian_prod(steps, steps)  # (9, 2)
     points_p, points_t = (
         (box[:, None, :2] + grid * box[:, None, 2:]).reshape(-1, 2) for box in (predicted, true)
     )  # (N * 9, 2)
-    half_cell = torch.full_like(points_p, 0.5)
-    losses = giou_loss(torch.cat([points_p, half_cell], -1), torch.cat([points_t, half_cell], -1))
+    half = true[:, None, 2:].expand(-1, len(grid), -1).reshape(-1, 2)
+    losses = giou_loss(torch.cat([points_p, half], -1), torch.cat([points_t, half], -1))
     return losses.reshape(-1, len(grid)).mean(-1)
 
 

@@ -1,0 +1,43 @@
+"""Simulated views: reproducible, kept on disk, and truthful about what is hidden."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from yolc_ros.classes import VISDRONE_CLASSES
+from yolc_ros.datasets.simulated import VIEWS_OF_A_SCENE, SimulatedViews
+
+
+def same(a: object, b: object) -> bool:
+    return all(np.array_equal(x, y) for x, y in zip(vars(a).values(), vars(b).values(), strict=True))
+
+
+def test_views_are_rendered_with_their_scene_and_read_back_the_same(tmp_path: Path) -> None:
+    views = SimulatedViews(VIEWS_OF_A_SCENE - 2, 4, (160, 96), (30.0, 60.0), VISDRONE_CLASSES, tmp_path)
+    rendered = views.load(1)
+    assert [views.is_kept(index) for index in range(4)] == [True, True, False, False]  # two of each scene
+    kept = views.load(1)
+    assert np.array_equal(rendered.image, kept.image)
+    assert same(rendered.truth, kept.truth)
+    assert rendered.image.shape == (96, 160, 3)
+    assert rendered.truth.known.all()
+    for boxes in (rendered.truth.boxes, rendered.truth.ignored):
+        assert (boxes >= 0).all()
+        assert (boxes <= [160, 96, 160, 96]).all()
+
+    without_cache = SimulatedViews(VIEWS_OF_A_SCENE - 1, 1, (160, 96), (30.0, 60.0), VISDRONE_CLASSES)
+    assert np.array_equal(without_cache.load(0).image, rendered.image)
+
+    (path,) = [file for file in tmp_path.rglob("*.npz") if file.stem.endswith(str(VIEWS_OF_A_SCENE - 1))]
+    path.write_bytes(path.read_bytes()[:500])  # a broken file is rendered anew
+    assert np.array_equal(views.load(1).image, rendered.image)
+
+
+def test_classes_that_the_network_lacks_are_ignored(tmp_path: Path) -> None:
+    everything = SimulatedViews(8, 1, (320, 192), (30.0, 60.0), VISDRONE_CLASSES, tmp_path).load(0).truth
+    cars = SimulatedViews(8, 1, (320, 192), (30.0, 60.0), ("car",), tmp_path).load(0).truth
+    assert len(everything.boxes) > len(cars.boxes)
+    assert len(everything.boxes) + len(everything.ignored) == len(cars.boxes) + len(cars.ignored)
+    assert np.array_equal(cars.boxes, everything.boxes[everything.labels == VISDRONE_CLASSES.index("car")])

@@ -1,0 +1,164 @@
+"""Losses against closed forms by hand, numerical gradients, and boxes counted pixel by pixel."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from yolc_ros.training.losses import (
+    box_loss,
+    ciou_loss,
+    diou_loss,
+    gaussian_focal_loss,
+    giou_loss,
+    gwd_loss,
+    l1_loss,
+    point_giou_loss,
+)
+
+NAMES = ["l1", "giou", "diou", "ciou", "point_giou", "gwd", "gwd_l1"]
+
+
+def boxes(*rows: tuple[float, float, float, float]) -> torch.Tensor:
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def focal_by_hand(p: np.ndarray, t: np.ndarray, trust: np.ndarray) -> float:
+    at_object = -np.log(p) * (1 - p) ** 2
+    elsewhere = -np.log(1 - p) * p**2 * (1 - t) ** 4 * trust
+    return float(np.where(t == 1, at_object, elsewhere).sum())
+
+
+def test_focal_loss_is_the_published_formula() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (2, 3, 4, 5))
+    target = rng.uniform(0, 0.9, logits.shape)
+    target[0, 1, 2, 3] = target[1, 0, 0, 0] = 1
+    trust = rng.integers(0, 2, (2, 1, 4, 5)).astype(float)
+    got = gaussian_focal_loss(*(torch.from_numpy(x.astype(np.float32)) for x in (logits, target, trust)))
+    assert got.item() == pytest.approx(focal_by_hand(1 / (1 + np.exp(-logits)), target, trust), rel=1e-5)
+
+
+def test_focal_loss_is_finite_for_extreme_logits() -> None:
+    logits = torch.tensor([[[[-300.0, 300.0, -300.0, 300.0]]]], requires_grad=True)
+    loss = gaussian_focal_loss(logits, torch.tensor([[[[1.0, 1.0, 0.0, 0.0]]]]), torch.ones(1, 1, 1, 1))
+    loss.backward()
+    assert loss.item() == pytest.approx(600)  # a missed object and a false alarm, each 300 nats
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_places_without_trust_teach_nothing_but_objects_do() -> None:
+    logits = torch.zeros(1, 1, 1, 3, requires_grad=True)
+    gaussian_focal_loss(logits, torch.tensor([[[[0.5, 1.0, 0.0]]]]), torch.zeros(1, 1, 1, 3)).backward()
+    assert logits.grad[0, 0, 0, 0] == 0
+    assert logits.grad[0, 0, 0, 1] < 0
+    assert logits.grad[0, 0, 0, 2] == 0
+
+
+def test_gwd_of_a_pythagorean_difference() -> None:
+    loss = gwd_loss(boxes((3, 4, 2, 2)), boxes((0, 0, 2, 2)))
+    assert loss.item() == pytest.approx(1 - 1 / (1 + math.log(1 + 5)))
+
+
+def test_gwd_is_the_wasserstein_distance_of_gaussians() -> None:
+    # For N(m, S): W2^2 = |m1 - m2|^2 + trace(S1 + S2 - 2 (S1^1/2 S2 S1^1/2)^1/2)
+    (x0, y0, w0, h0), (x1, y1, w1, h1) = (1.0, 2.0, 3.0, 1.5), (0.5, 2.5, 2.0, 2.5)
+    s0, s1 = np.diag([w0**2, h0**2]), np.diag([w1**2, h1**2])
+    cross = np.sqrt(np.sqrt(s0) @ s1 @ np.sqrt(s0))
+    distance = math.sqrt((x0 - x1) ** 2 + (y0 - y1) ** 2 + np.trace(s0 + s1 - 2 * cross))
+    loss = gwd_loss(boxes((x0, y0, w0, h0)), boxes((x1, y1, w1, h1)))
+    assert loss.item() == pytest.approx(1 - 1 / (1 + math.log(1 + distance)))
+
+
+def test_published_loss_weighs_sizes_by_a_fifth() -> None:
+    predicted, true = boxes((1, 0, 3, 2)), boxes((0, 0, 1, 2))
+    assert l1_loss(predicted, true).item() == pytest.approx(1 + 0.2 * 2)
+    gwd = 1 - 1 / (1 + math.log(1 + math.sqrt(5)))
+    assert box_loss("gwd_l1")(predicted, true).item() == pytest.approx(2 * gwd + 0.5 * 1.4)
+
+
+def test_disjoint_boxes_by_hand() -> None:
+    predicted, true = boxes((1, 1, 1, 1)), boxes((5, 1, 1, 1))  # 2 x 2 each in a hull of 6 x 2
+    assert giou_loss(predicted, true).item() == pytest.approx(1 + (12 - 8) / 12)
+    assert diou_loss(predicted, true).item() == pytest.approx(1 + 16 / (36 + 4))
+    assert ciou_loss(predicted, true).item() == pytest.approx(1 + 16 / 40)  # same aspect ratio
+
+
+def test_ciou_adds_the_aspect_ratio() -> None:
+    predicted, true = boxes((0, 0, 2, 1)), boxes((0, 0, 1, 2))
+    iou = 4 / 12
+    v = 4 / math.pi**2 * (math.atan(0.5) - math.atan(2)) ** 2
+    assert ciou_loss(predicted, true).item() == pytest.approx(1 - iou + v * v / (1 - iou + v), rel=1e-6)
+
+
+def test_point_giou_of_a_shift_is_the_giou_and_of_a_smaller_box_the_mean_over_its_points() -> None:
+    true = boxes((0, 0, 3, 2))
+    assert point_giou_loss(boxes((0.5, 0, 3, 2)), true).item() == pytest.approx(1 - 5.5 / 6.5)
+    # 1 narrower at each end: three points stay, six move by 1 of the width of 6
+    assert point_giou_loss(boxes((0, 0, 2, 2)), true).item() == pytest.approx(6 / 9 * (1 - 5 / 7))
+
+
+whole = st.integers(1, 12)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.tuples(whole, whole, whole, whole), st.tuples(whole, whole, whole, whole))
+def test_iou_losses_against_painted_boxes(first: tuple[int, ...], second: tuple[int, ...]) -> None:
+    painted, corners = [], []
+    for x, y, w, h in (first, second):
+        mask = np.zeros((30, 30), dtype=bool)
+        mask[y : y + h, x : x + w] = True
+        painted.append(mask)
+        corners.append((x + w / 2, y + h / 2, w / 2, h / 2))
+    iou = (painted[0] & painted[1]).sum() / (painted[0] | painted[1]).sum()
+    ys, xs = np.nonzero(painted[0] | painted[1])
+    width, height = np.ptp(xs) + 1, np.ptp(ys) + 1
+    giou = iou - (width * height - (painted[0] | painted[1]).sum()) / (width * height)
+    apart = (corners[0][0] - corners[1][0]) ** 2 + (corners[0][1] - corners[1][1]) ** 2
+    predicted, true = boxes(corners[0]), boxes(corners[1])
+    assert giou_loss(predicted, true).item() == pytest.approx(1 - giou, abs=1e-5)
+    assert diou_loss(predicted, true).item() == pytest.approx(1 - iou + apart / (width**2 + height**2), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "ciou"])
+def test_gradients_are_the_numerical_ones(name: str) -> None:
+    generator = torch.Generator().manual_seed(3)
+    predicted = torch.rand(6, 4, generator=generator, dtype=torch.float64) * 3 + 0.5
+    true = torch.rand(6, 4, generator=generator, dtype=torch.float64) * 3 + 0.5
+    assert torch.autograd.gradcheck(lambda x: box_loss(name)(x, true), predicted.requires_grad_())
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "row", [(0.0, 0.0, 2.0, 1.0), (0.0, 0.0, 0.0, 0.0), (0.3, -0.2, -1.0, -0.5), (90.0, 0.0, 1.0, 1.0)]
+)
+def test_gradients_are_finite_at_equal_empty_inverted_and_distant_boxes(name: str, row: tuple[float, ...]) -> None:
+    predicted = torch.tensor([row], requires_grad=True)
+    loss = box_loss(name)(predicted, torch.tensor([[0.0, 0.0, 2.0, 1.0]]))
+    loss.sum().backward()
+    assert torch.isfinite(loss).all()
+    assert torch.isfinite(predicted.grad).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_perfect_box_costs_nothing_and_no_box_is_no_error(name: str) -> None:
+    box = torch.tensor([[1.0, 2.0, 3.0, 4.0]])
+    assert box_loss(name)(box, box).item() == pytest.approx(0, abs=1e-5)
+    assert box_loss(name)(torch.zeros(0, 4), torch.zeros(0, 4)).shape == (0,)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_descent_brings_a_distant_box_to_the_object(name: str) -> None:
+    predicted = torch.tensor([[6.0, -4.0, 0.1, 0.1]], requires_grad=True)
+    true = torch.tensor([[0.5, 0.5, 3.0, 2.0]])
+    optimizer = torch.optim.Adam([predicted], lr=0.1)
+    for _ in range(400):
+        optimizer.zero_grad()
+        box_loss(name)(predicted, true).sum().backward()
+        optimizer.step()
+    assert torch.allclose(predicted.detach(), true, atol=0.2)
