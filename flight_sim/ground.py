@@ -185,9 +185,9 @@ def _litter(rng: np.random.Generator, raster: np.ndarray, metres_per_pixel: floa
         cv2.fillConvexPoly(raster, _fixed(place + ring), colour, cv2.LINE_AA, _SHIFT)
 
 
-def building_footprint(building: Building, grow: float = 0.0) -> np.ndarray:
-    """(4, 2) corners of a building on the ground, counter-clockwise, `grow` metres outwards."""
-    half = np.array([building.length / 2 + grow, building.width / 2 + grow])
+def building_footprint(building: Building) -> np.ndarray:
+    """(4, 2) corners of a building on the ground, counter-clockwise."""
+    half = np.array([building.length / 2, building.width / 2])
     signs = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])
     cos, sin = math.cos(building.yaw), math.sin(building.yaw)
     return (signs * half) @ np.array([[cos, sin], [-sin, cos]]) + [building.x, building.y]

@@ -17,8 +17,8 @@ from flight_sim.scene import Scene, build_scene
 class ViewOptions:
     """Ranges that views are drawn from; metres, degrees. `altitude_m` is drawn evenly on a logarithmic scale.
 
-    `nadir_share` of the views look straight down within 8 degrees, the others within `pitch_deg`. `look_strength` as in
-    sample_look.
+    `nadir_share` of the views look straight down within 8 degrees, the others within `pitch_deg`; `near_objects`:
+    share of the views that look at the surroundings of an object. `look_strength` as in sample_look.
     """
 
     altitude_m: tuple[float, float] = (12.0, 100.0)
