@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -82,7 +82,8 @@ class BagWriter:
                     writer.close()
                     _move_into_place(workspace, self.path, self._force)
             else:
-                writer.abort()
+                with suppress(Exception):  # the exception that ended the block is the one to hear of
+                    writer.close()
         finally:
             shutil.rmtree(workspace, ignore_errors=True)
 
