@@ -73,6 +73,9 @@ class TrainedLoFTR(LoFTR):
         batch: PairBatch,
     ) -> torch.Tensor:
         some = evenly(batch.b, len(batch.images0), self.losses.fine_matches)
+        if not len(some):  # several processes wait for a gradient of every parameter, be it zero
+            nothing = torch.stack([parameter.sum() for parameter in self.parameters()]) * 0
+            return self._global_mean(nothing, torch.zeros_like(nothing))
         b, i, j = batch.b[some], batch.i[some], batch.j[some]
         refined = self.refine(features0, features1, coarse0, coarse1, b, i, j)
         stride = self.config.backbone.coarse_stride

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import distributed as dist
 from torch import nn
-from torch.distributed.nn.functional import all_reduce
 
 from perception_common.errors import InputError
 
@@ -81,6 +80,22 @@ def distributed(device: torch.device) -> Iterator[Processes]:
         dist.destroy_process_group()
 
 
+class _SumOverProcesses(torch.autograd.Function):
+    """The sum of a tensor over all processes; its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, values: torch.Tensor) -> torch.Tensor:
+        total = values.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        total = gradient.contiguous().clone()
+        dist.all_reduce(total)
+        return total
+
+
 class SynchronisedBatchNorm(nn.BatchNorm2d):
     """Batch normalisation over the batches of all processes, on any device (torch's own needs a GPU)."""
 
@@ -91,10 +106,10 @@ class SynchronisedBatchNorm(nn.BatchNorm2d):
         with torch.autocast(x.device.type, enabled=False):
             wide = x.float()
             count = wide.new_tensor([wide.numel() / wide.shape[1]])
-            sums = all_reduce(torch.cat([wide.sum((0, 2, 3)), wide.square().sum((0, 2, 3)), count]))
+            sums = _SumOverProcesses.apply(torch.cat([wide.sum((0, 2, 3)), wide.square().sum((0, 2, 3)), count]))
             mean, square = (sums[:-1] / sums[-1]).chunk(2)
             variance = (square - mean.square()).clamp(min=0)
-            self._remember(mean.detach(), variance.detach(), float(sums[-1]))
+            self._remember(mean.detach(), variance.detach(), float(sums[-1].detach()))
             scale = self.weight * (variance + self.eps).rsqrt()
             shift = self.bias - mean * scale
             return (wide * scale[:, None, None] + shift[:, None, None]).to(x.dtype)

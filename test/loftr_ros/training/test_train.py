@@ -1,0 +1,129 @@
+"""Whole runs of a tiny network on photographs of noise, through the command."""
+
+import json
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from loftr_ros.training.config import TrainingConfig
+from loftr_ros.training.train import main, start
+from perception_common.config import from_mapping, load_yaml
+from perception_common.errors import InputError
+from perception_common.resources import find_share
+from perception_common.training.distributed import Processes
+from perception_common.training.progress import read_metrics
+
+
+def configuration(folder, **loop) -> dict:
+    return {
+        "network": {
+            "backbone": {"widths": [8, 12, 16]},
+            "coarse": {"heads": 2, "layers": ["self", "cross"]},
+            "fine": {"transformer": {"heads": 2, "layers": ["self", "cross"]}},
+        },
+        "loop": {"steps": 4, "batch": 4, "log_every": 1, "evaluate_every": 100, "schedule": {"warmup_steps": 0}} | loop,
+        "data": {
+            "sizes": [[96, 64], [64, 96]],
+            "weights": {"homographies": 1.0},
+            "homographies": {"folders": [str(folder)], "holdout_every": 3},
+        },
+        "validation": {"pairs": 2, "size": [96, 64]},
+    }
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(5):
+        cv2.imwrite(str(folder / f"{number}.png"), cv2.resize(rng.integers(0, 256, (40, 50), np.uint8), (400, 320)))
+    (folder / "broken.png").write_bytes(b"no image")
+    return folder
+
+
+def write(path, mapping):
+    path.write_text(yaml.safe_dump(mapping))
+    return str(path)
+
+
+def losses(run) -> list[float]:
+    return [record["loss"] for record in read_metrics(run / "metrics.jsonl") if record["kind"] == "training"]
+
+
+def test_a_resumed_run_equals_one_without_a_break(tmp_path, photographs, caplog):
+    whole = write(tmp_path / "whole.yaml", configuration(photographs))
+    half = write(tmp_path / "half.yaml", configuration(photographs, steps=2))
+    assert main([whole, "--run-dir", str(tmp_path / "whole")]) == 0
+    assert main([half, "--run-dir", str(tmp_path / "parts")]) == 0
+    assert main([whole, "--run-dir", str(tmp_path / "parts"), "--resume"]) == 0
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+    states = [torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("whole", "parts")]
+    for kind in ("model", "average"):
+        for key, expected in states[0][kind].items():
+            assert torch.equal(states[1][kind][key], expected), key
+    assert "broken.png is skipped" in caplog.text
+    assert "1 broken files were skipped" in caplog.text
+
+
+def test_two_processes_learn_what_one_learns_from_the_same_batches(tmp_path, photographs):
+    # A low rate: rounding differs, and where a ReLU takes the other side the runs would soon be different ones.
+    schedule = {"learning_rate": 1.0e-5, "warmup_steps": 0}
+    mapping = configuration(photographs, steps=3, loader_threads=0, schedule=schedule)
+    config = write(tmp_path / "config.yaml", mapping)
+    command = ["-m", "loftr_ros.training.train", config, "--device", "cpu", "--run-dir"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(find_share())}
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    for launcher, name in (([], "one"), (torchrun, "two")):
+        subprocess.run([sys.executable, *launcher, *command, str(tmp_path / name)], check=True, env=environment)
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
+    first = start(from_mapping(TrainingConfig, mapping), Processes()).module.state_dict()
+    one, two = (torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)["model"] for name in ("one", "two"))
+    for key in (
+        "backbone.layer1.0.conv1.weight",
+        "loftr_coarse.layers.1.merge.weight",
+        "loftr_fine.layers.0.merge.weight",
+    ):
+        updates = [(weights[key] - first[key]).flatten() for weights in (one, two)]
+        assert torch.nn.functional.cosine_similarity(*updates, dim=0) > 0.98, key
+    torch.testing.assert_close(two["backbone.bn1.running_var"], one["backbone.bn1.running_var"], atol=0, rtol=1e-4)
+
+
+def test_a_run_is_not_overwritten_by_accident(tmp_path, photographs):
+    config = write(tmp_path / "config.yaml", configuration(photographs, steps=1))
+    main([config, "--run-dir", str(tmp_path / "run")])
+    with pytest.raises(InputError, match="--resume"):
+        main([config, "--run-dir", str(tmp_path / "run")])
+
+
+def test_the_run_keeps_its_configuration_and_exports_weights(tmp_path, photographs):
+    config = write(tmp_path / "config.yaml", configuration(photographs, steps=1))
+    main([config, "--run-dir", str(tmp_path / "run")])
+    assert load_yaml(TrainingConfig, tmp_path / "run" / "config.yaml") == load_yaml(TrainingConfig, config)
+    (record,) = [r for r in read_metrics(tmp_path / "run" / "metrics.jsonl") if r["kind"] == "evaluation"]
+    assert {"homography_coarse_first", "homography_confident", "homography_fine_pixels"} <= record.keys()
+    assert (tmp_path / "run" / "weights.safetensors").exists()
+    json.dumps(record)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((find_share() / "config" / "training").glob("loftr_*.yaml")), ids=lambda p: p.stem
+)
+def test_every_training_configuration_is_valid(path):
+    load_yaml(TrainingConfig, path).network_config()
+
+
+def test_contradictions_are_refused(photographs):
+    both = configuration(photographs) | {"model": "loftr_lite"}
+    with pytest.raises(InputError, match="either model"):
+        from_mapping(TrainingConfig, both)
+    unused = configuration(photographs)
+    unused["data"]["weights"] = {"flights": 1.0}
+    with pytest.raises(InputError, match="section and a positive weight"):
+        from_mapping(TrainingConfig, unused)
