@@ -18,8 +18,8 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from loftr_ros.matcher import Matcher, MatcherSettings, Matches
-from loftr_ros.node import correspondences_message, keyframe_message, relative_pose_message
+from loftr_ros.matcher import Matcher, Matches
+from loftr_ros.node import LoftrParameters, correspondences_message, keyframe_message, relative_pose_message
 from loftr_ros.tracks import KeypointIds, name_matches
 from loftr_ros.two_view import estimate_relative_pose
 from perception_common.camera import Camera
@@ -29,7 +29,7 @@ from perception_common.image import fill_image, to_gray, to_rgb
 from perception_common.node import RESULT_QOS
 from perception_common.transport import raise_malloc_thresholds, use_large_image_profile
 from replay_ros.benchmarks import listener
-from replay_ros.benchmarks.lite import MAX_SIDE, lite_detector, match_with_kept
+from replay_ros.benchmarks.lite import lite_detector, match_with_kept
 from replay_ros.benchmarks.measurement import Check, Measurement, Plan, Report, take_turns
 from replay_ros.benchmarks.memory import child_environment
 from replay_ros.benchmarks.untrained import crowded_frame, textured_pair, untrained_loftr
@@ -97,7 +97,8 @@ def stage_tasks(plan: Plan, publish: Callable[[str, Any], None]) -> dict[str, Ta
     camera = Camera.from_matrix(np.array([[width, 0, width / 2], [0, width, height / 2], [0, 0, 1]]), width, height)
     matches = made_up_matches(plan.matches, camera)
     points = matches.points0, matches.points1
-    motion = estimate_relative_pose(*points, camera, camera)
+    estimate = partial(estimate_relative_pose, *points, camera, camera, LoftrParameters().two_view)
+    motion = estimate()
     named = name_matches(KeypointIds(), KeypointIds(), *points, 0)
     older, newer = (keyframe_message(header, number, width, height, camera) for number in (0, 1))
 
@@ -119,7 +120,7 @@ def stage_tasks(plan: Plan, publish: Callable[[str, Any], None]) -> dict[str, Ta
         "building detections": detection_array,
         "sending detections": lambda: publish("benchmark/detections", built_detections),
         "conversion to gray": lambda: to_gray(message),
-        "relative pose": lambda: estimate_relative_pose(*points, camera, camera),
+        "relative pose": estimate,
         "keypoint ids": lambda: name_matches(named.keypoints0, KeypointIds(), *points, named.next_id),
         "building correspondences and pose": pair_messages,
         "sending correspondences and pose": send_pair,
@@ -131,13 +132,15 @@ def network_tasks(plan: Plan) -> dict[str, Task]:
     width, height = plan.node_frame
     frame = crowded_frame(width, height)
     detector = lite_detector(frame, plan.detections)
-    settings = MatcherSettings(max_side=MAX_SIDE, max_matches=plan.matches)
+    settings = LoftrParameters().matcher
     matcher = Matcher.from_network(untrained_loftr("loftr_lite"), choose_device("cpu"), settings)
     image0, image1 = textured_pair(width, height)
     kept = matcher.encode(image0)
     return {
         "network of yolc_node: yolc_lite with LSM": lambda: detector.detect(frame),
-        f"network of loftr_node: loftr_lite, max_side {MAX_SIDE}": partial(match_with_kept, matcher, kept, image1),
+        f"network of loftr_node: loftr_lite, max_side {settings.max_side}": partial(
+            match_with_kept, matcher, kept, image1
+        ),
     }
 
 

@@ -19,7 +19,7 @@ from loftr_ros.network.config import LoFTRConfig
 from loftr_ros.network.loftr import LoFTR
 from perception_common.config import load_yaml
 from perception_common.resources import find_config
-from yolc_ros.decoding import blur
+from yolc_ros.decoding import read_heatmap
 from yolc_ros.network.config import YolcConfig
 from yolc_ros.network.deformable import TAPS
 from yolc_ros.network.head import YolcHead
@@ -45,12 +45,15 @@ def to_tensor(gray: np.ndarray) -> torch.Tensor:
 
 
 def crowded_frame(width: int, height: int) -> np.ndarray:
-    """An RGB image (height, width, 3) uint8: two textured patches, as crowds of small things, on even ground."""
+    """An RGB image (height, width, 3) uint8: two textured patches, as crowds of small things, on even ground.
+
+    The ground has the mean colour of the networks' normalisation: as far as it goes they see nothing but zeros.
+    """
     rng = np.random.default_rng(0)
-    frame = np.full((height, width, 3), 120, np.uint8)
+    frame = np.full((height, width, 3), (124, 116, 104), np.uint8)
     for x, y in ((0.12, 0.2), (0.6, 0.5)):
         x0, y0, x1, y1 = (round(v) for v in (x * width, y * height, (x + 0.25) * width, (y + 0.3) * height))
-        frame[y0:y1, x0:x1] = cv2.GaussianBlur(rng.integers(0, 256, (y1 - y0, x1 - x0, 3), np.uint8), (0, 0), 1.5)
+        frame[y0:y1, x0:x1] = cv2.GaussianBlur(rng.integers(0, 256, (y1 - y0, x1 - x0, 3), np.uint8), (0, 0), 0.8)
     return frame
 
 
@@ -93,10 +96,10 @@ def untrained_yolc(model: str, image: torch.Tensor, objects: int, score: float) 
         torch.manual_seed(0)
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):  # so that folding them is no identity
-                module.get_buffer("running_mean").uniform_(-0.1, 0.1)
+                module.get_buffer("running_mean").uniform_(-0.001, 0.001)
                 module.get_buffer("running_var").uniform_(0.8, 1.2)
-                nn.init.uniform_(module.weight, 0.3, 0.5)
-                nn.init.uniform_(module.bias, -0.1, 0.1)
+                nn.init.uniform_(module.weight, 0.6, 0.8)
+                nn.init.uniform_(module.bias, -0.001, 0.001)
     network.eval()
     give_boxes_a_size(network.bbox_head)
     smooth_heatmap(network.bbox_head)
@@ -127,10 +130,13 @@ def scale_heatmap(network: Yolc, image: torch.Tensor, objects: int, score: float
     last = network.bbox_head.local_head[-1]
     assert isinstance(last, nn.Conv2d)
     assert last.bias is not None
-    logits = blur(network.maps(image).heatmap[0])
+    logits = network.maps(image).heatmap[0]
     ground = logits.flatten(1).median(1).values
     above = logits - ground[:, None, None]
-    peaks = above[above == functional.max_pool2d(above[None], 3, 1, 1)[0]].sort(descending=True).values
-    gain = (math.log(score / (1 - score)) - BACKGROUND) / peaks[min(objects, len(peaks)) - 1]
+    low, high = 0.0, 50.0 / float(above.max())
+    for _ in range(12):
+        gain = (low + high) / 2
+        found = len(read_heatmap(BACKGROUND + gain * above, score, objects + 1, presence=1.0).peaks.scores)
+        low, high = (gain, high) if found < objects else (low, gain)
     last.weight *= gain
     last.bias.copy_(BACKGROUND + gain * (last.bias - ground))
