@@ -19,7 +19,7 @@ class Batch:
     """Images of one size and what the network should say about them (see `Targets`)."""
 
     images: Tensor  # (B, 3, H, W) uint8 RGB, channels last in memory
-    heatmap: Tensor  # (B, C, H / s, W / s) float32
+    heatmap: Tensor  # (B, C, H / s, W / s) float32, channels last in memory
     trust: Tensor  # (B, H / s, W / s) bool
     known: Tensor  # (B, C) bool
     cells: Tensor  # (P, 3) int64: image, y, x
@@ -67,7 +67,7 @@ def collate(samples: list[Sample], targets: list[Targets]) -> Batch:
     cells = [np.column_stack([np.full(len(t.cells), i), t.cells[:, ::-1]]) for i, t in enumerate(targets)]
     return Batch(
         images=torch.from_numpy(np.stack([sample.image for sample in samples])).permute(0, 3, 1, 2),
-        heatmap=torch.from_numpy(np.stack([t.heatmap for t in targets])),
+        heatmap=torch.from_numpy(np.stack([t.heatmap.transpose(1, 2, 0) for t in targets])).permute(0, 3, 1, 2),
         trust=torch.from_numpy(np.stack([t.trust for t in targets])),
         known=torch.from_numpy(np.stack([t.known for t in targets])),
         cells=torch.from_numpy(np.concatenate(cells).astype(np.int64)),

@@ -31,8 +31,8 @@ def compute_losses(output: YolcOutput, batch: Batch, objects: float, config: Los
     objects: the divisor; the batch's own count, or with several processes their mean count.
     """
     divisor = max(objects, 1.0)
-    trust = (batch.known[:, :, None, None] & batch.trust[:, None]).float()
-    losses = {"heatmap": gaussian_focal_loss(output.heatmap, batch.heatmap, trust) / divisor}
+    heatmap = gaussian_focal_loss(output.heatmap, batch.heatmap, batch.trust, batch.known)
+    losses = {"heatmap": heatmap / divisor}
     loss = config.heatmap_weight * losses["heatmap"]
     image, y, x = batch.cells.unbind(1)
     measure = box_loss(config.box)

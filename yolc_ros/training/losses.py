@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -20,25 +20,47 @@ L1_WEIGHTS = (1.0, 1.0, 0.2, 0.2)
 _EPSILON = 1e-7
 
 
-def gaussian_focal_loss(
-    logits: Tensor, target: Tensor, trust: Tensor, alpha: float = 2.0, gamma: float = 4.0
-) -> Tensor:
-    """Sum of the focal loss for heatmaps (CornerNet, arXiv 1808.01244, equation 1), computed from the logits.
+def gaussian_focal_loss(logits: Tensor, target: Tensor, trust: Tensor, known: Tensor) -> Tensor:
+    """Sum of the focal loss for heatmaps (CornerNet, arXiv 1808.01244, equation 1; alpha 2, beta 4) of the logits.
 
-    logits: (B, C, H, W), any precision. target: (B, C, H, W) float32 in 0 to 1, exactly 1 at objects. trust:
-    broadcasts to the same shape; weight of the places without an object, 0 where nothing is known. Objects always
-    count.
+    logits: (B, C, H, W), any precision. target: (B, C, H, W) float32 in 0 to 1, exactly 1 at objects. trust: (B, H, W)
+    bool and known: (B, C) bool; where either is False a place without an object costs nothing. Objects always count.
     """
-    logits = logits.float()
-    elsewhere = _focal_background(logits, alpha) * ((1 - target) ** gamma * trust)
-    at_objects = logits[target == 1]
-    found = functional.softplus(-at_objects) * torch.sigmoid(-at_objects) ** alpha
-    return elsewhere.sum() + found.sum()
+    background = _FocalBackground.apply(logits, target, trust, known)
+    at_objects = logits[target == 1].float()
+    return background + (functional.softplus(-at_objects) * torch.sigmoid(-at_objects).square()).sum()
 
 
-def _focal_background(logits: Tensor, alpha: float) -> Tensor:
-    """-log(1 - p) p^alpha of p = sigmoid(logits)."""
-    return functional.softplus(logits) * torch.sigmoid(logits) ** alpha
+class _FocalBackground(torch.autograd.Function):
+    """Sum of (1 - target)^4 p^2 (-log(1 - p)) over trusted places, with its gradient in the same pass.
+
+    The maps are large (40 MB for a batch of four), so that going over them in pieces that fit the processor's
+    cache, once and not for each operation, halves the time of a training step of a small network.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, target: Tensor, trust: Tensor, known: Tensor) -> Tensor:
+        batch, classes, height, width = logits.shape
+        rows = height if logits.is_cuda else 32
+        gradient = logits.new_empty(batch, height, width, classes)
+        total = logits.new_zeros((), dtype=torch.float32)
+        for image in range(batch):
+            for top in range(0, height, rows):
+                piece = (image, slice(None), slice(top, top + rows))
+                x = logits[piece].permute(1, 2, 0).float()  # (rows, W, C): as it lies in memory, channels last
+                p, lost = x.sigmoid(), functional.softplus(x)
+                weight = (1 - target[piece].permute(1, 2, 0)).square_().square_().mul_(known[image])
+                weight.mul_(trust[image, top : top + rows, :, None]).mul_(p).mul_(p)
+                total += torch.dot(weight.flatten(), lost.flatten())
+                slope = (1 - p).mul_(lost).mul_(2).add_(p)
+                gradient[image, top : top + rows] = weight.mul_(slope)
+        ctx.save_for_backward(gradient.permute(0, 3, 1, 2))
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * outputs[0], None, None, None
 
 
 def box_loss(name: BoxLossName) -> Callable[[Tensor, Tensor], Tensor]:
@@ -61,15 +83,23 @@ def gwd_loss(predicted: Tensor, true: Tensor) -> Tensor:
 
 
 def iou_loss_terms(predicted: Tensor, true: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """IoU (N,), union (N,) and (width, height) (N, 2) of the smallest box around both."""
-    low_p, high_p = predicted[:, :2] - predicted[:, 2:], predicted[:, :2] + predicted[:, 2:]
+    """IoU (N,), union (N,) and (width, height) (N, 2) of the smallest box around both, `predicted` `upright`."""
+    half = upright(predicted[:, 2:])
+    low_p, high_p = predicted[:, :2] - half, predicted[:, :2] + half
     low_t, high_t = true[:, :2] - true[:, 2:], true[:, :2] + true[:, 2:]
     shared = (torch.minimum(high_p, high_t) - torch.maximum(low_p, low_t)).clamp(min=0).prod(-1)
-    area_p = (high_p - low_p).clamp(min=0).prod(-1)
-    union = area_p + (high_t - low_t).prod(-1) - shared
-    lowest = torch.minimum(torch.minimum(low_p, high_p), low_t)
-    highest = torch.maximum(torch.maximum(low_p, high_p), high_t)
-    return shared / (union + _EPSILON), union, highest - lowest
+    union = (high_p - low_p).prod(-1) + (high_t - low_t).prod(-1) - shared
+    return shared / (union + _EPSILON), union, torch.maximum(high_p, high_t) - torch.minimum(low_p, low_t)
+
+
+def upright(half: Tensor) -> Tensor:
+    """Half sizes as they are from a quarter of a cell on (2 input pixels for the side); smaller ones fall towards 0.
+
+    A box without area inside the true one has no gradient of its IoU. Sizes that the network lets become negative
+    would never come back; so they stay positive here, smoothly.
+    """
+    least = 0.25
+    return torch.where(half > least, half, least**2 / (2 * least - half.clamp(max=least)))
 
 
 def giou_loss(predicted: Tensor, true: Tensor) -> Tensor:
@@ -89,7 +119,7 @@ def diou_loss(predicted: Tensor, true: Tensor) -> Tensor:
 def ciou_loss(predicted: Tensor, true: Tensor) -> Tensor:
     """1 - CIoU (arXiv 1911.08287, equation 10): DIoU and a term for the aspect ratio, whose weight has no gradient."""
     iou, _, _ = iou_loss_terms(predicted, true)
-    angle_p, angle_t = (torch.atan2(box[:, 2], box[:, 3].clamp(min=_EPSILON)) for box in (predicted, true))
+    angle_p, angle_t = (torch.atan2(half[:, 0], half[:, 1]) for half in (upright(predicted[:, 2:]), true[:, 2:]))
     aspect = 4 / math.pi**2 * (angle_t - angle_p).square()
     with torch.no_grad():
         weight = aspect / (1 - iou + aspect + _EPSILON)

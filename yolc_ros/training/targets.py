@@ -17,7 +17,7 @@ MIN_OVERLAP = 0.3
 class Targets:
     """For one image of H x W pixels; the heatmap has stride s."""
 
-    heatmap: np.ndarray  # (C, H / s, W / s) float32, 1 at objects
+    heatmap: np.ndarray  # (C, H / s, W / s) float32, 1 at objects; channels last in memory
     trust: np.ndarray  # (H / s, W / s) bool: False where an empty place proves nothing
     known: np.ndarray  # (C,) bool: classes whose absence means something
     cells: np.ndarray  # (P, 2) int64 (x, y): one for each object, fewer where objects share a cell
@@ -31,7 +31,7 @@ def make_targets(truth: Truth, width: int, height: int, stride: int = 1) -> Targ
     An object's box is predicted at the cell that holds its centre; of two in one cell the later one stays. Places in
     ignored regions are not trusted, and so teach nothing; labelled objects in there count nevertheless.
     """
-    heatmap = np.zeros((len(truth.known), height // stride, width // stride), dtype=np.float32)
+    heatmap = np.zeros((height // stride, width // stride, len(truth.known)), dtype=np.float32).transpose(2, 0, 1)
     centres = (truth.boxes[:, :2] + truth.boxes[:, 2:]) / 2
     sizes = truth.boxes[:, 2:] - truth.boxes[:, :2]
     for centre, size, label in zip(centres, sizes, truth.labels, strict=True):
