@@ -16,7 +16,7 @@ class Source:
     def sample(self, rng: np.random.Generator, number: int, width: int, height: int) -> TrainingPair:
         count = number % 4
         cells = np.sort(rng.choice(6, count, replace=False))
-        image0 = np.full((height, width), number, np.uint8)
+        image0 = np.full((height, width), number % 256, np.uint8)
         image1 = np.full((height, width), self.shade, np.uint8)
         return TrainingPair(image0, image1, TrueMatches(cells, cells, rng.random((count, 2), np.float32)))
 
