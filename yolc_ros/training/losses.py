@@ -42,7 +42,8 @@ class _FocalBackground(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, target: Tensor, trust: Tensor, known: Tensor) -> Tensor:
         batch, classes, height, width = logits.shape
         rows = height if logits.is_cuda else 32
-        gradient = logits.new_empty(batch, height, width, classes)
+        kept = torch.float32 if logits.dtype == torch.float16 else logits.dtype  # most slopes are too small for fp16
+        gradient = logits.new_empty(batch, height, width, classes, dtype=kept)
         total = logits.new_zeros((), dtype=torch.float32)
         for image in range(batch):
             for top in range(0, height, rows):
@@ -55,12 +56,13 @@ class _FocalBackground(torch.autograd.Function):
                 slope = (1 - p).mul_(lost).mul_(2).add_(p)
                 gradient[image, top : top + rows] = weight.mul_(slope)
         ctx.save_for_backward(gradient.permute(0, 3, 1, 2))
+        ctx.dtype = logits.dtype
         return total
 
     @staticmethod
     def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
-        return gradient * outputs[0], None, None, None
+        return (gradient * outputs[0]).to(ctx.dtype), None, None, None
 
 
 def box_loss(name: BoxLossName) -> Callable[[Tensor, Tensor], Tensor]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import torch
+import yaml
 from torch import nn
 
 from perception_common.cli import run
@@ -64,6 +65,8 @@ def train(config: YolcTrainingConfig, folder: Path, resume: bool, processes: Pro
     if checkpoint.exists() and not resume:
         raise InputError(f"{folder} holds a run already; add --resume to continue it, or choose another --run-dir")
     folder.mkdir(parents=True, exist_ok=True)
+    if processes.is_main:
+        (folder / "config.yaml").write_text(yaml.safe_dump(to_mapping(config), sort_keys=False), encoding="utf-8")
     network = build_network(config).to(processes.device)
     synchronise_batch_norm(network, processes)
     training = open_sources(config.data, network.config.class_names, folder)
