@@ -143,13 +143,13 @@ def _nodes(options: LiveOptions, bag: Bag, image_topic: str, camera_info_topic: 
         "perception" if options.detection and options.matching else ("yolc_node" if options.detection else "loftr_node")
     )
     compressed = bag.topic(image_topic).type == COMPRESSED_IMAGE
-    ros = ["-r", f"image:={image_topic}", "-r", f"image/compressed:={image_topic}", "-p", "use_sim_time:=true"]
+    # ROS lets the file win over a -p that stands after it when another -p stands before it, so the file comes first.
+    ros = ["--params-file", str(options.params_file)] if options.params_file else []
+    ros += ["-r", f"image:={image_topic}", "-r", f"image/compressed:={image_topic}", "-p", "use_sim_time:=true"]
     if camera_info_topic:
         ros += ["-r", f"camera_info:={camera_info_topic}"]
     if options.namespace:
         ros += ["-r", f"__ns:={options.namespace}"]
-    if options.params_file:
-        ros += ["--params-file", str(options.params_file)]
     ros += ["-p", f"image_transport:={'compressed' if compressed else 'raw'}"]
     if options.pace == "lockstep":  # no frame may be lost on its way
         ros += ["-p", f"qos_overrides.{image_topic}.subscription.reliability:=reliable", "-p", "processing_mode:=every"]

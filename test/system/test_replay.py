@@ -7,13 +7,28 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import yaml
 
-from perception_common.resources import find_share
+from perception_common.config import load_yaml
+from perception_common.resources import find_config, find_share
+from perception_common.weights import save_weights
 from replay_ros.bag_reader import open_bag
 from replay_ros.messages import stamp_of
+from yolc_ros.network.config import YolcConfig
+from yolc_ros.network.yolc import Yolc, initialise
 
 pytestmark = [pytest.mark.system, pytest.mark.shared_data]
 BIN = find_share().parents[1] / "lib" / "yolc_ros"
+
+
+def write_eager_weights(path):
+    """Random weights of yolc_lite that see something everywhere."""
+    network = Yolc(load_yaml(YolcConfig, find_config("models/yolc_lite.yaml")))
+    initialise(network)
+    state = network.state_dict()
+    state["bbox_head.local_head.6.bias"] += 4.0
+    state["bbox_head.xywh_refine.weight"] *= 100.0
+    save_weights(state, path, {})
 
 
 def command(name, *arguments):
@@ -22,27 +37,34 @@ def command(name, *arguments):
     )
 
 
-def write_camera(path, k, width, height):
-    path.write_text(f"K: {k}\nwidth: {width}\nheight: {height}\n")
-    return path
+# Low thresholds, so that there is something to check whatever the weights are.
+PARAMETERS = """
+/**/yolc_node: {ros__parameters: {weights: WEIGHTS, score_threshold: 0.01}}
+/**/loftr_node: {ros__parameters: {match_threshold: 0.01, max_displacement: 0.05}}
+"""
+SEQUENCES = {
+    "tum_fr2_desk": ({"K": [520.9, 521.0, 325.1, 249.7], "width": 640, "height": 480}, []),
+    "odm_brighton_beach": (
+        {"K": [947.0, 947.0, 800.0, 450.0], "width": 1600, "height": 900},
+        ["--rate", 0.5, "--limit", 8, "--encoding", "compressed-jpeg", "--storage", "sqlite3"],
+    ),
+}
 
 
-@pytest.fixture(scope="module", params=["tum_fr2_desk", "odm_brighton_beach"])
+@pytest.fixture(scope="module", params=sorted(SEQUENCES))
 def replayed(request, shared_data, ros_domain, tmp_path_factory):
     """(input bag, answers bag, result of the replay) of a sequence, replayed in lockstep."""
     folder = tmp_path_factory.mktemp(request.param)
-    source = shared_data / request.param
-    options = {
-        "tum_fr2_desk": ["--camera", write_camera(folder / "camera.yaml", [520.9, 521.0, 325.1, 249.7], 640, 480)],
-        "odm_brighton_beach": [
-            *("--camera", write_camera(folder / "camera.yaml", [947.0, 947.0, 800.0, 450.0], 1600, 900)),
-            *("--rate", 0.5, "--limit", 8, "--encoding", "compressed-jpeg", "--storage", "sqlite3"),
-        ],
-    }[request.param]
-    made = command("make_bag", source / "images", folder / "flight", *options)
+    camera, options = SEQUENCES[request.param]
+    (folder / "camera.yaml").write_text(yaml.safe_dump(camera))
+    write_eager_weights(folder / "eager.safetensors")
+    (folder / "parameters.yaml").write_text(PARAMETERS.replace("WEIGHTS", str(folder / "eager.safetensors")))
+    images = shared_data / request.param / "images"
+    made = command("make_bag", images, folder / "flight", "--camera", folder / "camera.yaml", *options)
     assert made.returncode == 0, made.stderr
     result = command(
-        "replay", folder / "flight", folder / "answers", "--live", "--lockstep", "--json", folder / "result.json"
+        *("replay", folder / "flight", folder / "answers", "--live", "--lockstep"),
+        *("--params-file", folder / "parameters.yaml", "--json", folder / "result.json"),
     )
     assert result.returncode == 0, result.stderr
     return folder / "flight", folder / "answers", json.loads((folder / "result.json").read_text())
@@ -91,7 +113,9 @@ def test_the_inputs_are_in_the_answers_bag_unchanged(replayed):
 
 def test_boxes_lie_inside_the_image(replayed):
     _, answers, _ = replayed
-    for array in messages(answers, "/yolc/detections"):
+    arrays = messages(answers, "/yolc/detections")
+    assert sum(len(array.detections) for array in arrays) > 100
+    for array in arrays:
         assert array.image_width in (640, 1600)
         for box in array.detections:
             assert box.center_x - box.size_x / 2 >= -1e-3
@@ -119,7 +143,9 @@ def test_keyframe_ids_persist(replayed):
 def test_correspondences_are_parallel_arrays_inside_both_images_and_poses_go_with_them(replayed):
     _, answers, _ = replayed
     poses = {(pose.older_id, pose.newer_id): pose for pose in messages(answers, "/loftr/relative_pose")}
-    for message in messages(answers, "/loftr/correspondences"):
+    pairs = messages(answers, "/loftr/correspondences")
+    assert sum(len(message.x0) for message in pairs) > 100
+    for message in pairs:
         count = len(message.x0)
         for name in ("y0", "x1", "y1", "confidence", "spread", "id0", "id1", "inlier", "dynamic"):
             assert len(getattr(message, name)) == count
