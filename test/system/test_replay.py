@@ -26,8 +26,10 @@ def write_eager_weights(path):
     network = Yolc(load_yaml(YolcConfig, find_config("models/yolc_lite.yaml")))
     initialise(network)
     state = network.state_dict()
-    state["bbox_head.local_head.6.bias"] += 4.0
-    state["bbox_head.xywh_refine.weight"] *= 100.0
+    state["bbox_head.local_head.6.bias"] += 4.0  # of the heatmap
+    state["bbox_head.reg_conv.2.weight"].zero_()  # boxes of one size around each peak
+    state["bbox_head.reg_conv.2.bias"].fill_(1.0)
+    state["bbox_head.xywh_refine.weight"].fill_(0.01)
     save_weights(state, path, {})
 
 
