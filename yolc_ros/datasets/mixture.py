@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -121,6 +122,17 @@ class Mixture:
             except InputError as error:
                 self.broken.add(part.source.name(index), str(error))
         raise InputError(f"{_ATTEMPTS} samples in a row are broken, the last was {part.source.name(index)}")
+
+    def first(self, count: int) -> Iterator[Sample]:
+        """Yield the first `count` samples of each source that are not broken, in order."""
+        for part in self.parts:
+            for index in range(min(count, len(part.source))):
+                try:
+                    sample = part.source.load(index)
+                except InputError as error:
+                    self.broken.add(part.source.name(index), str(error))
+                else:
+                    yield sample
 
 
 def open_sources(config: SourcesConfig, class_names: tuple[str, ...], run_folder: Path) -> Mixture:

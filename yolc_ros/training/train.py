@@ -116,10 +116,11 @@ def make_task(
     def evaluate(module: nn.Module) -> Mapping[str, float]:
         assert isinstance(module, Yolc)
         detector = Detector.from_network(module, DevicePolicy(processes.device, torch.float32), name=config.model)
-        metrics: dict[str, float] = {"broken_files": float(training.broken.count)}
+        metrics: dict[str, float] = {}
         for mixture, part in held_out:
-            metrics |= validate(detector, tuple(p.source for p in mixture.parts), part)
-        return metrics
+            metrics |= validate(detector, mixture, part)
+        broken = training.broken.count + sum(mixture.broken.count for mixture, _ in held_out)
+        return metrics | {"broken_files": float(broken)}
 
     return Task(make_batch, compute_loss, evaluate)
 

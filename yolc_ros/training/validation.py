@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from yolc_ros.clusters import LsmConfig
-from yolc_ros.datasets.mixture import SourcesConfig
-from yolc_ros.datasets.samples import Sample, Source
-from yolc_ros.detector import Detections, Detector
+from yolc_ros.datasets.mixture import Mixture, SourcesConfig
+from yolc_ros.datasets.samples import Sample
+from yolc_ros.detector import Detections, Detector, DetectorSettings
 from yolc_ros.training.average_precision import ClassResult, average_precision
 
 
@@ -27,39 +27,40 @@ class ValidationConfig:
     lsm: LsmConfig = field(default_factory=LsmConfig)
 
 
-def validate(detector: Detector, sources: tuple[Source, ...], config: ValidationConfig) -> dict[str, float]:
-    """AP50 (mean over classes) as NAME_ap50 (whole image alone) and NAME_ap50_lsm, seconds an image, AP50 by class."""
+def validate(detector: Detector, held_out: Mixture, config: ValidationConfig) -> dict[str, float]:
+    """AP50 (mean over classes) and seconds an image of the whole image alone and, as NAME_lsm, with the second look.
+
+    Where several classes are scored their AP50s with the second look are there too.
+    """
     metrics: dict[str, float] = {}
-    for suffix, lsm in (("", None), ("_lsm", config.lsm)):
-        settings = replace(
-            detector.settings,
-            score_threshold=0.01,
-            max_side=config.max_side,
-            max_detections=config.max_detections,
-            lsm=lsm,
+    by_class: dict[str, float] = {}
+    for name, lsm in ((config.name, None), (f"{config.name}_lsm", config.lsm)):
+        settings = DetectorSettings(
+            config.max_side, score_threshold=0.01, max_detections=config.max_detections, lsm=lsm
         )
-        looking = replace(detector, settings=settings)
-        seconds = 0.0
-        results: list[list[ClassResult | None]] = []
-        for source in sources:
-            for index in range(min(len(source), config.images)):
-                sample = source.load(index)
-                start = time.perf_counter()
-                found = looking.detect(sample.image)
-                seconds += time.perf_counter() - start
-                results.append(class_results(sample, found))
-        names = detector.class_names
-        by_class = {
-            name: average_precision([row[label] for row in results if row[label] is not None])  # type: ignore[misc]
-            for label, name in enumerate(names)
-            if not config.classes or name in config.classes
-        }
-        there = {name: value for name, value in by_class.items() if np.isfinite(value)}
-        metrics[f"{config.name}_ap50{suffix}"] = float(np.mean(list(there.values()))) if there else 0.0
-        metrics[f"{config.name}_seconds{suffix}"] = seconds / max(len(results), 1)
-    if len(there) > 1:
-        metrics |= {f"{config.name}_ap50_lsm_{name}": value for name, value in there.items()}
+        by_class, seconds = _average_precisions(replace(detector, settings=settings), held_out, config)
+        metrics[f"{name}_ap50"] = float(np.mean(list(by_class.values()))) if by_class else float("nan")
+        metrics[f"{name}_seconds"] = seconds
+    if len(by_class) > 1:
+        metrics |= {f"{config.name}_lsm_ap50_{label}": value for label, value in by_class.items()}
     return metrics
+
+
+def _average_precisions(
+    detector: Detector, held_out: Mixture, config: ValidationConfig
+) -> tuple[dict[str, float], float]:
+    """AP50 of each class that is scored and there, and mean seconds of a detection."""
+    results: dict[str, list[ClassResult]] = {name: [] for name in config.classes or detector.class_names}
+    seconds = []
+    for sample in held_out.first(config.images):
+        start = time.perf_counter()
+        found = detector.detect(sample.image)
+        seconds.append(time.perf_counter() - start)
+        for name, result in zip(detector.class_names, class_results(sample, found), strict=True):
+            if result is not None and name in results:
+                results[name].append(result)
+    values = {name: average_precision(images) for name, images in results.items()}
+    return {name: value for name, value in values.items() if np.isfinite(value)}, float(np.mean(seconds or [0.0]))
 
 
 def class_results(sample: Sample, found: Detections) -> list[ClassResult | None]:

@@ -50,6 +50,12 @@ def test_broken_samples_are_skipped_and_counted_once() -> None:
     assert set(mixture.broken.reasons) == {"a1", "a3", "a5"}
 
 
+def test_first_samples_of_each_source_come_in_order() -> None:
+    mixture = Mixture((Part(Numbered("a"), False, 1.0), Part(Numbered("b"), False, 1.0)))
+    assert [sample.name for sample in mixture.first(4)] == ["a0", "a2", "b0", "b2"]
+    assert mixture.broken.count == 4
+
+
 def test_no_source_no_weight_and_no_image_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least one source"):
         from_mapping(SourcesConfig, {})

@@ -138,11 +138,10 @@ def test_broken_images_are_named_counted_and_skipped(tmp_path: Path, caplog: pyt
     write_data(tmp_path)
     (tmp_path / "1.png").write_bytes(b"no image")
     (tmp_path / "2.png").unlink()
-    config = replace(configure(tmp_path, steps=8), validation=())
-    assert run(config, tmp_path / "run")
-    assert read_metrics(tmp_path / "run" / "metrics.jsonl")[-1]["broken_files"] == 2
+    assert run(configure(tmp_path, steps=8), tmp_path / "run")
+    assert read_metrics(tmp_path / "run" / "metrics.jsonl")[-1]["broken_files"] == 4  # in training and in validation
     for name in ("1.png", "2.png"):
-        assert sum(name in record.getMessage() for record in caplog.records) == 1
+        assert any(name in record.getMessage() for record in caplog.records)
 
 
 @pytest.mark.usefixtures("model")
