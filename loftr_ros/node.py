@@ -148,8 +148,8 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
     def subscribe(self) -> None:
         """Subscribe to images and camera_info."""
         super().subscribe()
-        subscription = self.sensor_subscription(CameraInfo, "camera_info", lambda info: self._cameras.add(info))
-        self._cameras = CameraInfoBuffer(subscription.topic_name)
+        self._cameras = CameraInfoBuffer(self.resolve_topic_name("camera_info"))
+        self.sensor_subscription(CameraInfo, "camera_info", self._cameras.add)
 
     def apply(self, parameters: LoftrParameters) -> None:
         """Use a changed threshold or limit of the matcher; the other parameters are read for each image."""
@@ -268,11 +268,15 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         """Publish what the matches of two keyframes say; returns the motion."""
         with self.stage("geometry"):
             motion = self._motion(older, newer, matches)
-            ids = older.message.id, newer.message.id
+            id0, id1 = older.message.id, newer.message.id
             named = name_matches(
-                *(self._keypoints[i] for i in ids), matches.points0, matches.points1, self._next_keypoint_id
+                self._keypoints[id0],
+                self._keypoints[id1],
+                matches.points0,
+                matches.points1,
+                self._next_keypoint_id,
             )
-            self._keypoints |= dict(zip(ids, (named.keypoints0, named.keypoints1), strict=True))
+            self._keypoints |= {id0: named.keypoints0, id1: named.keypoints1}
             self._next_keypoint_id = named.next_id
         with self.stage("publishing"):
             self._correspondences.publish(

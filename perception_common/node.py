@@ -134,7 +134,10 @@ class PerceptionNode(LifecycleNode, Generic[P]):
         """Make and publish the answer to one image. Runs in the worker thread."""
 
     def forget(self) -> None:
-        """Drop what was kept from earlier frames, because time jumped back. Runs in the worker thread."""
+        """Drop what was kept from earlier frames: time jumped back, or the node was just activated.
+
+        Runs in the worker thread, before the next image.
+        """
 
     def apply(self, parameters: P) -> None:
         """Use parameters that were changed while the node runs."""
@@ -209,6 +212,7 @@ class PerceptionNode(LifecycleNode, Generic[P]):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the worker and subscribe."""
         self._reset_counts()
+        self._forget_pending = True  # whatever was seen before the node was inactive is of another time
         result = super().on_activate(state)  # the publishers must be ready before the first answer
         self._worker = Worker(
             self._work,
