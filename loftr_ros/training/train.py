@@ -6,7 +6,6 @@ import argparse
 import logging
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,8 +13,8 @@ import torch
 import yaml
 from torch import nn
 
-from loftr_ros.datasets.flights import FlightPairs
-from loftr_ros.datasets.homography import HomographyPairs
+from loftr_ros.datasets.flights import FlightConfig, FlightPairs
+from loftr_ros.datasets.homography import HomographyConfig, HomographyPairs
 from loftr_ros.datasets.megadepth import MegaDepthPairs
 from loftr_ros.datasets.mixture import Mixture, PairSource
 from loftr_ros.datasets.scannet import ScanNetPairs
@@ -108,13 +107,13 @@ def make_validation(
     if not processes.is_main:
         return lambda module: {}
     data, validation, stride = config.data, config.validation, config.network_config().backbone.coarse_stride
-    held_out: dict[str, PairSource] = {}
+    held_out: dict[str, PairSource] = {}  # as difficult as by default, so that runs and their phases compare
     if data.homographies is not None:
-        held_out["homography"] = HomographyPairs(data.homographies, stride, broken, holdout=True)
+        kept = HomographyConfig(data.homographies.folders, holdout_every=data.homographies.holdout_every)
+        held_out["homography"] = HomographyPairs(kept, stride, broken, holdout=True)
     if data.flights is not None:
-        held_out["flight"] = FlightPairs(
-            replace(data.flights, first_scene=VALIDATION_SCENE, pairs_per_scene=16), stride
-        )
+        other = FlightConfig(VALIDATION_SCENE, pairs_per_scene=16, photograph_folders=data.flights.photograph_folders)
+        held_out["flight"] = FlightPairs(other, stride)
     batches = {name: fixed_batches(source, validation.pairs, validation.size) for name, source in held_out.items()}
     posed = {path.parent.name: read_posed_pairs(path, validation.max_side) for path in validation.posed_pairs}
 
