@@ -105,6 +105,7 @@ def main() -> None:
     arguments = parser.parse_args()
     set_threads(arguments.threads)
     # What the machine does not have must fail here, and not in another process of it.
+    Path("/proc/self/oom_score_adj").write_text("1000")
     limit = _status_bytes("VmSize") + available_memory()
     resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
     print(json.dumps({"peak_bytes": peak_of_match(arguments.side, arguments.width, arguments.height)}))
