@@ -165,13 +165,14 @@ class PerceptionNode(LifecycleNode, Generic[P]):
         """A subscription to a sensor that lasts until the node is deactivated; its QoS can be overridden."""
         depth = self.parameters.queue_size if self.parameters.processing_mode == "every" else 1
         qos = QoSProfile(depth=depth, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+        name = self.resolve_topic_name(topic)
         subscription = self.create_subscription(
             kind,
             topic,
             callback,
             qos,
             event_callbacks=SubscriptionEventCallbacks(
-                incompatible_qos=lambda info: self._report_incompatible(subscription.topic_name, info)
+                incompatible_qos=lambda info: self._report_incompatible(name, info)
             ),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )

@@ -50,12 +50,12 @@ install_once() { # install_once NAME FILE...: pip, once for each content of the 
   echo "$sum" >"$stamp"
 }
 
-if [ "$purpose" = lint ]; then
+install_once run requirements/runtime.txt requirements/build.txt requirements/evaluation.txt \
+  $([ -n "$ros_setup" ] || echo requirements/ros.txt)
+if [ "$purpose" = lint ]; then # mypy looks into the packages above
   install_once lint requirements/lint.txt
   exit 0
 fi
-install_once run requirements/runtime.txt requirements/build.txt requirements/evaluation.txt \
-  $([ -n "$ros_setup" ] || echo requirements/ros.txt)
 [ "$purpose" = test ] && install_once test requirements/test.txt
 
 # --- the ROS package ---------------------------------------------------------------------------------------------
