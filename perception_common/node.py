@@ -332,11 +332,12 @@ class PerceptionNode(LifecycleNode, Generic[P]):
     # --- diagnostics ---------------------------------------------------------------------------------------------
 
     def _report_incompatible(self, topic: str, info: Any) -> None:
-        policy = getattr(info.last_policy_kind, "name", info.last_policy_kind)
+        policy = str(getattr(info.last_policy_kind, "name", info.last_policy_kind))
+        policy = policy.removeprefix("RMW_QOS_POLICY_").lower()
         self.problems.report(
             f"qos {topic}",
             f"a publisher of {topic} has an incompatible QoS ({policy}) and nothing arrives from it: "
-            f"set the parameter qos_overrides.{topic}.subscription.{str(policy).lower()}",
+            f"set the parameter qos_overrides.{topic}.subscription.{policy}",
         )
 
     def _watch(self) -> None:

@@ -202,6 +202,17 @@ def test_sigint_ends_a_node_cleanly(bench, start, executable, picture):
     assert b"Traceback" not in process.log.read_bytes()
 
 
+def test_an_incompatible_qos_is_said_and_can_be_overridden(bench, start, picture):
+    best_effort = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+    start("yolc_node", **{"qos_overrides./image.subscription.reliability": "reliable"})
+    camera = bench.camera(qos=best_effort)
+    bench.until(lambda: bench.diagnosis("/yolc_node").get("state") == "active", 90)
+    problem = bench.until(lambda: [p for p in bench.problems("/yolc_node") if "incompatible QoS" in p])[0]
+    assert "/image " in problem
+    assert "qos_overrides./image.subscription.reliability" in problem
+    assert camera.images.get_subscription_count() == 0
+
+
 def test_a_wrong_parameter_ends_the_start_with_one_line(start):
     process = start("yolc_node", lsm="sometimes")
     assert process.wait(60) == 1
