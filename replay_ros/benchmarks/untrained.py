@@ -1,8 +1,7 @@
-"""Networks with random weights that find as much as trained ones do, and images for them.
+"""Networks with random weights that find something, and images for them.
 
 What a network costs does not depend on what its weights know, but what follows it depends on how much was found. The
-random weights of here are scaled so that matches and objects come out in the numbers that real images give. Everything
-follows from fixed seeds.
+random weights of here are scaled so that many matches and objects come out. Everything follows from fixed seeds.
 """
 
 from __future__ import annotations
