@@ -31,11 +31,17 @@ def running(name: str, arguments: Sequence[str], log: IO[bytes] | int | None = N
         stdout=log,
         stderr=subprocess.STDOUT if log is not None else None,
         start_new_session=True,  # Ctrl-C reaches us first, and we end the process in order
+        preexec_fn=hear_sigint,
     )
     try:
         yield process
     finally:
         stop(process)
+
+
+def hear_sigint() -> None:
+    """In a child before it starts: listen to SIGINT, also where our own parent has switched it off (as nohup does)."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def stop(process: subprocess.Popen, timeout: float = 30.0) -> int:

@@ -7,14 +7,16 @@ import sys
 import pytest
 
 from perception_common.errors import InputError
-from replay_ros.processes import find_executable, stop
+from replay_ros.processes import find_executable, hear_sigint, stop
 
 POLITE = "import time\ntry:\n  print('up', flush=True)\n  time.sleep(60)\nexcept KeyboardInterrupt: raise SystemExit(7)"
 STUBBORN = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nprint('up', flush=True)\ntime.sleep(60)"
 
 
 def started(code):
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True, preexec_fn=hear_sigint
+    )
     process.stdout.readline()
     return process
 

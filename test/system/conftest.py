@@ -53,6 +53,18 @@ class Bench:
     def camera(self, namespace="", qos=RELIABLE):
         return Camera(self, namespace, qos)
 
+    def wait_until_matched(self, publisher, subscribers):
+        """Wait until so many nodes listen to `publisher`, and are heard in turn."""
+        self.until(lambda: publisher.get_subscription_count() >= subscribers, 90, "a subscription to the images")
+        self.until(
+            lambda: all(
+                listener.get_publisher_count() or not self.node.count_publishers(topic)
+                for topic, listener in self.listeners.items()
+            )
+        )
+        with contextlib.suppress(AssertionError):
+            self.until(lambda: False, 0.3)  # the other side is matched a moment later
+
     def clear(self):
         for messages in self.received.values():
             messages.clear()
@@ -106,16 +118,7 @@ class Camera:
 
     def wait_for(self, subscribers):
         """Wait until so many nodes listen to the images, and are heard in turn."""
-        bench = self.bench
-        bench.until(lambda: self.images.get_subscription_count() >= subscribers, 90, "a subscription to the images")
-        bench.until(
-            lambda: all(
-                listener.get_publisher_count() or not bench.node.count_publishers(topic)
-                for topic, listener in bench.listeners.items()
-            )
-        )
-        with contextlib.suppress(AssertionError):
-            bench.until(lambda: False, 0.3)  # the other side is matched a moment later
+        self.bench.wait_until_matched(self.images, subscribers)
 
     def next_header(self):
         message = Image()

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from kornia import __version__ as kornia_version
 from kornia.feature import LoFTR as KorniaLoFTR
 from kornia.feature.loftr.loftr import default_cfg
 from torch import nn
@@ -93,6 +94,10 @@ def assert_same(one: PairMatches, other: PairMatches, pixels: float = 1e-3) -> N
     torch.testing.assert_close(one.spread, other.spread, atol=pixels, rtol=0)
 
 
+@pytest.mark.skipif(
+    tuple(map(int, kornia_version.split(".")[:2])) < (0, 9),
+    reason="kornia 0.8, the last for Python 3.10, fails on masks and on sizes that are not multiples of 8",
+)
 class TestAgainstKornia:
     @pytest.fixture(scope="class", params=["released", "fixed"])
     def networks(self, request: pytest.FixtureRequest) -> tuple[LoFTR, KorniaLoFTR]:
@@ -135,8 +140,9 @@ class TestAgainstKornia:
         self.compare(*networks, data, expect=200)
 
     def test_prepared_for_inference_is_equal_too(self, networks: tuple[LoFTR, KorniaLoFTR]) -> None:
-        network, kornia = networks
-        image0, image1 = make_pair(96, 128)
+        # In double precision, where folding is exact but for the last digits.
+        network, kornia = (copy.deepcopy(each).double() for each in networks)
+        image0, image1 = (image.double() for image in make_pair(96, 128))
         self.compare(prepare_for_inference(network), kornia, {"image0": image0, "image1": image1}, expect=200)
 
     def test_equal_border(self, networks: tuple[LoFTR, KorniaLoFTR]) -> None:

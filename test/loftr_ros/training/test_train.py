@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import torch
 import yaml
 
+import perception_common
 from loftr_ros.training.config import TrainingConfig
 from loftr_ros.training.train import main, start
 from perception_common.config import from_mapping, load_yaml
@@ -18,6 +20,8 @@ from perception_common.errors import InputError
 from perception_common.resources import find_share
 from perception_common.training.distributed import Processes
 from perception_common.training.progress import read_metrics
+
+PACKAGES = str(Path(perception_common.__file__).parents[1])  # for child processes
 
 
 def configuration(folder, **loop) -> dict:
@@ -78,7 +82,7 @@ def test_two_processes_learn_what_one_learns_from_the_same_batches(tmp_path, pho
     mapping = configuration(photographs, steps=3, loader_threads=0, schedule=schedule)
     config = write(tmp_path / "config.yaml", mapping)
     command = ["-m", "loftr_ros.training.train", config, "--device", "cpu", "--run-dir"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(find_share())}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": PACKAGES}
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     for launcher, name in (([], "one"), (torchrun, "two")):
         subprocess.run([sys.executable, *launcher, *command, str(tmp_path / name)], check=True, env=environment)

@@ -1,15 +1,17 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+import perception_common
 from perception_common.errors import InputError
-from perception_common.resources import find_share
 from perception_common.training.distributed import Processes, SynchronisedBatchNorm, synchronise_batch_norm
 
+PACKAGES = str(Path(perception_common.__file__).parents[1])  # for child processes
 SCRIPT = """
 import sys, torch
 from torch import nn
@@ -39,7 +41,7 @@ def test_two_processes_normalise_as_one(tmp_path):
     subprocess.run(
         [*command, tmp_path / "script.py", tmp_path / "in.pt", tmp_path / "out.pt"],
         check=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(find_share())},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": PACKAGES},
     )
     gathered, state, weight_gradient, flags = torch.load(tmp_path / "out.pt")
 
