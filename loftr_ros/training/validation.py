@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,14 +10,21 @@ import numpy as np
 import torch
 
 from loftr_ros.datasets.mixture import PairSource
+from loftr_ros.evaluation import (
+    AUC_LIMITS,
+    area_under_recall,
+    estimate_plain_pose,
+    pose_degrees,
+    read_gray,
+    read_pairs,
+    resizing,
+)
 from loftr_ros.network.loftr import ImageFeatures, LoFTR
 from loftr_ros.training.batch import PairBatch
 from perception_common.errors import InputError
-from perception_common.geometry import pose_error, transform
 
 VALIDATION_SEED = 1234567
 BATCH = 4  # pairs that are evaluated at a time
-NOISE_PIXELS = 1.0  # the estimator's threshold, pixels of the matched images
 
 
 @dataclass(frozen=True)
@@ -34,25 +40,22 @@ class PosedPairs:
 
 
 def read_posed_pairs(path: Path, max_side: int) -> PosedPairs:
-    """Read pairs.json and its images, reduced to a long side of `max_side`. Raises InputError."""
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))["pairs"]
-        names = tuple((entry["a"], entry["b"]) for entry in entries)
-        K = {entry[side]: np.array(entry[f"K_{side}"], np.float64) for entry in entries for side in "ab"}
-        T_ab = tuple(np.array(entry["T_ab"], np.float64) for entry in entries)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is not a readable pairs.json with poses ({error!r})") from error
-    images = {}
-    for name in K:
-        image = cv2.imread(str(path.parent / name), cv2.IMREAD_GRAYSCALE)
-        if image is None:
-            raise InputError(f"{path.parent / name}, named by {path.name}, cannot be read")
-        width, height = (round(side * max_side / max(image.shape)) for side in image.shape[::-1])
-        x, y = width / image.shape[1], height / image.shape[0]
-        # Pixel centres are at integers, so the image's corner is at -0.5.
-        K[name] = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]]) @ K[name]
-        images[name] = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    return PosedPairs(names, images, K, T_ab)
+    """Read pairs.json and its images, resized to a long side of `max_side`. Raises InputError."""
+    names, poses = [], []
+    images: dict[str, np.ndarray] = {}
+    K: dict[str, np.ndarray] = {}
+    for pair in read_pairs(path):
+        if pair.K_a is None or pair.K_b is None or pair.T_ab is None:
+            raise InputError(f"{path}: {pair.name_a} and {pair.name_b} have no T_ab, which validation needs")
+        names.append((pair.name_a, pair.name_b))
+        poses.append(pair.T_ab)
+        for name, file, matrix in ((pair.name_a, pair.path_a, pair.K_a), (pair.name_b, pair.path_b, pair.K_b)):
+            if name not in images:
+                image = read_gray(file)
+                width, height = (round(side * max_side / max(image.shape)) for side in image.shape[::-1])
+                images[name] = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+                K[name] = resizing(image.shape[:2], (height, width)) @ matrix
+    return PosedPairs(tuple(names), images, K, tuple(poses))
 
 
 def fixed_batches(source: PairSource, count: int, size: tuple[int, int]) -> list[PairBatch]:
@@ -98,7 +101,8 @@ def pose_metrics(network: LoFTR, pairs: PosedPairs, device: torch.device) -> dic
     errors, counts = [], []
     for (a, b), T_ab in zip(pairs.names, pairs.T_ab, strict=True):
         points_a, points_b = _match(network, features[a], features[b])
-        errors.append(relative_pose_error(points_a, points_b, pairs.K[a], pairs.K[b], T_ab))
+        estimated = estimate_plain_pose(points_a, points_b, pairs.K[a], pairs.K[b])
+        errors.append(pose_degrees(estimated and estimated[0], T_ab))
         counts.append(len(points_a))
     return summarise(errors) | {"matches": float(np.mean(counts))}
 
@@ -112,39 +116,8 @@ def _match(network: LoFTR, a: ImageFeatures, b: ImageFeatures) -> tuple[np.ndarr
     return matches.points0.double().cpu().numpy(), matches.points1.double().cpu().numpy()
 
 
-def relative_pose_error(
-    points_a: np.ndarray, points_b: np.ndarray, K_a: np.ndarray, K_b: np.ndarray, T_ab: np.ndarray
-) -> float:
-    """Estimate the relative pose of matched pixels (N, 2) and return its error in degrees; 180 when there is none."""
-    if len(points_a) < 5:
-        return 180.0
-    rays_a, rays_b = _normalised(points_a, K_a), _normalised(points_b, K_b)
-    focal = (K_a[0, 0] + K_a[1, 1] + K_b[0, 0] + K_b[1, 1]) / 4
-    E, inliers = cv2.findEssentialMat(
-        rays_a, rays_b, np.eye(3), cv2.USAC_MAGSAC, prob=0.99999, threshold=NOISE_PIXELS / focal
-    )
-    if E is None or E.shape != (3, 3):
-        return 180.0
-    _, R, t, _ = cv2.recoverPose(E, rays_a, rays_b, np.eye(3), mask=inliers)
-    return max(pose_error(transform(R, t), T_ab))
-
-
-def _normalised(points: np.ndarray, K: np.ndarray) -> np.ndarray:
-    return (np.column_stack([points, np.ones(len(points))]) @ np.linalg.inv(K).T)[:, :2]
-
-
 def summarise(errors: list[float]) -> dict[str, float]:
     """Success and area under the curve of recall over error, up to 5, 10 and 20 degrees."""
     values = np.asarray(errors, np.float64)
-    areas = {f"auc_{limit}": area_under_recall(values, limit) for limit in (5, 10, 20)}
+    areas = {f"auc_{limit}": area_under_recall(values, limit) for limit in AUC_LIMITS}
     return {"under_5deg": float((values < 5).sum()), **areas, "median_degrees": float(np.median(values))}
-
-
-def area_under_recall(errors: np.ndarray, limit: float) -> float:
-    """Mean over thresholds from 0 to `limit` of the fraction of errors below, by trapezoids as in SuperGlue."""
-    ordered = np.concatenate([[0.0], np.sort(errors)])
-    recall = np.arange(len(ordered)) / max(len(errors), 1)
-    last = int(np.searchsorted(ordered, limit))
-    x = np.append(ordered[:last], limit)
-    y = np.append(recall[:last], recall[last - 1])
-    return float(np.sum((x[1:] - x[:-1]) * (y[1:] + y[:-1]) / 2) / limit)

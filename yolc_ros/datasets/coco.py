@@ -17,7 +17,7 @@ def read_coco(annotations: Path, images: Path, classes: ClassMap) -> LabelledFil
     Crowds (`iscrowd`) and categories of an unknown kind become ignored regions. A broken entry is left out and named
     in `problems`. Raises InputError for a file that is no COCO annotation at all.
     """
-    content = _load(annotations)
+    content = load_annotations(annotations)
     names = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
     known = classes.known(tuple(names.values()))
     boxes: defaultdict[Any, list[LabelledBox]] = defaultdict(list)
@@ -43,7 +43,8 @@ def read_coco(annotations: Path, images: Path, classes: ClassMap) -> LabelledFil
     return LabelledFiles(tuple(files), tuple(problems))
 
 
-def _load(path: Path) -> dict[str, Any]:
+def load_annotations(path: Path) -> dict[str, Any]:
+    """Read the lists `images`, `annotations` and `categories` of a COCO JSON file. Raises InputError."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Average precision as COCO defines it, for validation while training. Published figures come from replay_ros."""
+"""Average precision as COCO defines it: which detections are hits, and what that makes of precision over recall."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from yolc_ros.decoding import box_areas, pairwise_intersection
+
+HIT, MISS, NEITHER = 1, 0, -1
+ANY_AREA = (0.0, np.inf)
 
 _RECALLS = np.linspace(0, 1, 101)
 
@@ -22,43 +25,78 @@ class ClassResult:
     ignored: np.ndarray  # (K, 4): detections mostly in there count for nothing
 
 
-def average_precision(images: Sequence[ClassResult], min_iou: float = 0.5) -> float:
-    """AP over 101 recalls of one class; NaN where there is no object in any image.
+@dataclass(frozen=True)
+class Judgement:
+    """What became of the detections of one class in one image.
 
-    As pycocotools with `ignored` as crowds: in the order of the scores, a detection takes the free object with the
-    largest IoU of at least min_iou; failing that it counts for nothing if min_iou of its own area is ignored.
+    scores: (N,), best first. outcomes: (T, N) int8, HIT, MISS or NEITHER at each of T smallest IoUs. objects: number of
+    true boxes that count.
     """
-    objects = sum(len(image.true_boxes) for image in images)
+
+    scores: np.ndarray
+    outcomes: np.ndarray
+    objects: int
+
+
+def average_precision(images: Sequence[ClassResult], min_iou: float = 0.5) -> float:
+    """AP over 101 recalls of one class; NaN where there is no object in any image. See `judge`."""
+    return float(precision_over_recall([judge(image, np.array([min_iou])) for image in images])[0])
+
+
+def judge(image: ClassResult, min_ious: np.ndarray, areas: tuple[float, float] = ANY_AREA) -> Judgement:
+    """Decide on the detections of an image as pycocotools does, with `ignored` as crowds.
+
+    In the order of the scores, a detection takes the free object with the largest IoU of at least min_iou; failing
+    that it counts for nothing if min_iou of its own area is ignored. min_ious: (T,). Objects whose area (pixels) lies
+    outside of `areas` count for nothing, found or not, and so do detections outside of it that take no object.
+    """
+    order = np.argsort(-image.scores, kind="stable")
+    boxes = np.asarray(image.boxes, np.float64)[order]
+    truth = np.asarray(image.true_boxes, np.float64)
+    found_areas, true_areas = box_areas(boxes), box_areas(truth)
+    shared = pairwise_intersection(boxes, truth)
+    iou = shared / np.maximum(found_areas[:, None] + true_areas - shared, 1e-12)
+    covered = pairwise_intersection(boxes, image.ignored) / np.maximum(found_areas[:, None], 1e-12)
+    is_ignored = covered.max(axis=1, initial=0.0) >= min_ious[:, None]
+    is_ignored |= (found_areas < areas[0]) | (found_areas > areas[1])
+    counts = (true_areas >= areas[0]) & (true_areas <= areas[1])
+
+    outcomes = np.where(is_ignored, NEITHER, MISS).astype(np.int8)
+    is_free = np.ones((len(min_ious), len(truth)), dtype=bool)
+    rows = np.arange(len(min_ious))
+    for index in np.flatnonzero(iou.max(axis=1, initial=0.0) >= min_ious.min()):
+        is_open = np.ones(len(min_ious), dtype=bool)
+        for group, outcome in ((np.flatnonzero(counts), HIT), (np.flatnonzero(~counts), NEITHER)):
+            if not len(group):
+                continue
+            overlaps = np.where(is_free[:, group], iou[index, group], -1.0)
+            best = len(group) - 1 - overlaps[:, ::-1].argmax(axis=1)  # the last of equals, as pycocotools
+            takes = is_open & (overlaps[rows, best] >= min_ious)
+            outcomes[takes, index] = outcome
+            is_free[takes, group[best[takes]]] = False
+            is_open &= ~takes
+    return Judgement(image.scores[order], outcomes, int(counts.sum()))
+
+
+def precision_over_recall(images: Sequence[Judgement], *, at_all_points: bool = False) -> np.ndarray:
+    """Mean precision over recall at each smallest IoU, (T,); NaN where there is no object in any image.
+
+    Precision is the best one at this recall or beyond. Over 101 recalls as COCO, or `at_all_points` the area as VOC.
+    """
+    objects = sum(image.objects for image in images)
     if not objects:
-        return float("nan")
-    parts = [_judge(image, min_iou) for image in images]
-    scores = np.concatenate([part[0] for part in parts])
-    is_hit = np.concatenate([part[1] for part in parts])[np.argsort(-scores, kind="stable")]
+        return np.full(len(images[0].outcomes) if images else 1, np.nan)
+    order = np.argsort(-np.concatenate([image.scores for image in images]), kind="stable")
+    outcomes = np.concatenate([image.outcomes for image in images], axis=1)[:, order]
+    return np.array([_mean_precision(row[row != NEITHER] == HIT, objects, at_all_points) for row in outcomes])
+
+
+def _mean_precision(is_hit: np.ndarray, objects: int, at_all_points: bool) -> float:
+    """is_hit: (N,) bool, best first."""
     hits = np.cumsum(is_hit)
-    recall = hits / objects
     precision = hits / np.arange(1, len(hits) + 1)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    index = np.searchsorted(recall, _RECALLS, side="left")
-    return float(
-        np.where(index < len(envelope), np.append(envelope, 0.0)[np.minimum(index, len(envelope))], 0.0).mean()
-    )
-
-
-def _judge(image: ClassResult, min_iou: float) -> tuple[np.ndarray, np.ndarray]:
-    """Scores and hits (N',) of the detections that count, best first."""
-    order = np.argsort(-image.scores, kind="stable")
-    boxes, scores = image.boxes[order], image.scores[order]
-    areas = box_areas(boxes)
-    shared = pairwise_intersection(boxes, image.true_boxes)
-    iou = shared / np.maximum(areas[:, None] + box_areas(image.true_boxes)[None] - shared, 1e-12)
-    covered = pairwise_intersection(boxes, image.ignored) / np.maximum(areas[:, None], 1e-12)
-    is_hit, counts = np.zeros(len(boxes), dtype=bool), np.ones(len(boxes), dtype=bool)
-    is_free = np.ones(len(image.true_boxes), dtype=bool)
-    for index in range(len(boxes)):
-        candidates = np.where(is_free, iou[index], -1.0)
-        best = int(candidates.argmax()) if len(candidates) else -1
-        if best >= 0 and candidates[best] >= min_iou:
-            is_hit[index], is_free[best] = True, False
-        else:
-            counts[index] = not (covered[index] >= min_iou).any()
-    return scores[counts], is_hit[counts]
+    if at_all_points:
+        return float(envelope[is_hit].sum() / objects)
+    index = np.searchsorted(hits / objects, _RECALLS, side="left")
+    return float(np.append(envelope, 0.0)[np.minimum(index, len(envelope))].mean())
