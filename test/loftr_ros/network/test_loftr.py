@@ -118,9 +118,11 @@ class TestAgainstKornia:
         assert sum(len(pair.points0) for pair in ours) >= expect
         for b, pair in enumerate(ours):
             pair, of_pair = by_cell(pair), theirs["batch_indexes"] == b
-            assert torch.equal(pair.points0, theirs["keypoints0"][of_pair])
-            torch.testing.assert_close(pair.confidence, theirs["confidence"][of_pair], atol=1e-4, rtol=0)
-            torch.testing.assert_close(pair.points1, theirs["keypoints1"][of_pair], atol=1e-3, rtol=0)
+            assert torch.equal(pair.points0.float(), theirs["keypoints0"][of_pair].float())
+            torch.testing.assert_close(
+                pair.confidence.float(), theirs["confidence"][of_pair].float(), atol=1e-4, rtol=0
+            )
+            torch.testing.assert_close(pair.points1.float(), theirs["keypoints1"][of_pair].float(), atol=1e-3, rtol=0)
 
     @pytest.mark.parametrize(("height", "width"), [(120, 160), (96, 136), (101, 135)])
     def test_equal_on_several_sizes(self, networks: tuple[LoFTR, KorniaLoFTR], height: int, width: int) -> None:
