@@ -7,6 +7,7 @@ part in, so that a back end can chain matches to tracks.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -43,18 +44,28 @@ def name_matches(
     """
     by_cell0, by_cell1 = dict(keypoints0.by_cell), dict(keypoints1.by_cell)
     used0, used1 = set(by_cell0.values()), set(by_cell1.values())
-    ids = np.zeros((2, len(points0)), np.uint32)
-    cells0, cells1 = (np.floor(points / CELL).astype(int).tolist() for points in (points0, points1))
-    for index, (cell0, cell1) in enumerate(zip(map(tuple, cells0), map(tuple, cells1), strict=True)):
+    ids0: list[int] = []
+    ids1: list[int] = []
+    for cell0, cell1 in zip(_cells(points0), _cells(points1), strict=True):
         id0, id1 = by_cell0.get(cell0), by_cell1.get(cell1)
         if id0 is None:
             id0 = next_id if id1 is None or id1 in used0 else id1
             next_id += id0 == next_id
+            by_cell0[cell0] = id0
+            used0.add(id0)
         if id1 is None:
             id1 = next_id if id0 in used1 else id0
             next_id += id1 == next_id
-        by_cell0[cell0], by_cell1[cell1] = id0, id1
-        used0.add(id0)
-        used1.add(id1)
-        ids[:, index] = id0, id1
-    return NamedMatches(ids[0], ids[1], KeypointIds(by_cell0), KeypointIds(by_cell1), next_id)
+            by_cell1[cell1] = id1
+            used1.add(id1)
+        ids0.append(id0)
+        ids1.append(id1)
+    return NamedMatches(
+        np.array(ids0, np.uint32), np.array(ids1, np.uint32), KeypointIds(by_cell0), KeypointIds(by_cell1), next_id
+    )
+
+
+def _cells(points: np.ndarray) -> Iterator[Cell]:
+    """The cell of each point (N, 2)."""
+    columns, rows = np.floor(points / CELL).astype(int).T.tolist()
+    return zip(columns, rows, strict=True)

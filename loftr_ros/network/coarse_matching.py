@@ -13,6 +13,7 @@ from loftr_ros.network.config import MatchingConfig, SelectionConfig
 from loftr_ros.network.projection import project
 
 TILE_ELEMENTS = 2**20  # of the similarity that inference holds at a time (4 MiB)
+TILE_ROWS = 256  # at least, for fewer make a slow matrix product (on large maps: 32 MiB at 32,000 cells)
 SLACK = 1e-3  # of the first, logarithmic test against the threshold, for rounding
 MASKED = -1e9  # a logarithm that is as good as minus infinity and still has finite differences
 
@@ -238,7 +239,7 @@ class _Side:
 
 def _tiles(tokens0: torch.Tensor, tokens1: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:
     """Similarity of some rows after the other: (rows, (n, S))."""
-    step = max(1, TILE_ELEMENTS // len(tokens1))
+    step = max(TILE_ROWS, TILE_ELEMENTS // len(tokens1))
     for start in range(0, len(tokens0), step):
         rows = slice(start, min(start + step, len(tokens0)))
         yield rows, project(tokens0[rows], tokens1)

@@ -57,7 +57,7 @@ def estimate_kornia(width: int, height: int) -> int:
 def peak_in_child(side: str, plan: Plan) -> Measurement:
     """Run one network in a process of its own. Raises InputError when that process fails."""
     size = [str(pixels) for pixels in plan.memory_pair]
-    command = [sys.executable, "-m", __spec__.name, side, *size, "--threads", str(plan.threads)]
+    command = [sys.executable, __file__, side, *size, "--threads", str(plan.threads)]
     child = subprocess.run(command, capture_output=True, text=True, env=child_environment())
     if child.returncode:
         reason = (child.stderr.strip().splitlines() or ["it was killed"])[-1]

@@ -189,7 +189,7 @@ def publishing(messages: int) -> Iterator[tuple[Callable[[str, Any], None], Call
     Yields publish(topic, message), and a function that waits for the listener and returns how many it missed. Raises
     InputError when the listener is not found.
     """
-    command = [sys.executable, "-m", listener.__name__, str(messages)]
+    command = [sys.executable, str(listener.__file__), str(messages)]
     rclpy.init()
     node = rclpy.create_node("benchmark")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=child_environment())
