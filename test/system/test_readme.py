@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+import cv2
 import pytest
 
 from perception_common.resources import find_share
@@ -65,6 +66,17 @@ def test_every_command_is_installed_and_has_help_with_an_example(repository):
         )
         assert told.returncode == 0, told.stderr
         assert "example" in told.stdout
+
+
+def test_the_python_example_runs(repository, tmp_path, monkeypatch, picture):
+    (code,) = re.findall(r"```python\n(.*?)```", (repository / "README.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    for name in ("0.jpg", "1.jpg"):
+        cv2.imwrite(name, picture())
+    told = {}
+    exec(code, told)
+    assert len(told["matches"].points0) == len(told["matches"].confidence)
+    assert told["detections"].boxes.shape == (len(told["detections"].scores), 4)
 
 
 def test_the_launch_arguments_are_named(repository):
