@@ -45,6 +45,7 @@ OUTPUTS: dict[str, type] = {
     "loftr/relative_pose": RelativePose,
     "loftr/pose": PoseStamped,
     STATUS: MatchingStatus,
+    "/diagnostics": DiagnosticArray,
 }
 
 
@@ -175,19 +176,20 @@ class _Replay:
         self._frames: dict[int, FrameAnswer] = {}
         self._counts: dict[str, int] = {}
         self._now_ns = bag.start_ns
+        # Answers of an earlier replay must not be taken for those of this one.
+        ours = {node.resolve_topic_name(name) for name in (*OUTPUTS, "/clock")}
+        inputs = [topic for topic in bag.topics.values() if topic.name not in ours]
+        self._played = {topic.name for topic in inputs}
         self._clock = node.create_publisher(Clock, "/clock", RELIABLE)
         self._publishers = {
             topic.name: node.create_publisher(kind, topic.name, RELIABLE)
-            for topic in bag.topics.values()
+            for topic in inputs
             if (kind := _message_class(topic.type)) is not None
         }
-        for topic in bag.topics.values():
+        for topic in inputs:
             writer.declare(topic.name, topic.type, types=bag.types)
         for name, kind in OUTPUTS.items():
             node.create_subscription(kind, name, self._recorder(name, kind), RELIABLE, raw=True)
-        node.create_subscription(
-            DiagnosticArray, "/diagnostics", self._recorder("/diagnostics", DiagnosticArray), RELIABLE, raw=True
-        )
 
     def run(self) -> LiveResult:
         """Play everything and return what came of it."""
@@ -195,7 +197,7 @@ class _Replay:
         start = time.monotonic()
         total = self._options.limit or self._bag.topic(self._image_topic).count
         with tqdm(total=total, unit="frame", desc="replay", disable=None) as progress:
-            for raw in self._bag.raw_messages():
+            for raw in self._bag.raw_messages(self._played):
                 if raw.topic == self._image_topic:
                     if self._options.limit and len(self._frames) >= self._options.limit:
                         break
