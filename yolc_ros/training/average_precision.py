@@ -53,29 +53,28 @@ def judge(image: ClassResult, min_ious: np.ndarray, areas: tuple[float, float] =
     order = np.argsort(-image.scores, kind="stable")
     boxes = np.asarray(image.boxes, np.float64)[order]
     truth = np.asarray(image.true_boxes, np.float64)
-    found_areas, true_areas = box_areas(boxes), box_areas(truth)
+    found_areas, true_areas = box_areas(boxes)[:, None], box_areas(truth)
     shared = pairwise_intersection(boxes, truth)
-    iou = shared / np.maximum(found_areas[:, None] + true_areas - shared, 1e-12)
-    covered = pairwise_intersection(boxes, image.ignored) / np.maximum(found_areas[:, None], 1e-12)
-    is_ignored = covered.max(axis=1, initial=0.0) >= min_ious[:, None]
-    is_ignored |= (found_areas < areas[0]) | (found_areas > areas[1])
-    counts = (true_areas >= areas[0]) & (true_areas <= areas[1])
+    iou = shared / np.maximum(found_areas + true_areas - shared, 1e-12)
+    covered = pairwise_intersection(boxes, image.ignored) / np.maximum(found_areas, 1e-12)
+    overlaps = np.hstack([iou, covered])
+    is_object = np.zeros(overlaps.shape[1], dtype=bool)
+    is_object[: len(truth)] = (true_areas >= areas[0]) & (true_areas <= areas[1])
+    groups = [(columns, outcome) for columns, outcome in ((is_object, HIT), (~is_object, NEITHER)) if columns.any()]
 
-    outcomes = np.where(is_ignored, NEITHER, MISS).astype(np.int8)
-    is_free = np.ones((len(min_ious), len(truth)), dtype=bool)
-    rows = np.arange(len(min_ious))
-    for index in np.flatnonzero(iou.max(axis=1, initial=0.0) >= min_ious.min()):
+    is_elsewhere = (found_areas[:, 0] < areas[0]) | (found_areas[:, 0] > areas[1])
+    outcomes = np.tile(np.where(is_elsewhere, NEITHER, MISS).astype(np.int8), (len(min_ious), 1))
+    is_free = np.ones((len(min_ious), overlaps.shape[1]), dtype=bool)
+    for index in np.flatnonzero(overlaps.max(axis=1, initial=0.0) >= min_ious.min()):
         is_open = np.ones(len(min_ious), dtype=bool)
-        for group, outcome in ((np.flatnonzero(counts), HIT), (np.flatnonzero(~counts), NEITHER)):
-            if not len(group):
-                continue
-            overlaps = np.where(is_free[:, group], iou[index, group], -1.0)
-            best = len(group) - 1 - overlaps[:, ::-1].argmax(axis=1)  # the last of equals, as pycocotools
-            takes = is_open & (overlaps[rows, best] >= min_ious)
+        for columns, outcome in groups:
+            candidates = np.where(is_free & columns, overlaps[index], -1.0)
+            best = candidates.shape[1] - 1 - candidates[:, ::-1].argmax(axis=1)  # the last of equals, as pycocotools
+            takes = np.flatnonzero(is_open & (candidates.max(axis=1) >= min_ious))
             outcomes[takes, index] = outcome
-            is_free[takes, group[best[takes]]] = False
-            is_open &= ~takes
-    return Judgement(image.scores[order], outcomes, int(counts.sum()))
+            is_free[takes, best[takes]] = best[takes] >= len(truth)  # what is ignored can be taken again
+            is_open[takes] = False
+    return Judgement(image.scores[order], outcomes, int(is_object.sum()))
 
 
 def precision_over_recall(images: Sequence[Judgement], *, at_all_points: bool = False) -> np.ndarray:
