@@ -6,7 +6,6 @@ import time
 from array import array
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import Point, Pose, PoseStamped, PoseWithCovariance, Quaternion
@@ -292,7 +291,15 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         camera0 = older.camera or (camera1 if camera1 and camera1.matches_size(*older.image.shape[::-1]) else None)
         if camera0 is None or camera1 is None:
             return failed_pose(len(matches), "no usable camera_info, see /diagnostics")
-        return estimate_relative_pose(matches.points0, matches.points1, camera0, camera1, self.parameters.two_view)
+        return estimate_relative_pose(
+            matches.points0,
+            matches.points1,
+            camera0,
+            camera1,
+            self.parameters.two_view,
+            confidence=matches.confidence,
+            spread=matches.spread,
+        )
 
     def _extend_path(self, header: Header) -> None:
         stamped = PoseStamped(
@@ -375,16 +382,14 @@ def correspondences_message(
 
 
 def relative_pose_message(older: Keyframe, newer: Keyframe, matches: int, motion: Motion) -> RelativePose:
-    """Return the message of a relative pose; its covariance is not estimated yet, which covariance[0] = -1 says."""
-    covariance: Any = np.zeros(36)
-    covariance[0] = -1.0
+    """Return the message of a relative pose; what is not known of it has a large variance (see covariance.py)."""
     return RelativePose(
         header=newer.header,
         older_id=older.id,
         newer_id=newer.id,
         older_stamp=older.header.stamp,
         newer_stamp=newer.header.stamp,
-        pose=PoseWithCovariance(pose=pose(motion.matrix), covariance=covariance),
+        pose=PoseWithCovariance(pose=pose(motion.matrix), covariance=motion.covariance.ravel()),
         scale_status=RelativePose.SCALE_UNKNOWN,
         geometry=int(motion.geometry),
         matches=matches,

@@ -1,21 +1,56 @@
-"""Two-view geometry: from matched points and two cameras to a relative pose that says how far it can be trusted."""
+"""Two-view geometry: from matched points and two cameras to a relative pose that says how far it can be trusted.
+
+How a pair is classified (after Schoenberger and Frahm, "Structure-from-Motion Revisited", CVPR 2016, section 4.1):
+1. FAILED: too few matches agree on an essential matrix, or only with more noise than 4 thresholds.
+2. GENERAL: a homography explains fewer than `planar_ratio` of the inliers of the essential matrix.
+3. ROTATION_ONLY: else, where translation and plane make the matches no more likely than chance would (twice the
+   logarithm of the ratio is under 40 for five parameters more), or where a mere rotation leaves under 0.3 pixels.
+4. PLANAR: else. A plane allows for two motions; the one that fits the matches off the plane and the prior is chosen,
+   and the chance that it is the other one is in the covariance.
+"""
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
-import cv2
 import numpy as np
 
+from loftr_ros.ambiguity import NO_PRIOR, Alternative, MotionPrior, posterior, spread_of_alternatives
+from loftr_ros.covariance import (
+    observed_covariance,
+    pose_covariance,
+    step_covariance,
+    turn_covariance,
+    unknown_covariance,
+)
+from loftr_ros.essential import EssentialMotion, fit_essential
+from loftr_ros.homography import (
+    PlaneMotion,
+    Turn,
+    decompose_homography,
+    fit_homography,
+    fit_turn,
+    homography_residuals,
+    visible_motions,
+)
+from loftr_ros.noise import FLOOR, Noise
+from loftr_ros.rays import RayPairs, match_weights, ray_pairs
+from loftr_ros.refinement import Refined, refine
+from loftr_ros.triangulation import fit_plane, in_front, parallax
 from perception_common.camera import Camera
-from perception_common.errors import InputError
+from perception_common.geometry import rotation_angle, transform
 
-try:
-    import poselib
-except ImportError:  # no wheel for this platform (aarch64)
-    poselib = None
+_REACH = 3.0  # sigma within which a match agrees with a pose
+_TO_POINT = 1.147  # the same probability (99.7 %) for a distance with two components: sqrt(11.83) / 3
+_HIGHEST_NOISE = 4.0  # thresholds
+_SIGNIFICANT = 40.0  # twice the logarithm of a likelihood ratio; noise alone exceeds it once in 6 million pairs
+_STILL = 0.3  # pixels; matchers err alike on neighbouring matches, and that much is no motion
+_FLAT = 1.15  # noise of the plane over that of the essential matrix up to which no relief is seen
+_POINT_TO_LINE = 1.746  # median length of a residual with two components over that of one: 1.1774 / 0.6745
+_NEGLIGIBLE = 1e-6  # probability
+_SAME = np.radians(0.05)
 
 
 class Geometry(enum.IntEnum):
@@ -32,10 +67,9 @@ class TwoViewSettings:
     """How a relative pose is estimated.
 
     estimator: "auto" is poselib where it is installed, else OpenCV's USAC.
-    threshold: inlier threshold, pixels of the original images.
+    threshold: inlier threshold, pixels of the original images; matches that prove noisier reach to 3 sigma.
     min_inliers: fewer than this many inliers are a failure.
-    planar_ratio: inliers of a homography over inliers of the essential matrix from which a scene counts as planar
-        (Schoenberger and Frahm, "Structure-from-Motion Revisited", CVPR 2016, section 4.1: 0.8).
+    planar_ratio: inliers of a homography over inliers of the essential matrix from which a scene counts as planar.
     """
 
     estimator: Literal["auto", "poselib", "opencv"] = "auto"
@@ -52,7 +86,8 @@ class RelativePose:
     rotation: (3, 3) float64. translation: (3,) float64 of length 1, or 0 where there is none to be seen.
     inliers: (N,) bool, the matches that agree with the pose. parallax: degrees, the median angle between the two rays
     of an inlier once the rotation is taken out. residual: median Sampson distance of the inliers, pixels. reason: why
-    the geometry is not GENERAL, else empty.
+    the geometry is not GENERAL, else empty. covariance: (6, 6) in ROS order and convention, see covariance.py.
+    noise: standard deviation of a pixel coordinate of a match as the residuals show it, pixels.
     """
 
     rotation: np.ndarray
@@ -62,19 +97,19 @@ class RelativePose:
     parallax: float
     residual: float
     reason: str
+    covariance: np.ndarray
+    noise: float
 
     @property
     def matrix(self) -> np.ndarray:
         """T with p_older = T p_newer, (4, 4)."""
-        result = np.eye(4)
-        result[:3, :3] = self.rotation
-        result[:3, 3] = self.translation
-        return result
+        return transform(self.rotation, self.translation)
 
 
 def failed_pose(matches: int, reason: str) -> RelativePose:
-    """Return the result for a pair without a pose: the identity, no inliers."""
-    return RelativePose(np.eye(3), np.zeros(3), Geometry.FAILED, np.zeros(matches, bool), 0.0, 0.0, reason)
+    """Return the result for a pair without a pose: the identity, no inliers, nothing known."""
+    nothing = np.zeros(matches, bool)
+    return RelativePose(np.eye(3), np.zeros(3), Geometry.FAILED, nothing, 0.0, 0.0, reason, unknown_covariance(), 0.0)
 
 
 def estimate_relative_pose(
@@ -83,134 +118,194 @@ def estimate_relative_pose(
     camera0: Camera,
     camera1: Camera,
     settings: TwoViewSettings = TwoViewSettings(),
+    *,
+    confidence: np.ndarray | None = None,
+    spread: np.ndarray | None = None,
+    prior: MotionPrior = NO_PRIOR,
 ) -> RelativePose:
     """Estimate the pose of camera 1 (newer) in camera 0 (older) from matches (N, 2), pixels of the original images.
 
-    Degenerate input is a result with its geometry and reason, never an exception.
+    confidence, spread: (N,) of the matches as the matcher gives them; they weigh the refinement. prior: what tells the
+    two motions of a plane apart. Degenerate input is a result with its geometry and reason, never an exception.
     """
     count = len(points0)
-    rays0, rays1 = camera0.rays(points0), camera1.rays(points1)
-    seen = np.isfinite(rays0).all(axis=1) & np.isfinite(rays1).all(axis=1)  # not where the distortion has no inverse
-    if not seen.all():
-        pose = _estimate(rays0[seen], rays1[seen], camera0, camera1, settings)
-        inliers = np.zeros(count, bool)
-        inliers[seen] = pose.inliers
-        return replace(pose, inliers=inliers)
-    return _estimate(rays0, rays1, camera0, camera1, settings)
+    pairs, usable = ray_pairs(points0, points1, camera0, camera1, match_weights(confidence, spread, count))
+    pose = _estimate(pairs, settings, prior)
+    inliers = np.zeros(count, bool)
+    inliers[usable] = pose.inliers
+    return replace(pose, inliers=inliers)
 
 
-def _estimate(
-    rays0: np.ndarray, rays1: np.ndarray, camera0: Camera, camera1: Camera, settings: TwoViewSettings
-) -> RelativePose:
-    count = len(rays0)
-    needed = max(settings.min_inliers, 5)  # the five-point solver
+def _estimate(pairs: RayPairs, settings: TwoViewSettings, prior: MotionPrior) -> RelativePose:
+    count, least = len(pairs), settings.min_inliers
+    needed = max(least, 5)  # the five-point solver
     if count < needed:
         return failed_pose(count, f"{count} matches, at least {needed} are needed")
-    pixel = 0.5 * (1.0 / _focal(camera0) + 1.0 / _focal(camera1))  # one pixel, as a normalised coordinate
-    threshold = settings.threshold * pixel
-
-    estimated = _essential_pose(rays0, rays1, threshold, settings)
-    if estimated is None:
+    fit = fit_essential(pairs, settings.threshold, settings.estimator, settings.seed)
+    if fit is None:
         return failed_pose(count, "no essential matrix explains the matches")
-    rotation, translation, inliers = estimated
-    if inliers.sum() < settings.min_inliers:
-        return failed_pose(
-            count, f"{inliers.sum()} inliers of {count} matches, at least {settings.min_inliers} are needed"
-        )
+    if fit.inliers.sum() < least:
+        return failed_pose(count, f"{fit.inliers.sum()} inliers of {count} matches, at least {least} are needed")
 
-    turned = _fit_rotation(rays0[inliers], rays1[inliers])
-    still = _angles(_homogeneous(rays0[inliers]) @ turned.T, rays1[inliers]) < 2.0 * threshold
-    residual = float(np.median(sampson_distance(rays0[inliers], rays1[inliers], rotation, translation))) / pixel
-    if still.mean() > settings.planar_ratio:
-        reason = f"{100 * still.mean():.0f} % of the inliers move as under a pure rotation"
-        return RelativePose(turned.T, np.zeros(3), Geometry.ROTATION_ONLY, inliers, 0.0, residual, reason)
+    highest = _HIGHEST_NOISE * settings.threshold
+    start = Noise(max(settings.threshold / 2, FLOOR), float(np.clip(fit.inliers.mean(), 0.05, 0.95)), pairs.extent)
+    essential = refine(pairs, replace(fit.motion, noise=start.sigma), start, highest)
+    essential = refine(pairs, replace(essential.motion, noise=essential.noise.sigma), essential.noise, highest)
+    sigma = essential.noise.sigma
+    if sigma >= 0.99 * highest:
+        return failed_pose(count, f"the matches agree no better than to {sigma:.1f} pixels")
+    reach = max(settings.threshold, _REACH * sigma)
+    agreeing = essential.distances < reach
+    if agreeing.sum() < least:
+        return failed_pose(count, f"{agreeing.sum()} inliers of {count} matches, at least {least} are needed")
 
-    parallax = float(np.degrees(np.median(_angles(_homogeneous(rays0[inliers]) @ rotation.T, rays1[inliers]))))
-    geometry, reason = Geometry.GENERAL, ""
-    planar = _homography_inliers(rays0, rays1, threshold, settings) / inliers.sum()
-    if planar > settings.planar_ratio:
-        geometry = Geometry.PLANAR
-        reason = f"a homography explains {100 * min(planar, 1.0):.0f} % of the inliers: the scene is nearly a plane"
-    return RelativePose(rotation.T, -rotation.T @ translation, geometry, inliers, parallax, residual, reason)
+    inside = pairs[agreeing]
+    H = fit_homography(inside, np.sqrt(2) * _TO_POINT * reach, settings.estimator, settings.seed)
+    if H is None:  # as for matches on one line; a rotation is a homography too
+        H = fit_turn(inside).rotation
+    explained = float(np.mean(np.linalg.norm(homography_residuals(inside, H), axis=1) < _TO_POINT * reach))
+    if explained < settings.planar_ratio:
+        return _general(pairs, essential, reach)
 
-
-def sampson_distance(rays0: np.ndarray, rays1: np.ndarray, rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
-    """First-order distance to the epipolar constraint (Hartley and Zisserman, 2nd edition, section 11.4.3), (N,).
-
-    rays: (N, 2) normalised coordinates; x1 = rotation @ x0 + translation; the unit is that of the rays.
-    """
-    tx, ty, tz = translation
-    essential = np.array([[0, -tz, ty], [tz, 0, -tx], [-ty, tx, 0]]) @ rotation
-    x0, x1 = _homogeneous(rays0), _homogeneous(rays1)
-    line1, line0 = x0 @ essential.T, x1 @ essential
-    algebraic = np.abs(np.sum(x1 * line1, axis=1))
-    gradient = np.sqrt(np.sum(line1[:, :2] ** 2, axis=1) + np.sum(line0[:, :2] ** 2, axis=1))
-    return algebraic / np.maximum(gradient, 1e-12)
+    motions = visible_motions(decompose_homography(H), inside)
+    planes: list[Refined[Any]] = [refine(pairs, motion, essential.noise, highest) for motion in motions]
+    turn = refine(pairs, fit_turn(inside), essential.noise, highest)
+    if not planes or _is_turn(pairs, turn, max(planes, key=lambda plane: plane.likelihood)):
+        return _rotation_only(pairs, turn, reach)
+    return _planar(pairs, essential, planes, reach, explained, highest, prior)
 
 
-def _focal(camera: Camera) -> float:
-    matrix = camera.matrix
-    return float(0.5 * (matrix[0, 0] + matrix[1, 1]))
+def _is_turn(pairs: RayPairs, turn: Refined[Turn], plane: Refined[PlaneMotion]) -> bool:
+    """Say whether the plane and the translation explain nothing that the rotation does not."""
+    weighted = np.sqrt(pairs.weights)[:, None] * turn.residuals
+    gain = 2.0 * (plane.likelihood - plane.noise.log_likelihood(weighted))
+    return bool(gain < _SIGNIFICANT or np.median(turn.distances[plane.distances < _REACH * plane.noise.sigma]) < _STILL)
 
 
-def _homogeneous(rays: np.ndarray) -> np.ndarray:
-    return np.column_stack([rays, np.ones(len(rays))])
+def _general(pairs: RayPairs, essential: Refined[EssentialMotion], reach: float) -> RelativePose:
+    steps = step_covariance(pairs, essential)
+    return _result(pairs, essential.motion, steps, Geometry.GENERAL, essential.noise.sigma, reach, "")
 
 
-def _angles(directions: np.ndarray, rays: np.ndarray) -> np.ndarray:
-    """Angles between (N, 3) directions and (N, 2) rays, radians; exact also when they are tiny."""
-    other = _homogeneous(rays)
-    return np.arctan2(np.linalg.norm(np.cross(directions, other), axis=1), np.sum(directions * other, axis=1))
-
-
-def _fit_rotation(rays0: np.ndarray, rays1: np.ndarray) -> np.ndarray:
-    """The rotation with x1 ~ R x0, least squares on unit directions (Kabsch), (3, 3)."""
-    unit0, unit1 = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (_homogeneous(rays0), _homogeneous(rays1)))
-    u, _, vt = np.linalg.svd(unit1.T @ unit0)
-    return u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt
-
-
-def _essential_pose(
-    rays0: np.ndarray, rays1: np.ndarray, threshold: float, settings: TwoViewSettings
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """(R, t, inliers) with x1 = R x0 + t, |t| = 1, by the chosen estimator; None when it finds nothing."""
-    if settings.estimator == "poselib" and poselib is None:
-        raise InputError("the estimator poselib is not installed: pip install poselib, or choose opencv")
-    if settings.estimator == "opencv" or poselib is None:
-        return _essential_opencv(rays0, rays1, threshold, settings.seed)
-    return _essential_poselib(rays0, rays1, threshold, settings.seed)
-
-
-def _essential_poselib(
-    rays0: np.ndarray, rays1: np.ndarray, threshold: float, seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    unit_camera = {"model": "SIMPLE_PINHOLE", "width": 2, "height": 2, "params": [1.0, 0.0, 0.0]}
-    pose, info = poselib.estimate_relative_pose(
-        rays0, rays1, unit_camera, unit_camera, {"max_epipolar_error": threshold, "seed": seed}, {}
+def _rotation_only(pairs: RayPairs, turn: Refined[Turn], reach: float) -> RelativePose:
+    inliers = turn.distances < _TO_POINT * reach
+    if not inliers.any():
+        return failed_pose(len(pairs), "neither a translation nor a rotation explains the matches")
+    left = float(np.median(turn.distances[inliers]))
+    return RelativePose(
+        turn.motion.rotation,
+        np.zeros(3),
+        Geometry.ROTATION_ONLY,
+        inliers,
+        0.0,
+        left / _POINT_TO_LINE,
+        f"a rotation alone leaves {left:.2f} pixels, no more than noise: there is no translation to be seen",
+        turn_covariance(step_covariance(pairs, turn)),
+        turn.noise.sigma,
     )
-    inliers = np.asarray(info["inliers"], bool)
-    length = np.linalg.norm(pose.t)
-    if not inliers.any() or not np.isfinite(length) or length == 0.0:
-        return None
-    return np.asarray(pose.R), np.asarray(pose.t) / length, inliers
 
 
-def _essential_opencv(
-    rays0: np.ndarray, rays1: np.ndarray, threshold: float, seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    cv2.setRNGSeed(seed)
-    try:
-        essential, mask = cv2.findEssentialMat(rays0, rays1, np.eye(3), cv2.USAC_MAGSAC, 0.9999, threshold, 10_000)
-    except cv2.error:
-        return None
-    if essential is None or essential.shape != (3, 3):
-        return None
-    # Every inlier of the essential matrix stays one: points at infinity do not pass OpenCV's cheirality test.
-    chosen = cv2.recoverPose(essential, rays0, rays1, np.eye(3), distanceThresh=1e6, mask=mask.copy())
-    return chosen[1], chosen[2][:, 0], mask[:, 0] > 0
+def _planar(
+    pairs: RayPairs,
+    essential: Refined[EssentialMotion],
+    planes: list[Refined[PlaneMotion]],
+    reach: float,
+    explained: float,
+    highest: float,
+    prior: MotionPrior,
+) -> RelativePose:
+    inside = pairs[essential.distances < reach]
+    best_plane = min(planes, key=lambda plane: plane.noise.sigma)
+    candidates: list[Refined[Any]]
+    if best_plane.noise.sigma < _FLAT * essential.noise.sigma:
+        candidates = list(planes)
+        densities = [_density_of_plane(pairs, best_plane, plane.motion, essential.noise) for plane in planes]
+    else:  # the relief is seen: it tells the motions apart and would bend those of a plane
+        level = essential.noise.sigma
+        starts = [EssentialMotion(plane.motion.rotation, plane.motion.translation, level) for plane in planes]
+        candidates = [essential, *(refine(pairs, start, essential.noise, highest) for start in starts)]
+        candidates = _distinct(candidates)
+        densities = [_density_of_relief(pairs, candidate.motion, essential.noise) for candidate in candidates]
+    probabilities = posterior(
+        [d + _density_before(inside, c.motion, prior) for d, c in zip(densities, candidates, strict=True)]
+    )
+    best = int(np.argmax(probabilities))
+    chosen = candidates[best].motion
+    others = [
+        Alternative(float(p), c.motion.rotation, c.motion.translation, _observed(pairs, c))
+        for p, c in zip(probabilities, candidates, strict=True)
+        if c is not candidates[best] and p > _NEGLIGIBLE
+    ]
+    reason = f"a homography explains {100 * explained:.0f} % of the inliers: the scene is nearly a plane"
+    if probabilities[best] < 0.99:
+        reason += f"; the chance that another of its motions is the true one is {100 * (1 - probabilities[best]):.0f} %"
+    steps = step_covariance(pairs, candidates[best])
+    pose = _result(pairs, chosen, steps, Geometry.PLANAR, candidates[best].noise.sigma, reach, reason)
+    doubt = spread_of_alternatives(chosen.rotation, chosen.translation, others)
+    return replace(pose, covariance=pose.covariance + doubt)
 
 
-def _homography_inliers(rays0: np.ndarray, rays1: np.ndarray, threshold: float, settings: TwoViewSettings) -> int:
-    cv2.setRNGSeed(settings.seed)
-    _, mask = cv2.findHomography(rays0, rays1, cv2.USAC_MAGSAC, threshold, maxIters=2000, confidence=0.999)
-    return 0 if mask is None else int(mask.sum())
+def _observed(pairs: RayPairs, candidate: Refined[Any]) -> np.ndarray:
+    return observed_covariance(step_covariance(pairs, candidate), candidate.motion.translation)
+
+
+def _distinct(candidates: list[Refined[Any]]) -> list[Refined[Any]]:
+    """Leave out the candidates that arrived at the pose of a more likely one."""
+    kept: list[Refined[Any]] = []
+    for candidate in sorted(candidates, key=lambda c: -c.likelihood):
+        motion = candidate.motion
+        if not any(
+            rotation_angle(motion.rotation @ other.motion.rotation.T) < _SAME
+            and np.linalg.norm(motion.translation - other.motion.translation) < 10 * _SAME
+            for other in kept
+        ):
+            kept.append(candidate)
+    return kept
+
+
+def _density_of_plane(pairs: RayPairs, plane: Refined[PlaneMotion], motion: PlaneMotion, noise: Noise) -> float:
+    """Logarithm of the likelihood of a motion of a plane.
+
+    The matches on the plane fit all its motions alike: only those off it can tell, by their epipolar lines, along which
+    they may be anywhere. Half of those off it are taken for right.
+    """
+    root = np.sqrt(pairs.weights)[:, None]
+    on, _ = plane.noise.densities(root * plane.residuals)
+    residuals = EssentialMotion(motion.rotation, motion.translation).residuals(pairs)
+    right, wrong = replace(noise, right=0.5).densities(root * residuals)
+    off = (1.0 - plane.noise.right) / (2.0 * noise.extent) * (right + wrong)
+    return float(np.log(on + off).sum())
+
+
+def _density_of_relief(pairs: RayPairs, motion: EssentialMotion, noise: Noise) -> float:
+    """Logarithm of the likelihood of a motion over a scene with relief; all motions with the same noise."""
+    return noise.log_likelihood(np.sqrt(pairs.weights)[:, None] * motion.residuals(pairs))
+
+
+def _density_before(inside: RayPairs, motion: Any, prior: MotionPrior) -> float:
+    plane = fit_plane(inside.x0, inside.x1, motion.rotation, motion.translation)
+    return prior.log_density(motion.rotation, motion.translation, np.zeros(3) if plane is None else plane)
+
+
+def _result(
+    pairs: RayPairs, motion: Any, steps: np.ndarray, geometry: Geometry, noise: float, reach: float, reason: str
+) -> RelativePose:
+    pose = EssentialMotion(motion.rotation, motion.translation)
+    distances = np.abs(pose.residuals(pairs)[:, 0])
+    inliers = distances < reach
+    if not inliers.any() or in_front(pairs.x0[inliers], pairs.x1[inliers], pose.rotation, pose.translation) < 0.5:
+        return failed_pose(len(pairs), "most matches would lie behind the cameras")
+    angle = float(np.median(parallax(pairs.x0[inliers], pairs.x1[inliers], pose.rotation)))
+    covariance = pose_covariance(steps, pose.translation, angle, noise * pairs.pixel)
+    residual = float(np.median(distances[inliers]))
+    return RelativePose(
+        pose.rotation,
+        pose.translation,
+        geometry,
+        inliers,
+        float(np.degrees(angle)),
+        residual,
+        reason,
+        covariance,
+        noise,
+    )

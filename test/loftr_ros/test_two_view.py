@@ -6,13 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loftr_ros.ambiguity import LEVEL, MotionPrior
+from loftr_ros.covariance import UNOBSERVED, unknown_covariance
+from loftr_ros.sphere import move_direction
 from loftr_ros.two_view import (
     Geometry,
     TwoViewSettings,
     estimate_relative_pose,
-    sampson_distance,
+    failed_pose,
 )
 from perception_common.camera import Camera
+from perception_common.geometry import so3_exp, so3_log
 
 CAMERA = Camera.from_matrix(np.array([[600.0, 0, 320], [0, 600, 240], [0, 0, 1]]), 640, 480)
 ESTIMATORS = ["poselib", "opencv"]
@@ -150,25 +154,6 @@ def test_random_matches_fail_or_have_few_inliers(estimator):
     np.testing.assert_array_equal(pose.matrix, np.eye(4))
 
 
-@given(
-    st.tuples(*[st.floats(-0.3, 0.3)] * 3),
-    st.tuples(*[st.floats(-1, 1)] * 3).filter(lambda t: np.linalg.norm(t) > 0.2),
-)
-@settings(deadline=None, max_examples=25)
-def test_sampson_distance_is_zero_on_true_matches_and_first_order_elsewhere(w, t):
-    rotation, translation = rotation_vector(*w), np.array(t)
-    points = scene(50)
-    x0 = points[:, :2] / points[:, 2:]
-    newer = points @ rotation.T + translation
-    x1 = newer[:, :2] / newer[:, 2:]
-    assert sampson_distance(x0, x1, rotation, translation).max() < 1e-9
-
-    # The closest true pair to a displaced one is as far as the Sampson distance says, to first order.
-    shifted = x1 + np.array([1e-4, 0])
-    bound = np.full(len(x1), 1e-4)
-    assert (sampson_distance(x0, shifted, rotation, translation) <= bound * 1.01).all()
-
-
 def test_same_seed_same_pose():
     points0, points1 = two_views(scene(), rotation_vector(0.1, 0, 0.2), np.array([1.0, 0, 0.3]), noise=0.7)
     for estimator in ESTIMATORS:
@@ -177,6 +162,171 @@ def test_same_seed_same_pose():
         )
         np.testing.assert_array_equal(first.matrix, second.matrix)
         np.testing.assert_array_equal(first.inliers, second.inliers)
+
+
+# --- is the covariance honest? ------------------------------------------------------------------------------------
+
+
+def simulated_pair(kind, noise, seed, count=250):
+    """Pixels, true pose and prior of a pair: drone-like motions over points 6 to 14 units away."""
+    rng = np.random.default_rng(seed)
+    pixels0 = rng.uniform([0, 0], [640, 480], (4 * count, 2))
+    rays = np.insert(CAMERA.rays(pixels0), 2, 1.0, axis=1)
+    rotation = so3_exp(rng.normal(scale=0.1, size=3))
+    translation = rng.normal(size=3) * [1, 1, 0.3]
+    translation *= rng.uniform(1, 2) / np.linalg.norm(translation)
+    depth, prior = rng.uniform(6, 14, len(rays)), MotionPrior()
+    if kind == "forward":
+        translation = np.array([0.1, 0.05, 1.0]) * rng.uniform(1.5, 3)
+    if kind == "planar":
+        normal = np.array([0, 0, 1.0]) + rng.normal(scale=0.15, size=3)
+        normal /= np.linalg.norm(normal)
+        depth = 10 / (rays @ normal)
+        prior = MotionPrior(down=move_direction(normal, LEVEL * rng.normal(size=2)))
+    if kind == "rotation":
+        translation = np.zeros(3)
+    points = rays * depth[:, None]
+    newer = (points - translation) @ rotation
+    pixels1 = project(CAMERA, newer)
+    visible = np.flatnonzero((newer[:, 2] > 1) & (np.abs(pixels1 - [320, 240]) < [320, 240]).all(axis=1))[:count]
+    observed = [p[visible] + noise * rng.normal(size=(len(visible), 2)) for p in (pixels0, pixels1)]
+    return observed, rotation, translation, prior
+
+
+def squared_error(pose, rotation, translation):
+    """Normalised estimation error squared of the whole pose, of the rotation alone where there is no translation."""
+    turn = so3_log(rotation @ pose.rotation.T)
+    if pose.geometry == Geometry.ROTATION_ONLY:
+        return turn @ np.linalg.solve(pose.covariance[3:, 3:], turn)
+    error = np.concatenate([translation / np.linalg.norm(translation) - pose.translation, turn])
+    return error @ np.linalg.solve(pose.covariance, error)
+
+
+def normalised_errors(kind, noise, seeds):
+    allowed = {"rotation": [Geometry.ROTATION_ONLY], "planar": [Geometry.PLANAR]}
+    errors = []
+    for seed in seeds:
+        observed, rotation, translation, prior = simulated_pair(kind, noise, seed)
+        pose = estimate_relative_pose(*observed, CAMERA, CAMERA, TwoViewSettings(threshold=1.5), prior=prior)
+        assert pose.geometry in allowed.get(kind, [Geometry.GENERAL, Geometry.PLANAR]), (kind, noise, seed, pose.reason)
+        assert pose.noise == pytest.approx(noise, rel=0.2)
+        errors.append(squared_error(pose, rotation, translation))
+    return errors
+
+
+@pytest.mark.parametrize(("kind", "freedom"), [("general", 5), ("planar", 5), ("forward", 5), ("rotation", 3)])
+def test_the_covariance_is_honest(kind, freedom):
+    """The mean of the normalised error squared is its expectation, five degrees of freedom or three, within 20 %."""
+    errors = [error for noise in (1.0, 2.0, 4.0) for error in normalised_errors(kind, noise, range(30))]
+    assert np.mean(errors) == pytest.approx(freedom, rel=0.2)
+
+
+def test_smaller_parallax_is_less_certain_and_the_length_is_never_known():
+    deviations = []
+    for length in (2.0, 0.5):
+        points0, points1 = two_views(scene(), rotation_vector(0, 0, 0.1), np.array([length, 0, 0]), noise=0.5)
+        pose = estimate_relative_pose(points0, points1, CAMERA, CAMERA, TwoViewSettings(threshold=1.5))
+        assert pose.translation @ pose.covariance[:3, :3] @ pose.translation >= UNOBSERVED
+        np.testing.assert_allclose(pose.covariance, pose.covariance.T)
+        deviations.append(np.sqrt(np.diag(pose.covariance)[[1, 2]]))
+    assert (deviations[1] > 2 * deviations[0]).all()
+
+
+def test_noisier_matches_are_less_certain_and_the_noise_is_measured():
+    found = []
+    for noise in (0.5, 1.0):
+        points0, points1 = two_views(scene(), rotation_vector(0, 0, 0.1), np.array([1.0, 0, 0]), noise=noise)
+        pose = estimate_relative_pose(points0, points1, CAMERA, CAMERA, TwoViewSettings(threshold=1.5))
+        assert pose.noise == pytest.approx(noise, rel=0.15)
+        found.append(np.diag(pose.covariance)[3:])
+    np.testing.assert_allclose(found[1] / found[0], 4, rtol=0.5)
+
+
+def test_failed_and_turned_pairs_say_what_is_not_known():
+    np.testing.assert_array_equal(failed_pose(3, "x").covariance, unknown_covariance())
+    points0, points1 = two_views(scene(), rotation_vector(0, 0.1, 0.2), np.zeros(3), noise=0.5)
+    turned = estimate_relative_pose(points0, points1, CAMERA, CAMERA)
+    assert (np.diag(turned.covariance)[:3] == UNOBSERVED).all()
+    assert (np.diag(turned.covariance)[3:] < 1e-5).all()
+
+
+def test_the_two_motions_of_a_plane_are_told_apart_by_gravity_or_the_last_motion_or_kept_in_the_covariance():
+    rotation, translation = rotation_vector(0.0, 0.0, 0.2), np.array([1.5, 0.5, 0.8])
+    points = scene(flat=True)
+    normal = np.array([-0.2, 0, 1.0]) / np.hypot(1, 0.2)
+    observed = two_views(points, rotation, translation, noise=0.3)
+    T = np.eye(4)
+    T[:3, :3], T[:3, 3] = rotation, translation
+    for prior in (MotionPrior(down=normal), MotionPrior(motion=T), MotionPrior(down=5 * normal, motion=T)):
+        pose = estimate_relative_pose(*observed, CAMERA, CAMERA, prior=prior)
+        assert pose.geometry == Geometry.PLANAR
+        assert direction_error(pose.translation, translation) < 3
+
+    alone = estimate_relative_pose(*observed, CAMERA, CAMERA)
+    assert "chance" in alone.reason
+    assert squared_error(alone, rotation, translation) < 15  # right or wrong, the truth is within its covariance
+
+
+def test_matches_off_the_plane_tell_its_motions_apart_without_a_prior():
+    rotation, translation = rotation_vector(0.0, 0.0, 0.2), np.array([1.5, 0.5, 0.8])
+    points = np.concatenate([scene(360, flat=True), scene(60, seed=2)])
+    pose = estimate_relative_pose(*two_views(points, rotation, translation, noise=0.3), CAMERA, CAMERA)
+    assert pose.geometry == Geometry.PLANAR
+    assert "chance" not in pose.reason
+    assert direction_error(pose.translation, translation) < 3
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@given(st.data())
+@settings(deadline=None, max_examples=15)
+def test_no_input_raises(estimator, data):
+    """Few matches, matches on a line or a point, huge, far out or not finite: a status with a finite covariance."""
+    count = data.draw(st.integers(0, 40))
+    seed = data.draw(st.integers(0, 1000))
+    kind = data.draw(st.sampled_from(["random", "line", "point", "huge", "nan", "still", "moving line", "negative"]))
+    rng = np.random.default_rng(seed)
+    points0, points1 = rng.uniform(0, [640, 480], (2, count, 2))
+    if kind == "line":
+        points0, points1 = (np.outer(p[:, 0], [1, 0.5]) for p in (points0, points1))
+    elif kind == "moving line":
+        points0 = np.outer(points0[:, 0], [1, 0.5])
+        points1 = points0 * 1.1 + [5, 3]
+    elif kind == "point":
+        points0, points1 = np.full((count, 2), 77.0), np.full((count, 2), 99.0)
+    elif kind == "huge":
+        points1 = points1 * 1e6
+    elif kind == "nan":
+        points0[::2] = np.nan
+    elif kind == "still":
+        points1 = points0.copy()
+    elif kind == "negative":
+        points1 = -points0
+
+    pose = estimate_relative_pose(points0, points1, CAMERA, CAMERA, TwoViewSettings(estimator, min_inliers=5))
+
+    assert pose.inliers.shape == (count,)
+    assert (pose.reason == "") == (pose.geometry == Geometry.GENERAL)
+    assert np.isfinite(pose.matrix).all()
+    assert np.isfinite(pose.covariance).all()
+    assert np.linalg.eigvalsh(pose.covariance).min() > 0
+    if count < 5:
+        assert pose.geometry == Geometry.FAILED
+
+
+def test_confidence_and_spread_weigh_the_estimate():
+    rotation, translation = rotation_vector(0.05, 0, 0.1), np.array([1.0, 0.4, 0])
+    errors = []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        spread = np.where(np.arange(400) % 2, 0.3, 3.0)
+        observed = [p + spread[:, None] * rng.normal(size=p.shape) for p in two_views(scene(), rotation, translation)]
+        poses = [
+            estimate_relative_pose(*observed, CAMERA, CAMERA, TwoViewSettings(threshold=2.0), **known)
+            for known in ({}, {"spread": spread, "confidence": np.ones(400)})
+        ]
+        errors.append([direction_error(pose.translation, translation) for pose in poses])
+    plain, weighted = np.mean(errors, axis=0)
+    assert weighted < plain
 
 
 @pytest.mark.shared_data
