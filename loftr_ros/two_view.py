@@ -49,6 +49,7 @@ _SIGNIFICANT = 40.0  # twice the logarithm of a likelihood ratio; noise alone ex
 _STILL = 0.3  # pixels; matchers err alike on neighbouring matches, and that much is no motion
 _FLAT = 1.15  # noise of the plane over that of the essential matrix up to which no relief is seen
 _POINT_TO_LINE = 1.746  # median length of a residual with two components over that of one: 1.1774 / 0.6745
+_WHOLE = 0.95  # right matches of the plane over those of the essential matrix from which there is nothing beside it
 _NEGLIGIBLE = 1e-6  # probability
 _SAME = np.radians(0.05)
 
@@ -217,7 +218,8 @@ def _planar(
     inside = pairs[essential.distances < reach]
     best_plane = min(planes, key=lambda plane: plane.noise.sigma)
     candidates: list[Refined[Any]]
-    if best_plane.noise.sigma < _FLAT * essential.noise.sigma:
+    holds_all = best_plane.noise.right > _WHOLE * essential.noise.right
+    if holds_all and best_plane.noise.sigma < _FLAT * essential.noise.sigma:
         candidates = list(planes)
         densities = [_density_of_plane(pairs, best_plane, plane.motion, essential.noise) for plane in planes]
     else:  # the relief is seen: it tells the motions apart and would bend those of a plane
@@ -267,14 +269,16 @@ def _density_of_plane(pairs: RayPairs, plane: Refined[PlaneMotion], motion: Plan
     """Logarithm of the likelihood of a motion of a plane.
 
     The matches on the plane fit all its motions alike: only those off it can tell, by their epipolar lines, along which
-    they may be anywhere. Half of those off it are taken for right.
+    they may be anywhere. Half of those off it are taken for right. Relief below the noise shows in all epipolar
+    distances together; on an exact plane their likelihood differs by chance, by about sqrt(N), and counts as one.
     """
     root = np.sqrt(pairs.weights)[:, None]
     on, _ = plane.noise.densities(root * plane.residuals)
     residuals = EssentialMotion(motion.rotation, motion.translation).residuals(pairs)
     right, wrong = replace(noise, right=0.5).densities(root * residuals)
     off = (1.0 - plane.noise.right) / (2.0 * noise.extent) * (right + wrong)
-    return float(np.log(on + off).sum())
+    relief = noise.log_likelihood(root * residuals) / np.sqrt(len(pairs))
+    return float(np.log(on + off).sum()) + relief
 
 
 def _density_of_relief(pairs: RayPairs, motion: EssentialMotion, noise: Noise) -> float:
