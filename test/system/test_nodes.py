@@ -228,20 +228,31 @@ def test_1080p_at_30_hz_best_effort_arrives_without_loss(bench, start, picture):
     image = np.ascontiguousarray(np.repeat(picture(1080, 1920)[:, :, None], 3, axis=2))
     message = Image()
     fill_image(message, image, camera.next_header())
-    camera.images.publish(message)
-    bench.until(lambda: bench.diagnosis("/loftr_node").get("images answered") == "1")
+    sent = 0
+
+    def publish():
+        nonlocal sent
+        sent += 1
+        message.header.stamp.nanosec = sent * 1000
+        camera.images.publish(message)
 
     def count(what):
-        return int(bench.diagnosis("/loftr_node")[what])
+        return int(bench.diagnosis("/loftr_node").get(what, 0))
 
-    sent = 1
+    def has_begun():
+        publish()
+        with contextlib.suppress(AssertionError):
+            bench.until(lambda: count("images answered"), 3)
+        return count("images answered")
+
+    bench.until(has_begun)
     for _ in range(3):
+        with contextlib.suppress(AssertionError):
+            bench.until(lambda: False, 2)  # until the diagnostics have counted what came before
         before = count("images received")
         due = time.monotonic()
         for _ in range(90):
-            message.header.stamp.nanosec = sent * 1000
-            camera.images.publish(message)
-            sent += 1
+            publish()
             due += 1 / 30
             time.sleep(max(0.0, due - time.monotonic()))
         with contextlib.suppress(AssertionError):
