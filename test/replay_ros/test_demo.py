@@ -14,10 +14,10 @@ pytestmark = pytest.mark.system
 def test_the_demo_leaves_pictures_and_a_summary(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
     out = tmp_path / "out"
-    assert main(["--limit", "3", "--out", str(out)]) == 0
+    assert main(["--limit", "6", "--out", str(out)]) == 0
     told = json.loads((out / "summary.json").read_text())
-    assert told["frames"] == 3
-    assert all(answer["answered"] == 3 for answer in told["answers"].values())
+    assert told["frames"] == 6
+    assert all(answer["answered"] == 6 for answer in told["answers"].values())
     assert set(told["trained"]) == {"yolc_lite", "loftr_lite"}
     pictures = {path.name.split("_")[0] for path in (out / "pictures").iterdir()}
     assert pictures == {"detections", "matches"}

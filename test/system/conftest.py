@@ -15,7 +15,6 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
 from perception_common.image import fill_image
-from perception_common.transport import use_large_image_profile
 from replay_ros.processes import running
 from yolc_ros.msg import Correspondences, DetectionArray, Keyframe, MatchingStatus, RelativePose
 
@@ -157,7 +156,6 @@ def texture(height=240, width=320, seed=0):
 def ros_domain():
     """A domain of this test run's own, for it and for the processes that it starts."""
     os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
-    use_large_image_profile()
     return int(os.environ["ROS_DOMAIN_ID"])
 
 
