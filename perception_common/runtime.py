@@ -46,6 +46,9 @@ def run_nodes(factories: Sequence[NodeFactory], description: str, example: str, 
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except Exception:
+        if rclpy.ok():
+            raise  # else ROS was shut down by a signal while the nodes were still starting
     finally:
         executor.shutdown()
         for node in nodes:
