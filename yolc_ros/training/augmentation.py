@@ -22,9 +22,10 @@ class AugmentationConfig:
 
     cluster_share, mosaic_share: shares of images that show a region LSM finds in the true heatmap, `lsm.zoom` times as
     large as other images (as the detector's second look), and mosaics of four such views. scale: range of output
-    pixels for an image pixel. at_object: share of the other views that are placed on an object. turn_share of all are
-    turned by up to turn_deg either way; boxes of turned images are too large (see `transform_truth`), so keep both
-    small. quarter_turn_share: of images from sources that look straight down.
+    pixels for an image pixel. at_object: share of the other views that are placed on an object, of a class drawn evenly
+    from those in the image, so that rare classes are seen as often. turn_share of all are turned by up to turn_deg
+    either way; boxes of turned images are too large (see `transform_truth`), so keep both small. quarter_turn_share: of
+    images from sources that look straight down.
     """
 
     cluster_share: float = 0.25
@@ -76,7 +77,8 @@ def random_view(
     centre = rng.uniform(low, high)
     boxes = sample.truth.boxes
     if len(boxes) and rng.random() < config.at_object:
-        box = boxes[rng.integers(len(boxes))]
+        label = rng.choice(np.unique(sample.truth.labels))
+        box = rng.choice(boxes[sample.truth.labels == label])
         centre = ((box[:2] + box[2:]) / 2 + rng.uniform(-0.8, 0.8, 2) * half).clip(low, high)
     view = View((float(centre[0]), float(centre[1])), scale, turn, rng.random() < config.mirror_share)
     return show(sample, view, *size, config.keep)
