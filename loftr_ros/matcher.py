@@ -20,7 +20,7 @@ from loftr_ros.network.loftr import ImageFeatures, LoFTR, prepare_for_inference
 from perception_common.config import load_yaml
 from perception_common.device import DevicePolicy
 from perception_common.errors import InputError
-from perception_common.resources import find_config, find_weights
+from perception_common.resources import choose_weights, find_config
 from perception_common.weights import WeightsReport, load_weights
 
 SEED = 0  # of random weights
@@ -115,7 +115,7 @@ class Matcher:
     ) -> Matcher:
         """Build the network of config/models/NAME.yaml, as "loftr_lite", and load weights into it.
 
-        weights: a file; "default": the ones that are shipped for this model, if there are any; None: none. Without
+        weights: a file; "default": the ones that are shipped for this model, if any; "none" or None: none. Without
         weights they are random, the same at each call, and `trained` is False. sha256: expected digest of the file.
         Raises InputError for an unknown model and for files that are missing or do not fit.
         """
@@ -123,7 +123,7 @@ class Matcher:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(SEED)
             network = LoFTR(config)
-        path = find_weights(name) if weights == "default" else weights
+        path = choose_weights(name, weights)
         report = None if path is None else load_weights(network, path, sha256=sha256)
         return cls.from_network(network, policy, settings, name=name, weights=report)
 

@@ -14,20 +14,21 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from loftr_ros.drawing import draw_matches
+from loftr_ros.geometry.two_view import Geometry, TwoViewSettings, estimate_relative_pose, failed_pose
+from loftr_ros.geometry.two_view import RelativePose as Motion
 from loftr_ros.keyframes import FIRST, Decision, KeyframePolicy, Outcome, decide, is_too_soon, median_displacement
 from loftr_ros.matcher import Features, Matcher, MatcherSettings, Matches
 from loftr_ros.tracks import KeypointIds, NamedMatches, name_matches
-from loftr_ros.two_view import Geometry, TwoViewSettings, estimate_relative_pose, failed_pose
-from loftr_ros.two_view import RelativePose as Motion
 from perception_common.camera import Camera
 from perception_common.camera_info import CameraInfoBuffer
 from perception_common.device import DevicePolicy
 from perception_common.errors import InputError
 from perception_common.geometry import quaternion_from_matrix
 from perception_common.image import fill_image, to_gray
-from perception_common.node import PerceptionNode, PerceptionParameters, stamp_ns
+from perception_common.node import PerceptionNode, PerceptionParameters
 from perception_common.parameters import parameter
 from perception_common.runtime import run_nodes
+from perception_common.stamps import stamp_ns
 from yolc_ros.msg import Correspondences, Keyframe, MatchingStatus, RelativePose
 
 PATH_LENGTH = 10_000  # poses; the oldest ones leave a longer path
@@ -118,7 +119,7 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         """Load the network, warm it up and make the publishers."""
         self._matcher = Matcher.load(
             parameters.model,
-            parameters.weights_file,
+            parameters.weights,
             device,
             parameters.matcher,
             sha256=parameters.weights_sha256 or None,

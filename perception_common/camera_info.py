@@ -8,6 +8,7 @@ from typing import Any
 
 from perception_common.camera import Camera
 from perception_common.errors import InputError
+from perception_common.stamps import stamp_ns
 
 
 class CameraInfoBuffer:
@@ -26,7 +27,7 @@ class CameraInfoBuffer:
     def add(self, info: Any) -> None:
         """Keep a sensor_msgs/CameraInfo."""
         with self._lock:
-            self._infos[info.header.stamp.sec * 1_000_000_000 + info.header.stamp.nanosec] = info
+            self._infos[stamp_ns(info.header)] = info
             while len(self._infos) > self._size:
                 self._infos.popitem(last=False)
 

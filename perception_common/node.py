@@ -11,7 +11,6 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -30,7 +29,7 @@ from perception_common.device import DevicePolicy, choose_device, default_thread
 from perception_common.errors import InputError
 from perception_common.parameters import NodeParameters, parameter
 from perception_common.problems import Problems
-from perception_common.resources import find_weights
+from perception_common.stamps import stamp_ns
 from perception_common.statistics import LatencyWindow, RateWindow
 from perception_common.worker import Worker
 
@@ -61,20 +60,8 @@ class PerceptionParameters:
     input_timeout: float = parameter(5.0, "seconds without an image before a warning", low=0.1, high=3600.0, live=True)
     autostart: bool = parameter(True, "configure and activate at start, without a lifecycle manager")
 
-    @property
-    def weights_file(self) -> Path | None:
-        """The weights to load; None: random ones, asked for or because none are shipped for this model."""
-        if self.weights == "none":
-            return None
-        return find_weights(self.model) if self.weights == "default" else Path(self.weights).expanduser()
-
 
 P = TypeVar("P", bound=PerceptionParameters)
-
-
-def stamp_ns(header: Header) -> int:
-    """Return the stamp of a header in nanoseconds."""
-    return header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
 
 
 class PerceptionNode(LifecycleNode, Generic[P]):

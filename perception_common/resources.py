@@ -47,6 +47,16 @@ def find_weights(name: str) -> Path | None:
     return path if path.is_file() else None
 
 
+def choose_weights(model: str, weights: Path | str | None) -> Path | None:
+    """Return the weights file to load into `model`, or None for random weights.
+
+    weights: a file; "default": the ones that are shipped for this model, if there are any; "none" or None: none.
+    """
+    if weights is None or weights == "none":
+        return None
+    return find_weights(model) if weights == "default" else Path(weights).expanduser()
+
+
 def list_models(prefix: str) -> list[str]:
     """Return the names of the network variants that have a file config/models/PREFIXname.yaml, sorted."""
     return sorted(

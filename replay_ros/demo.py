@@ -16,10 +16,10 @@ from flight_sim.scene import SceneOptions
 from flight_sim.trajectory import TrajectoryOptions
 from perception_common.errors import InputError
 from perception_common.resources import find_config
-from replay_ros.bag_reader import STORAGE_SUFFIXES, open_bag
-from replay_ros.flight import FlightBagOptions, write_flight
+from replay_ros.bags.flight import FlightBagOptions, write_flight
+from replay_ros.bags.make_bag import MakeBagOptions, describe, make_bag
+from replay_ros.bags.reader import STORAGE_SUFFIXES, open_bag
 from replay_ros.live import LiveOptions, replay_live, summary
-from replay_ros.make_bag import MakeBagOptions, describe, make_bag
 from replay_ros.pictures import draw_answers
 
 EXAMPLE = """\

@@ -22,9 +22,9 @@ from rosgraph_msgs.msg import Clock
 from tqdm import tqdm
 
 from perception_common.errors import InputError
-from perception_common.node import stamp_ns
+from perception_common.stamps import stamp_ns
 from perception_common.transport import raise_malloc_thresholds, use_large_image_profile
-from replay_ros.bag_reader import (
+from replay_ros.bags.reader import (
     COMPRESSED_IMAGE,
     Bag,
     RawMessage,
@@ -32,7 +32,7 @@ from replay_ros.bag_reader import (
     find_image_topic,
     open_bag,
 )
-from replay_ros.bag_writer import BagWriter
+from replay_ros.bags.writer import BagWriter
 from replay_ros.processes import running
 from yolc_ros.msg import Correspondences, DetectionArray, Keyframe, MatchingStatus, RelativePose
 

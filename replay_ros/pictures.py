@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 
 from loftr_ros.drawing import draw_matches
-from loftr_ros.two_view import Geometry
+from loftr_ros.geometry.two_view import Geometry
 from perception_common.image import to_rgb
-from replay_ros.bag_reader import Bag, find_image_topic, open_bag
+from perception_common.stamps import stamp_ns
+from replay_ros.bags.reader import Bag, find_image_topic, open_bag
 from yolc_ros.drawing import draw_detections
 
 DETECTIONS = "yolc_ros/msg/DetectionArray"
@@ -28,16 +29,16 @@ def draw_answers(bag_path: Path, folder: Path, image_topic: str | None = None, l
         poses = {(pose.older_id, pose.newer_id): pose for pose in _of_type(bag, RELATIVE_POSE)}
         neighbours = [pair for pair in _of_type(bag, CORRESPONDENCES) if pair.newer.id == pair.older.id + 1]
         pairs = spread(neighbours, limit)
-        stamps = [stamp_ns(message) for message in detections]
-        stamps += [stamp_ns(keyframe) for pair in pairs for keyframe in (pair.older, pair.newer)]
+        stamps = [stamp_ns(message.header) for message in detections]
+        stamps += [stamp_ns(keyframe.header) for pair in pairs for keyframe in (pair.older, pair.newer)]
         images = _images(bag, find_image_topic(bag, image_topic), set(stamps))
     written = []
     for message in detections:
-        path = folder / f"detections_{stamp_ns(message)}.png"
-        written.append(_write(path, picture_of_detections(images[stamp_ns(message)], message)))
+        path = folder / f"detections_{stamp_ns(message.header)}.png"
+        written.append(_write(path, picture_of_detections(images[stamp_ns(message.header)], message)))
     for pair in pairs:
         path = folder / f"matches_{pair.older.id:04d}_{pair.newer.id:04d}.png"
-        image0, image1 = images[stamp_ns(pair.older)], images[stamp_ns(pair.newer)]
+        image0, image1 = images[stamp_ns(pair.older.header)], images[stamp_ns(pair.newer.header)]
         pose = poses.get((pair.older.id, pair.newer.id))
         written.append(_write(path, picture_of_matches(image0, image1, pair, pose)))
     return written
@@ -93,15 +94,10 @@ def _of_type(bag: Bag, type_name: str) -> list[Any]:
 def _images(bag: Bag, topic: str, stamps: Iterable[int]) -> dict[int, np.ndarray]:
     wanted = set(stamps)
     return {
-        stamp_ns(item.message): to_rgb(item.message)
+        stamp_ns(item.message.header): to_rgb(item.message)
         for item in bag.messages([topic])
-        if stamp_ns(item.message) in wanted
+        if stamp_ns(item.message.header) in wanted
     }
-
-
-def stamp_ns(message: Any) -> int:
-    """Return the header stamp of an image, a keyframe or an answer, nanoseconds."""
-    return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
 
 
 def _write(path: Path, picture: np.ndarray) -> Path:

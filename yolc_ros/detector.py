@@ -12,7 +12,7 @@ import torch
 from perception_common.config import load_yaml
 from perception_common.device import DevicePolicy
 from perception_common.errors import InputError
-from perception_common.resources import find_config, find_weights
+from perception_common.resources import choose_weights, find_config
 from perception_common.weights import WeightsReport, load_weights
 from yolc_ros.clusters import (
     LSM_PRESETS,
@@ -30,7 +30,6 @@ from yolc_ros.network.fuse import prepare_for_inference
 from yolc_ros.network.yolc import Yolc, YolcMaps, initialise
 from yolc_ros.preprocessing import Placement, limiting_scale, place, render
 
-DEFAULT_WEIGHTS = "default"
 SMALLEST_BOX = 1e-3  # image pixels; what is narrower has no extent left inside the image
 
 
@@ -116,13 +115,13 @@ class Detector:
     ) -> Detector:
         """Build the network of config/models/NAME.yaml, as "yolc_lite", and load weights into it.
 
-        weights: a file; "default": the ones that are shipped for this model, if there are any; None: none. Without
+        weights: a file; "default": the ones that are shipped for this model, if any; "none" or None: none. Without
         weights they are random, the same at each call, and `trained` is False. sha256: expected digest of the file.
         Raises InputError for an unknown model and for files that are missing or do not fit.
         """
         network = Yolc(load_yaml(YolcConfig, find_config(f"models/{name}.yaml")))
         initialise(network)
-        path = find_weights(name) if weights == DEFAULT_WEIGHTS else weights
+        path = choose_weights(name, weights)
         report = load_weights(network, path, sha256=sha256) if path is not None else None
         return cls.from_network(network, policy, settings, name=name, weights=report)
 

@@ -77,7 +77,7 @@ class YolcNode(PerceptionNode[YolcParameters]):
         """Load the network, warm it up and make the publishers."""
         self._detector = Detector.load(
             parameters.model,
-            parameters.weights_file,
+            parameters.weights,
             device,
             parameters.detector,
             sha256=parameters.weights_sha256 or None,

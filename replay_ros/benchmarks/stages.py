@@ -18,10 +18,10 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from loftr_ros.geometry.two_view import estimate_relative_pose
 from loftr_ros.matcher import Matcher, Matches
 from loftr_ros.node import LoftrParameters, correspondences_message, keyframe_message, relative_pose_message
 from loftr_ros.tracks import KeypointIds, name_matches
-from loftr_ros.two_view import estimate_relative_pose
 from perception_common.camera import Camera
 from perception_common.device import choose_device
 from perception_common.errors import InputError

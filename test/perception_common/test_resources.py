@@ -65,3 +65,11 @@ def test_models_are_listed_by_their_family(source_tree):
     assert resources.list_models("loftr_") == ["indoor_ds", "lite"]
     assert resources.list_models("yolc_") == ["lite"]
     assert resources.list_models("other_") == []
+
+
+def test_the_weights_of_a_model_are_the_shipped_ones_a_file_or_none(source_tree):
+    assert resources.choose_weights("loftr_lite", "default") == source_tree / "weights" / "loftr_lite.safetensors"
+    assert resources.choose_weights("yolc_lite", "default") is None  # none are shipped
+    assert resources.choose_weights("loftr_lite", "~/mine.ckpt") == Path.home() / "mine.ckpt"
+    assert resources.choose_weights("loftr_lite", "none") is None
+    assert resources.choose_weights("loftr_lite", None) is None

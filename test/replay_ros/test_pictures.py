@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from replay_ros.bag_writer import BagWriter
-from replay_ros.calibration import uncalibrated
-from replay_ros.messages import camera_info_message, header, image_message, new
+from replay_ros.bags.calibration import uncalibrated
+from replay_ros.bags.messages import camera_info_message, header, image_message, new
+from replay_ros.bags.writer import BagWriter
 from replay_ros.pictures import draw_answers, spread
 
 

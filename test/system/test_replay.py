@@ -12,8 +12,8 @@ import yaml
 from perception_common.config import load_yaml
 from perception_common.resources import find_config, find_share
 from perception_common.weights import save_weights
-from replay_ros.bag_reader import open_bag
-from replay_ros.messages import stamp_of
+from replay_ros.bags.messages import stamp_of
+from replay_ros.bags.reader import open_bag
 from yolc_ros.network.config import YolcConfig
 from yolc_ros.network.yolc import Yolc, initialise
 

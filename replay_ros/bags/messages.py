@@ -1,0 +1,165 @@
+"""ROS messages without ROS: the types of the `rosbags` package with our own added, and what make_bag fills in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from rosbags.typesys import Stores, TypesysError, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+from perception_common.errors import InputError
+from perception_common.resources import find_share
+from perception_common.stamps import stamp_ns
+from replay_ros.bags.calibration import Calibration
+from replay_ros.bags.ground_truth import Pose
+
+PACKAGE = "yolc_ros"
+RAW_ENCODINGS = ("bgr8", "rgb8", "mono8", "bayer_rggb8")
+COMPRESSED_ENCODINGS = ("compressed-jpeg", "compressed-png")
+ENCODINGS = RAW_ENCODINGS + COMPRESSED_ENCODINGS
+JPEG_QUALITY = 95
+RANGE_INFRARED = 1  # sensor_msgs/Range.INFRARED: a narrow beam
+MAX_RANGE = 10_000.0  # metres: what sensor_msgs/Range calls the end of the sensor; above any drone's altitude
+
+
+def load_types(definitions: Path | None = None) -> Typestore:
+    """Return the message types of ROS 2 Jazzy and our own.
+
+    definitions: folder of our .msg files; None for those that come with the package. Raises InputError when there are
+    none, or when one cannot be parsed.
+    """
+    folder = find_share() / "msg" if definitions is None else definitions
+    files = sorted(folder.glob("*.msg"))
+    if not files:
+        raise InputError(f"there are no message definitions in {folder}; build the package with `make`")
+    types: dict[str, Any] = {}
+    for file in files:
+        try:
+            types.update(get_types_from_msg(file.read_text(encoding="utf-8"), f"{PACKAGE}/msg/{file.stem}"))
+        except (TypesysError, UnicodeDecodeError) as error:
+            raise InputError(f"{file} is not a message definition: {error}") from error
+    store = get_typestore(Stores.ROS2_JAZZY)
+    store.register(types)
+    return store
+
+
+def new(types: Typestore, type_name: str, **fields: Any) -> Any:
+    """Make a message of a type, such as "std_msgs/msg/Header"; every field must be given."""
+    return types.types[type_name](**fields)
+
+
+def header(types: Typestore, stamp_ns: int, frame_id: str) -> Any:
+    """Make a std_msgs/Header."""
+    seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
+    stamp = new(types, "builtin_interfaces/msg/Time", sec=seconds, nanosec=nanoseconds)
+    return new(types, "std_msgs/msg/Header", stamp=stamp, frame_id=frame_id)
+
+
+def stamp_of(message: Any) -> int | None:
+    """Return the header stamp of a message in nanoseconds, or None for a type without a header."""
+    message_header = getattr(message, "header", None)
+    if message_header is None:
+        return None
+    return stamp_ns(message_header)
+
+
+def image_message(types: Typestore, image: np.ndarray, encoding: str, stamp_ns: int, frame_id: str) -> Any:
+    """Make a sensor_msgs/Image or CompressedImage of an image (H, W, 3) uint8 BGR; `encoding` is one of ENCODINGS."""
+    head = header(types, stamp_ns, frame_id)
+    if encoding in COMPRESSED_ENCODINGS:
+        suffix = encoding.removeprefix("compressed-")
+        settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if suffix == "jpeg" else []
+        data = cv2.imencode(f".{suffix}", image, settings)[1]
+        return new(
+            types,
+            "sensor_msgs/msg/CompressedImage",
+            header=head,
+            format=f"bgr8; {suffix} compressed bgr8",
+            data=data.ravel(),
+        )
+    pixels = np.ascontiguousarray(encode_pixels(image, encoding))
+    return new(
+        types,
+        "sensor_msgs/msg/Image",
+        header=head,
+        height=pixels.shape[0],
+        width=pixels.shape[1],
+        encoding=encoding,
+        is_bigendian=0,
+        step=pixels.nbytes // pixels.shape[0],
+        data=pixels.ravel(),
+    )
+
+
+def encode_pixels(image: np.ndarray, encoding: str) -> np.ndarray:
+    """Turn an image (H, W, 3) uint8 BGR into the pixels of a raw encoding: (H, W, 3) or (H, W) uint8."""
+    if encoding == "bgr8":
+        return image
+    if encoding == "rgb8":
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    if encoding == "mono8":
+        return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    if encoding == "bayer_rggb8":
+        mosaic = image[:, :, 1].copy()
+        mosaic[0::2, 0::2] = image[0::2, 0::2, 2]
+        mosaic[1::2, 1::2] = image[1::2, 1::2, 0]
+        return mosaic
+    raise InputError(f"unknown encoding {encoding!r}; choose one of {', '.join(ENCODINGS)}")
+
+
+def camera_info_message(types: Typestore, calibration: Calibration, stamp_ns: int, frame_id: str) -> Any:
+    """Make a sensor_msgs/CameraInfo."""
+    region = new(types, "sensor_msgs/msg/RegionOfInterest", x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
+    return new(
+        types,
+        "sensor_msgs/msg/CameraInfo",
+        header=header(types, stamp_ns, frame_id),
+        height=calibration.height,
+        width=calibration.width,
+        distortion_model=calibration.model,
+        d=np.array(calibration.D, np.float64),
+        k=calibration.K.ravel().astype(np.float64),
+        r=calibration.R.ravel().astype(np.float64),
+        p=calibration.P.ravel().astype(np.float64),
+        binning_x=0,
+        binning_y=0,
+        roi=region,
+    )
+
+
+def pose_message(types: Typestore, pose: Pose, stamp_ns: int, frame_id: str) -> Any:
+    """Make a geometry_msgs/PoseStamped; `frame_id` names the world in which the pose is given."""
+    x, y, z = (float(value) for value in pose.position)
+    qx, qy, qz, qw = (float(value) for value in pose.orientation)
+    return new(
+        types,
+        "geometry_msgs/msg/PoseStamped",
+        header=header(types, stamp_ns, frame_id),
+        pose=new(
+            types,
+            "geometry_msgs/msg/Pose",
+            position=new(types, "geometry_msgs/msg/Point", x=x, y=y, z=z),
+            orientation=new(types, "geometry_msgs/msg/Quaternion", x=qx, y=qy, z=qz, w=qw),
+        ),
+    )
+
+
+def range_message(types: Typestore, metres: float, stamp_ns: int, frame_id: str) -> Any:
+    """Make a sensor_msgs/Range of a height above ground, valid from 0 to MAX_RANGE metres.
+
+    Range rather than Float64, which has no stamp. The variance is 0, which Range defines as unknown.
+    """
+    return new(
+        types,
+        "sensor_msgs/msg/Range",
+        header=header(types, stamp_ns, frame_id),
+        radiation_type=RANGE_INFRARED,
+        field_of_view=0.0,
+        min_range=0.0,
+        max_range=MAX_RANGE,
+        range=metres,
+        variance=0.0,
+    )

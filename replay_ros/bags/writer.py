@@ -1,0 +1,183 @@
+"""Write rosbag2 recordings (mcap or sqlite3) without ROS: a whole bag, or none at all."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from rosbags.interfaces import (
+    Connection,
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys.store import Typestore
+
+from perception_common.errors import InputError
+from replay_ros.bags.messages import load_types
+from replay_ros.bags.reader import STORAGE_SUFFIXES, absolute
+
+STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
+METADATA_VERSION: Final = 9  # that of ROS 2 Jazzy
+LATCHED_TOPICS = ("/tf_static", "/robot_description")
+
+
+class BagWriter:
+    """Context manager that writes a bag.
+
+    The bag grows in a hidden folder beside its place and moves there when the block ends well; when the block ends in
+    an exception nothing is left. Message definitions, ours included, are stored in the bag.
+    """
+
+    def __init__(
+        self, path: Path | str, storage: str = "mcap", *, force: bool = False, types: Typestore | None = None
+    ) -> None:
+        """Prepare a bag at the folder `path`.
+
+        storage: "mcap" or "sqlite3". force: replace a bag that is there (never a folder that is no bag).
+        types: message types to write; None stands for those of Jazzy and our own.
+        """
+        self.path = Path(path)
+        if storage not in STORAGES:
+            raise InputError(f"unknown storage {storage!r}; choose one of {', '.join(STORAGES)}")
+        if self.path.suffix in STORAGE_SUFFIXES:
+            raise InputError(f"a bag is a folder: write {self.path.with_suffix('')} instead of {self.path}")
+        self.types = load_types() if types is None else types
+        self._storage = STORAGES[storage]
+        self._force = force
+        self._connections: dict[str, Connection] = {}
+        self._workspace: Path | None = None
+        self._writer: Writer | None = None
+
+    def __enter__(self) -> BagWriter:
+        _refuse_to_overwrite(self.path, self._force)
+        with _writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._workspace = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent))
+            # The storage file takes its name from the bag's folder, so that already has the final name in here.
+            self._writer = Writer(
+                self._workspace / self.path.name, version=METADATA_VERSION, storage_plugin=self._storage
+            )
+            self._writer.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        writer, workspace = self._opened()
+        self._writer = self._workspace = None
+        try:
+            if kind is None:
+                with _writing(self.path):
+                    writer.close()
+                    _move_into_place(workspace, self.path, self._force)
+            else:
+                with suppress(Exception):  # the exception that ended the block is the one to hear of
+                    writer.close()
+        finally:
+            shutil.rmtree(workspace, ignore_errors=True)
+
+    def declare(
+        self, topic: str, type_name: str, *, types: Typestore | None = None, qos: Sequence[Qos] | None = None
+    ) -> None:
+        """Add a topic, as needed before `write_raw`; `write` does it by itself. Declaring it again changes nothing.
+
+        types: where the definition comes from, such as the `types` of the bag that is copied; None for the writer's.
+        qos: None for reliable, volatile, keep last 10 (latched topics: transient local, keep last 1).
+        Raises InputError for an unknown type and for a topic that already has another type.
+        """
+        name = absolute(topic)
+        known = self._connections.get(name)
+        if known is not None:
+            if known.msgtype != type_name:
+                raise InputError(f"topic {name} already holds {known.msgtype}, it cannot also hold {type_name}")
+            return
+        store = self.types if types is None else types
+        if type_name not in store.fielddefs:
+            raise InputError(f"topic {name}: the message type {type_name} is unknown; its definition must be given")
+        profiles = [default_qos(name)] if qos is None else list(qos)
+        with _writing(self.path):
+            self._connections[name] = self._opened()[0].add_connection(
+                name, type_name, typestore=store, offered_qos_profiles=profiles
+            )
+
+    def write(self, topic: str, message: Any, stamp_ns: int) -> None:
+        """Write a message of this writer's types, received at stamp_ns (nanoseconds)."""
+        type_name = message.__msgtype__
+        self.declare(topic, type_name)
+        self.write_raw(topic, self.types.serialize_cdr(message, type_name), stamp_ns)
+
+    def write_raw(self, topic: str, data: bytes | memoryview, stamp_ns: int) -> None:
+        """Write a serialised message (CDR) on a declared topic, received at stamp_ns (nanoseconds)."""
+        with _writing(self.path):
+            self._opened()[0].write(self._connections[absolute(topic)], stamp_ns, data)
+
+    def _opened(self) -> tuple[Writer, Path]:
+        if self._writer is None or self._workspace is None:
+            raise RuntimeError("the bag is not open: use BagWriter in a with statement")
+        return self._writer, self._workspace
+
+
+def default_qos(topic: str) -> Qos:
+    """Return the QoS that a topic is offered with: reliable, which serves best-effort subscribers as well."""
+    latched = topic in LATCHED_TOPICS
+    forever = QosTime(9_223_372_036, 854_775_807)
+    return Qos(
+        history=QosHistory.KEEP_LAST,
+        depth=1 if latched else 10,
+        reliability=QosReliability.RELIABLE,
+        durability=QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE,
+        deadline=forever,
+        lifespan=forever,
+        liveliness=QosLiveliness.AUTOMATIC,
+        liveliness_lease_duration=forever,
+        avoid_ros_namespace_conventions=False,
+    )
+
+
+def _is_bag(path: Path) -> bool:
+    """Tell whether a path is a folder that holds nothing but a bag (or nothing) and may therefore be replaced."""
+    if path.is_symlink() or not path.is_dir():
+        return False
+    return all(file.is_file() and file.suffix in (*STORAGE_SUFFIXES, ".yaml", ".zstd") for file in path.iterdir())
+
+
+def _refuse_to_overwrite(path: Path, force: bool) -> None:
+    if not path.exists() and not path.is_symlink():
+        return
+    if not _is_bag(path):
+        raise InputError(f"{path} exists and is not just a bag; choose another name")
+    if not force:
+        raise InputError(f"{path} exists; choose another name or replace it with --force")
+
+
+def _move_into_place(workspace: Path, path: Path, force: bool) -> None:
+    _refuse_to_overwrite(path, force)  # somebody may have made it meanwhile
+    if not path.exists():
+        (workspace / path.name).rename(path)
+        return
+    replaced = workspace / f"{path.name}.replaced"
+    path.rename(replaced)
+    try:
+        (workspace / path.name).rename(path)
+    except OSError:
+        replaced.rename(path)
+        raise
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise InputError(f"{path} cannot be written ({error}); check the permissions and the space left") from error

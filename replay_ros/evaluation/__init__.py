@@ -1,0 +1,1 @@
+"""How good detections, matches and poses are: metrics, and the commands that measure them."""
