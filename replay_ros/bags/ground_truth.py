@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,8 @@ import numpy as np
 
 from perception_common.errors import InputError
 from perception_common.geometry import matrix_from_quaternion, quaternion_from_matrix, so3_exp, so3_log
+from perception_common.tables import read_stamped_table, read_text
+from perception_common.tum import Trajectory, read_tum
 
 MAX_GAP_NS = 200_000_000  # values further apart than this are not interpolated
 
@@ -33,26 +32,25 @@ class Pose:
 
 @dataclass(frozen=True)
 class StampedPoses:
-    """A trajectory over time. stamps_ns: (N,) int64, ascending. positions: (N, 3). orientations: (N, 4) x, y, z, w."""
+    """Poses by time."""
 
-    stamps_ns: np.ndarray
-    positions: np.ndarray
-    orientations: np.ndarray
+    trajectory: Trajectory
 
     def at(self, name: str, stamp_ns: int) -> Pose | None:
         """Return the pose at a stamp: exact where there is one, interpolated over gaps up to 0.2 s, else None."""
-        bracket = _bracket(self.stamps_ns, stamp_ns)
+        bracket = _bracket(self.trajectory.stamps_ns, stamp_ns)
         if bracket is None:
             return None
         before, after, fraction = bracket
+        positions, orientations = self.trajectory.positions, self.trajectory.orientations
         if before == after:
-            return Pose(self.positions[before], self.orientations[before])
-        position = (1.0 - fraction) * self.positions[before] + fraction * self.positions[after]
-        return Pose(position, interpolate_rotation(self.orientations[before], self.orientations[after], fraction))
+            return Pose(positions[before], orientations[before])
+        position = (1.0 - fraction) * positions[before] + fraction * positions[after]
+        return Pose(position, interpolate_rotation(orientations[before], orientations[after], fraction))
 
     def span(self) -> str:
         """Say which time is covered."""
-        return f"{self.stamps_ns[0] / 1e9:.3f} s to {self.stamps_ns[-1] / 1e9:.3f} s"
+        return _span(self.trajectory.stamps_ns)
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ class StampedAltitude:
 
     def span(self) -> str:
         """Say which time is covered."""
-        return f"{self.stamps_ns[0] / 1e9:.3f} s to {self.stamps_ns[-1] / 1e9:.3f} s"
+        return _span(self.stamps_ns)
 
 
 @dataclass(frozen=True)
@@ -127,20 +125,11 @@ def read_poses(path: Path | str) -> StampedPoses | NamedPoses:
     Raises InputError that names the file and the line or image at fault.
     """
     path = Path(path)
-    text = _read_text(path, "pose file")
     if path.suffix.lower() == ".json":
-        return NamedPoses({name: _pose_of_entry(path, name, entry) for name, entry in _poses_entries(path, text)})
-    table = _read_table(path, text, 8, "stamp tx ty tz qx qy qz qw")
-    stamps = np.array([row[0] for row in table], np.int64)
-    values = np.array([row[1:] for row in table], np.float64)
-    lengths = np.linalg.norm(values[:, 3:], axis=1)
-    if np.any(np.abs(lengths - 1.0) > 0.01):
-        worst = int(np.argmax(np.abs(lengths - 1.0)))
-        raise InputError(
-            f"pose file {path}: the quaternion at {stamps[worst] / 1e9:.6f} s has length {lengths[worst]:.3f}, not 1; "
-            "expected stamp tx ty tz qx qy qz qw"
+        return NamedPoses(
+            {name: _pose_of_entry(path, name, entry) for name, entry in _poses_entries(path, "pose file")}
         )
-    return StampedPoses(stamps, values[:, :3], values[:, 3:] / lengths[:, None])
+    return StampedPoses(read_tum(path))
 
 
 def read_altitude(source: str) -> StampedAltitude | NamedAltitude | ConstantAltitude:
@@ -178,48 +167,13 @@ def _bracket(stamps_ns: np.ndarray, stamp_ns: int) -> tuple[int, int, float] | N
     return after - 1, after, (stamp_ns - int(stamps_ns[after - 1])) / gap
 
 
-def _read_text(path: Path, what: str) -> str:
+def _span(stamps_ns: np.ndarray) -> str:
+    return f"{stamps_ns[0] / 1e9:.3f} s to {stamps_ns[-1] / 1e9:.3f} s"
+
+
+def _poses_entries(path: Path, what: str) -> list[tuple[str, Any]]:
     try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise InputError(f"{what} {path} does not exist") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{what} {path} cannot be read as text") from error
-
-
-def _read_table(path: Path, text: str, columns: int, header: str) -> list[tuple[float, ...]]:
-    """Return rows of numbers, sorted; the first of each row is its stamp as an exact int of nanoseconds."""
-    rows: list[tuple[float, ...]] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        cells = [cell for cell in re.split(r"[,;\s]+", line.strip()) if cell]
-        if not cells or cells[0].startswith("#"):
-            continue
-        try:
-            stamp_ns = int(np.int64(int(Decimal(cells[0]).scaleb(9).to_integral_value())))
-            row = (stamp_ns, *(float(cell) for cell in cells[1:]))
-        except (InvalidOperation, ValueError, OverflowError) as error:
-            if number == 1:  # a heading
-                continue
-            raise InputError(
-                f"{path} line {number}: {line.strip()[:60]!r} is not a row of numbers ({header})"
-            ) from error
-        if len(row) != columns or not all(math.isfinite(value) for value in row):
-            raise InputError(
-                f"{path} line {number}: expected {columns} finite numbers ({header}), got {len(row)} cells"
-            )
-        rows.append(row)
-    if not rows:
-        raise InputError(f"{path} holds no rows; expected {header}")
-    rows.sort(key=lambda row: row[0])
-    for row, following in itertools.pairwise(rows):
-        if row[0] == following[0]:
-            raise InputError(f"{path} has two rows for the stamp {row[0] / 1e9:.6f} s; remove one of them")
-    return rows
-
-
-def _poses_entries(path: Path, text: str) -> list[tuple[str, Any]]:
-    try:
-        content = json.loads(text)
+        content = json.loads(read_text(path, what))
     except json.JSONDecodeError as error:
         raise InputError(f"{path} is no valid JSON (line {error.lineno}: {error.msg})") from error
     entries = content.get("poses") if isinstance(content, dict) else None
@@ -242,18 +196,17 @@ def _pose_of_entry(path: Path, name: str, entry: object) -> Pose:
 
 
 def _read_altitude_file(path: Path) -> StampedAltitude | NamedAltitude:
-    text = _read_text(path, "altitude file")
     if path.suffix.lower() == ".json":
         metres: dict[str, float] = {}
-        for name, entry in _poses_entries(path, text):
+        for name, entry in _poses_entries(path, "altitude file"):
             exif = entry.get("exif") if isinstance(entry, dict) else None
             if isinstance(exif, dict) and "RelativeAltitude" in exif:
                 metres[name] = _number(path, name, exif["RelativeAltitude"])
         if not metres:
             raise InputError(f"{path}: no image has an exif.RelativeAltitude; give a number or a table of altitudes")
         return NamedAltitude(metres)
-    table = _read_table(path, text, 2, "stamp altitude")
-    return StampedAltitude(np.array([row[0] for row in table], np.int64), np.array([row[1] for row in table]))
+    stamps_ns, values = read_stamped_table(path, "altitude file", "stamp altitude")
+    return StampedAltitude(stamps_ns, values[:, 0])
 
 
 def _number(path: Path, name: str, value: object) -> float:

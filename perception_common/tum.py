@@ -1,0 +1,83 @@
+"""Trajectories as text in the format of the TUM RGB-D benchmark: stamp tx ty tz qx qy qz qw, one pose a line.
+
+https://cvg.cit.tum.de/data/datasets/rgbd-dataset/file_formats; evo and most SLAM tools read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from perception_common.errors import InputError
+from perception_common.geometry import matrix_from_quaternion, quaternion_from_matrix, transform
+from perception_common.tables import read_stamped_table
+
+COLUMNS = "stamp tx ty tz qx qy qz qw"
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """Poses of a moving frame in a fixed one over time (p_fixed = R p_moving + position).
+
+    stamps_ns: (N,) int64, ascending. positions: (N, 3) float64, metres. orientations: (N, 4) float64, unit quaternions
+    x, y, z, w.
+    """
+
+    stamps_ns: np.ndarray
+    positions: np.ndarray
+    orientations: np.ndarray
+
+    @staticmethod
+    def from_matrices(stamps_ns: Sequence[int] | np.ndarray, poses: Sequence[np.ndarray] | np.ndarray) -> Trajectory:
+        """Return the trajectory of poses (N, 4, 4) at stamps (N,), ascending."""
+        matrices = np.asarray(poses, np.float64).reshape(-1, 4, 4)
+        orientations = np.array([quaternion_from_matrix(T[:3, :3]) for T in matrices]).reshape(-1, 4)
+        return Trajectory(np.asarray(stamps_ns, np.int64), matrices[:, :3, 3].copy(), orientations)
+
+    def matrices(self) -> np.ndarray:
+        """Return the poses as (N, 4, 4) float64."""
+        poses = zip(self.orientations, self.positions, strict=True)
+        return np.array([transform(matrix_from_quaternion(q), t) for q, t in poses]).reshape(-1, 4, 4)
+
+    def __len__(self) -> int:
+        return len(self.stamps_ns)
+
+
+def read_tum(path: Path | str) -> Trajectory:
+    """Read a TUM text file; poses are sorted by their stamps, which keep every nanosecond.
+
+    Raises InputError that names the file and the line or stamp at fault.
+    """
+    path = Path(path)
+    stamps, values = read_stamped_table(path, "pose file", COLUMNS)
+    lengths = np.linalg.norm(values[:, 3:], axis=1)
+    worst = int(np.argmax(np.abs(lengths - 1.0)))
+    if abs(lengths[worst] - 1.0) > 0.01:
+        raise InputError(
+            f"pose file {path}: the quaternion at {stamps[worst] / 1e9:.6f} s has length {lengths[worst]:.3f}, not 1; "
+            f"expected {COLUMNS}"
+        )
+    return Trajectory(stamps, values[:, :3], values[:, 3:] / lengths[:, None])
+
+
+def write_tum(path: Path | str, trajectory: Trajectory) -> None:
+    """Write a trajectory as TUM text, exactly (nine decimals of a second, every digit of a number).
+
+    Raises InputError when the file cannot be written.
+    """
+    poses = np.hstack([trajectory.positions, trajectory.orientations]).tolist()
+    lines = [tum_line(stamp, pose) for stamp, pose in zip(trajectory.stamps_ns.tolist(), poses, strict=True)]
+    try:
+        Path(path).write_text("".join(lines), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}); choose another place") from error
+
+
+def tum_line(stamp_ns: int, pose: Sequence[float]) -> str:
+    """Return one line, with its end, for a pose (tx, ty, tz, qx, qy, qz, qw): to write a trajectory as it grows."""
+    sign = "-" if stamp_ns < 0 else ""
+    seconds, nanoseconds = divmod(abs(stamp_ns), 1_000_000_000)
+    return " ".join([f"{sign}{seconds}.{nanoseconds:09d}", *(repr(float(value)) for value in pose)]) + "\n"
