@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 
@@ -47,18 +49,28 @@ class FinePreprocess(nn.Module):
         return project(windows, of_window) + context[:, None, None]
 
 
-def expected_offset(windows0: torch.Tensor, windows1: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Correlate the centre of each window of image 0 with the window of image 1; take mean and spread of the heatmap.
+def log_heatmap(windows0: torch.Tensor, windows1: torch.Tensor) -> torch.Tensor:
+    """Correlate the centre of each window of image 0 with the window of image 1.
 
-    windows: (M, w, w, D). Returns offset (M, 2) float32, (x, y) from the centre, and spread (M,) float32, the mean of
-    the standard deviations along x and y, both in fine cells.
+    windows: (M, w, w, D). Returns the logarithm of a heatmap that sums to 1, (M, w * w) float32, row-major.
     """
-    window, width = windows1.shape[1], windows1.shape[-1]
-    radius = window // 2
+    radius, width = windows1.shape[1] // 2, windows1.shape[-1]
     with torch.autocast(windows0.device.type, enabled=False):
         centre = windows0[:, radius, radius].float()
         similarity = torch.einsum("md,mrd->mr", centre, windows1.flatten(1, 2).float())
-        heatmap = (similarity / width**0.5).softmax(1)
+        return (similarity / width**0.5).log_softmax(1)
+
+
+def expected_offset(log_heatmap: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and spread of heatmaps (M, w * w).
+
+    Returns offset (M, 2) float32, (x, y) from the centre, and spread (M,) float32, the mean of the standard deviations
+    along x and y, both in fine cells.
+    """
+    with torch.autocast(log_heatmap.device.type, enabled=False):
+        heatmap = log_heatmap.exp()
+        window = math.isqrt(heatmap.shape[1])
+        radius = window // 2
         axis = torch.arange(-radius, radius + 1, device=heatmap.device, dtype=heatmap.dtype)
         grid = torch.stack([axis.repeat(window), axis.repeat_interleave(window)], dim=1)  # (w * w, 2)
         offset = heatmap @ grid

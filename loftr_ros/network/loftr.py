@@ -11,7 +11,7 @@ from torch import nn
 from loftr_ros.network.backbone import ResNetFPN, fold_batch_norm
 from loftr_ros.network.coarse_matching import CoarseMatching
 from loftr_ros.network.config import LoFTRConfig, SelectionConfig
-from loftr_ros.network.fine_matching import FinePreprocess, expected_offset, gather_windows
+from loftr_ros.network.fine_matching import FinePreprocess, expected_offset, gather_windows, log_heatmap
 from loftr_ros.network.position_encoding import position_encoding
 from loftr_ros.network.transformer import FeatureTransformer, Tokens
 
@@ -40,11 +40,13 @@ class Refinement:
     """Where in image 1 each coarse match lies.
 
     offset: (M, 2) float32, pixels (x, y) from the centre of its coarse cell. spread: (M,) float32, pixels, mean of the
-    standard deviations along x and y (half of the sum that the paper's loss weights with).
+    standard deviations along x and y (half of the sum that the paper's loss weights with). log_heatmap: (M, w * w)
+    float32, over the fine cells of the window, row-major.
     """
 
     offset: torch.Tensor
     spread: torch.Tensor
+    log_heatmap: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,10 @@ class LoFTR(nn.Module):
         alone = self.loftr_fine.alone(Tokens(torch.cat([side.features for side in sides])))
         windows0, windows1 = alone.features.chunk(2)
         windows0, windows1 = self.loftr_fine.together(Tokens(windows0), Tokens(windows1))
-        offset, spread = expected_offset(windows0, windows1)
+        heatmap = log_heatmap(windows0, windows1)
+        offset, spread = expected_offset(heatmap)
         stride = self.config.backbone.fine_stride
-        return Refinement(offset * stride, spread * stride)
+        return Refinement(offset * stride, spread * stride, heatmap)
 
     @torch.no_grad()
     def match(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -20,7 +21,8 @@ class LossConfig:
     """Weights of the losses.
 
     The paper's coarse loss is the log-likelihood alone; its published code uses the focal loss. The focal loss is flat
-    where the confidence is below 1e-6, as it is at the start, so some log-likelihood beside it helps small runs.
+    where the confidence is below 1e-6, as it is at the start, so some log-likelihood beside it helps small runs. So
+    does that of the fine heatmap, which the paper does not have: the square error of a flat one's mean hardly pulls.
     """
 
     focal: float = 1.0
@@ -28,10 +30,11 @@ class LossConfig:
     focal_gamma: float = 2.0
     likelihood: float = 0.1
     fine: float = 1.0
+    fine_likelihood: float = 0.0
     fine_matches: int = 128  # true matches of each pair that are refined
 
     def __post_init__(self) -> None:
-        if min(self.focal, self.likelihood, self.fine) < 0 or self.focal + self.likelihood <= 0:
+        if min(self.focal, self.likelihood, self.fine, self.fine_likelihood) < 0 or self.focal + self.likelihood <= 0:
             raise ValueError("weights must not be negative, and one of focal and likelihood must be positive")
         if self.fine_matches < 1:
             raise ValueError("fine_matches must be at least 1")
@@ -56,34 +59,38 @@ class TrainedLoFTR(LoFTR):
         features0, features1 = features[slice(pairs)], features[slice(pairs, None)]
         coarse0, coarse1 = self.transform(features0, features1)
         coarse = self._coarse_loss(coarse0, coarse1, batch)
-        fine = self._fine_loss(features0, features1, coarse0, coarse1, batch)
-        return {"loss": coarse + self.losses.fine * fine, "coarse": coarse, "fine": fine}
+        fine, likelihood = self._fine_losses(features0, features1, coarse0, coarse1, batch)
+        loss = coarse + self.losses.fine * fine + self.losses.fine_likelihood * likelihood
+        return {"loss": loss, "coarse": coarse, "fine": fine, "fine_likelihood": likelihood}
 
     def _coarse_loss(self, coarse0: torch.Tensor, coarse1: torch.Tensor, batch: PairBatch) -> torch.Tensor:
         log_confidence = log_confidence_at(self.coarse_matching, coarse0, coarse1, batch.b, batch.i, batch.j)
         loss = focal_and_likelihood(log_confidence, self.losses)
         return self._global_mean(loss, torch.ones_like(loss))
 
-    def _fine_loss(
+    def _fine_losses(
         self,
         features0: ImageFeatures,
         features1: ImageFeatures,
         coarse0: torch.Tensor,
         coarse1: torch.Tensor,
         batch: PairBatch,
-    ) -> torch.Tensor:
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         some = evenly(batch.b, len(batch.images0), self.losses.fine_matches)
         if not len(some):  # several processes wait for a gradient of every parameter, be it zero
             nothing = torch.stack([parameter.sum() for parameter in self.parameters()]) * 0
-            return self._global_mean(nothing, torch.zeros_like(nothing))
+            none = torch.zeros_like(nothing)
+            return self._global_mean(nothing, none), self._global_mean(nothing, none)
         b, i, j = batch.b[some], batch.i[some], batch.j[some]
         refined = self.refine(features0, features1, coarse0, coarse1, b, i, j)
         stride = self.config.backbone.coarse_stride
         columns = coarse1.shape[2]
         centres = torch.stack([j % columns, j // columns], dim=1).float() * stride
         radius = self.config.fine.window // 2 * self.config.backbone.fine_stride
-        loss, weight = weighted_square_error(refined, batch.points1[some] - centres, radius)
-        return self._global_mean(loss, weight)
+        offset = batch.points1[some] - centres
+        error, weight = weighted_square_error(refined, offset, radius)
+        cross_entropy, reachable = heatmap_cross_entropy(refined.log_heatmap, offset / self.config.backbone.fine_stride)
+        return self._global_mean(error, weight), self._global_mean(cross_entropy, reachable)
 
     def _global_mean(self, values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         total = self.processes.sum(weights.detach().sum())
@@ -139,6 +146,20 @@ def weighted_square_error(
     reachable = (true_offset.abs() <= radius).all(dim=1)
     weight = reachable / refined.spread.detach().clamp(min=1e-2)
     return error.square().sum(dim=1), weight
+
+
+def heatmap_cross_entropy(log_heatmap: torch.Tensor, true_offset: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cross entropy of heatmaps (M, w * w) with the bilinear weights of the true points, which their means would hit.
+
+    true_offset: (M, 2), fine cells from the centre. Points beyond the window weigh nothing. Returns (M,), (M,).
+    """
+    window = math.isqrt(log_heatmap.shape[1])
+    radius = window // 2
+    axis = torch.arange(-radius, radius + 1, device=log_heatmap.device, dtype=log_heatmap.dtype)
+    along = (1 - (axis - true_offset.clamp(-radius, radius)[:, :, None]).abs()).clamp(min=0)  # (M, 2, w)
+    target = along[:, 1, :, None] * along[:, 0, None, :]
+    reachable = (true_offset.abs() <= radius).all(dim=1)
+    return -(target.flatten(1) * log_heatmap).sum(1), reachable.to(log_heatmap.dtype)
 
 
 def evenly(b: torch.Tensor, pairs: int, most: int) -> torch.Tensor:

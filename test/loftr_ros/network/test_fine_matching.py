@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from loftr_ros.network.fine_matching import FinePreprocess, expected_offset, gather_windows
+from loftr_ros.network.fine_matching import FinePreprocess, expected_offset, gather_windows, log_heatmap
 
 
 @pytest.mark.parametrize("window", [3, 5])
@@ -34,13 +34,13 @@ def test_a_sharp_peak_is_found_where_it_is() -> None:
     windows0, windows1 = torch.zeros(1, 5, 5, 4), torch.zeros(1, 5, 5, 4)
     windows0[0, 2, 2, 0] = 1.0
     windows1[0, 1, 4, 0] = 1000.0  # row 1, column 4: one cell up, two to the right
-    offset, spread = expected_offset(windows0, windows1)
+    offset, spread = expected_offset(log_heatmap(windows0, windows1))
     assert offset.tolist() == [[2.0, -1.0]]
     assert spread.item() == pytest.approx(0, abs=1e-4)
 
 
 def test_a_flat_heatmap_says_the_centre_with_the_spread_of_the_window() -> None:
-    offset, spread = expected_offset(torch.zeros(3, 5, 5, 4), torch.randn(3, 5, 5, 4))
+    offset, spread = expected_offset(log_heatmap(torch.zeros(3, 5, 5, 4), torch.randn(3, 5, 5, 4)))
     torch.testing.assert_close(offset, torch.zeros(3, 2))
     torch.testing.assert_close(spread, torch.full((3,), math.sqrt(2)))  # variance of -2 .. 2
 
@@ -50,7 +50,7 @@ def test_expectation_and_deviation_of_a_known_heatmap() -> None:
     windows0, windows1 = torch.zeros(1, 3, 3, 1), torch.full((1, 3, 3, 1), -1e4)
     windows0[0, 1, 1], windows1[0, 1, 0], windows1[0, 1, 2] = 1.0, 1.0, 0.0
     left = math.e / (math.e + 1)
-    offset, spread = expected_offset(windows0, windows1)
+    offset, spread = expected_offset(log_heatmap(windows0, windows1))
     assert offset[0].tolist() == pytest.approx([1 - 2 * left, 0.0], abs=1e-6)
     assert spread.item() == pytest.approx(math.sqrt(1 - (1 - 2 * left) ** 2) / 2, abs=1e-4)
 
@@ -61,7 +61,7 @@ def test_gradients_are_finite_where_the_variance_vanishes() -> None:
     windows1 = torch.zeros(1, 5, 5, 4)
     windows1[0, 1, 4, 0] = 1000.0
     windows1.requires_grad_()
-    offset, spread = expected_offset(windows0, windows1)
+    offset, spread = expected_offset(log_heatmap(windows0, windows1))
     (offset.sum() + spread.sum()).backward()
     assert windows1.grad is not None
     assert windows1.grad.isfinite().all()

@@ -5,6 +5,7 @@ import torch
 from loftr_ros.datasets.supervision import TrainingPair, TrueMatches
 from loftr_ros.network.coarse_matching import CoarseMatching
 from loftr_ros.network.config import BackboneConfig, FineConfig, LoFTRConfig, MatchingConfig, TransformerConfig
+from loftr_ros.network.fine_matching import expected_offset
 from loftr_ros.network.loftr import Refinement
 from loftr_ros.training.batch import PairBatch
 from loftr_ros.training.losses import (
@@ -12,6 +13,7 @@ from loftr_ros.training.losses import (
     TrainedLoFTR,
     evenly,
     focal_and_likelihood,
+    heatmap_cross_entropy,
     log_confidence_at,
     weighted_square_error,
 )
@@ -64,11 +66,26 @@ def test_the_likelihood_still_pulls_where_the_focal_loss_is_flat():
 
 def test_certain_refinements_weigh_more_and_unreachable_ones_nothing():
     spread = torch.tensor([0.5, 2.0, 1.0], requires_grad=True)
-    refined = Refinement(torch.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]]), spread)
+    refined = Refinement(torch.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]]), spread, torch.zeros(3, 25))
     loss, weight = weighted_square_error(refined, torch.tensor([[0.0, 0.0], [4.0, 0.0], [4.5, 0.0]]), radius=4.0)
     assert loss.tolist() == pytest.approx([1 / 16, 1.0, (4.5 / 4) ** 2])
     assert weight.tolist() == pytest.approx([2.0, 0.5, 0.0])
     assert not weight.requires_grad
+
+
+def test_the_best_fine_heatmap_has_its_mean_at_the_true_point():
+    true = torch.tensor([[0.3, -1.6], [2.0, -2.0], [0.0, 0.0], [2.1, 0.0]])
+    logits = torch.zeros(4, 25, requires_grad=True)
+    optimizer = torch.optim.Adam([logits], lr=0.3)
+    for _ in range(300):
+        loss, weight = heatmap_cross_entropy(logits.log_softmax(1), true)
+        optimizer.zero_grad()
+        (loss * weight).sum().backward()
+        optimizer.step()
+    offset, _ = expected_offset(logits.detach().log_softmax(1))
+    torch.testing.assert_close(offset[:3], true[:3], atol=0.02, rtol=0)
+    assert weight.tolist() == [1, 1, 1, 0]  # the last one lies beyond the window
+    assert offset[3].abs().max() < 1e-5
 
 
 def test_matches_are_thinned_evenly_in_each_pair():
