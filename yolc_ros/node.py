@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from geometry_msgs.msg import Point
 from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import ColorRGBA, Header
+from std_msgs.msg import Header
 from visualization_msgs.msg import ImageMarker
 
 from perception_common.device import DevicePolicy
@@ -17,23 +15,17 @@ from perception_common.image import fill_image, to_rgb
 from perception_common.node import PerceptionNode, PerceptionParameters
 from perception_common.parameters import parameter
 from perception_common.runtime import run_nodes
-from yolc_ros.clusters import LSM_PRESETS, Region
+from yolc_ros.clusters import LSM_PRESETS
 from yolc_ros.detector import Detections, Detector, DetectorSettings
 from yolc_ros.drawing import draw_detections
-from yolc_ros.msg import ClusterRegion, Detection, DetectionArray
-
-try:
-    from vision_msgs.msg import (
-        BoundingBox2D,
-        Detection2D,
-        Detection2DArray,
-        ObjectHypothesis,
-        ObjectHypothesisWithPose,
-        Point2D,
-        Pose2D,
-    )
-except ImportError:  # an optional package: our own messages carry more
-    Detection2DArray = None
+from yolc_ros.messages import (
+    Detection2DArray,
+    detections_2d_message,
+    detections_message,
+    image_marker,
+    region_boxes,
+)
+from yolc_ros.msg import DetectionArray
 
 
 @dataclass(frozen=True)
@@ -150,88 +142,6 @@ class YolcNode(PerceptionNode[YolcParameters]):
         message = Image()
         fill_image(message, picture, header)
         self._debug_image.publish(message)
-
-
-# --- messages ----------------------------------------------------------------------------------------------------
-
-
-def region_boxes(regions: Sequence[Region]) -> np.ndarray:
-    """Return cluster regions as (R, 4) x0, y0, x1, y1."""
-    return np.array([[region.x0, region.y0, region.x1, region.y1] for region in regions]).reshape(-1, 4)
-
-
-def detections_message(
-    header: Header, size: tuple[int, int], detections: Detections, model: str, trained: bool, seconds: float
-) -> DetectionArray:
-    """Return the DetectionArray of an image of `size` (width, height)."""
-    boxes = detections.boxes
-    centers, sizes = ((boxes[:, :2] + boxes[:, 2:]) / 2).tolist(), (boxes[:, 2:] - boxes[:, :2]).tolist()
-    return DetectionArray(
-        header=header,
-        image_width=size[0],
-        image_height=size[1],
-        detections=[
-            Detection(
-                class_id=label,
-                class_name=detections.class_names[label],
-                score=score,
-                center_x=x,
-                center_y=y,
-                size_x=width,
-                size_y=height,
-                region=region,
-            )
-            for label, score, (x, y), (width, height), region in zip(
-                detections.labels.tolist(),
-                detections.scores.tolist(),
-                centers,
-                sizes,
-                detections.region.tolist(),
-                strict=True,
-            )
-        ],
-        regions=[
-            ClusterRegion(
-                x0=region.x0, y0=region.y0, x1=region.x1, y1=region.y1, expected=region.expected, scale=region.scale
-            )
-            for region in detections.regions
-        ],
-        model=model,
-        trained=trained,
-        inference_seconds=seconds,
-    )
-
-
-def detections_2d_message(header: Header, detections: Detections) -> Detection2DArray:
-    """Return the same as vision_msgs; the class is given by its name."""
-    message = Detection2DArray(header=header)
-    for (x0, y0, x1, y1), label, score in zip(
-        detections.boxes.tolist(), detections.labels.tolist(), detections.scores.tolist(), strict=True
-    ):
-        hypothesis = ObjectHypothesis(class_id=detections.class_names[label], score=score)
-        center = Pose2D(position=Point2D(x=(x0 + x1) / 2, y=(y0 + y1) / 2))
-        message.detections.append(
-            Detection2D(
-                header=header,
-                results=[ObjectHypothesisWithPose(hypothesis=hypothesis)],
-                bbox=BoundingBox2D(center=center, size_x=x1 - x0, size_y=y1 - y0),
-            )
-        )
-    return message
-
-
-def image_marker(header: Header, detections: Detections) -> ImageMarker:
-    """Return all boxes as lines over the image, for viewers that draw visualization_msgs/ImageMarker."""
-    corners = detections.boxes[:, [[0, 1], [2, 1], [2, 1], [2, 3], [2, 3], [0, 3], [0, 3], [0, 1]]]
-    return ImageMarker(
-        header=header,
-        ns="yolc",
-        type=ImageMarker.LINE_LIST,
-        action=ImageMarker.ADD,
-        scale=1.0,
-        outline_color=ColorRGBA(r=1.0, g=0.6, b=0.0, a=1.0),
-        points=[Point(x=x, y=y) for x, y in corners.reshape(-1, 2).tolist()],
-    )
 
 
 def main(arguments: list[str] | None = None) -> int:
