@@ -177,7 +177,11 @@ class PerceptionNode(LifecycleNode, Generic[P]):
         """Measure a stage of `process` for the diagnostics."""
         start = time.perf_counter()
         yield
-        self._stages.setdefault(name, LatencyWindow()).add(time.perf_counter() - start)
+        self.record(name, time.perf_counter() - start)
+
+    def record(self, stage: str, seconds: float) -> None:
+        """Add what a stage took to the diagnostics."""
+        self._stages.setdefault(stage, LatencyWindow()).add(seconds)
 
     # --- lifecycle -----------------------------------------------------------------------------------------------
 
@@ -306,7 +310,7 @@ class PerceptionNode(LifecycleNode, Generic[P]):
         self._answered += 1
         self._output_rate.add(time.monotonic())
         age = (self.get_clock().now() - Time.from_msg(message.header.stamp)).nanoseconds / 1e9
-        self._stages.setdefault("since stamp", LatencyWindow()).add(age)
+        self.record("since stamp", age)
 
     def _refuse(self, reason: str) -> None:
         self._refused += 1

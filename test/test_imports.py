@@ -31,7 +31,9 @@ WITH_ROS = {
     "perception_common/node.py",
     "perception_common/parameters.py",
     "perception_common/runtime.py",
+    "yolc_ros/messages.py",
     "yolc_ros/node.py",
+    "loftr_ros/messages.py",
     "loftr_ros/node.py",
 }
 OPTIONAL_ROS = {"perception_common/image.py": {"cv_bridge"}}

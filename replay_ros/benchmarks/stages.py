@@ -18,9 +18,12 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from loftr_ros.answers import KeyframeInfo, PairAnswer
+from loftr_ros.geometry.scale import unknown_scale
 from loftr_ros.geometry.two_view import estimate_relative_pose
 from loftr_ros.matcher import Matcher, Matches
-from loftr_ros.node import LoftrParameters, correspondences_message, keyframe_message, relative_pose_message
+from loftr_ros.messages import correspondences_message, relative_pose_message
+from loftr_ros.node import LoftrParameters
 from loftr_ros.tracks import KeypointIds, name_matches
 from perception_common.camera import Camera
 from perception_common.device import choose_device
@@ -36,7 +39,7 @@ from replay_ros.benchmarks.untrained import crowded_frame, textured_pair, untrai
 from yolc_ros.classes import VISDRONE_CLASSES
 from yolc_ros.clusters import Region
 from yolc_ros.detector import Detections
-from yolc_ros.node import detections_message
+from yolc_ros.messages import detections_message
 
 OVERHEAD_AIM = 10.0  # milliseconds for a frame
 DISCOVERY_SECONDS = 20.0
@@ -100,13 +103,12 @@ def stage_tasks(plan: Plan, publish: Callable[[str, Any], None]) -> dict[str, Ta
     estimate = partial(estimate_relative_pose, *points, camera, camera, LoftrParameters().two_view)
     motion = estimate()
     named = name_matches(KeypointIds(), KeypointIds(), *points, 0)
-    older, newer = (keyframe_message(header, number, width, height, camera) for number in (0, 1))
+    older, newer = (KeyframeInfo(number, 0, "camera", width, height, camera) for number in (0, 1))
+    scale, dynamic = unknown_scale("no source"), np.zeros(len(matches), bool)
+    pair = PairAnswer(older, newer, matches, named.ids0, named.ids1, motion, scale, dynamic)
 
     def pair_messages() -> tuple[Any, Any]:
-        return (
-            correspondences_message(older, newer, matches, named, motion, "loftr_lite", True),
-            relative_pose_message(older, newer, len(matches), motion),
-        )
+        return correspondences_message(pair, "loftr_lite", True), relative_pose_message(pair)
 
     built_detections, (built_correspondences, built_pose) = detection_array(), pair_messages()
 
