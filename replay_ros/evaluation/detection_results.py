@@ -1,0 +1,170 @@
+"""What an evaluation of detections finds, in plain values: `dataclasses.asdict` of any of these is JSON.
+
+Figures that cannot be had are None, never NaN. AP, precision and recall lie between 0 and 1.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from perception_common.errors import InputError
+
+SCHEMA = "yolc_ros/detection_result/1"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Precision over recall of one class at IoU 0.5, best score first, thinned to some hundred points.
+
+    Each point is a hit: precision and recall of all detections from its score on.
+    """
+
+    recall: tuple[float, ...]
+    precision: tuple[float, ...]
+    score: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """How good the detections from one score on are, at IoU 0.5: what a subscriber of the node gets.
+
+    hits: objects found; false: detections without an object; missed: objects not found. precision is None without a
+    detection, recall without an object, f1 without both.
+    """
+
+    score: float
+    hits: int
+    false: int
+    missed: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """One class with objects. objects: how many count. best: the operating point with the highest F1."""
+
+    ap: float | None
+    ap50: float | None
+    ap75: float | None
+    objects: int
+    operating: OperatingPoint
+    best: OperatingPoint
+    curve: Curve
+
+
+@dataclass(frozen=True)
+class ImageCounts:
+    """One image at the operating point. name: file or stamp (nanoseconds)."""
+
+    name: str
+    hits: int
+    false: int
+    missed: int
+
+
+@dataclass(frozen=True)
+class DetectionScores:
+    """How good detections are, by one protocol.
+
+    ap: what the protocol calls AP (over IoU 0.5 to 0.95, UAVDT: at 0.7), ap50 and ap75 at one IoU. by_size: AP of
+    "small", "medium", "large" objects. recall: mean of the largest recalls with at most so many detections ("1", "10",
+    ...). operating: of all classes together. by_class: those with objects.
+    """
+
+    ap: float | None
+    ap50: float | None
+    ap75: float | None
+    by_size: dict[str, float | None]
+    recall: dict[str, float | None]
+    operating: OperatingPoint
+    by_class: dict[str, ClassScores]
+    by_image: tuple[ImageCounts, ...]
+
+
+@dataclass(frozen=True)
+class DetectionResult:
+    """Scores, and everything that they depend on.
+
+    protocol: its name. look: how the images were looked at, as "LSM on", "LSM off", "slicing 640". crops_per_image:
+    second looks, seconds_per_image: of a detection without reading the file; None where unknown. images: evaluated.
+    classes: category of the truth -> class that is meant. model, weights_sha256: "" where unknown. settings: of the
+    detector and of the look. truth: file, folder or topic; truth_sha256: of its annotations. notes: what a reader
+    must know.
+    """
+
+    protocol: str
+    look: str
+    scores: DetectionScores
+    images: int
+    crops_per_image: float | None
+    seconds_per_image: float | None
+    classes: dict[str, str]
+    model: str
+    weights_sha256: str
+    settings: dict[str, Any]
+    truth: str
+    truth_sha256: str
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> str:
+        """Return the result as JSON text; `from_json` reads it."""
+        return json.dumps(as_mapping(self), indent=1, allow_nan=False)
+
+
+def as_mapping(result: DetectionResult) -> dict[str, Any]:
+    """Return the result as plain values: {"schema": ..., the scores, and what they depend on}, on one level."""
+    content = asdict(result)
+    return {"schema": SCHEMA, **content.pop("scores"), **content}
+
+
+def from_mapping(content: Mapping[str, Any]) -> DetectionResult:
+    """Return the result of plain values from `as_mapping`; further keys are left out. Raises InputError for others."""
+    if content.get("schema") != SCHEMA:
+        raise InputError(f"this is no result of evaluate_detection of this version ({SCHEMA}); evaluate again")
+    try:
+        scores = _scores(content)
+        others = {name: content[name] for name in _names(DetectionResult) if name not in ("scores", "notes")}
+        return DetectionResult(scores=scores, notes=tuple(content["notes"]), **others)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"this result of evaluate_detection is broken ({error!r}); evaluate again") from error
+
+
+def from_json(text: str) -> DetectionResult:
+    """Return the result of `DetectionResult.to_json`. Raises InputError."""
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"this result of evaluate_detection is no JSON ({error})") from error
+    return from_mapping(content if isinstance(content, dict) else {})
+
+
+def _scores(content: Mapping[str, Any]) -> DetectionScores:
+    values = {name: content[name] for name in _names(DetectionScores)}
+    return DetectionScores(
+        **values
+        | {
+            "operating": OperatingPoint(**values["operating"]),
+            "by_class": {name: _class_scores(value) for name, value in values["by_class"].items()},
+            "by_image": tuple(ImageCounts(**value) for value in values["by_image"]),
+        }
+    )
+
+
+def _class_scores(content: Mapping[str, Any]) -> ClassScores:
+    return ClassScores(
+        **content
+        | {
+            "operating": OperatingPoint(**content["operating"]),
+            "best": OperatingPoint(**content["best"]),
+            "curve": Curve(**{name: tuple(values) for name, values in content["curve"].items()}),
+        }
+    )
+
+
+def _names(cls: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(cls))
