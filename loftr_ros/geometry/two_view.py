@@ -122,15 +122,20 @@ def estimate_relative_pose(
     *,
     confidence: np.ndarray | None = None,
     spread: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
     prior: MotionPrior = NO_PRIOR,
 ) -> RelativePose:
     """Estimate the pose of camera 1 (newer) in camera 0 (older) from matches (N, 2), pixels of the original images.
 
-    confidence, spread: (N,) of the matches as the matcher gives them; they weigh the refinement. prior: what tells the
-    two motions of a plane apart. Degenerate input is a result with its geometry and reason, never an exception.
+    confidence, spread: (N,) of the matches as the matcher gives them; they weigh the refinement. weights: (N,), what
+    else is known of them: 0 leaves a match out, as on moving things. prior: what tells the two motions of a plane
+    apart. Degenerate input is a result with its geometry and reason, never an exception.
     """
     count = len(points0)
-    pairs, usable = ray_pairs(points0, points1, camera0, camera1, match_weights(confidence, spread, count))
+    weight = match_weights(confidence, spread, count)
+    if weights is not None:
+        weight = weight * weights
+    pairs, usable = ray_pairs(points0, points1, camera0, camera1, weight)
     pose = _estimate(pairs, settings, prior)
     inliers = np.zeros(count, bool)
     inliers[usable] = pose.inliers
