@@ -29,7 +29,7 @@ from perception_common.training.average import WeightAverage
 from perception_common.training.broken_files import BrokenFiles
 from perception_common.training.checkpoint import RunState
 from perception_common.training.distributed import Processes, distributed, synchronise_batch_norm
-from perception_common.training.loop import CHECKPOINT, Task, make_optimizer, run_loop
+from perception_common.training.loop import CHECKPOINT, Task, make_optimizer, make_scaler, run_loop
 from perception_common.transport import raise_malloc_thresholds
 from perception_common.weights import load_weights
 
@@ -67,7 +67,8 @@ def start(config: TrainingConfig, processes: Processes) -> RunState:
     network.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = WeightAverage(network, config.loop.average_decay)
     facts = {"model": config.model or "see config.yaml", "seed": config.loop.seed}
-    return RunState(network, make_optimizer(network, config.loop), average, facts=facts)
+    scaler = make_scaler(config.loop, processes.device)
+    return RunState(network, make_optimizer(network, config.loop), average, scaler, facts=facts)
 
 
 def make_task(config: TrainingConfig, processes: Processes, broken: BrokenFiles) -> Task[PairBatch]:

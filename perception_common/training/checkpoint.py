@@ -22,12 +22,13 @@ from perception_common.training.distributed import Processes
 class RunState:
     """All that a run changes. The learning rate and the samples follow from the step and need no state.
 
-    step: optimizer steps done. seconds: time spent in them, over all sittings.
+    scaler: of the loss, for half precision. step: optimizer steps done. seconds: time spent in them, over all sittings.
     """
 
     module: nn.Module
     optimizer: torch.optim.Optimizer
     average: WeightAverage
+    scaler: torch.amp.GradScaler = field(default_factory=lambda: torch.amp.GradScaler(enabled=False))
     step: int = 0
     seconds: float = 0.0
     facts: dict[str, Any] = field(default_factory=dict)  # for the reader of the file: configuration, commit, ...
@@ -41,6 +42,7 @@ class RunState:
             "model": self.module.state_dict(),
             "average": self.average.state,
             "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
             "step": self.step,
             "seconds": self.seconds,
             "random": random_states,
@@ -70,6 +72,8 @@ class RunState:
         except (RuntimeError, ValueError, KeyError) as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"the checkpoint {path} is of another network or optimizer ({reason})") from error
+        if content.get("scaler") and self.scaler.is_enabled():  # without half precision there is nothing to keep
+            self.scaler.load_state_dict(content["scaler"])
         for key, tensor in content["average"].items():
             self.average.state[key].copy_(tensor)
         self.step, self.seconds, self.facts = content["step"], content["seconds"], content["facts"]

@@ -71,6 +71,11 @@ def make_optimizer(module: nn.Module, config: LoopConfig) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=config.schedule.learning_rate)
 
 
+def make_scaler(config: LoopConfig, device: torch.device) -> torch.amp.GradScaler:
+    """Scale the loss where gradients of half precision would vanish; for other precisions it does nothing."""
+    return torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
+
+
 def run_loop(state: RunState, task: Task[Batch], config: LoopConfig, folder: Path, processes: Processes) -> bool:
     """Train from `state.step` on; returns whether the last step was reached (False: stopped by a signal).
 
@@ -78,7 +83,6 @@ def run_loop(state: RunState, task: Task[Batch], config: LoopConfig, folder: Pat
     Raises InputError when the loss is not finite; the batch then lies in the folder.
     """
     trained = processes.wrap(state.module)
-    scaler = torch.amp.GradScaler(processes.device.type, enabled=config.precision == "fp16")
     progress = Progress(folder, state.step, config.steps, config.log_every) if processes.is_main else None
     batches = prefetch(task.make_batch, range(state.step, config.steps), config.loader_threads)
     saved_at = time.monotonic()
@@ -89,7 +93,7 @@ def run_loop(state: RunState, task: Task[Batch], config: LoopConfig, folder: Pat
                 batch = next(batches)
                 waited = time.perf_counter() - start
                 rate = learning_rate(config.schedule, state.step, config.steps)
-                values = _train_step(trained, state, task, batch, config, rate, scaler, folder, processes)
+                values = _train_step(trained, state, task, batch, config, rate, folder, processes)
                 seconds = time.perf_counter() - start
                 state.step += 1
                 state.seconds += seconds
@@ -119,7 +123,6 @@ def _train_step(
     batch: Batch,
     config: LoopConfig,
     rate: float,
-    scaler: torch.amp.GradScaler,
     folder: Path,
     processes: Processes,
 ) -> dict[str, float]:
@@ -132,13 +135,13 @@ def _train_step(
     means = {key: float(processes.sum(value.detach()) / processes.count) for key, value in losses.items()}
     stop_on_nonfinite(losses["loss"], batch, folder, state.step, processes)
     state.optimizer.zero_grad(set_to_none=True)
-    scaler.scale(losses["loss"]).backward()
-    scaler.unscale_(state.optimizer)
+    state.scaler.scale(losses["loss"]).backward()
+    state.scaler.unscale_(state.optimizer)
     norm = nn.utils.clip_grad_norm_(trained.parameters(), config.clip)
     if config.precision != "fp16":  # the scaler looks for overflow itself and skips such a step
         stop_on_nonfinite(norm, batch, folder, state.step, processes)
-    scaler.step(state.optimizer)
-    scaler.update()
+    state.scaler.step(state.optimizer)
+    state.scaler.update()
     return means | {"gradient_norm": float(norm)}
 
 

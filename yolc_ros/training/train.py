@@ -21,7 +21,7 @@ from perception_common.resources import find_config
 from perception_common.training.average import WeightAverage
 from perception_common.training.checkpoint import RunState
 from perception_common.training.distributed import Processes, distributed, synchronise_batch_norm
-from perception_common.training.loop import CHECKPOINT, Task, make_optimizer, run_loop
+from perception_common.training.loop import CHECKPOINT, Task, make_optimizer, make_scaler, run_loop
 from perception_common.weights import load_weights
 from yolc_ros.datasets.mixture import Mixture, open_sources
 from yolc_ros.detector import Detector
@@ -73,7 +73,8 @@ def train(config: YolcTrainingConfig, folder: Path, resume: bool, processes: Pro
     task = make_task(config, training, network.config, folder, processes)
     facts = {"training": json.dumps(to_mapping(config)), "model": json.dumps(to_mapping(network.config))}
     average = WeightAverage(network, config.loop.average_decay)
-    state = RunState(network, build_optimizer(network, config), average, facts=facts)
+    scaler = make_scaler(config.loop, processes.device)
+    state = RunState(network, build_optimizer(network, config), average, scaler, facts=facts)
     if resume:
         state.load(checkpoint, processes)
     return run_loop(state, task, config.loop, folder, processes)

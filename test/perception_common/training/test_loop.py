@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from perception_common.errors import InputError
 from perception_common.training.average import WeightAverage
 from perception_common.training.checkpoint import RunState
 from perception_common.training.distributed import Processes
-from perception_common.training.loop import CHECKPOINT, WEIGHTS, LoopConfig, Task, make_optimizer, run_loop
+from perception_common.training.loop import CHECKPOINT, WEIGHTS, LoopConfig, Task, make_optimizer, make_scaler, run_loop
 from perception_common.training.progress import read_metrics
 from perception_common.weights import read_metadata, read_state_dict
 
@@ -120,6 +121,20 @@ def test_the_averaged_weights_are_exported_with_their_metrics(tmp_path):
     metadata = read_metadata(tmp_path / WEIGHTS)
     assert metadata["step"] == "6"
     assert float(metadata["weight"]) == pytest.approx(float(exported["0.weight"].abs().sum()), rel=1e-3)
+
+
+def test_the_scale_of_the_loss_is_kept(tmp_path):
+    half = replace(CONFIG, precision="fp16")
+    state = replace(new_state(), scaler=make_scaler(half, torch.device("cpu")))
+    state.scaler.scale(torch.ones(()))  # the scaler starts with its first loss
+    state.scaler.update(512.0)
+    state.save(tmp_path / CHECKPOINT, Processes())
+    other = replace(new_state(), scaler=make_scaler(half, torch.device("cpu")))
+    other.load(tmp_path / CHECKPOINT, Processes())
+    assert other.scaler.get_scale() == 512.0
+    full = new_state()
+    full.load(tmp_path / CHECKPOINT, Processes())  # a run may go on in another precision
+    assert full.scaler.get_scale() == 1.0
 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path):
