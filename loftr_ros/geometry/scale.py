@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from loftr_ros.geometry.ground import find_ground
 from loftr_ros.geometry.sphere import tangent_basis
-from loftr_ros.geometry.triangulation import depths, fit_plane
+from loftr_ros.geometry.triangulation import depths
 from perception_common.geometry import so3_exp
 
 _STEP = 1e-5  # radians, for derivatives by the pose
@@ -50,14 +51,16 @@ class ScaleLimits:
     """When a source is not believed.
 
     max_age: seconds between a measurement and the image. max_deviation: standard deviation of the scale over its
-    value. min_points: matches that must carry it. min_agreement: fraction of them that must agree with each other.
-    disagreement: of two sources, in standard deviations of their difference.
+    value. min_points: matches that must carry it. min_agreement: fraction of the depths that must agree with each
+    other. min_ground: fraction of the matches that must lie on the ground. disagreement: of two sources, in standard
+    deviations of their difference.
     """
 
     max_age: float = 0.5
     max_deviation: float = 0.3
     min_points: int = 15
     min_agreement: float = 0.5
+    min_ground: float = 0.15
     disagreement: float = 4.0
 
 
@@ -83,40 +86,51 @@ def scale_from_altitude(
     altitude: Measurement,
     down: np.ndarray | None = None,
     limits: ScaleLimits = ScaleLimits(),
+    *,
+    noise: float = 0.0,
+    gravity: np.ndarray | None = None,
+    level: float = np.radians(2.0),
+    newer: Measurement | None = None,
 ) -> Scale:
     """Scale by the distance of the ground plane from the older camera.
 
-    x0, x1: (N, 3) rays of the inliers on the ground. rotation, translation: pose of the newer camera in the older one,
-    unit translation. altitude: of the older camera along `down`, (3,) in its frame (the beam of a range finder,
-    gravity for an altimeter); without it along the plane's normal. With the plane m' p0 = 1 the ground is met after
-    the length 1 / (m' down).
+    x0, x1: (N, 3) rays of the inliers. rotation, translation: pose of the newer camera in the older one, unit
+    translation. altitude: of the older camera along `down`, (3,) in its frame (the beam of a range finder, gravity for
+    an altimeter); without it along the plane's normal. noise, gravity, level: as `find_ground` takes them. newer:
+    altitude of the newer camera along the same direction of the world, with which the motion must agree. With the
+    plane m' p0 = 1 the ground is met after the length 1 / (m' down), and (1 - m' t) / (m' down) from the newer camera.
     """
     if refused := _refused(altitude, "altitude", len(x0), limits):
         return unknown_scale(refused)
+    ground = find_ground(x0, x1, rotation, translation, noise, gravity, level)
+    if ground is None:
+        return unknown_scale("the matches show no ground below the camera")
+    if np.mean(ground.on) < limits.min_ground or ground.on.sum() < limits.min_points:
+        return unknown_scale(f"only {100 * np.mean(ground.on):.0f} % of the matches lie on one plane: no ground to measure")
+    plane = ground.plane
+    direction = plane / np.linalg.norm(plane) if down is None else down / np.linalg.norm(down)
+    if not plane @ direction > 0:
+        return unknown_scale("the matches show no ground below the camera")
+    length = float(1.0 / (plane @ direction))
 
     def distance(rotation: np.ndarray, translation: np.ndarray) -> float:
-        plane = fit_plane(x0, x1, rotation, translation)
-        if plane is None:
-            return np.nan
-        slope = np.linalg.norm(plane) if down is None else plane @ down / np.linalg.norm(down)
-        return float(1.0 / slope) if slope > 0 else np.nan
+        moved = ground.refitted(x0, x1, rotation, translation)
+        return float(1.0 / (np.linalg.norm(moved) if down is None else moved @ direction))
 
-    length = distance(rotation, translation)
-    plane = fit_plane(x0, x1, rotation, translation)
-    if plane is None or not np.isfinite(length):
-        return unknown_scale("the matches show no ground below the camera")
-    inverse = 1.0 / depths(x0, x1, rotation, translation)[:, 0]
-    # Where the plane's inverse depth and a match's differ by more than a fifth the match is no ground.
-    off = np.abs(inverse / (x0 @ plane) - 1.0)
-    if np.mean(off < 0.2) < limits.min_agreement:
-        return unknown_scale(
-            f"only {100 * np.mean(off < 0.2):.0f} % of the matches lie on a plane: no ground to measure"
-        )
-    spread = _MAD * float(np.median(off)) * length / np.sqrt(len(x0))
-    by_pose = _by_pose(distance, rotation, translation)
     value = altitude.value / length
+    spread = length**2 * float(np.sqrt(direction @ ground.covariance @ direction))
     variance = (altitude.deviation / length) ** 2 + (value / length * spread) ** 2
-    return _believed(Scale(ScaleSource.ALTITUDE, value, variance, -value / length * by_pose, ""), limits)
+    by_pose = -value / length * _by_pose(distance, rotation, translation)
+    scale = Scale(ScaleSource.ALTITUDE, value, variance, by_pose, "")
+    if newer is not None and not _refused(newer, "altitude", len(x0), limits):
+        expected = altitude.value * (1.0 - plane @ translation)
+        allowed = limits.disagreement * np.hypot(newer.deviation, altitude.deviation) + spread * value
+        if abs(newer.value - expected) > allowed:
+            return unknown_scale(
+                f"the altitude went from {altitude.value:.1f} to {newer.value:.1f} m where the motion says "
+                f"{expected:.1f} m: one of them was not that of the ground"
+            )
+    return _believed(scale, limits)
 
 
 def scale_from_depth(
