@@ -39,7 +39,11 @@ def find_model_weights(
 
 def write_results(path: Path, truth: Path, runs: Sequence[Mapping[str, Any]]) -> None:
     """Write one run as an object, several as {"truth": FILE, "runs": [...]}. Raises InputError when it cannot."""
-    content = {"truth": str(truth), **(runs[0] if len(runs) == 1 else {"runs": runs})}
+    write_json(path, {"truth": str(truth), **(runs[0] if len(runs) == 1 else {"runs": runs})})
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write plain values as JSON. Raises InputError when the file cannot be written."""
     try:
         path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     except OSError as error:
