@@ -1,0 +1,1 @@
+"""The protocols of the papers, over the folders of the datasets."""
