@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 from perception_common.errors import InputError
@@ -12,37 +13,71 @@ UAVDT_CLASSES = ("car", "truck", "bus")  # categories 1 to 3
 _WHOLE, _IGNORE = "_gt_whole.txt", "_gt_ignore.txt"
 
 
+@dataclass(frozen=True)
+class UavdtBox:
+    """A line of an annotation file. category: index into UAVDT_CLASSES; None: an ignored region."""
+
+    corner_and_size: tuple[float, float, float, float]  # left, top, width, height, pixels
+    category: int | None
+
+
+@dataclass(frozen=True)
+class UavdtFrame:
+    """An image file and its lines in the sequence's annotation files."""
+
+    path: Path
+    boxes: tuple[UavdtBox, ...]
+
+
 def read_uavdt(images: Path, annotations: Path, classes: ClassMap, sequences: tuple[str, ...] = ()) -> LabelledFiles:
-    """Read UAVDT as it is published.
+    """Read UAVDT for training; the arguments are those of `read_uavdt_frames`."""
+    frames, problems = read_uavdt_frames(images, annotations, sequences)
+    known = classes.known(UAVDT_CLASSES)
+    return LabelledFiles(
+        tuple(
+            LabelledFile(frame.path, truth_from([_labelled(box, classes) for box in frame.boxes], known))
+            for frame in frames
+        ),
+        problems,
+    )
+
+
+def read_uavdt_frames(
+    images: Path, annotations: Path, sequences: tuple[str, ...] = ()
+) -> tuple[tuple[UavdtFrame, ...], tuple[Problem, ...]]:
+    """Read UAVDT as it is published, frames by sequence and number.
 
     images: the folder `UAV-benchmark-M` with `M0101/img000001.jpg` and so on. annotations: the folder `GT` with
     `M0101_gt_whole.txt` (`frame,target,left,top,width,height,out_of_view,occlusion,category`) and `M0101_gt_ignore.txt`
     (the same fields up to the height). sequences: which to read, by default all that have annotations. A broken line
-    is left out and named in `problems`. Raises InputError for missing folders or sequences.
+    is left out and named in the problems. Raises InputError for missing folders or sequences.
     """
     names = sequences or tuple(sorted(path.name.removesuffix(_WHOLE) for path in annotations.glob(f"*{_WHOLE}")))
     if not names:
         raise InputError(f"{annotations}: has no files NAME{_WHOLE}; give the folder GT of UAVDT")
-    files: list[LabelledFile] = []
+    frames: list[UavdtFrame] = []
     problems: list[Problem] = []
-    known = classes.known(UAVDT_CLASSES)
     for name in names:
-        frames = sorted((images / name).glob("img*.jpg"))
-        if not frames:
+        paths = sorted((images / name).glob("img*.jpg"))
+        if not paths:
             raise InputError(f"{images / name}: has no frames img*.jpg; give the folder UAV-benchmark-M of UAVDT")
-        boxes = _read_sequence(annotations, name, classes, problems)
-        for path in frames:
+        boxes = _read_sequence(annotations, name, problems)
+        for path in paths:
             number = path.stem.removeprefix("img")
             if number.isdigit():
-                files.append(LabelledFile(path, truth_from(boxes[int(number)], known)))
-    return LabelledFiles(tuple(files), tuple(problems))
+                frames.append(UavdtFrame(path, tuple(boxes[int(number)])))
+    return tuple(frames), tuple(problems)
 
 
-def _read_sequence(
-    annotations: Path, name: str, classes: ClassMap, problems: list[Problem]
-) -> defaultdict[int, list[LabelledBox]]:
+def _labelled(box: UavdtBox, classes: ClassMap) -> LabelledBox:
+    return LabelledBox(
+        box.corner_and_size, None if box.category is None else classes.label_of(UAVDT_CLASSES[box.category])
+    )
+
+
+def _read_sequence(annotations: Path, name: str, problems: list[Problem]) -> defaultdict[int, list[UavdtBox]]:
     """Boxes by frame number; appends to `problems`."""
-    boxes: defaultdict[int, list[LabelledBox]] = defaultdict(list)
+    boxes: defaultdict[int, list[UavdtBox]] = defaultdict(list)
     whole, ignore = annotations / f"{name}{_WHOLE}", annotations / f"{name}{_IGNORE}"
     if not whole.is_file():
         raise InputError(f"{whole}: is missing; check the sequence's name")
@@ -52,7 +87,7 @@ def _read_sequence(
             if not line.strip():
                 continue
             try:
-                frame, box = _parse(line, classes, has_category=path is whole)
+                frame, box = _parse(line, has_category=path is whole)
             except ValueError as error:
                 problems.append(Problem(f"{path}, line {number}", str(error)))
             else:
@@ -60,7 +95,7 @@ def _read_sequence(
     return boxes
 
 
-def _parse(line: str, classes: ClassMap, has_category: bool) -> tuple[int, LabelledBox]:
+def _parse(line: str, has_category: bool) -> tuple[int, UavdtBox]:
     fields = line.strip().rstrip(",").split(",")
     expected = 9 if has_category else 6
     if len(fields) < expected:
@@ -68,10 +103,9 @@ def _parse(line: str, classes: ClassMap, has_category: bool) -> tuple[int, Label
     left, top, width, height = (float(field) for field in fields[2:6])
     if problem := check_box((left, top, width, height)):
         raise ValueError(problem)
-    label = None
+    category = None
     if has_category:
-        category = int(fields[8])
-        if not 1 <= category <= len(UAVDT_CLASSES):
-            raise ValueError(f"category {category}, 1 to {len(UAVDT_CLASSES)} are expected")
-        label = classes.label_of(UAVDT_CLASSES[category - 1])
-    return int(fields[0]), LabelledBox((left, top, width, height), label)
+        category = int(fields[8]) - 1
+        if not 0 <= category < len(UAVDT_CLASSES):
+            raise ValueError(f"category {category + 1}, 1 to {len(UAVDT_CLASSES)} are expected")
+    return int(fields[0]), UavdtBox((left, top, width, height), category)

@@ -2,29 +2,60 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from perception_common.errors import InputError
 from yolc_ros.classes import VISDRONE_CLASSES
 from yolc_ros.datasets.samples import ClassMap, LabelledBox, LabelledFile, LabelledFiles, Problem, check_box, truth_from
 
-_OTHERS = 11
+REGION, OTHERS = 0, 11  # categories that are no classes; those of VISDRONE_CLASSES lie between
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 
-def read_visdrone(folder: Path, classes: ClassMap) -> LabelledFiles:
-    """Read a folder of VisDrone-DET (train, val or test-dev).
+@dataclass(frozen=True)
+class VisDroneBox:
+    """A line of an annotation file. category: as in the file. is_scored: whether the evaluation counts it."""
 
-    A line is `left,top,width,height,score,category,truncation,occlusion`. Category 0 is an ignored region and 11
-    "others": both become ignored regions, and so do boxes with score 0, which the official evaluation leaves out. A
-    broken line is left out and named in `problems`; so is an image without an annotation file. Raises InputError for a
-    folder without images.
+    corner_and_size: tuple[float, float, float, float]  # left, top, width, height, pixels
+    category: int
+    is_scored: bool
+
+
+@dataclass(frozen=True)
+class VisDroneFile:
+    """An image file and the lines of its annotation file."""
+
+    path: Path
+    boxes: tuple[VisDroneBox, ...]
+
+
+def read_visdrone(folder: Path, classes: ClassMap) -> LabelledFiles:
+    """Read a folder of VisDrone-DET (train, val or test-dev) for training.
+
+    Category 0 is an ignored region and 11 "others": both become ignored regions, and so do boxes with score 0, which
+    the official evaluation leaves out. Broken lines and images without annotations: see `read_visdrone_files`.
     """
-    files: list[LabelledFile] = []
-    problems: list[Problem] = []
+    files, problems = read_visdrone_files(folder)
     known = classes.known(VISDRONE_CLASSES)
-    paths = sorted((folder / "images").glob("*"))
-    for path in paths:
+    return LabelledFiles(
+        tuple(
+            LabelledFile(file.path, truth_from([_labelled(box, classes) for box in file.boxes], known))
+            for file in files
+        ),
+        problems,
+    )
+
+
+def read_visdrone_files(folder: Path) -> tuple[tuple[VisDroneFile, ...], tuple[Problem, ...]]:
+    """Read a folder of VisDrone-DET as it stands, images by name.
+
+    A line is `left,top,width,height,score,category,truncation,occlusion`. A broken line is left out and named in the
+    problems; so is an image without an annotation file. Raises InputError for a folder without images.
+    """
+    files: list[VisDroneFile] = []
+    problems: list[Problem] = []
+    for path in sorted((folder / "images").glob("*")):
         if path.suffix.lower() not in _IMAGE_SUFFIXES:
             continue
         annotation = folder / "annotations" / f"{path.stem}.txt"
@@ -38,26 +69,28 @@ def read_visdrone(folder: Path, classes: ClassMap) -> LabelledFiles:
             if not line.strip():
                 continue
             try:
-                boxes.append(_parse(line, classes))
+                boxes.append(_parse(line))
             except ValueError as error:
                 problems.append(Problem(f"{annotation}, line {number}", str(error)))
-        files.append(LabelledFile(path, truth_from(boxes, known)))
+        files.append(VisDroneFile(path, tuple(boxes)))
     if not files and not problems:
         raise InputError(f"{folder}: has no images; a VisDrone-DET folder holds images/ and annotations/")
-    return LabelledFiles(tuple(files), tuple(problems))
+    return tuple(files), tuple(problems)
 
 
-def _parse(line: str, classes: ClassMap) -> LabelledBox:
+def _labelled(box: VisDroneBox, classes: ClassMap) -> LabelledBox:
+    is_object = box.is_scored and REGION < box.category < OTHERS
+    return LabelledBox(box.corner_and_size, classes.label_of(VISDRONE_CLASSES[box.category - 1]) if is_object else None)
+
+
+def _parse(line: str) -> VisDroneBox:
     fields = line.strip().rstrip(",").split(",")
     if len(fields) < 6:
         raise ValueError(f"{len(fields)} fields, 8 are expected")
     left, top, width, height, score = (float(field) for field in fields[:5])
     category = int(fields[5])
-    if not 0 <= category <= _OTHERS:
-        raise ValueError(f"category {category}, 0 to {_OTHERS} are expected")
+    if not REGION <= category <= OTHERS:
+        raise ValueError(f"category {category}, {REGION} to {OTHERS} are expected")
     if problem := check_box((left, top, width, height)):
         raise ValueError(problem)
-    is_object = score > 0 and 0 < category < _OTHERS
-    return LabelledBox(
-        (left, top, width, height), classes.label_of(VISDRONE_CLASSES[category - 1]) if is_object else None
-    )
+    return VisDroneBox((left, top, width, height), category, score > 0)
