@@ -16,8 +16,9 @@ import numpy as np
 from loftr_ros.answers import FrameAnswer, KeyframeInfo, PairAnswer
 from loftr_ros.geometry.scale import unknown_scale
 from loftr_ros.geometry.two_view import RelativePose, TwoViewSettings, estimate_relative_pose, failed_pose
-from loftr_ros.keyframes import FIRST, Decision, KeyframePolicy, decide, is_too_soon, median_displacement
+from loftr_ros.keyframes import FIRST, Decision, KeyframePolicy, decide, is_too_soon
 from loftr_ros.matcher import Features, Matcher, MatcherSettings, Matches
+from loftr_ros.tracking import measure_tracking
 from loftr_ros.tracks import KeypointIds, name_matches
 from perception_common.camera import Camera
 from perception_common.errors import InputError
@@ -132,8 +133,9 @@ class Frontend:
         with watch.stage("network"):
             features = self._matcher.encode(image)
             matches = self._matcher.match(last.features, features)
-        displacement = median_displacement(matches.points0, matches.points1, max(image.shape))
-        decision = decide(settings.policy, seconds, len(matches), displacement)
+        with watch.stage("geometry"):
+            tracking = measure_tracking(matches, seconds, last.info.camera, camera, settings=settings.two_view)
+        decision, displacement = decide(settings.policy, tracking), tracking.displacement
         if not decision.makes_keyframe:
             return answer(decision, (), len(matches), displacement)
 
