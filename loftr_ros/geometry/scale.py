@@ -97,8 +97,11 @@ def scale_from_altitude(
     x0, x1: (N, 3) rays of the inliers. rotation, translation: pose of the newer camera in the older one, unit
     translation. altitude: of the older camera along `down`, (3,) in its frame (the beam of a range finder, gravity for
     an altimeter); without it along the plane's normal. noise, gravity, level: as `find_ground` takes them. newer:
-    altitude of the newer camera along the same direction of the world, with which the motion must agree. With the
-    plane m' p0 = 1 the ground is met after the length 1 / (m' down), and (1 - m' t) / (m' down) from the newer camera.
+    altitude of the newer camera along the same direction of the world.
+
+    With the plane m' p0 = 1 the ground is met after the length 1 / (m' down), from the newer camera after (1 - m' t) /
+    (m' down). Where both altitudes are given their mean counts; its variance is no smaller for that, as the error of an
+    altimeter is hardly another one a moment later. Where they contradict the motion the scale is UNKNOWN.
     """
     if refused := _refused(altitude, "altitude", len(x0), limits):
         return unknown_scale(refused)
@@ -106,31 +109,37 @@ def scale_from_altitude(
     if ground is None:
         return unknown_scale("the matches show no ground below the camera")
     if np.mean(ground.on) < limits.min_ground or ground.on.sum() < limits.min_points:
-        return unknown_scale(f"only {100 * np.mean(ground.on):.0f} % of the matches lie on one plane: no ground to measure")
+        return unknown_scale(
+            f"only {100 * np.mean(ground.on):.0f} % of the matches lie on one plane: no ground to measure"
+        )
     plane = ground.plane
     direction = plane / np.linalg.norm(plane) if down is None else down / np.linalg.norm(down)
-    if not plane @ direction > 0:
+    slope = float(plane @ direction)
+    if not slope > 0:
         return unknown_scale("the matches show no ground below the camera")
-    length = float(1.0 / (plane @ direction))
+    spread = float(np.sqrt(direction @ ground.covariance @ direction)) / slope
+    uses_newer = newer is not None and not _refused(newer, "altitude", len(x0), limits)
+    altitudes = [altitude, newer] if uses_newer and newer is not None else [altitude]
+    weights: np.ndarray = np.array([1.0 / max(a.deviation / a.value, 1e-6) ** 2 for a in altitudes])
+    weights /= weights.sum()
 
-    def distance(rotation: np.ndarray, translation: np.ndarray) -> float:
-        moved = ground.refitted(x0, x1, rotation, translation)
-        return float(1.0 / (np.linalg.norm(moved) if down is None else moved @ direction))
+    def scales(plane: np.ndarray, translation: np.ndarray) -> np.ndarray:
+        slope = float(np.linalg.norm(plane) if down is None else plane @ direction)
+        lengths = (1.0 / slope, (1.0 - plane @ translation) / slope)
+        return np.array([a.value / length for a, length in zip(altitudes, lengths, strict=False)])
 
-    value = altitude.value / length
-    spread = length**2 * float(np.sqrt(direction @ ground.covariance @ direction))
-    variance = (altitude.deviation / length) ** 2 + (value / length * spread) ** 2
-    by_pose = -value / length * _by_pose(distance, rotation, translation)
-    scale = Scale(ScaleSource.ALTITUDE, value, variance, by_pose, "")
-    if newer is not None and not _refused(newer, "altitude", len(x0), limits):
-        expected = altitude.value * (1.0 - plane @ translation)
-        allowed = limits.disagreement * np.hypot(newer.deviation, altitude.deviation) + spread * value
-        if abs(newer.value - expected) > allowed:
-            return unknown_scale(
-                f"the altitude went from {altitude.value:.1f} to {newer.value:.1f} m where the motion says "
-                f"{expected:.1f} m: one of them was not that of the ground"
-            )
-    return _believed(scale, limits)
+    def mean_scale(rotation: np.ndarray, translation: np.ndarray) -> float:
+        return float(weights @ scales(ground.refitted(x0, x1, rotation, translation), translation))
+
+    found = scales(plane, translation)
+    deviations = found * [a.deviation / a.value for a in altitudes]
+    value = float(weights @ found)
+    if abs(np.ptp(found)) > limits.disagreement * np.linalg.norm(deviations) + spread * value:
+        said = " and ".join(f"{s:.2f} m" for s in found)
+        return unknown_scale(f"the altitudes of the two images say {said}: one of them was not that of this ground")
+    variance = float(weights @ deviations) ** 2 + (spread * value) ** 2
+    by_pose = _by_pose(mean_scale, rotation, translation)
+    return _believed(Scale(ScaleSource.ALTITUDE, value, variance, by_pose, ""), limits)
 
 
 def scale_from_depth(

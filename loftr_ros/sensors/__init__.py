@@ -10,8 +10,8 @@ No ROS: messages of rclpy and of rosbags are read by their attributes. How to us
 
     moving = dynamic_matches(points0, points1, camera0, camera1, older, newer, DynamicSettings())  # dynamic.py
     prior = motion_prior(older, newer, mount, settings, steady_motion(T_last, seconds, ahead))     # gravity.py
-    pose = estimate_relative_pose(points0, points1, camera0, camera1, two_view,
-                                  confidence=..., spread=..., weights=moving.weights, prior=prior)
+    pose = estimate_beside_traffic(points0, points1, camera0, camera1, moving, two_view,
+                                   confidence=..., spread=..., prior=prior)                        # dynamic.py
     scale = pair_scale(points0, points1, camera0, camera1, pose, older, newer,
                        mount, settings, moving.flags)                                              # metric.py
     translation, covariance = scaled(pose.translation, pose.covariance, scale)                     # geometry/scale.py

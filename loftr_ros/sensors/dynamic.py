@@ -6,9 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loftr_ros.sensors.settings import DEFAULT_DYNAMIC, DynamicSettings
+from loftr_ros.geometry.ambiguity import NO_PRIOR, MotionPrior
+from loftr_ros.geometry.essential import EssentialMotion
+from loftr_ros.geometry.rays import ray_pairs
+from loftr_ros.geometry.two_view import Geometry, RelativePose, TwoViewSettings, estimate_relative_pose
+from loftr_ros.sensors.settings import DEFAULT_DYNAMIC, DEFAULT_TWO_VIEW, DynamicSettings
 from loftr_ros.sensors.suite import FrameReadings
 from perception_common.camera import Camera
+
+_REACH = 3.0  # sigma within which a match agrees with a pose
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,3 +77,48 @@ def inside_any(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     for x0, y0, x1, y1 in boxes:
         inside |= (points[:, 0] >= x0) & (points[:, 0] <= x1) & (points[:, 1] >= y0) & (points[:, 1] <= y1)
     return inside
+
+
+def estimate_beside_traffic(
+    points0: np.ndarray,
+    points1: np.ndarray,
+    camera0: Camera,
+    camera1: Camera,
+    moving: DynamicMatches,
+    settings: TwoViewSettings = DEFAULT_TWO_VIEW,
+    *,
+    confidence: np.ndarray | None = None,
+    spread: np.ndarray | None = None,
+    prior: MotionPrior = NO_PRIOR,
+) -> RelativePose:
+    """Estimate the relative pose (see `estimate_relative_pose`) from the matches that lie on nothing that may move.
+
+    Where flagged matches have a weight, those of them that agree with that pose (as on parked cars) then count with it,
+    and where the others alone are too few for a pose, all flagged ones do. They are not weighed down at once: traffic
+    agrees with itself, and the sampling that a robust fit begins with would find its motion whatever the weights.
+    """
+
+    def estimate(weights: np.ndarray) -> RelativePose:
+        return estimate_relative_pose(
+            points0,
+            points1,
+            camera0,
+            camera1,
+            settings,
+            confidence=confidence,
+            spread=spread,
+            weights=weights,
+            prior=prior,
+        )
+
+    flags, weights = moving.flags, moving.weights
+    pose = estimate(np.where(flags, 0.0, weights))
+    if not (weights[flags] > 0).any() or pose.geometry == Geometry.ROTATION_ONLY:
+        return pose
+    if pose.geometry == Geometry.FAILED:
+        return estimate(weights)
+    pairs, usable = ray_pairs(points0, points1, camera0, camera1)
+    off = EssentialMotion(pose.rotation, pose.translation).residuals(pairs)[:, 0]
+    agrees = ~flags
+    agrees[usable] |= np.abs(off) < _REACH * pose.noise
+    return estimate(np.where(agrees, weights, 0.0))

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from loftr_ros.geometry.scale import ScaleLimits
+from loftr_ros.geometry.two_view import TwoViewSettings
 
 VEHICLES_AND_PEOPLE = (
     *("pedestrian", "people", "bicycle", "car", "van", "truck", "tricycle", "awning-tricycle", "bus", "motor"),
@@ -97,4 +98,5 @@ class Mount:
 
 DEFAULT_SENSORS = SensorSettings()
 DEFAULT_DYNAMIC = DynamicSettings()
+DEFAULT_TWO_VIEW = TwoViewSettings()
 UNKNOWN_MOUNT = Mount()
