@@ -1,218 +1,252 @@
-"""Average precision by the protocols in use for VisDrone and COCO. They differ by points: name the one used."""
+"""How good detections are by one of the protocols: average precision, recall, curves, counts at one score."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from yolc_ros.decoding import box_areas, pairwise_intersection
-from yolc_ros.training.average_precision import ANY_AREA, ClassResult, judge, precision_over_recall
+from replay_ros.evaluation.detection_protocols import (
+    ImageDetections,
+    ImageTruth,
+    Protocol,
+    apply_regions,
+    is_set_aside,
+)
+from replay_ros.evaluation.detection_results import (
+    ClassScores,
+    Curve,
+    DetectionScores,
+    ImageCounts,
+    OperatingPoint,
+)
+from yolc_ros.training.average_precision import (
+    ANY_AREA,
+    HIT,
+    MISS,
+    NEITHER,
+    ClassResult,
+    Judgement,
+    judge,
+    precision_over_recall,
+)
 
 MIN_IOUS = np.linspace(0.5, 0.95, 10)
 SIZES = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}  # pixels, as COCO
-IGNORED_SHARE = 0.5  # of an object's or detection's area, from which it goes with the ignored regions
+CURVE_POINTS = 201
 
 _AP50, _AP75 = 0, 5  # indices into MIN_IOUS
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """How AP is computed.
-
-    max_detections: the best ones of an image that count for AP, max_detections_else for AP50, AP75 and the sizes;
-    limit_over: whether that holds for each class or for the image. at_all_points: area under the whole curve of
-    precision over recall, else its mean over 101 recalls. weighted_classes: each class weighs as many images as hold
-    it, else all the same. uses_ignored: what lies in ignored regions is dropped, objects marked as not scored are
-    neither found nor missed; else only crowds are (iscrowd), as in pycocotools.
-    """
-
-    about: str
-    max_detections: int
-    max_detections_else: int
-    limit_over: Literal["class", "image"] = "class"
-    at_all_points: bool = False
-    weighted_classes: bool = False
-    uses_ignored: bool = False
-
-
-PROTOCOLS = {
-    "official-visdrone": Protocol(
-        "VisDrone's own: ignored regions dropped, 500 detections an image, all points, classes weighted by images",
-        max_detections=500,
-        max_detections_else=500,
-        limit_over="image",
-        at_all_points=True,
-        weighted_classes=True,
-        uses_ignored=True,
-    ),
-    "coco-500": Protocol("COCO with 500 detections an image and class", 500, 500),
-    "yolc-release": Protocol("that of YOLC's code: COCO, AP at 100 detections, the rest at 1000", 100, 1000),
-    "coco": Protocol("COCO, 100 detections an image and class (pycocotools' default)", 100, 100),
-}
-
-
-@dataclass(frozen=True, eq=False)
-class ImageTruth:
-    """What is labelled in one image. Boxes are xyxy, pixels.
-
-    boxes: (N, 4). labels: (N,), class. crowd: (N,) bool, many objects in one box. unscored: (N,) bool, marked as not to
-    be scored. regions: (M, 4), ignored regions.
-    """
-
-    boxes: np.ndarray
-    labels: np.ndarray
-    crowd: np.ndarray
-    unscored: np.ndarray
-    regions: np.ndarray
-
-    def select(self, index: np.ndarray) -> ImageTruth:
-        """Return the objects of an index; regions stay."""
-        return ImageTruth(self.boxes[index], self.labels[index], self.crowd[index], self.unscored[index], self.regions)
-
-
-@dataclass(frozen=True, eq=False)
-class ImageDetections:
-    """What was found in one image. boxes: (N, 4) xyxy, pixels. scores, labels: (N,)."""
-
-    boxes: np.ndarray
-    scores: np.ndarray
-    labels: np.ndarray
-
-    def select(self, index: np.ndarray) -> ImageDetections:
-        """Return the detections of an index, in its order."""
-        return ImageDetections(self.boxes[index], self.scores[index], self.labels[index])
-
-
-@dataclass(frozen=True)
-class Precision:
-    """AP of a class or of all, each 0 to 1: mean over IoU 0.5 to 0.95, at 0.5, at 0.75; None without any object."""
-
-    ap: float | None
-    ap50: float | None
-    ap75: float | None
-
-
-@dataclass(frozen=True)
-class DetectionScores:
-    """AP of all, by class (those with objects) and by size of the object (AP over the IoUs)."""
-
-    overall: Precision
-    by_class: dict[str, Precision]
-    by_size: dict[str, float | None]
-
-
 def score_detections(
-    truths: Sequence[ImageTruth], found: Sequence[ImageDetections], classes: Sequence[str], protocol: Protocol
-) -> DetectionScores:
-    """Score the detections of each image; labels are indices into `classes`."""
-    if protocol.uses_ignored:
-        kept = [drop_ignored(truth, detections) for truth, detections in zip(truths, found, strict=True)]
-        truths, found = [truth for truth, _ in kept], [detections for _, detections in kept]
-    wide = _by_class(truths, found, classes, protocol, protocol.max_detections_else)
-    strict = wide
-    if protocol.max_detections != protocol.max_detections_else:
-        strict = _by_class(truths, found, classes, protocol, protocol.max_detections)
-    weights = _class_weights(truths, classes, protocol)
-    return DetectionScores(
-        overall=_precision(_weighted_mean(strict, weights), _weighted_mean(wide, weights)),
-        by_class={
-            name: _precision(strict[label], wide[label])
-            for label, name in enumerate(classes)
-            if np.isfinite(wide[label]).all()
-        },
-        by_size={
-            size: _mean(
-                _weighted_mean(
-                    _by_class(truths, found, classes, protocol, protocol.max_detections_else, areas), weights
-                )
-            )
-            for size, areas in SIZES.items()
-        },
-    )
-
-
-def drop_ignored(truth: ImageTruth, found: ImageDetections) -> tuple[ImageTruth, ImageDetections]:
-    """Leave out objects and detections with at least half of their area in the union of the ignored regions."""
-    cells = disjoint(truth.regions)
-
-    def is_outside(boxes: np.ndarray) -> np.ndarray:
-        covered = pairwise_intersection(boxes, cells).sum(axis=1)
-        return covered < IGNORED_SHARE * box_areas(boxes)
-
-    return truth.select(is_outside(truth.boxes)), found.select(is_outside(found.boxes))
-
-
-def disjoint(boxes: np.ndarray) -> np.ndarray:
-    """Return boxes (K, 4) that cover what `boxes` (N, 4) cover, none of them overlapping."""
-    x, y = np.unique(boxes[:, [0, 2]]), np.unique(boxes[:, [1, 3]])
-    x0, y0 = (grid.ravel() for grid in np.meshgrid(x[:-1], y[:-1]))
-    x1, y1 = (grid.ravel() for grid in np.meshgrid(x[1:], y[1:]))
-    cells = np.stack([x0, y0, x1, y1], axis=1)
-    is_inside = (cells[:, None, :2] >= boxes[:, :2]) & (cells[:, None, 2:] <= boxes[:, 2:])
-    return cells[np.any(np.all(is_inside, axis=2), axis=1)]
-
-
-def _by_class(
     truths: Sequence[ImageTruth],
     found: Sequence[ImageDetections],
     classes: Sequence[str],
     protocol: Protocol,
-    limit: int,
-    areas: tuple[float, float] = ANY_AREA,
-) -> np.ndarray:
-    """AP of each class at each IoU, (C, 10); NaN for a class without objects."""
-    if protocol.limit_over == "image":
-        found = [detections.select(_best(detections.scores, limit)) for detections in found]
-    result = np.full((len(classes), len(MIN_IOUS)), np.nan)
-    for label in range(len(classes)):
-        judgements = [
-            judge(_of_class(truth, detections, label, protocol, limit), MIN_IOUS, areas)
-            for truth, detections in zip(truths, found, strict=True)
-        ]
-        result[label] = precision_over_recall(judgements, at_all_points=protocol.at_all_points)
-    return result
+    score_threshold: float = 0.3,
+    names: Sequence[str] | None = None,
+) -> DetectionScores:
+    """Score the detections of each image; labels are indices into `classes`.
 
+    score_threshold: of the operating point. names: of the images, for the counts of each; None: their numbers.
+    """
+    kept = [apply_regions(truth, detections, protocol) for truth, detections in zip(truths, found, strict=True)]
+    truths = [truth for truth, _ in kept]
+    found = [detections.select(_best_first(detections.scores)) for _, detections in kept]
+    each = [(label,) for label in range(len(classes))]
+    groups = [tuple(range(len(classes)))] if protocol.joins_classes else each
+    weights = np.ones(len(groups)) if protocol.joins_classes else _class_weights(truths, classes, protocol)
 
-def _of_class(truth: ImageTruth, found: ImageDetections, label: int, protocol: Protocol, limit: int) -> ClassResult:
-    found = found.select(found.labels == label)
-    found = found.select(_best(found.scores, limit))
-    is_class, is_set_aside = truth.labels == label, _is_set_aside(truth, protocol)
-    return ClassResult(
-        found.boxes, found.scores, truth.boxes[is_class & ~is_set_aside], truth.boxes[is_class & is_set_aside]
+    judged = [_judge(truths, found, group, protocol) for group in groups]
+    single = [_judge(truths, found, group, protocol) for group in each] if protocol.joins_classes else judged
+    strict = _mean_over_groups([_ap(group, protocol, protocol.max_detections) for group in judged], weights)
+    wide = _mean_over_groups([_ap(group, protocol, protocol.max_detections_else) for group in judged], weights)
+    by_size = {}
+    for size, areas in SIZES.items():
+        of_size = [_judge(truths, found, group, protocol, areas) for group in groups]
+        values = [_ap(group, protocol, protocol.max_detections_else) for group in of_size]
+        by_size[size] = _summary(_mean_over_groups(values, weights), protocol)
+    counts = [_counts(group, score_threshold) for group in judged]
+    return DetectionScores(
+        ap=_summary(strict, protocol),
+        ap50=_finite(wide[_AP50]),
+        ap75=_finite(wide[_AP75]),
+        by_size=by_size,
+        recall={
+            str(limit): _finite(_mean_over_groups([_recall(group, limit) for group in judged], weights).mean())
+            for limit in protocol.recall_limits
+        },
+        operating=_operating_point(score_threshold, *np.sum(counts, axis=(0, 1)).tolist()),
+        by_class={
+            name: _class_scores(group, protocol, score_threshold)
+            for name, group in zip(classes, single, strict=True)
+            if group.objects
+        },
+        by_image=tuple(
+            ImageCounts(name, *numbers)
+            for name, numbers in zip(
+                names or map(str, range(len(truths))), np.sum(counts, axis=0).tolist(), strict=True
+            )
+        ),
     )
 
 
-def _is_set_aside(truth: ImageTruth, protocol: Protocol) -> np.ndarray:
-    return truth.crowd | truth.unscored if protocol.uses_ignored else truth.crowd
+# --- judging -----------------------------------------------------------------------------------------------------
 
 
-def _best(scores: np.ndarray, count: int) -> np.ndarray:
-    return np.argsort(-scores, kind="stable")[:count]
+@dataclass(frozen=True)
+class _Group:
+    """The judgements of some classes taken together, one for each image.
+
+    ranks: of each detection, best first, among those that a limit is set for: the group's or all of the image.
+    """
+
+    images: tuple[Judgement, ...]
+    ranks: tuple[np.ndarray, ...]
+
+    @property
+    def objects(self) -> int:
+        return sum(image.objects for image in self.images)
+
+    def limited(self, limit: int) -> list[Judgement]:
+        """Judgements of the `limit` best detections of each image: the better ones choose first, so theirs stay."""
+        counts = [int((ranks < limit).sum()) for ranks in self.ranks]
+        return [
+            Judgement(image.scores[:count], image.outcomes[:, :count], image.objects)
+            for image, count in zip(self.images, counts, strict=True)
+        ]
+
+
+def _judge(
+    truths: Sequence[ImageTruth],
+    found: Sequence[ImageDetections],
+    labels: Sequence[int],
+    protocol: Protocol,
+    areas: tuple[float, float] = ANY_AREA,
+) -> _Group:
+    """Judge the detections of these classes; `found` is sorted, best first."""
+    limit = max(protocol.max_detections, protocol.max_detections_else)
+    images, ranks = [], []
+    for truth, detections in zip(truths, found, strict=True):
+        chosen = np.flatnonzero(np.isin(detections.labels, labels))
+        rank = chosen if protocol.limit_over == "image" else np.arange(len(chosen))
+        chosen, rank = chosen[rank < limit], rank[rank < limit]
+        of_group, aside = np.isin(truth.labels, labels), is_set_aside(truth, protocol)
+        result = ClassResult(
+            detections.boxes[chosen],
+            detections.scores[chosen],
+            truth.boxes[of_group & ~aside],
+            truth.boxes[of_group & aside],
+        )
+        images.append(judge(result, MIN_IOUS, areas))
+        ranks.append(rank)
+    return _Group(tuple(images), tuple(ranks))
+
+
+def _best_first(scores: np.ndarray) -> np.ndarray:
+    return np.argsort(-scores, kind="stable")
 
 
 def _class_weights(truths: Sequence[ImageTruth], classes: Sequence[str], protocol: Protocol) -> np.ndarray:
     """(C,): images that hold an object of the class, or 1."""
-    if not protocol.weighted_classes:
+    if not protocol.weighted_classes or not truths:
         return np.ones(len(classes))
-    held = [np.unique(truth.labels[~_is_set_aside(truth, protocol)]) for truth in truths]
+    held = [np.unique(truth.labels[~is_set_aside(truth, protocol)]) for truth in truths]
     return np.bincount(np.concatenate(held).astype(np.int64), minlength=len(classes)).astype(np.float64)
 
 
-def _weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean over classes (C, 10) -> (10,), of those that are not NaN; NaN where there are none."""
-    there = np.isfinite(values).all(axis=1) & (weights > 0)
+# --- figures -----------------------------------------------------------------------------------------------------
+
+
+def _ap(group: _Group, protocol: Protocol, limit: int) -> np.ndarray:
+    """AP at each IoU, (10,); NaN without objects."""
+    values = precision_over_recall(group.limited(limit), at_all_points=protocol.at_all_points)
+    return np.broadcast_to(values, MIN_IOUS.shape)
+
+
+def _recall(group: _Group, limit: int) -> np.ndarray:
+    """Share of the objects that are found at each IoU, (10,); NaN without objects."""
+    if not group.objects:
+        return np.full(len(MIN_IOUS), np.nan)
+    hits = sum((image.outcomes == HIT).sum(axis=1) for image in group.limited(limit))
+    return np.asarray(hits / group.objects)
+
+
+def _mean_over_groups(values: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
+    """Mean of G times (10,) -> (10,), of those that are not NaN; NaN where there are none."""
+    table = np.stack(values)
+    there = np.isfinite(table).all(axis=1) & (weights > 0)
     if not there.any():
-        return np.full(values.shape[1], np.nan)
-    return np.average(values[there], axis=0, weights=weights[there])
+        return np.full(len(MIN_IOUS), np.nan)
+    return np.asarray(np.average(table[there], axis=0, weights=weights[there]))
 
 
-def _precision(strict: np.ndarray, wide: np.ndarray) -> Precision:
-    """From AP at each IoU (10,), with the detections that count for AP and with those for the rest."""
-    return Precision(_mean(strict), _mean(wide[_AP50 : _AP50 + 1]), _mean(wide[_AP75 : _AP75 + 1]))
+def _summary(values: np.ndarray, protocol: Protocol) -> float | None:
+    """What the protocol calls AP, of AP at each IoU (10,)."""
+    if protocol.ap_iou is None:
+        return _finite(values.mean())
+    return _finite(values[np.argmin(abs(MIN_IOUS - protocol.ap_iou))])
 
 
-def _mean(values: np.ndarray) -> float | None:
-    return float(values.mean()) if np.isfinite(values).all() else None
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _class_scores(group: _Group, protocol: Protocol, score_threshold: float) -> ClassScores:
+    strict, wide = (_ap(group, protocol, limit) for limit in (protocol.max_detections, protocol.max_detections_else))
+    curve = _full_curve(group)
+    return ClassScores(
+        ap=_summary(strict, protocol),
+        ap50=_finite(wide[_AP50]),
+        ap75=_finite(wide[_AP75]),
+        objects=group.objects,
+        operating=_operating_point(score_threshold, *_counts(group, score_threshold).sum(axis=0).tolist()),
+        best=_best_point(group, curve, score_threshold),
+        curve=_thinned(curve),
+    )
+
+
+def _counts(group: _Group, score_threshold: float) -> np.ndarray:
+    """Hits, false detections and missed objects of each image at IoU 0.5 from a score on, (images, 3) int64."""
+    rows = []
+    for image in group.images:
+        outcomes = image.outcomes[_AP50][image.scores >= score_threshold]
+        hits = int((outcomes == HIT).sum())
+        rows.append((hits, int((outcomes == MISS).sum()), image.objects - hits))
+    return np.array(rows, np.int64).reshape(-1, 3)
+
+
+def _operating_point(score: float, hits: int, false: int, missed: int) -> OperatingPoint:
+    precision = hits / (hits + false) if hits + false else None
+    recall = hits / (hits + missed) if hits + missed else None
+    f1 = 2 * hits / (2 * hits + false + missed) if hits + false + missed else None
+    return OperatingPoint(score, hits, false, missed, precision, recall, f1)
+
+
+def _full_curve(group: _Group) -> np.ndarray:
+    """(3, hits): recall, precision and score at each hit at IoU 0.5, best score first."""
+    scores = np.concatenate([image.scores for image in group.images])
+    outcomes = np.concatenate([image.outcomes[_AP50] for image in group.images])
+    order = _best_first(scores)
+    order = order[outcomes[order] != NEITHER]
+    hits = np.cumsum(outcomes[order] == HIT)
+    points = np.stack([hits / max(group.objects, 1), hits / np.arange(1, len(hits) + 1), scores[order]])
+    return points[:, outcomes[order] == HIT]
+
+
+def _best_point(group: _Group, curve: np.ndarray, score_threshold: float) -> OperatingPoint:
+    """The operating point with the highest F1; that of the threshold where nothing is hit."""
+    recall, precision, scores = curve
+    if not len(scores):
+        return _operating_point(score_threshold, *_counts(group, score_threshold).sum(axis=0).tolist())
+    score = float(scores[np.argmax(2 * recall * precision / (recall + precision))])
+    return _operating_point(score, *_counts(group, score).sum(axis=0).tolist())
+
+
+def _thinned(curve: np.ndarray) -> Curve:
+    """At most CURVE_POINTS points, the first and the last among them."""
+    count = curve.shape[1]
+    index = np.unique(np.linspace(0, count - 1, min(count, CURVE_POINTS)).round().astype(int))
+    recall, precision, score = curve[:, index].round(6).tolist()
+    return Curve(tuple(recall), tuple(precision), tuple(score))

@@ -19,7 +19,7 @@ SCHEMA = "yolc_ros/detection_result/1"
 class Curve:
     """Precision over recall of one class at IoU 0.5, best score first, thinned to some hundred points.
 
-    Each point is a hit: precision and recall of all detections from its score on.
+    Each point is a hit: precision and recall of the detections down to it.
     """
 
     recall: tuple[float, ...]
@@ -157,7 +157,7 @@ def _scores(content: Mapping[str, Any]) -> DetectionScores:
 
 def _class_scores(content: Mapping[str, Any]) -> ClassScores:
     return ClassScores(
-        **content
+        **dict(content)
         | {
             "operating": OperatingPoint(**content["operating"]),
             "best": OperatingPoint(**content["best"]),

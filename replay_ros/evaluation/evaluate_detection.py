@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from tqdm import tqdm
+from typing import Any, get_args
 
 from perception_common.cli import run
 from perception_common.device import choose_device
 from perception_common.errors import InputError
 from perception_common.resources import list_models
-from replay_ros.benchmark import table
-from replay_ros.evaluation.detection_metrics import PROTOCOLS, DetectionScores, ImageDetections, score_detections
-from replay_ros.evaluation.detection_truth import EvaluatedImage, category_names, choose_classes, read_truth
-from replay_ros.evaluation.evaluation_commands import find_model_weights, shown, write_results
-from yolc_ros.clusters import LSM_PRESETS
-from yolc_ros.datasets.samples import read_image
-from yolc_ros.detector import Detections, Detector, DetectorSettings
+from replay_ros.evaluation.detection_datasets import Dataset, Labelled, coco_dataset, uavdt_dataset, visdrone_dataset
+from replay_ros.evaluation.detection_looks import LSM, Look, Looked, look_at_all
+from replay_ros.evaluation.detection_metrics import score_detections
+from replay_ros.evaluation.detection_protocols import PROTOCOLS
+from replay_ros.evaluation.detection_results import DetectionResult, as_mapping
+from replay_ros.evaluation.detection_slicing import Merge, SlicingConfig
+from replay_ros.evaluation.detection_tables import render
+from replay_ros.evaluation.detection_truth import ClassChoice, choose_classes, truth_sha256
+from replay_ros.evaluation.evaluation_commands import find_model_weights, write_results
+from yolc_ros.detector import Detector, DetectorSettings
 
 SMALLEST_SCORE = 0.01  # the curve of precision over recall needs the doubtful detections too
 MOST_DETECTIONS = max(max(each.max_detections, each.max_detections_else) for each in PROTOCOLS.values())
-LSM = {"on": LSM_PRESETS["ours"], "off": None}
-DEFAULT_PROTOCOL = "coco-500"
+DATASETS = ("coco", "visdrone", "uavdt")
 
 _DESCRIPTION = f"""\
-Detect objects in the images of a COCO JSON file and print AP (mean over IoU 0.5 to 0.95), AP50 and AP75. Repeated
-options are evaluated beside each other.
+Detect objects in labelled images and print AP (mean over IoU 0.5 to 0.95), AP50 and AP75, by size and by class, and
+precision, recall and F1 at one score. Repeated options are evaluated beside each other.
 
 protocols:
 {"".join(f"  {name:18}{each.about}" + chr(10) for name, each in PROTOCOLS.items())}"""
@@ -40,27 +37,10 @@ _EXAMPLE = """\
 example:
   evaluate_detection drone/annotations.json --images drone/images
   evaluate_detection aerial_cars/coco.json --files 'MunichStreet*' --classes car --lsm on --lsm off --json result.json
-  evaluate_detection val.json --images val/images --weights yolc.pth --model yolc_w48 --protocol official-visdrone
+  evaluate_detection aerial_cars/coco.json --classes car --lsm on --slicing 640 --predictions seen.npz
+  evaluate_detection --dataset visdrone VisDrone2019-DET-val --weights yolc.pth --model yolc_w48
+  evaluate_detection --dataset uavdt UAVDT --classes car=car+van,truck,bus --predictions uavdt.npz
 """
-
-
-@dataclass(frozen=True, eq=False)
-class Detected:
-    """What the network found in each image. Means: crops, and seconds without the reading of the image."""
-
-    found: tuple[ImageDetections, ...]
-    crops_per_image: float
-    seconds_per_image: float
-
-
-@dataclass(frozen=True)
-class Run:
-    """One combination and what came out."""
-
-    protocol: str
-    lsm: str
-    scores: DetectionScores
-    detected: Detected
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,96 +48,90 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parse(argv)
     variants = [f"yolc_{name}" for name in list_models("yolc_")]
     model, weights = find_model_weights(options.weights, options.model, "yolc_lite", variants)
-    categories = category_names(options.annotations)
+    dataset = _dataset(options)
     settings = DetectorSettings(options.max_side, score_threshold=SMALLEST_SCORE, max_detections=MOST_DETECTIONS)
     detector = Detector.load(model, weights, choose_device(options.device), settings)
-    choice = choose_classes(categories, detector.class_names, options.classes)
-    images = read_truth(options.annotations, options.images or options.annotations.parent, choice, options.files)
-    truths = [image.truth for image in images]
-    runs = []
-    for lsm in options.lsm or ["on"]:
-        detected = detect_all(detector, images, choice.classes, lsm)
-        for protocol in options.protocol or [DEFAULT_PROTOCOL]:
-            scores = score_detections(truths, detected.found, choice.classes, PROTOCOLS[protocol])
-            runs.append(Run(protocol, lsm, scores, detected))
-    print("\n".join(render(runs, len(images), choice.of_category, choice.classes)))
+    choice = choose_classes(dataset.categories, detector.class_names, options.classes)
+    labelled = dataset.read(choice)
+    looked = {look: look_at_all(detector, look, labelled.images, options.predictions) for look in _looks(options)}
+    results = [
+        _result(protocol, look, looked[look], detector, labelled, choice, options)
+        for protocol in dict.fromkeys(options.protocol or dataset.protocols)
+        for look in looked
+    ]
+    print("\n".join(render(results, dataset.name)))
     if options.json:
-        conditions = {
-            "images": len(images),
-            "model": model,
-            "weights_sha256": detector.weights.sha256 if detector.weights else "",
-            "max_side": options.max_side,
-            "smallest_score": SMALLEST_SCORE,
-            "classes": {category: choice.classes[label] for category, label in choice.of_category.items()},
-        }
-        write_results(options.json, options.annotations, [as_mapping(each) | conditions for each in runs])
+        write_results(options.json, options.truth, [_content(each) for each in results])
     return 0
 
 
-def detect_all(detector: Detector, images: Sequence[EvaluatedImage], classes: Sequence[str], lsm: str) -> Detected:
-    """Look at each image; detections of other than these classes are left out. Raises InputError for a broken image."""
-    detector = replace(detector, settings=replace(detector.settings, lsm=LSM[lsm]))
-    found, crops, seconds = [], [], []
-    for image in tqdm(images, unit="image", desc=f"LSM {lsm}", disable=None):
-        pixels = read_image(image.path)
-        start = time.perf_counter()
-        detections = detector.detect(pixels)
-        seconds.append(time.perf_counter() - start)
-        crops.append(len(detections.regions))
-        found.append(_of_classes(detections, classes))
-    return Detected(tuple(found), float(np.mean(crops)), float(np.mean(seconds)))
-
-
-def _of_classes(found: Detections, classes: Sequence[str]) -> ImageDetections:
-    """Detections of these classes, with labels that are indices into them."""
-    index = np.array([classes.index(name) if name in classes else -1 for name in found.class_names], np.int64)
-    labels = index[found.labels]
-    return ImageDetections(found.boxes.astype(np.float64), found.scores, labels).select(labels >= 0)
-
-
-def render(runs: Sequence[Run], images: int, of_category: Mapping[str, int], classes: Sequence[str]) -> Iterator[str]:
-    """Lay runs out as tables that are readable as they are."""
-    rows: list[tuple[str, ...]] = [
-        ("protocol", "LSM", "AP", "AP50", "AP75", "small", "medium", "large", "crops/image", "s/image")
-    ]
-    for each in runs:
-        overall = each.scores.overall
-        values = (overall.ap, overall.ap50, overall.ap75, *each.scores.by_size.values())
-        figures = (f"{each.detected.crops_per_image:.2f}", f"{each.detected.seconds_per_image:.3f}")
-        rows.append((each.protocol, each.lsm, *(shown(value, 3) for value in values), *figures))
-    yield from table(rows)
-    yield ""
-    if len(classes) > 1:
-        yield from table(
-            [
-                ("AP50", *(f"{each.protocol}, LSM {each.lsm}" for each in runs)),
-                *((name, *(_class_cell(each, name) for each in runs)) for name in classes),
-            ]
-        )
-        yield ""
-    mapped = ", ".join(
-        category if category == classes[label] else f"{category} as {classes[label]}"
-        for category, label in of_category.items()
+def _result(
+    protocol: str,
+    look: Look,
+    looked: Looked,
+    detector: Detector,
+    labelled: Labelled,
+    choice: ClassChoice,
+    options: argparse.Namespace,
+) -> DetectionResult:
+    conditions = look.conditions(detector)
+    first = "; ".join(f"{each.where}: {each.what}" for each in labelled.problems[:3])
+    broken = f"{len(labelled.problems)} annotations left out ({first}{'; ...' * (len(labelled.problems) > 3)})"
+    return DetectionResult(
+        protocol=protocol,
+        look=look.name,
+        scores=score_detections(
+            [image.truth for image in labelled.images],
+            looked.of_classes(detector.class_names, choice),
+            choice.classes,
+            PROTOCOLS[protocol],
+            options.score_threshold,
+            [image.name for image in labelled.images],
+        ),
+        images=len(labelled.images),
+        crops_per_image=looked.crops_per_image,
+        seconds_per_image=looked.seconds_per_image,
+        classes={category: choice.meaning(category) for category in choice.of_category},
+        model=conditions["model"],
+        weights_sha256=conditions["weights_sha256"],
+        settings={
+            "smallest_score": SMALLEST_SCORE,
+            "lsm": look.lsm if look.slicing is None else "off",
+            "slicing": conditions["slicing"],
+            "device": conditions["device"],
+            "precision": conditions["precision"],
+            "detector": conditions["settings"],
+        },
+        truth=str(options.truth),
+        truth_sha256=truth_sha256(labelled.images, choice.classes),
+        notes=((broken,) if labelled.problems else ()) + looked.notes,
     )
-    yield f"- {images} images; {mapped}; detections from a score of {SMALLEST_SCORE:g}"
-    for protocol in dict.fromkeys(each.protocol for each in runs):
-        yield f"- {protocol}: {PROTOCOLS[protocol].about}"
 
 
-def _class_cell(each: Run, name: str) -> str:
-    return shown(each.scores.by_class[name].ap50, 3) if name in each.scores.by_class else "-"
+def _content(result: DetectionResult) -> dict[str, Any]:
+    """What the JSON holds of a run: the result, with the settings that are most asked for on its top level."""
+    settings = result.settings
+    top = {"lsm": settings["lsm"], "slicing": settings["slicing"], "max_side": settings["detector"]["max_side"]}
+    return as_mapping(result) | top | {"smallest_score": settings["smallest_score"]}
 
 
-def as_mapping(each: Run) -> dict[str, Any]:
-    """Return what the JSON holds of a run."""
-    return asdict(each.scores.overall) | {
-        "crops_per_image": each.detected.crops_per_image,
-        "seconds_per_image": each.detected.seconds_per_image,
-        "by_size": each.scores.by_size,
-        "by_class": {name: asdict(value) for name, value in each.scores.by_class.items()},
-        "protocol": each.protocol,
-        "lsm": each.lsm,
-    }
+def _dataset(options: argparse.Namespace) -> Dataset:
+    if options.dataset == "visdrone":
+        return visdrone_dataset(options.truth, options.files)
+    if options.dataset == "uavdt":
+        return uavdt_dataset(options.truth, options.split or "test", options.files)
+    return coco_dataset(options.truth, options.images, options.files)
+
+
+def _looks(options: argparse.Namespace) -> list[Look]:
+    lsm = options.lsm or ([] if options.slicing else ["on"])
+    slicing = []
+    for size in options.slicing or []:
+        try:
+            slicing.append(SlicingConfig(size, options.slice_overlap, options.slice_zoom, merge=options.slice_merge))
+        except ValueError as error:
+            raise InputError(f"--slicing {size}: {error}") from error
+    return [Look(each) for each in dict.fromkeys(lsm)] + [Look("off", each) for each in dict.fromkeys(slicing)]
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -167,9 +141,18 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("annotations", type=Path, metavar="COCO.json", help="images, annotations and categories")
+    default = SlicingConfig()
+    parser.add_argument("truth", type=Path, metavar="COCO.json|FOLDER", help="labelled images, see --dataset")
+    parser.add_argument(
+        "--dataset",
+        choices=DATASETS,
+        default="coco",
+        help="what the truth is: a COCO JSON file, a folder of VisDrone-DET (images/, annotations/), or one of UAVDT "
+        "(UAV-benchmark-M/, GT/, M_attr/) (coco)",
+    )
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images (that of COCO.json)")
     parser.add_argument("--files", default="*", metavar="PATTERN", help="only images with such file names (*)")
+    parser.add_argument("--split", choices=("test", "train", "all"), help="sequences of UAVDT (test)")
     parser.add_argument(
         "--weights",
         default="yolc_lite",
@@ -181,19 +164,54 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--lsm", action="append", choices=LSM, help="second look at crowded regions (on); repeatable")
     parser.add_argument(
+        "--slicing", action="append", type=int, metavar="N", help="uniform slices of N pixels (SAHI); repeatable"
+    )
+    parser.add_argument(
+        "--slice-overlap", type=float, default=default.overlap, help=f"of neighbours, share ({default.overlap:g})"
+    )
+    parser.add_argument(
+        "--slice-zoom", type=float, default=default.zoom, help=f"of slices, the LSM's is 1.5 ({default.zoom:g})"
+    )
+    parser.add_argument(
+        "--slice-merge",
+        choices=get_args(Merge),
+        default=default.merge,
+        help=f"one object in two slices: the hull of its boxes, or the best one ({default.merge})",
+    )
+    parser.add_argument(
         "--classes",
         metavar="a,b",
-        help="categories to evaluate, CATEGORY=CLASS where the network's name differs (all that the network knows)",
+        help="categories to evaluate, CATEGORY=CLASS or CATEGORY=CLASS+CLASS where the network calls them otherwise "
+        "(all that the network knows)",
     )
-    parser.add_argument("--protocol", action="append", choices=PROTOCOLS, help=f"({DEFAULT_PROTOCOL}); may be repeated")
+    parser.add_argument("--protocol", action="append", choices=PROTOCOLS, help="(those of the dataset); repeatable")
+    parser.add_argument(
+        "--score-threshold",
+        type=float,
+        default=DetectorSettings().score_threshold,
+        metavar="S",
+        help=f"for precision, recall and F1; the node's is {DetectorSettings().score_threshold:g}",
+    )
+    parser.add_argument(
+        "--predictions",
+        type=Path,
+        metavar="FILE.npz",
+        help="keep predictions there and take them from there where weights, settings and images are the same",
+    )
     parser.add_argument(
         "--max-side", type=int, default=0, metavar="N", help="of the first look, pixels, 0: the image's size (0)"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write figures there too")
     options = parser.parse_args(argv)
+    if options.images and options.dataset != "coco":
+        raise InputError(f"--images is for COCO files; the folder of {options.dataset} holds its images")
+    if options.split and options.dataset != "uavdt":
+        raise InputError("--split is for --dataset uavdt; elsewhere name the folder or file of the split")
     if options.max_side and options.max_side < 32:
         raise InputError("--max-side must be 0 or at least 32")
+    if not SMALLEST_SCORE <= options.score_threshold <= 1:
+        raise InputError(f"--score-threshold must lie between {SMALLEST_SCORE:g} and 1")
     return options
 
 

@@ -1,0 +1,125 @@
+"""Predictions on disk, so that protocols, classes and thresholds are compared without running the network again.
+
+A file has a section for each look (as "LSM on"). A section holds for what it was made - weights, settings, device -
+and the predictions of each image by the SHA-256 of its file. A section made for anything else is never used.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perception_common.errors import InputError
+
+FORMAT = 1
+_PARTS = ("boxes", "scores", "labels", "counts", "crops", "seconds")
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a network says of one image, all its classes.
+
+    boxes: (N, 4) float32 xyxy, pixels. scores: (N,) float32. labels: (N,) int64, the network's. crops: second looks.
+    seconds: of the detection, without reading the file.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+    crops: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Section:
+    """conditions: plain values on which the predictions depend. predictions: by the SHA-256 of the image file."""
+
+    conditions: Mapping[str, Any]
+    predictions: Mapping[str, Prediction]
+
+
+def read_predictions(path: Path) -> dict[str, Section]:
+    """Read all sections; none where there is no file. Raises InputError for a file that is something else."""
+    if not path.exists():
+        return {}
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            header = json.loads(str(content["header"]))
+            if header["format"] != FORMAT:
+                raise InputError(f"{path}: holds predictions of another version; remove it or name another file")
+            return {
+                each["look"]: Section(
+                    each["conditions"],
+                    _unpack(each["images"], {part: content[f"{index}_{part}"] for part in _PARTS}),
+                )
+                for index, each in enumerate(header["sections"])
+            }
+    except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path}: is not a file of predictions or is damaged ({error}); remove it or name another file"
+        ) from error
+
+
+def write_predictions(path: Path, sections: Mapping[str, Section]) -> None:
+    """Write all sections; the file is never half written. Raises InputError when it cannot."""
+    header = {
+        "format": FORMAT,
+        "sections": [
+            {"look": look, "conditions": each.conditions, "images": list(each.predictions)}
+            for look, each in sections.items()
+        ],
+    }
+    arrays = {
+        f"{index}_{part}": values
+        for index, each in enumerate(sections.values())
+        for part, values in _pack(list(each.predictions.values())).items()
+    }
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        with unfinished.open("wb") as file:
+            np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)  # type: ignore[arg-type]
+        os.replace(unfinished, path)
+    except OSError as error:
+        raise InputError(f"predictions cannot be written to {path} ({error.strerror})") from error
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Return the names of the conditions that differ, as "settings.max_side"."""
+    found = []
+    for key in dict.fromkeys([*old, *new]):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            found += differences(before, after, f"{prefix}{key}.")
+        elif before != after:
+            found.append(f"{prefix}{key}")
+    return found
+
+
+def _pack(predictions: list[Prediction]) -> dict[str, np.ndarray]:
+    """One array for each part, with the images one after the other."""
+    return {
+        "boxes": np.concatenate([np.zeros((0, 4), np.float32), *(each.boxes for each in predictions)]),
+        "scores": np.concatenate([np.zeros(0, np.float32), *(each.scores for each in predictions)]),
+        "labels": np.concatenate([np.zeros(0, np.int64), *(each.labels for each in predictions)]),
+        "counts": np.array([len(each.scores) for each in predictions], np.int64),
+        "crops": np.array([each.crops for each in predictions], np.int64),
+        "seconds": np.array([each.seconds for each in predictions], np.float64),
+    }
+
+
+def _unpack(images: list[str], arrays: Mapping[str, np.ndarray]) -> dict[str, Prediction]:
+    starts = np.cumsum(arrays["counts"])[:-1]
+    boxes, scores, labels = (np.split(arrays[part], starts)[: len(images)] for part in ("boxes", "scores", "labels"))
+    return {
+        image: Prediction(
+            boxes[index], scores[index], labels[index], int(arrays["crops"][index]), float(arrays["seconds"][index])
+        )
+        for index, image in enumerate(images)
+    }

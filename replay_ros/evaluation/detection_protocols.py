@@ -1,0 +1,146 @@
+"""The protocols of average precision in use for aerial images. They differ by points: name the one used.
+
+What VisDrone and UAVDT do is taken from their own toolkits (`VisDrone2018-DET-toolkit`, and the DET part of UAVDT's
+benchmark toolkit), what COCO does from pycocotools.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from yolc_ros.decoding import box_areas, pairwise_intersection
+
+IGNORED_SHARE = 0.5  # of an object's or detection's area, from which it goes with the ignored regions of VisDrone
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How AP is computed.
+
+    max_detections: the best ones of an image that count for AP, max_detections_else for AP50, AP75 and the sizes;
+    limit_over: whether that holds for each class or for the image. recall_limits: detections for the mean recalls.
+    ap_iou: AP at this IoU; None: mean over 0.5 to 0.95. at_all_points: area under the whole curve of precision over
+    recall, else its mean over 101 recalls. weighted_classes: each class weighs as many images as hold it, else all the
+    same. joins_classes: a detection may be of any class; those of single classes are still judged class by class.
+    regions: what ignored regions do. "kept": nothing, as pycocotools, which knows crowds (iscrowd) alone. "half": what
+    lies in them with half of its area is dropped, objects and detections, and objects marked as not scored are neither
+    found nor missed. "inside": detections that lie wholly in one are dropped.
+    """
+
+    about: str
+    max_detections: int
+    max_detections_else: int
+    limit_over: Literal["class", "image"] = "class"
+    recall_limits: tuple[int, ...] = ()
+    ap_iou: float | None = None
+    at_all_points: bool = False
+    weighted_classes: bool = False
+    joins_classes: bool = False
+    regions: Literal["kept", "half", "inside"] = "kept"
+
+
+PROTOCOLS = {
+    "official-visdrone": Protocol(
+        "VisDrone's own: ignored regions dropped, 500 detections an image, all points, classes weighted by images",
+        max_detections=500,
+        max_detections_else=500,
+        limit_over="image",
+        recall_limits=(1, 10, 100, 500),
+        at_all_points=True,
+        weighted_classes=True,
+        regions="half",
+    ),
+    "coco-500": Protocol("COCO with 500 detections an image and class", 500, 500, recall_limits=(1, 10, 100, 500)),
+    "yolc-release": Protocol(
+        "that of YOLC's code: COCO, AP at 100 detections, the rest at 1000", 100, 1000, recall_limits=(100, 300, 1000)
+    ),
+    "coco": Protocol(
+        "COCO, 100 detections an image and class (pycocotools' default)", 100, 100, recall_limits=(1, 10, 100)
+    ),
+    "uavdt": Protocol(
+        "UAVDT's own: vehicles of all classes as one, AP at IoU 0.7, all points, detections in ignored regions dropped",
+        max_detections=1000,
+        max_detections_else=1000,
+        limit_over="image",
+        ap_iou=0.7,
+        at_all_points=True,
+        joins_classes=True,
+        regions="inside",
+    ),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ImageTruth:
+    """What is labelled in one image. Boxes are xyxy, pixels.
+
+    boxes: (N, 4). labels: (N,), class. crowd: (N,) bool, many objects in one box. unscored: (N,) bool, marked as not to
+    be scored. regions: (M, 4), ignored regions.
+    """
+
+    boxes: np.ndarray
+    labels: np.ndarray
+    crowd: np.ndarray
+    unscored: np.ndarray
+    regions: np.ndarray
+
+    def select(self, index: np.ndarray) -> ImageTruth:
+        """Return the objects of an index; regions stay."""
+        return ImageTruth(self.boxes[index], self.labels[index], self.crowd[index], self.unscored[index], self.regions)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageDetections:
+    """What was found in one image. boxes: (N, 4) xyxy, pixels. scores, labels: (N,)."""
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+
+    def select(self, index: np.ndarray) -> ImageDetections:
+        """Return the detections of an index, in its order."""
+        return ImageDetections(self.boxes[index], self.scores[index], self.labels[index])
+
+
+def apply_regions(truth: ImageTruth, found: ImageDetections, protocol: Protocol) -> tuple[ImageTruth, ImageDetections]:
+    """Leave out what the protocol does not judge because of the image's ignored regions."""
+    if protocol.regions == "half":
+        return drop_ignored(truth, found)
+    if protocol.regions == "inside":
+        return truth, found.select(~_is_inside(found.boxes, truth.regions))
+    return truth, found
+
+
+def is_set_aside(truth: ImageTruth, protocol: Protocol) -> np.ndarray:
+    """(N,) bool: the objects that are neither found nor missed."""
+    return truth.crowd | truth.unscored if protocol.regions == "half" else truth.crowd
+
+
+def drop_ignored(truth: ImageTruth, found: ImageDetections) -> tuple[ImageTruth, ImageDetections]:
+    """Leave out objects and detections with at least half of their area in the union of the ignored regions."""
+    cells = disjoint(truth.regions)
+
+    def is_outside(boxes: np.ndarray) -> np.ndarray:
+        covered = pairwise_intersection(boxes, cells).sum(axis=1)
+        return covered < IGNORED_SHARE * box_areas(boxes)
+
+    return truth.select(is_outside(truth.boxes)), found.select(is_outside(found.boxes))
+
+
+def disjoint(boxes: np.ndarray) -> np.ndarray:
+    """Return boxes (K, 4) that cover what `boxes` (N, 4) cover, none of them overlapping."""
+    x, y = np.unique(boxes[:, [0, 2]]), np.unique(boxes[:, [1, 3]])
+    x0, y0 = (grid.ravel() for grid in np.meshgrid(x[:-1], y[:-1]))
+    x1, y1 = (grid.ravel() for grid in np.meshgrid(x[1:], y[1:]))
+    cells = np.stack([x0, y0, x1, y1], axis=1)
+    is_inside = (cells[:, None, :2] >= boxes[:, :2]) & (cells[:, None, 2:] <= boxes[:, 2:])
+    return cells[np.any(np.all(is_inside, axis=2), axis=1)]
+
+
+def _is_inside(boxes: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """(N,) bool: whether each side of a box lies within the same region; touching a border is not within."""
+    is_within = np.concatenate([boxes[:, None, :2] > regions[:, :2], boxes[:, None, 2:] < regions[:, 2:]], axis=2)
+    return np.asarray(np.any(np.all(is_within, axis=2), axis=1))
