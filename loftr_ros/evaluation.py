@@ -91,19 +91,23 @@ def resizing(old: tuple[int, int], new: tuple[int, int]) -> np.ndarray:
 
 
 def estimate_plain_pose(
-    points_a: np.ndarray, points_b: np.ndarray, K_a: np.ndarray, K_b: np.ndarray
+    points_a: np.ndarray,
+    points_b: np.ndarray,
+    K_a: np.ndarray,
+    K_b: np.ndarray,
+    threshold: float = NOISE_PIXELS,
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Relative pose by OpenCV alone (USAC_MAGSAC at 1 px, recoverPose), so that figures compare with those of others.
 
-    points: (N, 2) matched pixels. Returns T_ab (4, 4) with a translation of length 1 and the inliers (N,) bool; None
-    when there is no pose.
+    points: (N, 2) matched pixels. threshold: pixels, 1 unless said otherwise. Returns T_ab (4, 4) with a translation of
+    length 1 and the inliers (N,) bool; None when there is no pose.
     """
     if len(points_a) < 5:
         return None
     rays_a, rays_b = _normalised(points_a, K_a), _normalised(points_b, K_b)
     focal = (K_a[0, 0] + K_a[1, 1] + K_b[0, 0] + K_b[1, 1]) / 4
     E, mask = cv2.findEssentialMat(
-        rays_a, rays_b, np.eye(3), cv2.USAC_MAGSAC, prob=0.99999, threshold=NOISE_PIXELS / focal
+        rays_a, rays_b, np.eye(3), cv2.USAC_MAGSAC, prob=0.99999, threshold=threshold / focal
     )
     if E is None or E.shape != (3, 3):
         return None

@@ -15,39 +15,26 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from loftr_ros.evaluation import (
-    FAILED_DEGREES,
-    NOISE_PIXELS,
-    Pair,
-    estimate_plain_pose,
-    pose_degrees,
-    read_gray,
-    read_pairs,
-    resizing,
-)
-from loftr_ros.geometry.two_view import Geometry, TwoViewSettings, estimate_relative_pose
+from loftr_ros.evaluation import FAILED_DEGREES, Pair, pose_degrees, read_gray, read_pairs, resizing
+from loftr_ros.geometry.two_view import Geometry
 from loftr_ros.matcher import shrink
 from perception_common.camera import Camera
 from perception_common.cli import run
 from perception_common.device import choose_device
 from perception_common.errors import InputError
-from perception_common.geometry import inverse
 from replay_ros.benchmark import table
 from replay_ros.evaluation.evaluation_commands import shown, write_results
-from replay_ros.evaluation.pair_matchers import PairMatcher, load_matcher
+from replay_ros.evaluation.pair_estimators import ESTIMATORS, THRESHOLDS, describe, estimate_pose
+from replay_ros.evaluation.pair_matchers import load_matcher
 from replay_ros.evaluation.pair_metrics import PairResult, PairSummary, corner_error, summarise
+from replay_ros.evaluation.pair_predictions import Predictor
 
-ENCODED_IMAGES = 32  # features that are kept at a time
+IMAGES = 32  # that are kept at a time
 HOMOGRAPHY_PIXELS = 3.0
 DEFAULT_MATCHERS = ("loftr_lite",)
 DEFAULT_ESTIMATORS = ("opencv",)
 DEFAULT_SIDES = (640,)
 
-ESTIMATORS = {
-    "opencv": f"OpenCV alone: findEssentialMat USAC_MAGSAC, {NOISE_PIXELS:g} px, recoverPose",
-    "poselib": f"the two-view geometry of loftr_node with poselib, {TwoViewSettings().threshold:g} px",
-    "fallback": f"the two-view geometry of loftr_node without poselib (OpenCV), {TwoViewSettings().threshold:g} px",
-}
 HOMOGRAPHIES = f"findHomography USAC_MAGSAC, {HOMOGRAPHY_PIXELS:g} px"
 
 _DESCRIPTION = f"""\
@@ -55,7 +42,7 @@ Match the image pairs of a pairs.json and compare the relative poses (T_ab, K_a,
 truth. Repeated options are evaluated in all combinations. Thresholds are in pixels of the matched images.
 
 estimators of the pose:
-{"".join(f"  {name:10}{about}" + chr(10) for name, about in ESTIMATORS.items())}\
+{"".join(f"  {name:14}{describe(name, THRESHOLDS[name])}" + chr(10) for name in ESTIMATORS)}\
 homographies: {HOMOGRAPHIES}, whatever the estimator
 """
 
@@ -64,25 +51,26 @@ example:
   evaluate_pairs flight/pairs.json
   evaluate_pairs flight/pairs.json --matcher loftr_lite --matcher sift --matcher orb \\
     --estimator opencv --estimator poselib --max-side 640 --max-side 1600 --json result.json
+  evaluate_pairs flight/pairs.json --estimator poselib --threshold 0.5 --threshold 1 --threshold 2 --cache matches
 """
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """An image as it is matched. features: what the matcher made of it. shape, original_shape: (H, W)."""
+    """An image as it is matched. gray: (H, W) uint8. original_shape: (H, W) of the stored image."""
 
-    features: Any
-    shape: tuple[int, int]
+    gray: np.ndarray
     original_shape: tuple[int, int]
 
     @property
     def resizing(self) -> np.ndarray:
         """(3, 3), pixels of the stored image to those of the matched one."""
-        return resizing(self.original_shape, self.shape)
+        return resizing(self.original_shape, self.gray.shape[:2])
 
     def camera(self, K: np.ndarray) -> Camera:
         """Return the camera of the matched image; K: (3, 3) of the stored one."""
-        return Camera.from_matrix(self.resizing @ K, self.shape[1], self.shape[0])
+        height, width = self.gray.shape
+        return Camera.from_matrix(self.resizing @ K, width, height)
 
 
 @dataclass(frozen=True)
@@ -97,11 +85,12 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Run:
-    """One combination and what came out."""
+    """One combination and what came out. threshold: of the estimator, pixels of the matched images."""
 
     matcher: str
     weights_sha256: str
     estimator: str
+    threshold: float
     max_side: int
     summary: PairSummary
     details: tuple[PairResult, ...]
@@ -115,11 +104,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not path.is_file():
             raise InputError(f"{path}: is missing; the files that {options.pairs} names lie relative to its folder")
     policy = choose_device(options.device)
-    matchers = [load_matcher(name, options.model, policy) for name in options.matcher or DEFAULT_MATCHERS]
+    names = options.matcher or DEFAULT_MATCHERS
+    predictors = [Predictor(load_matcher(name, options.model, policy), options.cache) for name in names]
+    estimators = [
+        (name, threshold)
+        for name in options.estimator or DEFAULT_ESTIMATORS
+        for threshold in options.threshold or [THRESHOLDS[name]]
+    ]
     runs = [
         each
-        for matcher, max_side in itertools.product(matchers, options.max_side or DEFAULT_SIDES)
-        for each in evaluate(pairs, matcher, options.estimator or DEFAULT_ESTIMATORS, max_side)
+        for predictor, max_side in itertools.product(predictors, options.max_side or DEFAULT_SIDES)
+        for each in evaluate(pairs, predictor, estimators, max_side)
     ]
     print("\n".join(render(runs)))
     if options.json:
@@ -127,60 +122,54 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def evaluate(pairs: Sequence[Pair], matcher: PairMatcher, estimators: Sequence[str], max_side: int) -> list[Run]:
+def evaluate(
+    pairs: Sequence[Pair], predictor: Predictor, estimators: Sequence[tuple[str, float]], max_side: int
+) -> list[Run]:
     """Match each pair once, on images shrunk to a long side of `max_side` pixels (0: as they are).
 
-    Returns a run for each estimator.
+    estimators: names with thresholds in pixels of these images. Returns a run for each of them.
     """
 
-    @lru_cache(maxsize=ENCODED_IMAGES)
+    @lru_cache(maxsize=IMAGES)
     def view(path: Path) -> View:
         original = read_gray(path)
-        small = shrink(original, max_side)
-        return View(matcher.encode(small), small.shape[:2], original.shape[:2])
+        return View(shrink(original, max_side), original.shape[:2])
 
-    results: dict[str, list[PairResult]] = {name: [] for name in estimators}
+    matcher = predictor.matcher
+    results: dict[tuple[str, float], list[PairResult]] = {each: [] for each in estimators}
     for pair in tqdm(pairs, unit="pair", desc=f"{matcher.name}, {max_side} px", disable=None):
         a, b = view(pair.path_a), view(pair.path_b)
-        start = time.perf_counter()
-        points = matcher.match(a.features, b.features)
-        matched = time.perf_counter()
-        for name in estimators:
+        found = predictor.match(a.gray, b.gray)
+        for name, threshold in estimators:
             begin = time.perf_counter()
-            estimate = estimate_pair(pair, a, b, *points, name)
-            results[name].append(
+            estimate = estimate_pair(pair, a, b, found.points_a, found.points_b, name, threshold)
+            results[name, threshold].append(
                 PairResult(
                     pair.name_a,
                     pair.name_b,
-                    len(points[0]),
+                    len(found),
                     estimate.inliers,
                     estimate.geometry,
                     estimate.error_degrees,
                     estimate.corner_px,
-                    matched - start,
+                    found.seconds,
                     time.perf_counter() - begin,
                 )
             )
     return [
-        Run(matcher.name, matcher.weights_sha256, name, max_side, summarise(found), tuple(found))
-        for name, found in results.items()
+        Run(matcher.name, matcher.weights_sha256, name, threshold, max_side, summarise(found), tuple(found))
+        for (name, threshold), found in results.items()
     ]
 
 
-def estimate_pair(pair: Pair, a: View, b: View, points_a: np.ndarray, points_b: np.ndarray, estimator: str) -> Estimate:
+def estimate_pair(
+    pair: Pair, a: View, b: View, points_a: np.ndarray, points_b: np.ndarray, estimator: str, threshold: float
+) -> Estimate:
     """Estimate what is known of a pair from matched pixels (N, 2) of the views, and compare."""
     if pair.K_a is None or pair.K_b is None or pair.T_ab is None:
         return _estimate_homography(pair, a, b, points_a, points_b)
-    camera_a, camera_b = a.camera(pair.K_a), b.camera(pair.K_b)
-    if estimator == "opencv":
-        found = estimate_plain_pose(points_a, points_b, camera_a.matrix, camera_b.matrix)
-        if found is None:
-            return Estimate(0, Geometry.FAILED.name, error_degrees=FAILED_DEGREES)
-        return Estimate(int(found[1].sum()), Geometry.GENERAL.name, error_degrees=pose_degrees(found[0], pair.T_ab))
-    settings = TwoViewSettings(estimator="poselib" if estimator == "poselib" else "opencv")
-    pose = estimate_relative_pose(points_a, points_b, camera_a, camera_b, settings)
-    T_ab = None if pose.geometry == Geometry.FAILED else inverse(pose.matrix)
-    return Estimate(int(pose.inliers.sum()), pose.geometry.name, error_degrees=pose_degrees(T_ab, pair.T_ab))
+    found = estimate_pose(points_a, points_b, a.camera(pair.K_a), b.camera(pair.K_b), estimator, threshold)
+    return Estimate(found.inliers, found.geometry.name, error_degrees=pose_degrees(found.T_ab, pair.T_ab))
 
 
 def _estimate_homography(pair: Pair, a: View, b: View, points_a: np.ndarray, points_b: np.ndarray) -> Estimate:
@@ -199,7 +188,7 @@ def _estimate_homography(pair: Pair, a: View, b: View, points_a: np.ndarray, poi
 
 def render(runs: Sequence[Run]) -> Iterator[str]:
     """Lay runs out as a table that is readable as it is, and say how the estimators work."""
-    head = ("matcher", "estimator", "long side", "pairs", "< 5 deg", "AUC@5", "@10", "@20", "corners", "failed")
+    head = ("matcher", "estimator", "px", "long side", "pairs", "< 5 deg", "AUC@5", "@10", "@20", "corners", "failed")
     rows: list[tuple[str, ...]] = [(*head, "matches", "inliers", "s/pair")]
     for each in runs:
         found = each.summary
@@ -207,6 +196,7 @@ def render(runs: Sequence[Run]) -> Iterator[str]:
             (
                 each.matcher,
                 each.estimator,
+                f"{each.threshold:g}",
                 str(each.max_side or "full"),
                 str(found.pairs),
                 shown(found.success_5deg, 0),
@@ -221,8 +211,8 @@ def render(runs: Sequence[Run]) -> Iterator[str]:
     yield from table(rows)
     yield ""
     if any(each.summary.success_5deg is not None for each in runs):
-        for name in dict.fromkeys(each.estimator for each in runs):
-            yield f"- {name}: {ESTIMATORS[name]}; a failure counts as {FAILED_DEGREES:g} degrees"
+        for name, threshold in dict.fromkeys((each.estimator, each.threshold) for each in runs):
+            yield f"- {name}: {describe(name, threshold)}; a failure counts as {FAILED_DEGREES:g} degrees"
     if any(result.error_degrees is None for each in runs for result in each.details):
         yield f"- homographies: {HOMOGRAPHIES}; corners are pixels of the stored image"
     yield "- s/pair: matching and estimation, without encoding the two images"
@@ -234,7 +224,8 @@ def as_mapping(each: Run) -> dict[str, Any]:
         "matcher": each.matcher,
         "weights_sha256": each.weights_sha256,
         "estimator": each.estimator,
-        "estimator_details": ESTIMATORS[each.estimator],
+        "threshold": each.threshold,
+        "estimator_details": describe(each.estimator, each.threshold),
         "homography_details": HOMOGRAPHIES,
         "max_side": each.max_side,
     }
@@ -265,17 +256,29 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help=f"of the pose ({', '.join(DEFAULT_ESTIMATORS)}); may be repeated",
     )
     parser.add_argument(
+        "--threshold",
+        action="append",
+        type=float,
+        metavar="PX",
+        help="of the estimator of the pose, pixels of the matched images (see above); may be repeated",
+    )
+    parser.add_argument(
         "--max-side",
         action="append",
         type=int,
         metavar="N",
         help=f"shrink images to this long side, pixels, 0: not at all ({DEFAULT_SIDES[0]}); may be repeated",
     )
+    parser.add_argument(
+        "--cache", type=Path, metavar="FOLDER", help="keep matches there, and take those that are there"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write figures and every pair there too")
     options = parser.parse_args(argv)
     if any(side < 0 for side in options.max_side or ()):
         raise InputError("--max-side must not be negative; 0 keeps the images' size")
+    if not all(threshold > 0 for threshold in options.threshold or ()):
+        raise InputError("--threshold must be above 0 pixels")
     return options
 
 

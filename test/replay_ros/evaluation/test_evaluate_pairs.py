@@ -94,6 +94,26 @@ def test_repeated_options_make_a_table(pairs, capsys):
     assert any("USAC_MAGSAC, 1 px" in line for line in lines)
 
 
+def test_thresholds_and_estimators_sweep_over_matches_that_are_kept(pairs, tmp_path, monkeypatch):
+    def figures(*options):
+        arguments = (pairs / "posed.json", "--matcher", "sift", "--max-side", 320, *options)
+        result = run(*arguments, "--cache", tmp_path / "matches")
+        return {(each["estimator"], each["threshold"]): each["details"][0] for each in result.get("runs", [result])}
+
+    (first,) = figures().values()
+
+    def never(*arguments):
+        raise AssertionError("it matched again")
+
+    monkeypatch.setattr(KeypointMatcher, "encode", never)
+    sweep = figures("--estimator", "opencv", "--estimator", "fallback", "--threshold", 0.5, "--threshold", 2)
+    assert list(sweep) == [(name, px) for name in ("opencv", "fallback") for px in (0.5, 2)]
+    assert {each["matches"] for each in sweep.values()} == {first["matches"]}
+    assert sweep["opencv", 0.5]["inliers"] < sweep["opencv", 2]["inliers"]
+    with pytest.raises(AssertionError, match="matched again"):
+        figures("--max-side", 240)
+
+
 def test_two_runs_are_equal(pairs):
     def figures():
         result = run(pairs / "posed.json", "--matcher", "orb", "--estimator", "fallback")
@@ -132,16 +152,17 @@ def test_keypoints_of_blank_images_match_nothing(name, gray, ground):
     matcher = KeypointMatcher(name)
     blank, full = matcher.encode(gray), matcher.encode(ground)
     for a, b in ((blank, full), (full, blank), (blank, blank)):
-        points_a, points_b = matcher.match(a, b)
+        points_a, points_b, confidence = matcher.match(a, b)
         assert points_a.shape == points_b.shape == (0, 2)
+        assert confidence.shape == (0,)
 
 
 def test_loftr_gets_the_image_as_it_is(ground):
     matcher = LoFTRMatcher("loftr_lite", Matcher.load("loftr_lite", None, choose_device("cpu")))
     features = matcher.encode(ground[:96, :128])
-    points_a, points_b = matcher.match(features, features)
-    assert points_a.dtype == points_b.dtype == np.float64
-    assert points_a.shape == points_b.shape
+    points_a, points_b, confidence = matcher.match(features, features)
+    assert points_a.dtype == points_b.dtype == confidence.dtype == np.float64
+    assert points_a.shape == points_b.shape == (len(confidence), 2)
 
 
 class TestBadInput:
@@ -168,6 +189,7 @@ class TestBadInput:
         )
         self.fails(r"nothing\.safetensors does not exist", pairs / "posed.json", "--matcher", "nothing.safetensors")
         self.fails("--max-side", pairs / "posed.json", "--max-side", "-1")
+        self.fails("--threshold", pairs / "posed.json", "--threshold", "0")
 
     @pytest.mark.skipif(find_weights("loftr_outdoor_ds") is not None, reason="its weights are there")
     def test_a_network_without_shipped_weights(self, pairs):
