@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from loftr_ros.geometry.rays import RayPairs
-from loftr_ros.geometry.refinement import Refined, gradient
+from loftr_ros.geometry.refinement import Refined
 from loftr_ros.geometry.sphere import tangent_basis
 from perception_common.geometry import compose, inverse, skew
 
@@ -38,9 +38,9 @@ def step_covariance(pairs: RayPairs, refined: Refined[Any]) -> np.ndarray:
     """
     size = len(refined.information)
     H = np.empty((size, size))
-    here = gradient(pairs, refined.motion, refined.weights)
+    here = refined.motion.gradient(pairs, refined.weights)
     for k, step in enumerate(_STEP * np.eye(size)):
-        H[:, k] = (gradient(pairs, refined.motion.moved(step), refined.weights) - here) / _STEP
+        H[:, k] = (refined.motion.moved(step).gradient(pairs, refined.weights) - here) / _STEP
     values, vectors = np.linalg.eigh((H + H.T) / 2)
     variance = refined.noise.sigma**2
     # A direction that the matches do not bend the cost along is not seen at all.
@@ -94,16 +94,20 @@ def from_gtsam(covariance: np.ndarray, rotation: np.ndarray) -> np.ndarray:
     return jacobian @ covariance @ jacobian.T
 
 
-def change_frame(T: np.ndarray, covariance: np.ndarray, T_base_camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def change_frame(
+    T: np.ndarray, covariance: np.ndarray, T_base_camera: np.ndarray, T_newer: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Turn a relative pose (4, 4) of a camera and its covariance (6, 6) into those of the base that carries it.
 
-    T' = X T X^-1, so dw' = Rx dw and dt' = Rx dt + (R' tx) x dw'.
+    T_base_camera: at the older image; T_newer: at the newer one, None for the same (no gimbal). Both without error.
+    T' = X T Y^-1 with X = T_base_camera and Y = T_newer, so dw' = Rx dw and dt' = Rx dt + (R' ty) x dw'.
     """
-    moved = compose(T_base_camera, T, inverse(T_base_camera))
+    newer = T_base_camera if T_newer is None else T_newer
+    moved = compose(T_base_camera, T, inverse(newer))
     turn = T_base_camera[:3, :3]
     jacobian = np.zeros((6, 6))
     jacobian[:3, :3] = jacobian[3:, 3:] = turn
-    jacobian[:3, 3:] = skew(moved[:3, :3] @ T_base_camera[:3, 3]) @ turn
+    jacobian[:3, 3:] = skew(moved[:3, :3] @ newer[:3, 3]) @ turn
     return moved, jacobian @ covariance @ jacobian.T
 
 

@@ -23,6 +23,8 @@ except ImportError:  # no wheel for this platform (aarch64)
 
 Estimator = Literal["auto", "poselib", "opencv"]
 
+TURNS = np.array([skew(axis) for axis in np.eye(3)])  # derivative of exp(w)
+
 
 @dataclass(frozen=True, eq=False)
 class EssentialMotion:
@@ -49,15 +51,32 @@ class EssentialMotion:
     def jacobian(self, pairs: RayPairs) -> np.ndarray:
         """Derivative (N, 1, 5) of the residuals by a step, that of their denominator included."""
         error, slope0, slope1, mixed, length = self._epipolar(pairs)
-        turns = [skew(self.translation) @ skew(axis) @ self.rotation for axis in np.eye(3)]
+        inverse = 1.0 / length
+        ratio = error * inverse**3
+        along = pairs.rows0 * inverse  # of the error, less that of its deviation
+        along[:2] -= slope0 * ratio
+        by_entries = along[:, None] * pairs.rows1
+        by_entries[:, :2] -= pairs.rows0[:, None] * (slope1 * ratio)
+        by_entries[:2, :2] -= self.noise**2 * ratio * mixed
+        return (self._tangents @ by_entries.reshape(9, -1)).T[:, None]
+
+    def gradient(self, pairs: RayPairs, weights: np.ndarray) -> np.ndarray:
+        """Half the derivative (5,) of the weighted sum of squares by a step."""
+        error, slope0, slope1, mixed, length = self._epipolar(pairs)
+        along = weights * error / length**2
+        ratio = along * error / length**2
+        by_entries = (pairs.rows0 * along) @ pairs.rows1.T
+        by_entries[:2] -= (slope0 * ratio) @ pairs.rows1.T
+        by_entries[:, :2] -= pairs.rows0 @ (slope1 * ratio).T
+        by_entries[:2, :2] -= self.noise**2 * (mixed * ratio).sum(axis=2)
+        return self._tangents @ by_entries.ravel()
+
+    @property
+    def _tangents(self) -> np.ndarray:
+        """Derivative (5, 9) of the entries of E, row by row, by a step."""
+        turns = skew(self.translation) @ TURNS @ self.rotation
         shifts = [skew(axis) @ self.rotation for axis in tangent_basis(self.translation).T]
-        dE = np.array(turns + shifts)  # (5, 3, 3)
-        line0, line1 = dE @ pairs.x1.T, np.swapaxes(dE, 1, 2) @ pairs.x0.T  # (5, 3, N)
-        d_error = np.sum(line0 * pairs.x0.T, axis=1)
-        d_slope = _by_pixel(line0, pairs.pixel0, slope0) + _by_pixel(line1, pairs.pixel1, slope1)
-        by_block = pairs.pixel0 @ mixed @ np.swapaxes(pairs.pixel1, 1, 2)
-        d_slope += self.noise**2 * np.einsum("nij,pij->pn", by_block, dE[:, :2, :2])
-        return ((d_error - error / length**2 * d_slope) / length).T[:, None]
+        return np.concatenate([turns, shifts]).reshape(5, 9)
 
     def moved(self, step: np.ndarray) -> EssentialMotion:
         """The motion after a step (5,)."""
@@ -65,15 +84,21 @@ class EssentialMotion:
         return EssentialMotion(rotation, translation, self.noise)
 
     def _epipolar(self, pairs: RayPairs) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """x0' E x1 (N,), its first derivatives (N, 2) and mixed second one (N, 2, 2) by pixels, its deviation (N,)."""
+        """x0' E x1 (N,), half the derivatives of its variance for noise 1 by the epipolar lines (2, N) and by E (2, 2,
+        N), and its deviation (N,).
+        """
         E = skew(self.translation) @ self.rotation
-        line0, line1 = pairs.x1 @ E.T, pairs.x0 @ E
-        slope0 = np.einsum("nij,ni->nj", pairs.pixel0, line0[:, :2])
-        slope1 = np.einsum("nij,ni->nj", pairs.pixel1, line1[:, :2])
-        mixed = np.swapaxes(pairs.pixel0, 1, 2) @ E[:2, :2] @ pairs.pixel1
-        squares = np.sum(slope0**2, axis=1) + np.sum(slope1**2, axis=1)
-        length = np.sqrt(squares + self.noise**2 * np.sum(mixed**2, axis=(1, 2)))
-        return np.sum(pairs.x0 * line0, axis=1), slope0, slope1, mixed, np.maximum(length, 1e-12)
+        line0, line1 = E @ pairs.rows1, E.T @ pairs.rows0
+        slope0, slope1 = _by_gram(pairs.gram0, line0), _by_gram(pairs.gram1, line1)
+        squares = line0[0] * slope0[0] + line0[1] * slope0[1] + line1[0] * slope1[0] + line1[1] * slope1[1]
+        (a, b), (c, d) = E[:2, :2]
+        xx, xy, yy = pairs.gram0
+        left = np.array([xx * a + xy * c, xx * b + xy * d, xy * a + yy * c, xy * b + yy * d]).reshape(2, 2, -1)
+        xx, xy, yy = pairs.gram1
+        mixed = np.swapaxes([left[:, 0] * xx + left[:, 1] * xy, left[:, 0] * xy + left[:, 1] * yy], 0, 1)
+        squares += self.noise**2 * (E[:2, :2].reshape(4) @ mixed.reshape(4, -1))
+        error = np.einsum("in,in->n", pairs.rows0, line0)
+        return error, slope0, slope1, mixed, np.sqrt(np.maximum(squares, 1e-24))
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,15 +125,20 @@ def fit_essential(pairs: RayPairs, threshold: float, estimator: Estimator, seed:
     return found
 
 
-def _by_pixel(lines: np.ndarray, pixel: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    """Products (5, N) of the lines' (5, 3, N) derivatives by pixels with the slope (N, 2)."""
-    direction = np.einsum("nij,nj->in", pixel, slope)
-    return np.sum(lines[:, :2] * direction, axis=1)
+def _by_gram(gram: np.ndarray, line: np.ndarray) -> np.ndarray:
+    """P P' l (2, N) of the first two coordinates of lines (3, N)."""
+    return np.array([gram[0] * line[0] + gram[1] * line[1], gram[1] * line[0] + gram[2] * line[1]])
 
 
 def _fit_poselib(rays0: np.ndarray, rays1: np.ndarray, threshold: float, seed: int) -> EssentialFit | None:
     unit_camera = {"model": "SIMPLE_PINHOLE", "width": 2, "height": 2, "params": [1.0, 0.0, 0.0]}
-    options = {"max_epipolar_error": threshold, "seed": seed, "min_iterations": 200, "max_iterations": 3000}
+    options = {
+        "max_epipolar_error": threshold,
+        "seed": seed,
+        "min_iterations": 100,
+        "max_iterations": 3000,
+        "dyn_num_trials_mult": 2.0,
+    }
     pose, info = poselib.estimate_relative_pose(rays1, rays0, unit_camera, unit_camera, options, {})
     inliers = np.asarray(info["inliers"], bool)
     length = np.linalg.norm(pose.t)

@@ -11,15 +11,17 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from loftr_ros.geometry.essential import Estimator, uses_poselib
+from loftr_ros.geometry.essential import TURNS, Estimator, uses_poselib
 from loftr_ros.geometry.rays import RayPairs
 from loftr_ros.geometry.sphere import move_direction, tangent_basis
-from perception_common.geometry import skew, so3_exp
+from perception_common.geometry import so3_exp
 
 try:
     import poselib
 except ImportError:  # no wheel for this platform (aarch64)
     poselib = None
+
+_ITERATIONS = 500  # of sampling: enough where a third of the matches are right, and a plane is one that holds more
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,16 +42,28 @@ class PlaneMotion:
         """H with x0 ~ H x1, (3, 3)."""
         return self.rotation + np.outer(self.translation, self.plane)
 
+    def steps_of(self, other: PlaneMotion) -> np.ndarray:
+        """The matrix (8, 8) that takes steps of another motion with the same homography to steps of this one."""
+        return np.linalg.lstsq(self.tangents.reshape(8, 9).T, other.tangents.reshape(8, 9).T, rcond=None)[0]
+
+    @property
+    def tangents(self) -> np.ndarray:
+        """Derivative (8, 3, 3) of the homography by a step."""
+        shifts = tangent_basis(self.translation).T[:, :, None] * self.plane
+        tilts = self.translation[:, None] * np.eye(3)[:, None]
+        return np.concatenate([TURNS @ self.rotation, shifts, tilts])
+
     def residuals(self, pairs: RayPairs) -> np.ndarray:
         """Residuals (N, 2) of the homography, pixels."""
         return homography_residuals(pairs, self.homography)
 
     def jacobian(self, pairs: RayPairs) -> np.ndarray:
         """Derivative (N, 2, 8) of the residuals by a step."""
-        turns = [skew(axis) @ self.rotation for axis in np.eye(3)]
-        shifts = [np.outer(axis, self.plane) for axis in tangent_basis(self.translation).T]
-        tilts = [np.outer(self.translation, axis) for axis in np.eye(3)]
-        return homography_jacobian(pairs, self.homography, np.array(turns + shifts + tilts))
+        return homography_jacobian(pairs, self.homography, self.tangents)
+
+    def gradient(self, pairs: RayPairs, weights: np.ndarray) -> np.ndarray:
+        """Half the derivative (8,) of the weighted sum of squares by a step."""
+        return homography_gradient(pairs, self.homography, self.tangents, weights)
 
     def moved(self, step: np.ndarray) -> PlaneMotion:
         """The motion after a step (8,)."""
@@ -70,8 +84,11 @@ class Turn:
 
     def jacobian(self, pairs: RayPairs) -> np.ndarray:
         """Derivative (N, 2, 3) of the residuals by a step."""
-        turns = [skew(axis) @ self.rotation for axis in np.eye(3)]
-        return homography_jacobian(pairs, self.rotation, np.array(turns))
+        return homography_jacobian(pairs, self.rotation, TURNS @ self.rotation)
+
+    def gradient(self, pairs: RayPairs, weights: np.ndarray) -> np.ndarray:
+        """Half the derivative (3,) of the weighted sum of squares by a step."""
+        return homography_gradient(pairs, self.rotation, TURNS @ self.rotation, weights)
 
     def moved(self, step: np.ndarray) -> Turn:
         """The rotation after a step (3,)."""
@@ -94,8 +111,8 @@ def fit_homography(pairs: RayPairs, threshold: float, estimator: Estimator, seed
         options = {
             "max_reproj_error": threshold * pairs.pixel,
             "seed": seed,
-            "min_iterations": 100,
-            "max_iterations": 2000,
+            "min_iterations": 50,
+            "max_iterations": _ITERATIONS,
         }
         H, info = poselib.estimate_homography(rays1, rays0, options, {})
         found = info["num_inliers"] >= 4
@@ -103,7 +120,12 @@ def fit_homography(pairs: RayPairs, threshold: float, estimator: Estimator, seed
         cv2.setRNGSeed(seed)
         # In pixels: OpenCV's estimator has tolerances of its own that suit no normalised coordinates.
         H, mask = cv2.findHomography(
-            rays1 / pairs.pixel, rays0 / pairs.pixel, cv2.USAC_MAGSAC, threshold, maxIters=2000, confidence=0.9999
+            rays1 / pairs.pixel,
+            rays0 / pairs.pixel,
+            cv2.USAC_MAGSAC,
+            threshold,
+            maxIters=_ITERATIONS,
+            confidence=0.9999,
         )
         found = H is not None and mask.sum() >= 4
         if found:
@@ -120,8 +142,7 @@ def homography_residuals(pairs: RayPairs, H: np.ndarray) -> np.ndarray:
     covariance sigma^2 S, S = J J' with the derivative J of e by the four pixel coordinates. With S = L L' the residual
     is e / L.
     """
-    whiten, _, _ = _whitening(pairs, H)
-    return np.einsum("nij,nj->ni", whiten, _transfer_error(pairs, H))
+    return _Transfer.of(pairs, H).residuals.T
 
 
 def homography_jacobian(pairs: RayPairs, H: np.ndarray, dH: np.ndarray) -> np.ndarray:
@@ -130,53 +151,100 @@ def homography_jacobian(pairs: RayPairs, H: np.ndarray, dH: np.ndarray) -> np.nd
     Without that part noise in the rays would draw the estimate to one side. dL = L low(dS / L / L'), where low keeps
     the lower triangle and half the diagonal.
     """
-    whiten, by_x0, by_x1 = _whitening(pairs, H)
-    r = np.einsum("nij,nj->ni", whiten, _transfer_error(pairs, H))
-    # By the entries H_ij first: the error changes by c_i x1_j and the slope of x1 by c_i pixel1_j, with c = [-I | x0].
-    c = whiten @ np.concatenate([np.broadcast_to(-np.eye(2), by_x0.shape), pairs.x0[:, :2, None]], axis=2)  # (N, 2, 3)
-    along = np.zeros((len(pairs), 3, 2))
-    along[:, :2] = pairs.pixel1 @ np.swapaxes(whiten @ by_x1, 1, 2)
-    depth = (whiten @ pairs.pixel0) @ np.swapaxes(whiten @ by_x0, 1, 2)
-
-    def half(row: int, column: int) -> np.ndarray:
-        """The entry of X where dS / L / L' = X + X', (N, 3, 3) by H_ij."""
-        entry = c[:, row, :, None] * along[:, None, :, column]
-        entry[:, 2] += depth[:, row, column, None] * pairs.x1
-        return entry
-
-    r0, r1 = r[:, 0, None, None], r[:, 1, None, None]
-    x1 = pairs.x1[:, None]
-    by_entries = np.stack(
-        [
-            c[:, 0, :, None] * x1 - half(0, 0) * r0,
-            c[:, 1, :, None] * x1 - (half(1, 0) + half(0, 1)) * r0 - half(1, 1) * r1,
-        ],
-        axis=1,
-    )
-    return by_entries.reshape(-1, 2, 9) @ dH.reshape(-1, 9).T
+    found = _Derivative.of(pairs, H)
+    by_entries = np.empty((3, 3, 2, len(pairs)))
+    np.multiply(found.c0[:, None], found.share0, out=by_entries[:, :, 0])
+    np.multiply(found.c1[:, None], found.share1, out=by_entries[:, :, 1])
+    by_entries[:, :2, 1] -= found.c0[:, None] * (found.mixed1 * found.transfer.residuals[0])
+    by_entries[2] -= pairs.rows1[:, None] * found.by_depth
+    by_step = dH.reshape(-1, 9) @ by_entries.reshape(9, -1)
+    return by_step.reshape(-1, 2, len(pairs)).transpose(2, 1, 0)
 
 
-def _transfer_error(pairs: RayPairs, H: np.ndarray) -> np.ndarray:
-    mapped = pairs.x1 @ H.T
-    return mapped[:, 2:] * pairs.x0[:, :2] - mapped[:, :2]
+def homography_gradient(pairs: RayPairs, H: np.ndarray, dH: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Half the derivative (p,) of the weighted sum of squares for derivatives dH (p, 3, 3) of H."""
+    found = _Derivative.of(pairs, H)
+    r0, r1 = found.transfer.residuals
+    weighted0, weighted1 = weights * r0, weights * r1
+    by_entries = found.c0 @ (found.share0 * weighted0).T + found.c1 @ (found.share1 * weighted1).T
+    by_entries[:, :2] -= found.c0 @ (found.mixed1 * (r0 * weighted1)).T
+    by_entries[2] -= pairs.rows1 @ (found.by_depth[0] * weighted0 + found.by_depth[1] * weighted1)
+    return dH.reshape(-1, 9) @ by_entries.ravel()
 
 
-def _slopes(pairs: RayPairs, H: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Derivatives (N, 2, 2) of the error by the pixels of the older and the newer image; linear in H."""
-    by_x0 = (pairs.x1 @ H[2])[:, None, None] * pairs.pixel0
-    by_x1 = (pairs.x0[:, :2, None] * H[2, :2] - H[:2, :2]) @ pairs.pixel1
-    return by_x0, by_x1
+@dataclass(frozen=True, eq=False)
+class _Derivative:
+    """Factors of the derivative of the residuals by the entries H_ij, of rows of N numbers.
+
+    Residual 0 changes by c0_i share0_j, residual 1 by c1_i share1_j - c0_i mixed1_j r0, where mixed1_2 = 0; by the last
+    row of H both change by another -rows1_j by_depth.
+    """
+
+    transfer: _Transfer
+    c0: np.ndarray
+    c1: np.ndarray
+    share0: np.ndarray
+    share1: np.ndarray
+    mixed1: np.ndarray
+    by_depth: np.ndarray
+
+    @classmethod
+    def of(cls, pairs: RayPairs, H: np.ndarray) -> _Derivative:
+        found = _Transfer.of(pairs, H)
+        (w00, w10, w11), (r0, r1) = found.whitening, found.residuals
+        x0, y0, _ = pairs.rows0
+        # By H_ij the error changes by c_i x1_j, with c = [-I | x0], and S by c_i mixed_j' and its transpose.
+        c0, c1 = np.zeros((2, 3, len(pairs)))  # rows of c / L
+        c0[0], c0[2] = -w00, w00 * x0
+        c1[0], c1[1], c1[2] = -w10, -w11, w10 * x0 + w11 * y0
+        mixed0, mixed1 = (
+            found.mixed[0] * w00,
+            found.mixed[0] * w10 + found.mixed[1] * w11,
+        )  # (2, N) by j, rows of mixed / L
+        share0 = pairs.rows1.copy()
+        share0[:2] -= mixed0 * r0
+        share1 = share0.copy()
+        share1[:2] -= mixed1 * r1
+        # By the last row S changes through the depth of H x1 too, by 2 depth x1_j gram0.
+        xx, xy, yy = pairs.gram0
+        half = w00 * found.depth
+        q00, q10 = half * w00 * xx, half * (w10 * xx + w11 * xy)
+        q11 = found.depth * (w10 * (w10 * xx + 2.0 * w11 * xy) + w11**2 * yy)
+        by_depth = np.array([q00 * r0, 2.0 * q10 * r0 + q11 * r1])
+        return cls(found, c0, c1, share0, share1, mixed1, by_depth)
 
 
-def _whitening(pairs: RayPairs, H: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The inverses (N, 2, 2) of L, and the two slopes."""
-    by_x0, by_x1 = _slopes(pairs, H)
-    S = by_x0 @ np.swapaxes(by_x0, 1, 2) + by_x1 @ np.swapaxes(by_x1, 1, 2)
-    first = np.sqrt(np.maximum(S[:, 0, 0], 1e-30))
-    below = S[:, 1, 0] / first
-    second = np.sqrt(np.maximum(S[:, 1, 1] - below**2, 1e-30))
-    entries = [1.0 / first, np.zeros_like(first), -below / (first * second), 1.0 / second]
-    return np.stack(entries, axis=-1).reshape(-1, 2, 2), by_x0, by_x1
+@dataclass(frozen=True, eq=False)
+class _Transfer:
+    """Residuals of a homography and what they are made of; rows of N numbers.
+
+    depth: (N,) of H x1. mixed: (2, 2, N), B P1 P1' with the derivative B of the error by x1. whitening: (3, N), entries
+    00, 10 and 11 of the inverse of L. residuals: (2, N), pixels.
+    """
+
+    depth: np.ndarray
+    mixed: np.ndarray
+    whitening: np.ndarray
+    residuals: np.ndarray
+
+    @classmethod
+    def of(cls, pairs: RayPairs, H: np.ndarray) -> _Transfer:
+        mapped, rays0 = H @ pairs.rows1, pairs.rows0[:2]
+        depth = mapped[2]
+        error = depth * rays0 - mapped[:2]
+        B = rays0[:, None] * H[2, :2, None] - H[:2, :2, None]
+        xx, xy, yy = pairs.gram1
+        mixed = np.swapaxes([B[:, 0] * xx + B[:, 1] * xy, B[:, 0] * xy + B[:, 1] * yy], 0, 1)
+        square = depth**2
+        s00 = square * pairs.gram0[0] + mixed[0, 0] * B[0, 0] + mixed[0, 1] * B[0, 1]
+        s10 = square * pairs.gram0[1] + mixed[0, 0] * B[1, 0] + mixed[0, 1] * B[1, 1]
+        s11 = square * pairs.gram0[2] + mixed[1, 0] * B[1, 0] + mixed[1, 1] * B[1, 1]
+        first = 1.0 / np.sqrt(np.maximum(s00, 1e-30))
+        below = s10 * first
+        second = 1.0 / np.sqrt(np.maximum(s11 - below**2, 1e-30))
+        between = -below * first * second
+        residuals = np.array([first * error[0], between * error[0] + second * error[1]])
+        return cls(depth, mixed, np.array([first, between, second]), residuals)
 
 
 def decompose_homography(H: np.ndarray) -> list[PlaneMotion]:

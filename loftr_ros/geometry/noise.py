@@ -32,21 +32,26 @@ class Noise:
         inside, outside = self.densities(residuals)
         return float(np.log(inside + outside).sum())
 
-    def updated(self, residuals: np.ndarray, parameters: int, highest: float) -> Noise:
+    def updated(self, residuals: np.ndarray, responsibility: np.ndarray, parameters: int, highest: float) -> Noise:
         """One step of expectation maximisation; sigma stays between FLOOR and `highest`.
 
-        parameters: of the model that left the residuals; they are taken from the degrees of freedom.
+        responsibility: (N,) of the residuals. parameters: of the model that left them; they are taken from the degrees
+        of freedom.
         """
-        responsibility = self.responsibility(residuals)
         count = float(responsibility.sum())
         freedom = max(residuals.shape[1] * count - parameters, 1.0)
-        sigma = float(np.sqrt(responsibility @ np.sum(residuals**2, axis=1) / freedom))
+        sigma = float(np.sqrt(responsibility @ squared_lengths(residuals) / freedom))
         right = float(np.clip(count / max(len(residuals), 1), 0.01, 0.99))
         return replace(self, sigma=min(max(sigma, FLOOR), highest), right=right)
 
     def densities(self, residuals: np.ndarray) -> tuple[np.ndarray, float]:
         """Densities of the residuals (N, k) as right matches (N,), and as wrong ones (the same for all)."""
         dimension = residuals.shape[1]
-        squares = np.sum((residuals / self.sigma) ** 2, axis=1)
+        squares = squared_lengths(residuals) / self.sigma**2
         inside = self.right * (np.sqrt(2 * np.pi) * self.sigma) ** -dimension * np.exp(-0.5 * squares)
         return inside, (1 - self.right) * (2 * self.extent) ** -dimension
+
+
+def squared_lengths(residuals: np.ndarray) -> np.ndarray:
+    """Sums (N,) of the squares of residuals (N, k)."""
+    return np.einsum("nk,nk->n", residuals, residuals)

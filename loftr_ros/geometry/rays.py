@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -16,8 +17,9 @@ class RayPairs:
     """Matched rays. Index with a mask for some of them.
 
     x0, x1: (N, 3) float64 rays (x/z, y/z, 1) in the older and the newer camera.
-    pixel0, pixel1: (N, 2, 2), derivative of x/z, y/z by the pixels of the original image: with it residuals come out
-        in pixels of the original images, whatever their focal lengths and distortions.
+    gram0, gram1: (3, N), the entries xx, xy, yy of P P' with the derivative P of x/z, y/z by the pixels of the original
+        image: with them residuals come out in pixels of the original images, whatever their focal lengths and
+        distortions. (3, 1) where it is the same for all, without distortion.
     weights: (N,), how much more precise a match is than the average one (inverse variance), mean 1.
     pixel: one pixel as a normalised coordinate, mean of both cameras.
     extent: half the mean side of the images, pixels: how far wrong matches are spread.
@@ -25,8 +27,8 @@ class RayPairs:
 
     x0: np.ndarray
     x1: np.ndarray
-    pixel0: np.ndarray
-    pixel1: np.ndarray
+    gram0: np.ndarray
+    gram1: np.ndarray
     weights: np.ndarray
     pixel: float
     extent: float
@@ -41,10 +43,25 @@ class RayPairs:
             self,
             x0=self.x0[mask],
             x1=self.x1[mask],
-            pixel0=self.pixel0[mask],
-            pixel1=self.pixel1[mask],
+            gram0=self.gram0 if self.gram0.shape[1] == 1 else self.gram0[:, mask],
+            gram1=self.gram1 if self.gram1.shape[1] == 1 else self.gram1[:, mask],
             weights=self.weights[mask],
         )
+
+    @cached_property
+    def rows0(self) -> np.ndarray:
+        """The rays of the older camera as contiguous rows (3, N): arithmetic on whole rows is fast."""
+        return np.ascontiguousarray(self.x0.T)
+
+    @cached_property
+    def rows1(self) -> np.ndarray:
+        """The rays of the newer camera as contiguous rows (3, N)."""
+        return np.ascontiguousarray(self.x1.T)
+
+    @cached_property
+    def roots(self) -> np.ndarray:
+        """Square roots (N, 1) of the weights."""
+        return np.sqrt(self.weights)[:, None]
 
 
 def ray_pairs(
@@ -63,8 +80,8 @@ def ray_pairs(
     pairs = RayPairs(
         np.insert(rays0, 2, 1.0, axis=1),
         np.insert(rays1, 2, 1.0, axis=1),
-        _footprint(camera0, rays0),
-        _footprint(camera1, rays1),
+        _gram(camera0, rays0),
+        _gram(camera1, rays1),
         given / given.mean() if len(given) else given,
         float(np.mean(1.0 / focal)),
         float(np.mean(sides)) / 2.0,
@@ -90,18 +107,19 @@ def match_weights(confidence: np.ndarray | None, spread: np.ndarray | None, coun
     return weights
 
 
-def _footprint(camera: Camera, rays: np.ndarray) -> np.ndarray:
-    """Derivative (N, 2, 2) of rays (N, 2) by pixels of the original image: the inverse of that of the projection."""
+def _gram(camera: Camera, rays: np.ndarray) -> np.ndarray:
+    """P P' (3, N) of rays (N, 2): P is the inverse of the projection's derivative, so that of P P' is D' D."""
     K = camera.rectified_matrix
     focal = K[[0, 1], [0, 1]]
     if camera.is_rectified:
-        return np.broadcast_to(np.diag(1.0 / focal), (len(rays), 2, 2))
+        return np.array([[focal[0] ** -2], [0.0], [focal[1] ** -2]])
     straight = rays * focal + K[:2, 2]
-    columns = [
-        (camera.distort(straight + step) - camera.distort(straight - step)) / (2 * _STEP) for step in _STEP * np.eye(2)
-    ]
-    projection = np.stack(columns, axis=-1) * focal  # d pixel / d ray, columns by x and y
-    determinant = np.linalg.det(projection)
-    regular = np.abs(determinant) > 1e-6 * np.prod(focal)
-    projection[~regular] = np.diag(focal)
-    return np.linalg.inv(projection)
+    by_x, by_y = (
+        ((camera.distort(straight + step) - camera.distort(straight - step)) / (2 * _STEP) * scale).T
+        for step, scale in zip(_STEP * np.eye(2), focal, strict=True)
+    )  # d pixel / d ray, (2, N) each
+    determinant = by_x[0] * by_y[1] - by_x[1] * by_y[0]
+    irregular = ~(np.abs(determinant) > 1e-6 * np.prod(focal))
+    by_x[:, irregular], by_y[:, irregular] = np.diag(focal)[:, :, None]
+    determinant[irregular] = np.prod(focal)
+    return np.stack([np.sum(by_y**2, axis=0), -np.sum(by_x * by_y, axis=0), np.sum(by_x**2, axis=0)]) / determinant**2

@@ -7,11 +7,12 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from loftr_ros.geometry.noise import Noise
+from loftr_ros.geometry.noise import Noise, squared_lengths
 from loftr_ros.geometry.rays import RayPairs
 
 _ITERATIONS = 30
-_CONVERGED = 1e-6  # length of a step, radians: far below what matches can tell
+_STEADY = 3e-3  # change of sigma, relative
+CONVERGED = 0.02  # adds nothing to the error
 
 
 class Motion(Protocol):
@@ -22,6 +23,9 @@ class Motion(Protocol):
 
     def jacobian(self, pairs: RayPairs) -> np.ndarray:
         """Derivative (N, k, p) of the residuals by a step."""
+
+    def gradient(self, pairs: RayPairs, weights: np.ndarray) -> np.ndarray:
+        """Half the derivative (p,) of the weighted sum of squares by a step."""
 
     def moved(self: M, step: np.ndarray) -> M:
         """The motion after a step (p,)."""
@@ -51,40 +55,37 @@ class Refined(Generic[M]):
         return np.linalg.norm(self.residuals, axis=1)
 
 
-def refine(pairs: RayPairs, motion: M, noise: Noise, highest_noise: float) -> Refined[M]:
-    """Climb from `motion` to the nearest maximum of the likelihood. highest_noise: bound of sigma, pixels."""
-    root = np.sqrt(pairs.weights)[:, None]
+def refine(pairs: RayPairs, motion: M, noise: Noise, highest_noise: float, tolerance: float = CONVERGED) -> Refined[M]:
+    """Climb from `motion` to the nearest maximum of the likelihood. highest_noise: bound of sigma, pixels.
+
+    tolerance: length of the step that is not worth taking, in standard deviations of the motion.
+    """
     residuals = motion.residuals(pairs)
     damping = 1e-3
-    for _ in range(_ITERATIONS):
+    for left in reversed(range(_ITERATIONS)):
         J = motion.jacobian(pairs)
-        noise = noise.updated(root * residuals, J.shape[2], highest_noise)
-        weights = noise.responsibility(root * residuals) * pairs.weights
+        before = noise
+        responsibility = noise.responsibility(pairs.roots * residuals)
+        noise = noise.updated(pairs.roots * residuals, responsibility, J.shape[2], highest_noise)
+        weights = responsibility * pairs.weights
         A, b = _normal_equations(J, weights, residuals)
         step = np.linalg.solve(A + np.diag(damping * np.diag(A) + 1e-9 * np.trace(A) + 1e-12), -b)
-        if not np.isfinite(step).all():
+        gain = -(step @ b) * (1.0 + damping)  # what a step without damping would take from the sum of squares
+        is_settled = abs(noise.sigma - before.sigma) < _STEADY * noise.sigma
+        if not np.isfinite(step).all() or (gain < (tolerance * noise.sigma) ** 2 and is_settled) or not left:
             break
         tried = motion.moved(step)
         tried_residuals = tried.residuals(pairs)
-        if weights @ np.sum(tried_residuals**2, axis=1) <= weights @ np.sum(residuals**2, axis=1):
+        if weights @ squared_lengths(tried_residuals) <= weights @ squared_lengths(residuals):
             motion, residuals, damping = tried, tried_residuals, max(damping / 10, 1e-9)
         else:
             damping *= 10
-        if np.linalg.norm(step) < _CONVERGED or damping > 1e9:
-            break
-    J = motion.jacobian(pairs)
-    noise = noise.updated(root * residuals, J.shape[2], highest_noise)
-    weights = noise.responsibility(root * residuals) * pairs.weights
-    information, _ = _normal_equations(J, weights, residuals)
-    return Refined(motion, noise, residuals, weights, information, noise.log_likelihood(root * residuals))
-
-
-def gradient(pairs: RayPairs, motion: Motion, weights: np.ndarray) -> np.ndarray:
-    """Half the derivative (p,) of the weighted sum of squares by a step."""
-    return _normal_equations(motion.jacobian(pairs), weights, motion.residuals(pairs))[1]
+    return Refined(motion, noise, residuals, weights, A, noise.log_likelihood(pairs.roots * residuals))
 
 
 def _normal_equations(J: np.ndarray, weights: np.ndarray, residuals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    rows = J.reshape(-1, J.shape[2])
-    weighted = rows * np.repeat(weights, J.shape[1])[:, None]
-    return weighted.T @ rows, weighted.T @ residuals.ravel()
+    A, b = 0.0, 0.0
+    for k in range(J.shape[1]):  # whole rows: faster than any reordering of J
+        weighted = J[:, k].T * weights
+        A, b = A + weighted @ J[:, k], b + weighted @ residuals[:, k]
+    return np.asarray(A), np.asarray(b)

@@ -17,9 +17,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from loftr_ros.geometry.ambiguity import NO_PRIOR, Alternative, MotionPrior, posterior, spread_of_alternatives
+from loftr_ros.geometry.ambiguity import NO_PRIOR, MotionPrior
 from loftr_ros.geometry.covariance import (
-    observed_covariance,
     pose_covariance,
     step_covariance,
     turn_covariance,
@@ -36,22 +35,23 @@ from loftr_ros.geometry.homography import (
     visible_motions,
 )
 from loftr_ros.geometry.noise import FLOOR, Noise
+from loftr_ros.geometry.plane_choice import choose_plane_motion
 from loftr_ros.geometry.rays import RayPairs, match_weights, ray_pairs
 from loftr_ros.geometry.refinement import Refined, refine
-from loftr_ros.geometry.triangulation import fit_plane, in_front, parallax
+from loftr_ros.geometry.sampling import spread_sample
+from loftr_ros.geometry.triangulation import in_front, parallax
 from perception_common.camera import Camera
-from perception_common.geometry import rotation_angle, transform
+from perception_common.geometry import transform
 
 _REACH = 3.0  # sigma within which a match agrees with a pose
 _TO_POINT = 1.147  # the same probability (99.7 %) for a distance with two components: sqrt(11.83) / 3
 _HIGHEST_NOISE = 4.0  # thresholds
 _SIGNIFICANT = 40.0  # twice the logarithm of a likelihood ratio; noise alone exceeds it once in 6 million pairs
 _STILL = 0.3  # pixels; matchers err alike on neighbouring matches, and that much is no motion
-_FLAT = 1.15  # noise of the plane over that of the essential matrix up to which no relief is seen
 _POINT_TO_LINE = 1.746  # median length of a residual with two components over that of one: 1.1774 / 0.6745
-_WHOLE = 0.95  # right matches of the plane over those of the essential matrix from which there is nothing beside it
-_NEGLIGIBLE = 1e-6  # probability
-_SAME = np.radians(0.05)
+_SAMPLE = 500  # matches that are enough to find a motion; all of them refine it
+_ROUGH = 0.5  # standard deviations to which a motion is refined that is not the last word
+_FEW = 0.3  # share of inliers of the sample below which all matches are searched
 
 
 class Geometry(enum.IntEnum):
@@ -147,16 +147,20 @@ def _estimate(pairs: RayPairs, settings: TwoViewSettings, prior: MotionPrior) ->
     needed = max(least, 5)  # the five-point solver
     if count < needed:
         return failed_pose(count, f"{count} matches, at least {needed} are needed")
-    fit = fit_essential(pairs, settings.threshold, settings.estimator, settings.seed)
+    few = pairs[spread_sample(pairs, _SAMPLE)]
+    fit = fit_essential(few, settings.threshold, settings.estimator, settings.seed)
+    if len(few) < count and (fit is None or fit.inliers.mean() < _FEW):
+        few = pairs
+        fit = fit_essential(few, settings.threshold, settings.estimator, settings.seed)
     if fit is None:
         return failed_pose(count, "no essential matrix explains the matches")
     if fit.inliers.sum() < least:
-        return failed_pose(count, f"{fit.inliers.sum()} inliers of {count} matches, at least {least} are needed")
+        return failed_pose(count, f"{fit.inliers.sum()} inliers of {len(few)} matches, at least {least} are needed")
 
     highest = _HIGHEST_NOISE * settings.threshold
     start = Noise(max(settings.threshold / 2, FLOOR), float(np.clip(fit.inliers.mean(), 0.05, 0.95)), pairs.extent)
-    essential = refine(pairs, replace(fit.motion, noise=start.sigma), start, highest)
-    essential = refine(pairs, replace(essential.motion, noise=essential.noise.sigma), essential.noise, highest)
+    rough = refine(few, replace(fit.motion, noise=start.sigma), start, highest, _ROUGH)
+    essential = refine(pairs, replace(rough.motion, noise=rough.noise.sigma), rough.noise, highest, _ROUGH)
     sigma = essential.noise.sigma
     if sigma >= 0.99 * highest:
         return failed_pose(count, f"the matches agree no better than to {sigma:.1f} pixels")
@@ -166,29 +170,34 @@ def _estimate(pairs: RayPairs, settings: TwoViewSettings, prior: MotionPrior) ->
         return failed_pose(count, f"{agreeing.sum()} inliers of {count} matches, at least {least} are needed")
 
     inside = pairs[agreeing]
-    H = fit_homography(inside, np.sqrt(2) * _TO_POINT * reach, settings.estimator, settings.seed)
+    some = inside[spread_sample(inside, _SAMPLE)]
+    H = fit_homography(some, np.sqrt(2) * _TO_POINT * reach, settings.estimator, settings.seed)
     if H is None:  # as for matches on one line; a rotation is a homography too
         H = fit_turn(inside).rotation
     explained = float(np.mean(np.linalg.norm(homography_residuals(inside, H), axis=1) < _TO_POINT * reach))
     if explained < settings.planar_ratio:
-        return _general(pairs, essential, reach)
+        return _general(pairs, essential, reach, highest)
 
-    motions = visible_motions(decompose_homography(H), inside)
-    planes: list[Refined[Any]] = [refine(pairs, motion, essential.noise, highest) for motion in motions]
-    turn = refine(pairs, fit_turn(inside), essential.noise, highest)
-    if not planes or _is_turn(pairs, turn, max(planes, key=lambda plane: plane.likelihood)):
-        return _rotation_only(pairs, turn, reach)
-    return _planar(pairs, essential, planes, reach, explained, highest, prior)
+    plane = None
+    if motions := visible_motions(decompose_homography(H), some):
+        rough_plane = refine(some, motions[0], essential.noise, highest, _ROUGH)
+        plane = refine(pairs, rough_plane.motion, rough_plane.noise, highest)
+    nearest = fit_turn(inside)
+    if plane is None or np.median(np.linalg.norm(nearest.residuals(inside), axis=1)) < reach:
+        turn = refine(pairs, nearest, essential.noise, highest)
+        if plane is None or _is_turn(pairs, turn, plane):
+            return _rotation_only(pairs, turn, reach)
+    return _planar(pairs, essential, plane, reach, explained, highest, prior)
 
 
 def _is_turn(pairs: RayPairs, turn: Refined[Turn], plane: Refined[PlaneMotion]) -> bool:
     """Say whether the plane and the translation explain nothing that the rotation does not."""
-    weighted = np.sqrt(pairs.weights)[:, None] * turn.residuals
-    gain = 2.0 * (plane.likelihood - plane.noise.log_likelihood(weighted))
+    gain = 2.0 * (plane.likelihood - plane.noise.log_likelihood(pairs.roots * turn.residuals))
     return bool(gain < _SIGNIFICANT or np.median(turn.distances[plane.distances < _REACH * plane.noise.sigma]) < _STILL)
 
 
-def _general(pairs: RayPairs, essential: Refined[EssentialMotion], reach: float) -> RelativePose:
+def _general(pairs: RayPairs, essential: Refined[EssentialMotion], reach: float, highest: float) -> RelativePose:
+    essential = refine(pairs, essential.motion, essential.noise, highest)
     steps = step_covariance(pairs, essential)
     return _result(pairs, essential.motion, steps, Geometry.GENERAL, essential.noise.sigma, reach, "")
 
@@ -214,86 +223,18 @@ def _rotation_only(pairs: RayPairs, turn: Refined[Turn], reach: float) -> Relati
 def _planar(
     pairs: RayPairs,
     essential: Refined[EssentialMotion],
-    planes: list[Refined[PlaneMotion]],
+    plane: Refined[PlaneMotion],
     reach: float,
     explained: float,
     highest: float,
     prior: MotionPrior,
 ) -> RelativePose:
-    inside = pairs[essential.distances < reach]
-    best_plane = min(planes, key=lambda plane: plane.noise.sigma)
-    candidates: list[Refined[Any]]
-    holds_all = best_plane.noise.right > _WHOLE * essential.noise.right
-    if holds_all and best_plane.noise.sigma < _FLAT * essential.noise.sigma:
-        candidates = list(planes)
-        densities = [_density_of_plane(pairs, best_plane, plane.motion, essential.noise) for plane in planes]
-    else:  # the relief is seen: it tells the motions apart and would bend those of a plane
-        level = essential.noise.sigma
-        starts = [EssentialMotion(plane.motion.rotation, plane.motion.translation, level) for plane in planes]
-        candidates = [essential, *(refine(pairs, start, essential.noise, highest) for start in starts)]
-        candidates = _distinct(candidates)
-        densities = [_density_of_relief(pairs, candidate.motion, essential.noise) for candidate in candidates]
-    probabilities = posterior(
-        [d + _density_before(inside, c.motion, prior) for d, c in zip(densities, candidates, strict=True)]
-    )
-    best = int(np.argmax(probabilities))
-    chosen = candidates[best].motion
-    others = [
-        Alternative(float(p), c.motion.rotation, c.motion.translation, _observed(pairs, c))
-        for p, c in zip(probabilities, candidates, strict=True)
-        if c is not candidates[best] and p > _NEGLIGIBLE
-    ]
+    chosen = choose_plane_motion(pairs, essential, plane, reach, highest, prior)
     reason = f"a homography explains {100 * explained:.0f} % of the inliers: the scene is nearly a plane"
-    if probabilities[best] < 0.99:
-        reason += f"; the chance that another of its motions is the true one is {100 * (1 - probabilities[best]):.0f} %"
-    steps = step_covariance(pairs, candidates[best])
-    pose = _result(pairs, chosen, steps, Geometry.PLANAR, candidates[best].noise.sigma, reach, reason)
-    doubt = spread_of_alternatives(chosen.rotation, chosen.translation, others)
-    return replace(pose, covariance=pose.covariance + doubt)
-
-
-def _observed(pairs: RayPairs, candidate: Refined[Any]) -> np.ndarray:
-    return observed_covariance(step_covariance(pairs, candidate), candidate.motion.translation)
-
-
-def _distinct(candidates: list[Refined[Any]]) -> list[Refined[Any]]:
-    """Leave out the candidates that arrived at the pose of a more likely one."""
-    kept: list[Refined[Any]] = []
-    for candidate in sorted(candidates, key=lambda c: -c.likelihood):
-        motion = candidate.motion
-        if not any(
-            rotation_angle(motion.rotation @ other.motion.rotation.T) < _SAME
-            and np.linalg.norm(motion.translation - other.motion.translation) < 10 * _SAME
-            for other in kept
-        ):
-            kept.append(candidate)
-    return kept
-
-
-def _density_of_plane(pairs: RayPairs, plane: Refined[PlaneMotion], motion: PlaneMotion, noise: Noise) -> float:
-    """Logarithm of the likelihood of a motion of a plane.
-
-    The matches on the plane fit all its motions alike: only those off it can tell, by their epipolar lines, along which
-    they may be anywhere. Half of those off it are taken for right. Relief below the noise shows in all epipolar
-    distances together; on an exact plane their likelihood differs by chance, by about sqrt(N), and counts as one.
-    """
-    root = np.sqrt(pairs.weights)[:, None]
-    on, _ = plane.noise.densities(root * plane.residuals)
-    residuals = EssentialMotion(motion.rotation, motion.translation).residuals(pairs)
-    right, wrong = replace(noise, right=0.5).densities(root * residuals)
-    off = (1.0 - plane.noise.right) / (2.0 * noise.extent) * (right + wrong)
-    relief = noise.log_likelihood(root * residuals) / np.sqrt(len(pairs))
-    return float(np.log(on + off).sum()) + relief
-
-
-def _density_of_relief(pairs: RayPairs, motion: EssentialMotion, noise: Noise) -> float:
-    """Logarithm of the likelihood of a motion over a scene with relief; all motions with the same noise."""
-    return noise.log_likelihood(np.sqrt(pairs.weights)[:, None] * motion.residuals(pairs))
-
-
-def _density_before(inside: RayPairs, motion: Any, prior: MotionPrior) -> float:
-    plane = fit_plane(inside.x0, inside.x1, motion.rotation, motion.translation)
-    return prior.log_density(motion.rotation, motion.translation, np.zeros(3) if plane is None else plane)
+    if chosen.probability < 0.99:
+        reason += f"; the chance that another of its motions is the true one is {100 * (1 - chosen.probability):.0f} %"
+    pose = _result(pairs, chosen.motion, chosen.steps, Geometry.PLANAR, chosen.noise, reach, reason)
+    return replace(pose, covariance=pose.covariance + chosen.doubt)
 
 
 def _result(
