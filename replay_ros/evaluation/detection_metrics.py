@@ -67,7 +67,9 @@ def score_detections(
         of_size = [_judge(truths, found, group, protocol, areas) for group in groups]
         values = [_ap(group, protocol, protocol.max_detections_else) for group in of_size]
         by_size[size] = _summary(_mean_over_groups(values, weights), protocol)
-    counts = [_counts(group, score_threshold) for group in judged]
+    counts = np.array([_counts(group, score_threshold) for group in judged], np.int64).reshape(
+        len(groups), len(truths), 3
+    )
     return DetectionScores(
         ap=_summary(strict, protocol),
         ap50=_finite(wide[_AP50]),
@@ -77,7 +79,7 @@ def score_detections(
             str(limit): _finite(_mean_over_groups([_recall(group, limit) for group in judged], weights).mean())
             for limit in protocol.recall_limits
         },
-        operating=_operating_point(score_threshold, *np.sum(counts, axis=(0, 1)).tolist()),
+        operating=_operating_point(score_threshold, *counts.sum(axis=(0, 1)).tolist()),
         by_class={
             name: _class_scores(group, protocol, score_threshold)
             for name, group in zip(classes, single, strict=True)
@@ -85,9 +87,7 @@ def score_detections(
         },
         by_image=tuple(
             ImageCounts(name, *numbers)
-            for name, numbers in zip(
-                names or map(str, range(len(truths))), np.sum(counts, axis=0).tolist(), strict=True
-            )
+            for name, numbers in zip(names or map(str, range(len(truths))), counts.sum(axis=0).tolist(), strict=True)
         ),
     )
 
@@ -175,7 +175,7 @@ def _recall(group: _Group, limit: int) -> np.ndarray:
 
 def _mean_over_groups(values: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
     """Mean of G times (10,) -> (10,), of those that are not NaN; NaN where there are none."""
-    table = np.stack(values)
+    table = np.array(values).reshape(-1, len(MIN_IOUS))
     there = np.isfinite(table).all(axis=1) & (weights > 0)
     if not there.any():
         return np.full(len(MIN_IOUS), np.nan)

@@ -151,12 +151,11 @@ def collect(boxes: Sequence[TruthBox]) -> ImageTruth:
     )
 
 
-def truth_sha256(images: Sequence[EvaluatedImage], classes: Sequence[str]) -> str:
+def truth_sha256(names: Sequence[str], truths: Sequence[ImageTruth], classes: Sequence[str]) -> str:
     """Hash of what is evaluated: names of images and classes, boxes, labels and marks."""
     digest = hashlib.sha256("\n".join(classes).encode())
-    for image in images:
-        truth = image.truth
-        digest.update(f"\n{image.name}\n".encode())
+    for name, truth in zip(names, truths, strict=True):
+        digest.update(f"\n{name}\n".encode())
         for values in (truth.boxes, truth.labels, truth.crowd, truth.unscored, truth.regions):
             digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()

@@ -75,18 +75,19 @@ def _result(
     options: argparse.Namespace,
 ) -> DetectionResult:
     conditions = look.conditions(detector)
+    names, truths = [image.name for image in labelled.images], [image.truth for image in labelled.images]
     first = "; ".join(f"{each.where}: {each.what}" for each in labelled.problems[:3])
     broken = f"{len(labelled.problems)} annotations left out ({first}{'; ...' * (len(labelled.problems) > 3)})"
     return DetectionResult(
         protocol=protocol,
         look=look.name,
         scores=score_detections(
-            [image.truth for image in labelled.images],
+            truths,
             looked.of_classes(detector.class_names, choice),
             choice.classes,
             PROTOCOLS[protocol],
             options.score_threshold,
-            [image.name for image in labelled.images],
+            names,
         ),
         images=len(labelled.images),
         crops_per_image=looked.crops_per_image,
@@ -103,7 +104,7 @@ def _result(
             "detector": conditions["settings"],
         },
         truth=str(options.truth),
-        truth_sha256=truth_sha256(labelled.images, choice.classes),
+        truth_sha256=truth_sha256(names, truths, choice.classes),
         notes=((broken,) if labelled.problems else ()) + looked.notes,
     )
 
