@@ -35,6 +35,9 @@ WITH_ROS = {
     "yolc_ros/node.py",
     "loftr_ros/messages.py",
     "loftr_ros/node.py",
+    "loftr_ros/transforms.py",
+    "loftr_ros/bridges/rtabmap.py",
+    "loftr_ros/bridges/swarm_slam.py",
 }
 OPTIONAL_ROS = {"perception_common/image.py": {"cv_bridge"}}
 RUNTIME_ONLY = {"torchvision", "mmcv", "mmdet", "mmengine", "kornia"}
