@@ -49,7 +49,7 @@ def find_ground(
     translation: np.ndarray,
     noise: float = 0.0,
     gravity: np.ndarray | None = None,
-    level: float = np.radians(2.0),
+    level: float = np.radians(5.0),
 ) -> Ground | None:
     """Find the ground among matches as rays (N, 3); None where there is none.
 

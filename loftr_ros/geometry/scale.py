@@ -89,7 +89,7 @@ def scale_from_altitude(
     *,
     noise: float = 0.0,
     gravity: np.ndarray | None = None,
-    level: float = np.radians(2.0),
+    level: float = np.radians(5.0),
     newer: Measurement | None = None,
 ) -> Scale:
     """Scale by the distance of the ground plane from the older camera.

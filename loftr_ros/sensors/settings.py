@@ -39,7 +39,7 @@ class SensorSettings:
     odometry_deviation: float = 0.01
     odometry_drift: float = 0.02
     gravity_deviation: float = 2.0
-    level: float = 2.0
+    level: float = 5.0
     max_gap: float = 1.0
     limits: ScaleLimits = field(default_factory=ScaleLimits)
 

@@ -117,6 +117,29 @@ def test_what_cannot_be_believed_is_unknown_and_says_why(scale, word):
     assert result.value == 1.0
 
 
+def test_roofs_over_half_of_the_ground_do_not_bend_the_scale():
+    rng = np.random.default_rng(0)
+    above = np.where(rng.random(400) < 0.55, rng.choice([3.0, 5.0, 8.0], 400), 0.0)
+    points = ground(count=400) * (1 - above / 20.0)[:, None]
+    rays = seen(points, ROTATION, TRANSLATION, noise=1 / 1500)
+    scale = scale_from_altitude(*rays, *POSE, Measurement(20.0, 0.1), DOWN, noise=1 / 1500, gravity=DOWN)
+    assert scale.value == pytest.approx(LENGTH, rel=0.005)
+
+
+def test_the_altitudes_of_both_images_are_averaged_and_must_agree_with_the_motion():
+    rays = seen(ground(), ROTATION, TRANSLATION)
+    height1 = 20.0 - TRANSLATION @ DOWN  # of the newer camera
+    older = Measurement(20.0 * 1.02, 0.4)
+    mean = scale_from_altitude(*rays, *POSE, older, DOWN, newer=Measurement(height1 * 0.98, 0.02 * height1))
+    assert mean.value == pytest.approx(LENGTH, rel=2e-3)
+    assert np.sqrt(mean.variance) == pytest.approx(0.02 * LENGTH, rel=0.03)
+    over_a_roof = scale_from_altitude(*rays, *POSE, older, DOWN, newer=Measurement(height1 - 6.0, 0.3))
+    assert over_a_roof.source == ScaleSource.UNKNOWN
+    assert "not that of this ground" in over_a_roof.reason
+    stale = scale_from_altitude(*rays, *POSE, older, DOWN, newer=Measurement(height1 - 6.0, 0.3, age=9.0))
+    assert stale.value == pytest.approx(1.02 * LENGTH)
+
+
 def test_scattered_points_are_no_ground():
     rng = np.random.default_rng(0)
     points = ground() * rng.uniform(0.3, 3.0, (300, 1))
@@ -138,7 +161,7 @@ def test_the_most_precise_source_is_chosen_and_a_contradiction_is_unknown():
     assert choose_scale([]).source == ScaleSource.UNKNOWN
 
 
-@pytest.mark.parametrize("source", ["altitude", "depth", "odometry"])
+@pytest.mark.parametrize("source", ["altitude", "both altitudes", "depth", "odometry"])
 def test_the_covariance_in_metres_is_that_of_disturbed_poses_and_measurements(source):
     """Monte Carlo: disturb the pose as its covariance says and the measurement as its deviation says."""
     rng = np.random.default_rng(3)
@@ -149,6 +172,11 @@ def test_the_covariance_in_metres_is_that_of_disturbed_poses_and_measurements(so
     covariance = root @ root.T
 
     def scale_of(rotation, translation, error):
+        if source == "both altitudes":  # whose errors are one
+            height1 = 20.0 - TRANSLATION @ DOWN
+            newer = Measurement(height1 * (1 + error), 0.01 * height1)
+            older = Measurement(20 * (1 + error), 0.2)
+            return scale_from_altitude(*rays, rotation, translation, older, DOWN, newer=newer)
         if source == "altitude":
             return scale_from_altitude(*rays, rotation, translation, Measurement(20 * (1 + error), 0.2), DOWN)
         if source == "depth":
