@@ -11,6 +11,7 @@ from perception_common.cli import run
 from perception_common.device import choose_device
 from perception_common.errors import InputError
 from perception_common.resources import list_models
+from replay_ros.evaluation.detection_bags import ANSWERS, TRUTH, ArrayOptions, score_bag
 from replay_ros.evaluation.detection_datasets import Dataset, Labelled, coco_dataset, uavdt_dataset, visdrone_dataset
 from replay_ros.evaluation.detection_looks import LSM, Look, Looked, look_at_all
 from replay_ros.evaluation.detection_metrics import score_detections
@@ -24,7 +25,15 @@ from yolc_ros.detector import Detector, DetectorSettings
 
 SMALLEST_SCORE = 0.01  # the curve of precision over recall needs the doubtful detections too
 MOST_DETECTIONS = max(max(each.max_detections, each.max_detections_else) for each in PROTOCOLS.values())
-DATASETS = ("coco", "visdrone", "uavdt")
+DATASETS = ("coco", "visdrone", "uavdt", "bag")
+# Options that mean something for some kinds of truth only; elsewhere they are refused.
+_ONLY_FOR = {
+    **dict.fromkeys(("images",), ("coco",)),
+    **dict.fromkeys(("split",), ("uavdt",)),
+    **dict.fromkeys(("files", "weights", "model", "lsm", "slicing", "slice_overlap", "slice_zoom"), DATASETS[:-1]),
+    **dict.fromkeys(("slice_merge", "predictions", "max_side", "device"), DATASETS[:-1]),
+    **dict.fromkeys(("truth_bag", "topic", "truth_topic", "tolerance", "unanswered"), ("bag",)),
+}
 
 _DESCRIPTION = f"""\
 Detect objects in labelled images and print AP (mean over IoU 0.5 to 0.95), AP50 and AP75, by size and by class, and
@@ -39,6 +48,7 @@ example:
   evaluate_detection aerial_cars/coco.json --files 'MunichStreet*' --classes car --lsm on --lsm off --json result.json
   evaluate_detection aerial_cars/coco.json --classes car --lsm on --slicing 640 --predictions seen.npz
   evaluate_detection --dataset visdrone VisDrone2019-DET-val --weights yolc.pth --model yolc_w48
+  evaluate_detection --dataset bag replayed_city --protocol coco
   evaluate_detection --dataset uavdt UAVDT --classes car=car+van,truck,bus --predictions uavdt.npz
 """
 
@@ -46,6 +56,29 @@ example:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Raises InputError for files and names that cannot be used."""
     options = _parse(argv)
+    results = _score_bag(options) if options.dataset == "bag" else _score_network(options)
+    print("\n".join(render(results, options.dataset)))
+    if options.json:
+        write_results(options.json, options.truth, [_content(each) for each in results])
+    return 0
+
+
+def _score_bag(options: argparse.Namespace) -> list[DetectionResult]:
+    """Score the answers that a bag holds."""
+    return [
+        score_bag(
+            options.truth,
+            options.truth_bag,
+            options.topic,
+            options.truth_topic,
+            ArrayOptions(protocol, options.classes, options.score_threshold, options.tolerance, options.unanswered),
+        )
+        for protocol in dict.fromkeys(options.protocol or ["coco-500"])
+    ]
+
+
+def _score_network(options: argparse.Namespace) -> list[DetectionResult]:
+    """Run a network over labelled images and score what it finds."""
     variants = [f"yolc_{name}" for name in list_models("yolc_")]
     model, weights = find_model_weights(options.weights, options.model, "yolc_lite", variants)
     dataset = _dataset(options)
@@ -54,15 +87,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     choice = choose_classes(dataset.categories, detector.class_names, options.classes)
     labelled = dataset.read(choice)
     looked = {look: look_at_all(detector, look, labelled.images, options.predictions) for look in _looks(options)}
-    results = [
+    return [
         _result(protocol, look, looked[look], detector, labelled, choice, options)
         for protocol in dict.fromkeys(options.protocol or dataset.protocols)
         for look in looked
     ]
-    print("\n".join(render(results, dataset.name)))
-    if options.json:
-        write_results(options.json, options.truth, [_content(each) for each in results])
-    return 0
 
 
 def _result(
@@ -99,6 +128,7 @@ def _result(
             "smallest_score": SMALLEST_SCORE,
             "lsm": look.lsm if look.slicing is None else "off",
             "slicing": conditions["slicing"],
+            "max_side": options.max_side,
             "device": conditions["device"],
             "precision": conditions["precision"],
             "detector": conditions["settings"],
@@ -112,8 +142,8 @@ def _result(
 def _content(result: DetectionResult) -> dict[str, Any]:
     """What the JSON holds of a run: the result, with the settings that are most asked for on its top level."""
     settings = result.settings
-    top = {"lsm": settings["lsm"], "slicing": settings["slicing"], "max_side": settings["detector"]["max_side"]}
-    return as_mapping(result) | top | {"smallest_score": settings["smallest_score"]}
+    top = {name: settings[name] for name in ("lsm", "slicing", "max_side", "smallest_score") if name in settings}
+    return as_mapping(result) | top
 
 
 def _dataset(options: argparse.Namespace) -> Dataset:
@@ -143,13 +173,13 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     default = SlicingConfig()
-    parser.add_argument("truth", type=Path, metavar="COCO.json|FOLDER", help="labelled images, see --dataset")
+    parser.add_argument("truth", type=Path, metavar="COCO.json|FOLDER|BAG", help="labelled images, see --dataset")
     parser.add_argument(
         "--dataset",
         choices=DATASETS,
         default="coco",
         help="what the truth is: a COCO JSON file, a folder of VisDrone-DET (images/, annotations/), or one of UAVDT "
-        "(UAV-benchmark-M/, GT/, M_attr/) (coco)",
+        "(UAV-benchmark-M/, GT/, M_attr/); or a replayed bag, whose answers are scored without a network (coco)",
     )
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images (that of COCO.json)")
     parser.add_argument("--files", default="*", metavar="PATTERN", help="only images with such file names (*)")
@@ -203,12 +233,24 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--max-side", type=int, default=0, metavar="N", help="of the first look, pixels, 0: the image's size (0)"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
+    parser.add_argument("--truth-bag", type=Path, metavar="BAG", help="bag of the truth (the one of the answers)")
+    parser.add_argument("--topic", default=ANSWERS, help=f"answers in the bag ({ANSWERS})")
+    parser.add_argument("--truth-topic", default=TRUTH, metavar="TOPIC", help=f"truth in the bag ({TRUTH})")
+    parser.add_argument(
+        "--tolerance", type=float, default=0.0, metavar="S", help="largest difference of stamps in bags, seconds (0)"
+    )
+    parser.add_argument(
+        "--unanswered",
+        choices=("skip", "miss"),
+        default="skip",
+        help="images of the bag with truth but without answer: left out, or all missed (skip)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write figures there too")
     options = parser.parse_args(argv)
-    if options.images and options.dataset != "coco":
-        raise InputError(f"--images is for COCO files; the folder of {options.dataset} holds its images")
-    if options.split and options.dataset != "uavdt":
-        raise InputError("--split is for --dataset uavdt; elsewhere name the folder or file of the split")
+    for name, datasets in _ONLY_FOR.items():
+        if options.dataset not in datasets and getattr(options, name) != parser.get_default(name):
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(f"{option} is for --dataset {' and '.join(datasets)}, not for {options.dataset}")
     if options.max_side and options.max_side < 32:
         raise InputError("--max-side must be 0 or at least 32")
     if not SMALLEST_SCORE <= options.score_threshold <= 1:

@@ -11,6 +11,7 @@ from perception_common.config import load_yaml
 from perception_common.errors import InputError
 from perception_common.resources import find_config, find_weights
 from perception_common.weights import save_weights
+from replay_ros.bags.flight import FlightBagOptions, write_flight
 from replay_ros.evaluation import evaluate_detection
 from replay_ros.evaluation.detection_protocols import PROTOCOLS
 from replay_ros.evaluation.detection_truth import choose_classes, read_coco_truth
@@ -122,6 +123,41 @@ def test_only_some_files(dataset, weights, perfect):
     assert (result["images"], result["ap"], result["by_class"].keys()) == (1, 1.0, {"car"})
 
 
+def test_slices_stand_beside_the_lsm(dataset, weights, perfect, capsys):
+    arguments = ["--classes", "car,coach=bus", "--lsm", "on", "--slicing", "64", "--slice-overlap", "0.5"]
+    on, sliced = run(dataset, weights, *arguments)["runs"]
+    assert (on["look"], sliced["look"]) == ("LSM on", "slicing 64")
+    assert (sliced["lsm"], sliced["slicing"]["overlap"]) == ("off", 0.5)
+    # 128 x 96 pixels in steps of 32: three columns, two rows.
+    assert (on["crops_per_image"], sliced["crops_per_image"]) == (1, 6)
+    assert "slicing 64" in capsys.readouterr().out
+    alone = run(dataset, weights, "--slicing", "64")
+    assert alone["look"] == "slicing 64"
+
+
+def test_predictions_are_kept_for_other_protocols_and_thresholds(dataset, weights, perfect, capsys, monkeypatch):
+    arguments = ["--classes", "car,coach=bus", "--predictions", str(dataset / "seen.npz")]
+    first = run(dataset, weights, *arguments, "--protocol", "coco")
+    monkeypatch.setattr(Detector, "detect", lambda self, image: pytest.fail("the network ran again"))
+    again = run(dataset, weights, *arguments, "--protocol", "coco")
+    assert again["notes"] == [f"LSM on: 2 of 2 predictions, with their seconds, come from {dataset / 'seen.npz'}"]
+    assert again["notes"][0] in capsys.readouterr().out
+    assert again == first | {"notes": again["notes"]}
+    swept = run(dataset, weights, *arguments, "--score-threshold", "0.85")
+    # The cars score 0.9, the bus, which is in one of two images, 0.7.
+    assert (swept["operating"]["hits"], swept["operating"]["false"]) == (2, 0)
+    assert (first["operating"]["hits"], first["operating"]["false"]) == (3, 1)
+
+
+def test_the_answers_of_a_bag(tmp_path, capsys):
+    write_flight(FlightBagOptions(tmp_path / "flight", seed=3, frames=2))
+    command = [str(tmp_path / "flight"), "--dataset", "bag", "--topic", "ground_truth/detections"]
+    assert evaluate_detection.main([*command, "--json", str(tmp_path / "result.json")]) == 0
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["ap"], result["images"], result["look"]) == (1, 2, "bag")
+    assert "2 of 2 images with truth are answered" in capsys.readouterr().out
+
+
 class TestTruth:
     def test_everything_lands_where_it_belongs(self, dataset):
         choice = choose_classes([each["name"] for each in CATEGORIES], ("van", "car", "bus"), "car,coach=bus")
@@ -139,6 +175,12 @@ class TestTruth:
         choice = choose_classes(["car", "taxi"], ("bus", "car"), "taxi=car,car")
         assert (choice.classes, choice.of_category) == (("car",), {"taxi": 0, "car": 0})
 
+    def test_several_classes_can_be_one_category(self):
+        choice = choose_classes(["car", "bus"], ("bus", "van", "car"), "car=car+van,bus")
+        assert (choice.classes, choice.of_category) == (("bus", "car"), {"car": 1, "bus": 0})
+        assert choice.of_class == {"bus": 0, "van": 1, "car": 1}
+        assert choice.meaning("car") == "van+car"
+
 
 class TestBadInput:
     def fails(self, message, dataset, weights, *arguments):
@@ -149,6 +191,19 @@ class TestBadInput:
     def test_classes(self, dataset, weights):
         self.fails("no category 'tram'", dataset, weights, "--classes", "car,tram")
         self.fails("'coach' is no class of the network", dataset, weights, "--classes", "coach")
+
+        self.fails("'car' cannot count as 'car' and as 'bus'", dataset, weights, "--classes", "car,coach=bus+car")
+
+    def test_options_for_another_kind_of_truth(self, dataset, weights):
+        self.fails("--split is for --dataset uavdt, not for coco", dataset, weights, "--split", "test")
+        self.fails("--topic is for --dataset bag", dataset, weights, "--topic", "x")
+        self.fails("--weights is for --dataset coco", dataset, weights, "--dataset", "bag")
+
+    def test_numbers(self, dataset, weights):
+        self.fails("--score-threshold", dataset, weights, "--score-threshold", "0")
+        self.fails("--slicing 8: size must", dataset, weights, "--slicing", "8")
+        (dataset / "seen.npz").write_text("something else")
+        self.fails("is not a file of predictions", dataset, weights, "--predictions", str(dataset / "seen.npz"))
 
     def test_nothing_in_common(self, dataset, weights):
         text = (dataset / "coco.json").read_text().replace('"car"', '"auto"')
