@@ -1,0 +1,1 @@
+"""The report: what a replay showed, as one HTML file that needs no network."""

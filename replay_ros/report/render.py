@@ -1,0 +1,97 @@
+"""Writes a report as one HTML file that needs nothing else: pictures, data, style, scripts and the plots' library."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import html
+import importlib.util
+import json
+import math
+import re
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perception_common.errors import InputError
+from replay_ros.report.content import MatchKind, ReportContent
+
+PAGE = Path(__file__).absolute().parent / "page"
+_SCRIPTS = ("report.js", "viewer.js", "plots.js")
+_LARGEST_EXACT = 2**53  # integer in JavaScript
+_DIGITS = 6
+_KIND_NAMES = {MatchKind.OUTLIER: "outliers", MatchKind.INLIER: "inliers", MatchKind.DYNAMIC: "dynamic"}
+
+
+def write_html(content: ReportContent, path: Path) -> None:
+    """Write the report. Raises InputError when it cannot be written or plotly is missing."""
+    text = to_html(content)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"the report cannot be written to {path} ({error.strerror}); choose another --out") from error
+
+
+def to_html(content: ReportContent) -> str:
+    """Return the report as HTML. Raises InputError when plotly, whose script is embedded, is missing."""
+    parts = {
+        "title": html.escape(content.title),
+        "css": _page("report.css"),
+        "content": _json(content),
+        "plotly": _script(find_plotly().read_text(encoding="utf-8")),
+        "script": _script("\n".join(_page(name) for name in _SCRIPTS)),
+    }
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _page("template.html"))
+
+
+def find_plotly() -> Path:
+    """Return plotly.js as the Python package plotly brings it along. Raises InputError when that is not installed."""
+    found = importlib.util.find_spec("plotly")
+    script = Path(found.origin).parent / "package_data" / "plotly.min.js" if found and found.origin else None
+    if script is None or not script.is_file():
+        raise InputError("the plots of the report need plotly: pip install plotly")
+    return script
+
+
+def to_plain(value: Any) -> Any:
+    """Return a value as JSON holds it.
+
+    Dataclasses become objects, arrays lists (six digits), pictures data URIs, NaN null, and integers that JavaScript
+    cannot hold text.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {_KIND_NAMES.get(key, str(key)): to_plain(each) for key, each in value.items()}
+    if isinstance(value, np.ndarray):
+        return to_plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [to_plain(each) for each in value]
+    if isinstance(value, bytes):
+        return f"data:image/jpeg;base64,{base64.b64encode(value).decode('ascii')}"
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, float):
+        return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if abs(value) < _LARGEST_EXACT else str(value)
+    return value
+
+
+def _json(content: ReportContent) -> str:
+    first = min((frame.stamp_ns for frame in content.frames), default=0)
+    seconds = [(frame.stamp_ns - first) / 1e9 for frame in content.frames]
+    text = json.dumps(to_plain(content) | {"seconds": seconds}, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c")  # no "</script>" out of the data
+
+
+def _page(name: str) -> str:
+    return (PAGE / name).read_text(encoding="utf-8")
+
+
+def _script(text: str) -> str:
+    return text.replace("</script", "<\\/script")
