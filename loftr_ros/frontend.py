@@ -1,25 +1,34 @@
 """The matching front end: images in, answers on keyframes, pairs and the trajectory out. It knows no ROS.
 
 The live node and the offline replay both run it, so that they give the same answers.
+
+    frontend = Frontend(Matcher.load("loftr_lite", "default", choose_device()))
+    frontend.sensors.add_range(message)                   # where there are sensors; see sensors/
+    answer = frontend.process(stamp_ns, gray, camera)     # answers.py
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from loftr_ros.answers import FrameAnswer, KeyframeInfo, PairAnswer
-from loftr_ros.geometry.scale import unknown_scale
-from loftr_ros.geometry.two_view import RelativePose, TwoViewSettings, estimate_relative_pose, failed_pose
-from loftr_ros.keyframes import FIRST, Decision, KeyframePolicy, decide, is_too_soon
+from loftr_ros.geometry.two_view import Geometry
+from loftr_ros.keyframe_store import KeyframeStore, Place, recovery_candidates
+from loftr_ros.keyframes import Decision, KeyframePolicy, Outcome, Tracking, decide, decide_first, is_too_soon
 from loftr_ros.matcher import Features, Matcher, MatcherSettings, Matches
+from loftr_ros.pairs import PairMotion, PairSettings, cameras_of, expected_motion, judge_pair
+from loftr_ros.quality import QualityMonitor, QualitySettings
+from loftr_ros.sensors.suite import FrameReadings, Sensors
+from loftr_ros.track_statistics import TrackStatistics
+from loftr_ros.track_window import TrackWindow
 from loftr_ros.tracking import measure_tracking
 from loftr_ros.tracks import KeypointIds, name_matches
+from loftr_ros.trajectory import Trajectory
 from perception_common.camera import Camera
 from perception_common.errors import InputError
 
@@ -28,13 +37,17 @@ from perception_common.errors import InputError
 class FrontendSettings:
     """How images are matched, and when they become keyframes.
 
-    match_last: keyframes that a new one is matched with.
+    match_last: keyframes that a new one is matched with. memory: bytes for keyframes; the ones used longest ago leave.
+    recovery_candidates: older keyframes that an image is matched with when the track is lost.
     """
 
     matcher: MatcherSettings = field(default_factory=MatcherSettings)
     policy: KeyframePolicy = field(default_factory=KeyframePolicy)
-    two_view: TwoViewSettings = field(default_factory=TwoViewSettings)
+    quality: QualitySettings = field(default_factory=QualitySettings)
+    pair: PairSettings = field(default_factory=PairSettings)
     match_last: int = 2
+    memory: int = 256 << 20
+    recovery_candidates: int = 5
 
     def __post_init__(self) -> None:
         if self.match_last < 1:
@@ -43,11 +56,18 @@ class FrontendSettings:
 
 @dataclass(frozen=True, eq=False)
 class Keyframe:
-    """A keyframe and what it needs to be matched again. image: (H, W) uint8."""
+    """A keyframe and what it needs to be matched again. image: (H, W) uint8. readings: as of its making."""
 
     info: KeyframeInfo
     features: Features
     image: np.ndarray
+    readings: FrameReadings
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that keeping this costs."""
+        depth = self.readings.depth
+        return self.features.nbytes + self.image.nbytes + (depth.value.depth.nbytes if depth else 0)
 
 
 @dataclass
@@ -65,12 +85,18 @@ class Stopwatch:
 
 
 class Frontend:
-    """Keeps the last keyframes, the names of their keypoints and the trajectory. For use from one thread at a time."""
+    """Keeps keyframes, the names of their keypoints and the trajectory. For use from one thread at a time.
+
+    sensors: what stands beside the camera; other threads may add to it.
+    """
 
     def __init__(self, matcher: Matcher, settings: FrontendSettings = FrontendSettings()):
+        self.sensors = Sensors(settings.pair.sensors)
         self._next_keyframe_id = 0
         self._next_keypoint_id = 0
+        self._store: KeyframeStore[Keyframe] = KeyframeStore(settings.memory)
         self._matcher = matcher
+        self._settings = settings
         self.apply(settings)
         self.forget()
 
@@ -94,119 +120,191 @@ class Frontend:
         """How many keyframes were made so far, those that were forgotten included."""
         return self._next_keyframe_id
 
+    @property
+    def keyframes_kept(self) -> tuple[int, ...]:
+        """The ids of the keyframes that can be matched."""
+        return self._store.ids
+
+    @property
+    def keyframe_bytes(self) -> int:
+        """Memory that the kept keyframes take."""
+        return self._store.nbytes
+
+    @property
+    def trajectory(self) -> Trajectory:
+        """The chained poses of the keyframes."""
+        return self._trajectory
+
     def apply(self, settings: FrontendSettings) -> None:
         """Use other settings from the next image on; what was kept stays valid."""
+        if settings.quality != self._settings.quality:
+            self._monitor = QualityMonitor(settings.quality)
         self._settings = settings
         self._matcher = self._matcher.with_settings(settings.matcher)
+        self.sensors.settings = settings.pair.sensors
+        for gone in self._store.resize(settings.memory, pinned=settings.match_last + 1):
+            del self._keypoints[gone]
 
     def forget(self) -> None:
-        """Start a new trajectory; ids are not used again."""
-        self._keyframes: deque[Keyframe] = deque()
+        """Start a new trajectory; ids are not used again. Readings of sensors stay."""
+        self._store.clear()
         self._keypoints: dict[int, KeypointIds] = {}
-        self._T_map_newest = np.eye(4)
+        self._trajectory = Trajectory()
+        self._tracks = TrackWindow()
+        self._monitor = QualityMonitor(self._settings.quality)
+        self._last_step: PairAnswer | None = None
 
-    def process(self, stamp_ns: int, image: np.ndarray, camera: Camera | None, *, frame_id: str = "") -> FrameAnswer:
+    def process(
+        self,
+        stamp_ns: int,
+        image: np.ndarray,
+        camera: Camera | None,
+        *,
+        frame_id: str = "",
+        T_base_camera: np.ndarray | None = None,
+    ) -> FrameAnswer:
         """Match an image (H, W) uint8 with the last keyframe; make it a keyframe when the policy says so.
 
-        camera: of the image, None while it is not known (pairs have no pose then).
+        camera: of the image, None while it is not known (pairs have no pose then). T_base_camera: (4, 4), where the
+        camera sits on the vehicle; None where it is not known.
         """
         watch = Stopwatch()
+        height, width = image.shape
+        # The id is its own only once it becomes a keyframe.
+        info = KeyframeInfo(self._next_keyframe_id, stamp_ns, frame_id, width, height, camera, T_base_camera)
 
         def answer(
-            decision: Decision, pairs: tuple[PairAnswer, ...] = (), matches: int = 0, displacement: float = 0.0
+            decision: Decision,
+            tracking: Tracking | None = None,
+            pairs: tuple[PairAnswer, ...] = (),
+            tracks: TrackStatistics | None = None,
         ) -> FrameAnswer:
-            newest, T_map_newest = self._keyframes[-1].info, self._T_map_newest
-            return FrameAnswer(
-                *(stamp_ns, frame_id, decision, newest, pairs, T_map_newest, matches, displacement, watch.seconds)
-            )
+            newest = self._trajectory.newest
+            return FrameAnswer(stamp_ns, frame_id, decision, newest, pairs, tracking, tracks, watch.seconds)
 
-        if not self._keyframes:
-            with watch.stage("network"):
-                features = self._matcher.encode(image)
-            self._keep(stamp_ns, frame_id, features, image, camera)
-            return answer(FIRST)
-
-        last, settings = self._keyframes[-1], self._settings
-        seconds = (stamp_ns - last.info.stamp_ns) / 1e9
-        if too_soon := is_too_soon(settings.policy, seconds):
+        last = next(iter(self._store.newest(1)), None)
+        seconds = (stamp_ns - last.info.stamp_ns) / 1e9 if last else 0.0
+        if last and (too_soon := is_too_soon(self._settings.policy, seconds)):
             return answer(too_soon)
+        with watch.stage("quality"):
+            quality = self._monitor.judge(image, stamp_ns / 1e9)
+        if last is None:
+            decision = decide_first(self._settings.policy, quality)
+            if decision.makes_keyframe:
+                with watch.stage("network"):
+                    features = self._matcher.encode(image)
+                self._keep(Keyframe(info, features, image, self.sensors.at(stamp_ns)))
+                self._trajectory.start(info)
+            return answer(decision)
+
         with watch.stage("network"):
             features = self._matcher.encode(image)
             matches = self._matcher.match(last.features, features)
         with watch.stage("geometry"):
-            tracking = measure_tracking(matches, seconds, last.info.camera, camera, settings=settings.two_view)
-        decision, displacement = decide(settings.policy, tracking), tracking.displacement
+            camera0, camera1 = cameras_of(last.info, info) or (None, None)
+            tracking = measure_tracking(matches, seconds, camera0, camera1, quality, self._settings.pair.two_view)
+        decision = decide(self._settings.policy, tracking)
         if not decision.makes_keyframe:
-            return answer(decision, (), len(matches), displacement)
+            return answer(decision, tracking)
 
-        others = list(self._keyframes)[-settings.match_last : -1]
-        newer = self._keep(stamp_ns, frame_id, features, image, camera)
-        pairs = [self._answer_pair(last, newer, matches, watch)]
-        self._T_map_newest = self._T_map_newest @ pairs[0].matrix
-        pairs += [self._match_pair(older, newer, watch) for older in reversed(others)]
-        return answer(decision, tuple(pairs), len(matches), displacement)
+        newer = Keyframe(info, features, image, self.sensors.at(stamp_ns))
+        others = self._store.newest(self._settings.match_last)[:-1]
+        found = self._recover(newer, watch) if decision.outcome == Outcome.LOST else None
+        self._keep(newer)
+        if found:
+            decision = replace(decision, reason=f"{decision.reason}; found keyframe {found.older.info.id} again")
+            pairs = [self._name(found)]
+        else:
+            pairs = [self._name(self._judge(last, newer, matches, watch))]
+            pairs += [self._name(self._match(older, newer, watch)) for older in reversed(others)]
+        self._trajectory.extend(pairs[0])
+        self._last_step = pairs[0]
+        with watch.stage("tracks"):
+            tracks = self._tracks.add(pairs, self._trajectory)
+        return answer(decision, tracking, tuple(pairs), tracks)
 
     def match_keyframes(self, older_id: int, newer_id: int) -> PairAnswer:
         """Match two keyframes on request, as for a loop closure. Raises InputError for one that is not kept."""
         if older_id >= newer_id:
-            raise InputError(f"keyframe {older_id} is not older than {newer_id}")
-        return self._match_pair(self._keyframe(older_id), self._keyframe(newer_id), Stopwatch())
+            raise InputError(f"keyframe {older_id} is not older than keyframe {newer_id}: give the lower id first")
+        return self._name(self._match(self._keyframe(older_id), self._keyframe(newer_id), Stopwatch()))
 
     def image(self, keyframe_id: int) -> np.ndarray:
         """Return the image (H, W) uint8 of a keyframe. Raises InputError for one that is not kept."""
         return self._keyframe(keyframe_id).image
 
     def _keyframe(self, keyframe_id: int) -> Keyframe:
-        for keyframe in self._keyframes:
-            if keyframe.info.id == keyframe_id:
-                return keyframe
-        if keyframe_id < self._next_keyframe_id:
-            raise InputError(f"keyframe {keyframe_id} is no longer kept")
-        raise InputError(f"there is no keyframe {keyframe_id} yet: the next one is {self._next_keyframe_id}")
-
-    def _keep(
-        self, stamp_ns: int, frame_id: str, features: Features, image: np.ndarray, camera: Camera | None
-    ) -> Keyframe:
-        """Keep a new keyframe; the oldest one leaves."""
-        height, width = image.shape
-        info = KeyframeInfo(self._next_keyframe_id, stamp_ns, frame_id, width, height, camera)
-        keyframe = Keyframe(info, features, image)
-        self._next_keyframe_id += 1
-        self._keyframes.append(keyframe)
-        self._keypoints[info.id] = KeypointIds()
-        while len(self._keyframes) > self._settings.match_last + 1:  # the new one and those that it is matched with
-            del self._keypoints[self._keyframes.popleft().info.id]
+        keyframe = self._store.get(keyframe_id)
+        if keyframe is None and keyframe_id < self._next_keyframe_id:
+            raise InputError(f"keyframe {keyframe_id} is no longer kept: kept are {_words(self._store.ids)}")
+        if keyframe is None:
+            raise InputError(f"there is no keyframe {keyframe_id}: kept are {_words(self._store.ids)}")
         return keyframe
 
-    def _match_pair(self, older: Keyframe, newer: Keyframe, watch: Stopwatch) -> PairAnswer:
+    def _keep(self, keyframe: Keyframe) -> None:
+        self._next_keyframe_id += 1
+        self._keypoints[keyframe.info.id] = KeypointIds()
+        for gone in self._store.add(keyframe.info.id, keyframe):
+            del self._keypoints[gone]
+
+    def _recover(self, newer: Keyframe, watch: Stopwatch) -> JudgedPair | None:
+        """Match an image that lost the track with older keyframes; the first pair that fits, None where none does."""
+        places = [Place(pose.keyframe.id, pose.T_map_camera[:3, 3]) for pose in self._trajectory.poses]
+        kept = [place for place in places if place.id in self._store]
+        for keyframe_id in recovery_candidates(kept, self._settings.recovery_candidates):
+            pair = self._match(self._keyframe(keyframe_id), newer, watch)
+            enough = len(pair.matches) >= self._settings.policy.lost_matches
+            if enough and pair.judged.motion.geometry != Geometry.FAILED:
+                return pair
+        return None
+
+    def _match(self, older: Keyframe, newer: Keyframe, watch: Stopwatch) -> JudgedPair:
         with watch.stage("network"):
             matches = self._matcher.match(older.features, newer.features)
-        return self._answer_pair(older, newer, matches, watch)
+        return self._judge(older, newer, matches, watch)
 
-    def _answer_pair(self, older: Keyframe, newer: Keyframe, matches: Matches, watch: Stopwatch) -> PairAnswer:
-        """Find out what the matches of two keyframes say, and name their keypoints."""
+    def _judge(self, older: Keyframe, newer: Keyframe, matches: Matches, watch: Stopwatch) -> JudgedPair:
         with watch.stage("geometry"):
-            motion = _motion(older.info, newer.info, matches, self._settings.two_view)
-            id0, id1 = older.info.id, newer.info.id
-            points0, points1 = matches.points0, matches.points1
-            named = name_matches(self._keypoints[id0], self._keypoints[id1], points0, points1, self._next_keypoint_id)
-            self._keypoints |= {id0: named.keypoints0, id1: named.keypoints1}
-            self._next_keypoint_id = named.next_id
+            # Detections and depths may come after their image.
+            older, newer = (
+                replace(each, readings=self.sensors.at(each.info.stamp_ns, each.readings)) for each in (older, newer)
+            )
+            expected = expected_motion(self._last_step, older.info, newer.info)
+            judged = judge_pair(
+                *(older.info, newer.info, older.readings, newer.readings), matches, self._settings.pair, expected
+            )
+        return JudgedPair(older, newer, matches, judged)
+
+    def _name(self, pair: JudgedPair) -> PairAnswer:
+        """Give ids to the keypoints of a pair, which persist while its keyframes are kept."""
+        older, newer, matches, judged = pair.older.info, pair.newer.info, pair.matches, pair.judged
+        named = name_matches(
+            self._keypoints.get(older.id, KeypointIds()),
+            self._keypoints.get(newer.id, KeypointIds()),
+            matches.points0,
+            matches.points1,
+            self._next_keypoint_id,
+            inlier=judged.motion.inliers,
+        )
+        after = {older.id: named.keypoints0, newer.id: named.keypoints1}
+        self._keypoints |= {keyframe_id: ids for keyframe_id, ids in after.items() if keyframe_id in self._store}
+        self._next_keypoint_id = named.next_id
+        moving = judged.moving
         return PairAnswer(
-            *(older.info, newer.info, matches, named.ids0, named.ids1, motion),
-            scale=unknown_scale("no source of scale"),
-            dynamic=np.zeros(len(matches), bool),
+            *(older, newer, matches, named.ids0, named.ids1, judged.motion, judged.scale, moving.flags, moving.reason)
         )
 
 
-def _motion(older: KeyframeInfo, newer: KeyframeInfo, matches: Matches, settings: TwoViewSettings) -> RelativePose:
-    camera0, camera1 = older.camera, newer.camera
-    if camera0 is None and camera1 is not None and camera1.matches_size(older.width, older.height):
-        camera0 = camera1  # its camera_info came late
-    if camera0 is None or camera1 is None:
-        return failed_pose(len(matches), "no usable camera_info, see /diagnostics")
-    return estimate_relative_pose(
-        *(matches.points0, matches.points1, camera0, camera1, settings),
-        confidence=matches.confidence,
-        spread=matches.spread,
-    )
+@dataclass(frozen=True, eq=False)
+class JudgedPair:
+    """A pair whose keypoints have no names yet."""
+
+    older: Keyframe
+    newer: Keyframe
+    matches: Matches
+    judged: PairMotion
+
+
+def _words(ids: tuple[int, ...]) -> str:
+    """Ids in words, runs of them in short."""
+    return f"{ids[0]} to {ids[-1]}, {len(ids)} of them" if ids else "none"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from array import array
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -11,10 +12,12 @@ from geometry_msgs.msg import Point, Pose, PoseStamped, PoseWithCovariance, Quat
 from nav_msgs.msg import Path
 from std_msgs.msg import Header
 
-from loftr_ros.answers import FrameAnswer, KeyframeInfo, PairAnswer
+from loftr_ros.answers import FrameAnswer, KeyframeInfo, PairAnswer, TrajectoryPose
+from loftr_ros.frames import edge_between_bases
 from loftr_ros.geometry.two_view import Geometry
 from perception_common.geometry import quaternion_from_matrix
 from yolc_ros.msg import Correspondences, Keyframe, MatchingStatus, RelativePose
+from yolc_ros.srv import MatchKeyframes
 
 
 def header_of(stamp_ns: int, frame_id: str) -> Header:
@@ -34,10 +37,10 @@ def pose_stamped_message(stamp_ns: int, frame_id: str, T: np.ndarray) -> PoseSta
     return PoseStamped(header=header_of(stamp_ns, frame_id), pose=pose_message(T))
 
 
-def path_message(poses: Iterable[PoseStamped]) -> Path:
-    """Return the Path of stamped poses, with the header of the last one."""
-    poses = list(poses)
-    return Path(header=poses[-1].header, poses=poses)
+def path_message(poses: Sequence[TrajectoryPose], map_frame: str) -> Path:
+    """Return the Path of a trajectory, at least one pose, with the stamp of the last one."""
+    stamped = [pose_stamped_message(pose.keyframe.stamp_ns, map_frame, pose.T_map_camera) for pose in poses]
+    return Path(header=stamped[-1].header, poses=stamped)
 
 
 def keyframe_message(keyframe: KeyframeInfo) -> Keyframe:
@@ -106,17 +109,50 @@ def relative_pose_message(pair: PairAnswer) -> RelativePose:
         parallax=motion.parallax,
         residual=motion.residual,
         reason=motion.reason if motion.geometry != Geometry.GENERAL else "",
+        scale_reason=pair.scale.reason,
+    )
+
+
+def base_pose_message(pair: PairAnswer, base_frame: str) -> RelativePose | None:
+    """Return the relative pose of the vehicle, axes of `base_frame`; None where the camera's place is not known."""
+    mount0, mount1 = pair.older.T_base_camera, pair.newer.T_base_camera
+    if mount0 is None or mount1 is None:
+        return None
+    T, covariance = edge_between_bases(pair.matrix, pair.covariance, mount0, mount1, is_metric=pair.is_metric)
+    message = relative_pose_message(pair)
+    message.header.frame_id = base_frame
+    message.pose = PoseWithCovariance(pose=pose_message(T), covariance=covariance.ravel())
+    return message
+
+
+def failed_match(reason: str) -> MatchKeyframes.Response:
+    """Return the response to a request that cannot be answered."""
+    return MatchKeyframes.Response(success=False, message=reason)
+
+
+def match_response(pair: PairAnswer, model: str, trained: bool) -> MatchKeyframes.Response:
+    """Return the response to a request that was answered."""
+    return MatchKeyframes.Response(
+        success=True,
+        correspondences=correspondences_message(pair, model, trained),
+        relative_pose=relative_pose_message(pair),
     )
 
 
 def status_message(answer: FrameAnswer) -> MatchingStatus:
     """Return the status of an image, which is the last answer to it."""
+    keyframe, tracks = answer.keyframe, answer.tracks
     return MatchingStatus(
         header=header_of(answer.stamp_ns, answer.frame_id),
         decision=int(answer.decision.outcome),
         reason=answer.decision.reason,
-        keyframe_id=answer.keyframe.id if answer.keyframe else 0,
+        keyframe_id=keyframe.id if keyframe else 0,
+        has_keyframe=keyframe is not None,
         matches=answer.matches,
         displacement=answer.displacement,
+        overlap=answer.tracking.overlap if answer.tracking else 0.0,
+        metric=answer.pose is not None and answer.pose.is_metric,
+        track_length=tracks.mean_length if tracks else math.nan,
+        reprojection_error=tracks.median_error_px if tracks else math.nan,
         matching_seconds=sum(answer.seconds.values()),
     )

@@ -2,106 +2,49 @@
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
+import importlib
+from functools import partial
+from pathlib import Path as FilePath
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Path
+from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from loftr_ros.answers import FrameAnswer, PairAnswer
 from loftr_ros.drawing import draw_matches
-from loftr_ros.frontend import Frontend, FrontendSettings
-from loftr_ros.geometry.two_view import TwoViewSettings
-from loftr_ros.keyframes import KeyframePolicy, Outcome
-from loftr_ros.matcher import Matcher, MatcherSettings
+from loftr_ros.frontend import Frontend
+from loftr_ros.geometry.two_view import Geometry
+from loftr_ros.keyframes import Outcome
+from loftr_ros.matcher import Matcher
 from loftr_ros.messages import (
+    base_pose_message,
     correspondences_message,
+    failed_match,
     header_of,
     keyframe_message,
+    match_response,
     path_message,
     pose_stamped_message,
     relative_pose_message,
     status_message,
 )
+from loftr_ros.parameters import LoftrParameters
+from loftr_ros.sensor_topics import SensorTopic, sensor_topics
+from loftr_ros.trajectory_file import TrajectoryFile, numbered
+from loftr_ros.transforms import Mount
 from perception_common.camera import Camera
 from perception_common.camera_info import CameraInfoBuffer
 from perception_common.device import DevicePolicy
 from perception_common.errors import InputError
 from perception_common.image import fill_image, to_gray
-from perception_common.node import PerceptionNode, PerceptionParameters
-from perception_common.parameters import parameter
+from perception_common.node import PerceptionNode
 from perception_common.runtime import run_nodes
 from perception_common.stamps import stamp_ns
 from yolc_ros.msg import Correspondences, Keyframe, MatchingStatus, RelativePose
-
-PATH_LENGTH = 10_000  # poses; the oldest ones leave a longer path
-
-
-@dataclass(frozen=True)
-class LoftrParameters(PerceptionParameters):
-    """The parameters of loftr_node."""
-
-    model: str = parameter("loftr_lite", "network variant: a file in config/models")
-    max_side: int = parameter(640, "images are matched at this long side, pixels; 0: as they are", low=0, high=8192)
-    match_threshold: float = parameter(0.2, "lowest confidence of a match", low=0.001, high=0.999, live=True)
-    max_matches: int = parameter(2000, "only the most confident matches; 0: all", low=0, high=100_000, live=True)
-    match_last: int = parameter(2, "keyframes that a new one is matched with", low=1, high=20, live=True)
-    min_interval: float = parameter(
-        0.0, "seconds after a keyframe in which images are skipped", low=0.0, high=60.0, live=True
-    )
-    max_interval: float = parameter(5.0, "seconds after which a keyframe is made", low=0.0, high=3600.0, live=True)
-    max_displacement: float = parameter(
-        0.15, "median length of matches that makes a keyframe, of the long side", low=0.0, high=2.0, live=True
-    )
-    min_matches: int = parameter(200, "fewer matches make a keyframe", low=0, high=100_000, live=True)
-    lost_matches: int = parameter(
-        30, "fewer matches: the last keyframe is out of sight", low=0, high=100_000, live=True
-    )
-    estimator: str = parameter(
-        "auto", "auto: poselib where it is installed", choices=("auto", "poselib", "opencv"), live=True
-    )
-    inlier_threshold: float = parameter(1.5, "pixels of the original image", low=0.01, high=50.0, live=True)
-    min_inliers: int = parameter(15, "fewer inliers are no pose", low=5, high=10_000, live=True)
-    planar_ratio: float = parameter(
-        0.8, "inliers of a homography over those of the essential matrix in a flat scene", low=0.1, high=1.0, live=True
-    )
-    map_frame: str = parameter("loftr_map", "frame of the trajectory: the optical frame of the first keyframe")
-
-    def __post_init__(self) -> None:
-        if self.min_interval > self.max_interval:
-            raise InputError(f"min_interval {self.min_interval:g} is longer than max_interval {self.max_interval:g}")
-        if self.lost_matches > self.min_matches:
-            raise InputError(f"lost_matches {self.lost_matches} is more than min_matches {self.min_matches}")
-
-    @property
-    def policy(self) -> KeyframePolicy:
-        """The keyframe policy of these parameters."""
-        return KeyframePolicy(
-            self.min_interval, self.max_interval, self.max_displacement, self.min_matches, self.lost_matches
-        )
-
-    @property
-    def two_view(self) -> TwoViewSettings:
-        """The two-view settings of these parameters."""
-        return TwoViewSettings(
-            self.estimator,  # type: ignore[arg-type]  # one of the declared choices
-            self.inlier_threshold,
-            self.min_inliers,
-            self.planar_ratio,
-        )
-
-    @property
-    def matcher(self) -> MatcherSettings:
-        """The matcher's settings of these parameters."""
-        return MatcherSettings(self.max_side, self.match_threshold, max_matches=self.max_matches)
-
-    @property
-    def frontend(self) -> FrontendSettings:
-        """The front end's settings of these parameters."""
-        return FrontendSettings(self.matcher, self.policy, self.two_view, self.match_last)
+from yolc_ros.srv import MatchKeyframes
 
 
 class LoftrNode(PerceptionNode[LoftrParameters]):
@@ -110,7 +53,12 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
     def __init__(self, nodes_in_process: int = 1):
         self._frontend: Frontend | None = None
         self._device = ""
+        self._scale = ""
+        self._trajectories = 0
+        self._file: TrajectoryFile | None = None
+        self._mount: Mount | None = None
         super().__init__("loftr_node", LoftrParameters, nodes_in_process)
+        self.create_service(MatchKeyframes, "match_keyframes", self._match_keyframes)
 
     def load(self, parameters: LoftrParameters, device: DevicePolicy) -> None:
         """Load the network, warm it up and make the publishers."""
@@ -126,43 +74,71 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         blank = matcher.encode(np.zeros((480, 640), np.uint8))
         matcher.match(blank, blank)
         self._device = str(matcher.device)
+        self._mount = Mount(self, self.problems, parameters.base_frame, parameters.base_from_optical)
+        self._trajectories = 0
         self._frontend = Frontend(matcher, parameters.frontend)
-        self.forget()
         self._keyframe = self.result_publisher(Keyframe, "loftr/keyframe")
         self._correspondences = self.result_publisher(Correspondences, "loftr/correspondences")
         self._relative_pose = self.result_publisher(RelativePose, "loftr/relative_pose")
+        self._base_pose = (
+            self.result_publisher(RelativePose, "loftr/relative_pose_base") if parameters.base_frame else None
+        )
         self._status = self.result_publisher(MatchingStatus, "loftr/status")
         self._pose = self.result_publisher(PoseStamped, "loftr/pose")
         self._path = self.result_publisher(Path, "loftr/path")
         self._debug_image = self.result_publisher(Image, "loftr/debug_image")
+        if parameters.trajectory_file:  # that it cannot be written is said before the flight
+            self._begin_file(parameters.trajectory_file)
 
     def unload(self) -> None:
         """Let go of the network and the keyframes."""
         self._frontend = None
-        self._device = ""
-        self.problems.resolve("untrained")
-        self.problems.resolve("camera")
+        self._device = self._scale = ""
+        if self._mount is not None:
+            self._mount.destroy()
+            self._mount = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        for problem in ("untrained", "camera", "scale", "detections", "tf", "trajectory"):
+            self.problems.resolve(problem)
 
     def subscribe(self) -> None:
-        """Subscribe to images and camera_info."""
+        """Subscribe to images, camera_info and the sensors that are switched on."""
         super().subscribe()
         self._cameras = CameraInfoBuffer(self.resolve_topic_name("camera_info"))
         self.sensor_subscription(CameraInfo, "camera_info", self._cameras.add)
+        if self._frontend is not None:
+            self._frontend.sensors.clear()
+        for topic in sensor_topics(self.parameters):
+            kind = message_class(topic.type)
+            self.sensor_subscription(kind, topic.name, partial(self._add_reading, topic), depth=topic.depth)
 
     def apply(self, parameters: LoftrParameters) -> None:
         """Use changed parameters from the next image on."""
         if self._frontend is not None:
-            self._frontend.apply(parameters.frontend)
+            change = partial(self._frontend.apply, parameters.frontend)
+            if not self.call_worker(change):  # it is the only one that may change the front end while it runs
+                change()
 
     def describe(self) -> dict[str, str]:
-        """What the diagnostics say of the network and the keyframes."""
+        """What the diagnostics say of the network, the keyframes and the sensors."""
         frontend = self._frontend
-        return {
+        values = {
             "model": self.parameters.model,
             "trained": str(frontend is not None and frontend.trained),
             "device": self._device,
             "keyframes made": str(frontend.keyframes_made if frontend else 0),
         }
+        if frontend is not None:
+            values |= {
+                "keyframes kept": str(len(frontend.keyframes_kept)),
+                "memory of keyframes [MiB]": f"{frontend.keyframe_bytes / 2**20:.1f}",
+                "scale": self._scale,
+            }
+            for reason, count in frontend.sensors.ignored().items():
+                values[f"ignored: {reason}"] = str(count)
+        return values
 
     def decode(self, message: Image | CompressedImage) -> np.ndarray:
         """Convert to (H, W) uint8 gray."""
@@ -170,21 +146,30 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
 
     def forget(self) -> None:
         """Start a new trajectory; ids are not used again."""
-        self._trajectory: deque[PoseStamped] = deque(maxlen=PATH_LENGTH)
         if self._frontend is not None:
             self._frontend.forget()
 
     def process(self, header: Header, image: np.ndarray) -> None:
         """Ask the front end and publish what it answers."""
-        if self._frontend is None:
+        frontend, mount = self._frontend, self._mount
+        if frontend is None or mount is None:
             return
         stamp = stamp_ns(header)
         height, width = image.shape
-        answer = self._frontend.process(stamp, image, self._camera(stamp, width, height), frame_id=header.frame_id)
+        answer = frontend.process(
+            stamp,
+            image,
+            self._camera(stamp, width, height),
+            frame_id=header.frame_id,
+            T_base_camera=mount.lookup(header.frame_id, stamp),
+        )
         for stage, seconds in answer.seconds.items():
             self.record(stage, seconds)
         with self.stage("publishing"):
-            self._publish(self._frontend, answer)
+            self._publish(frontend, answer)
+        if answer.new_keyframe:
+            self._write_trajectory(answer)
+            self._watch_sensors(answer)
         if answer.decision.outcome == Outcome.LOST:
             self.get_logger().warning(answer.decision.reason, throttle_duration_sec=5.0)
 
@@ -197,6 +182,29 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         self.problems.resolve("camera")
         return camera
 
+    def _add_reading(self, topic: SensorTopic, message: object) -> None:
+        if self._frontend is not None:
+            topic.add(self._frontend.sensors, message, self.get_clock().now().nanoseconds)
+
+    def _watch_sensors(self, answer: FrameAnswer) -> None:
+        """Say what sensors that are switched on do not give."""
+        parameters = self.parameters
+        for pair in answer.pairs[:1]:
+            self._scale = pair.scale.source.name.lower() + (f": {pair.scale.reason}" if pair.scale.reason else "")
+            has_source = parameters.altitude != "off" or parameters.use_depth or parameters.use_odometry
+            if has_source and pair.motion.geometry in (Geometry.GENERAL, Geometry.PLANAR):
+                self._report("scale", "no scale" if not pair.is_metric else "", pair.scale.reason)
+            if parameters.use_detections:
+                self._report("detections", pair.dynamic_reason and "no moving things", pair.dynamic_reason)
+
+    def _report(self, problem: str, what: str, reason: str) -> None:
+        if what:
+            self.problems.report(problem, f"{what}: {reason}")
+        else:
+            self.problems.resolve(problem)
+
+    # --- answers ---------------------------------------------------------------------------------------------------
+
     def _publish(self, frontend: Frontend, answer: FrameAnswer) -> None:
         """Publish an answer; its status comes last."""
         if keyframe := answer.new_keyframe:
@@ -204,12 +212,12 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
             for pair in answer.pairs:
                 self._correspondences.publish(correspondences_message(pair, frontend.model, frontend.trained))
                 self._relative_pose.publish(relative_pose_message(pair))
-            self._trajectory.append(
-                pose_stamped_message(keyframe.stamp_ns, self.parameters.map_frame, answer.T_map_camera)
-            )
-            self._pose.publish(self._trajectory[-1])
+                if self._base_pose and (message := base_pose_message(pair, self.parameters.base_frame)):
+                    self._base_pose.publish(message)
+            map_frame = self.parameters.map_frame
+            self._pose.publish(pose_stamped_message(keyframe.stamp_ns, map_frame, answer.T_map_camera))
             if self._path.get_subscription_count():
-                self._path.publish(path_message(self._trajectory))
+                self._path.publish(path_message(frontend.trajectory.poses, map_frame))
             if answer.pairs and self._debug_image.get_subscription_count():
                 self._publish_debug_image(frontend, answer.pairs[0])
         self._status.publish(status_message(answer))
@@ -228,6 +236,53 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         message = Image()
         fill_image(message, picture, header_of(pair.newer.stamp_ns, pair.newer.frame_id))
         self._debug_image.publish(message)
+
+    async def _match_keyframes(
+        self, request: MatchKeyframes.Request, response: MatchKeyframes.Response
+    ) -> MatchKeyframes.Response:
+        """Answer a request in the worker thread; meanwhile the executor goes on."""
+        frontend = self._frontend
+        future = Future(executor=self.executor)
+        future.add_done_callback(lambda _: None)  # it wakes the executor
+
+        def answer() -> None:
+            try:
+                if frontend is None:
+                    raise InputError("the node is not active")
+                pair = frontend.match_keyframes(request.older_id, request.newer_id)
+                future.set_result(match_response(pair, frontend.model, frontend.trained))
+            except InputError as error:
+                future.set_result(failed_match(str(error)))
+            except Exception as error:
+                future.set_result(failed_match(f"{type(error).__name__}: {error}"))
+
+        if frontend is None or not self.call_worker(answer):
+            return failed_match("the node is not active: activate it first")
+        return await future
+
+    # --- trajectory file -------------------------------------------------------------------------------------------
+
+    def _begin_file(self, path: str) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._trajectories += 1
+        self._file = TrajectoryFile(numbered(FilePath(path).expanduser(), self._trajectories))
+
+    def _write_trajectory(self, answer: FrameAnswer) -> None:
+        if self._file is None or answer.pose is None:
+            return
+        try:
+            if not answer.pairs and self._file.poses:  # the first keyframe of another trajectory
+                self._begin_file(self.parameters.trajectory_file)
+            self._file.add(answer.pose)
+        except InputError as error:
+            self.problems.report("trajectory", str(error))
+
+
+def message_class(type_name: str) -> type:
+    """Return the class of a ROS type such as "sensor_msgs/msg/Range"."""
+    package, kind, name = type_name.split("/")
+    return getattr(importlib.import_module(f"{package}.{kind}"), name)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -148,9 +148,9 @@ class PerceptionNode(LifecycleNode, Generic[P]):
         self._publishers_held.append(publisher)
         return publisher
 
-    def sensor_subscription(self, kind: type, topic: str, callback: Any) -> Any:
+    def sensor_subscription(self, kind: type, topic: str, callback: Any, depth: int = 1) -> Any:
         """A subscription to a sensor that lasts until the node is deactivated; its QoS can be overridden."""
-        depth = self.parameters.queue_size if self.parameters.processing_mode == "every" else 1
+        depth = self.parameters.queue_size if self.parameters.processing_mode == "every" else depth
         qos = QoSProfile(depth=depth, reliability=QoSReliabilityPolicy.BEST_EFFORT)
         name = self.resolve_topic_name(topic)
         subscription = self.create_subscription(
@@ -171,6 +171,10 @@ class PerceptionNode(LifecycleNode, Generic[P]):
         kinds = {"raw": (Image, "image"), "compressed": (CompressedImage, "image/compressed")}
         kind, topic = kinds[self.parameters.image_transport]
         self._image = self.sensor_subscription(kind, topic, self._receive)
+
+    def call_worker(self, task: Callable[[], None]) -> bool:
+        """Run a task in the worker thread, between two images; False when the node is not active."""
+        return self._worker is not None and self._worker.call(task)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -373,6 +377,7 @@ class PerceptionNode(LifecycleNode, Generic[P]):
         for name, window in list(self._stages.items()):
             values[f"{name} p50 [ms]"] = f"{1e3 * window.p50:.2f}"
             values[f"{name} p95 [ms]"] = f"{1e3 * window.p95:.2f}"
+            values[f"{name} p99 [ms]"] = f"{1e3 * window.p99:.2f}"
         for number, problem in enumerate(problems):
             values[f"problem {number}"] = problem
         status = DiagnosticStatus(

@@ -35,6 +35,7 @@ class Worker(Generic[Item]):
         self._replaces = mode == "latest"
         self._capacity = 1 if self._replaces else capacity
         self._waiting: deque[Item] = deque()
+        self._tasks: deque[Callable[[], None]] = deque()
         self._changed = threading.Condition()
         self._busy = False
         self._stopped = False
@@ -76,13 +77,25 @@ class Worker(Generic[Item]):
             self._changed.notify_all()
         return True
 
+    def call(self, task: Callable[[], None]) -> bool:
+        """Hand in a task that runs on the thread before the items that wait; False when the worker was stopped.
+
+        It is never dropped, and not counted; it must not raise.
+        """
+        with self._changed:
+            if self._stopped:
+                return False
+            self._tasks.append(task)
+            self._changed.notify_all()
+        return True
+
     def wait_until_idle(self, timeout: float) -> bool:
         """Wait up to `timeout` seconds until no item waits or is being handled; say whether that came true."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._waiting and not self._busy, timeout)
+            return self._changed.wait_for(lambda: not self._waiting and not self._tasks and not self._busy, timeout)
 
     def stop(self, timeout: float | None = None) -> bool:
-        """Drop what waits, let the item being handled finish, and end the thread.
+        """Drop what waits, let the item being handled and the tasks finish, and end the thread.
 
         Returns whether the thread ended within `timeout` seconds (None: as long as it takes). It may be called
         again, and from `handle` itself, where it does not wait.
@@ -99,11 +112,16 @@ class Worker(Generic[Item]):
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._stopped)
-                if self._stopped:
-                    return
-                item = self._waiting.popleft()
+                self._changed.wait_for(lambda: self._waiting or self._tasks or self._stopped)
+                task = self._tasks.popleft() if self._tasks else None
+                if task is None:
+                    if self._stopped:
+                        return
+                    item = self._waiting.popleft()
                 self._busy = True
+            if task is not None:
+                self._run_task(task)
+                continue
             succeeded = self._attempt(item)
             del item  # a frame must not stay in memory until the next one comes
             with self._changed:
@@ -111,6 +129,15 @@ class Worker(Generic[Item]):
                 self._failed += not succeeded
                 self._busy = False
                 self._changed.notify_all()
+
+    def _run_task(self, task: Callable[[], None]) -> None:
+        try:
+            task()
+        except Exception:
+            logging.getLogger(__name__).exception("%s: a task failed", self._thread.name)
+        with self._changed:
+            self._busy = False
+            self._changed.notify_all()
 
     def _attempt(self, item: Item) -> bool:
         try:

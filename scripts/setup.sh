@@ -61,7 +61,7 @@ fi
 # --- the ROS package ---------------------------------------------------------------------------------------------
 newer() { # is any source newer than the last build?
   [ ! -f install/.built ] || [ ! -f install/setup.bash ] ||
-    [ -n "$(find CMakeLists.txt package.xml msg config launch weights scripts perception_common yolc_ros loftr_ros \
+    [ -n "$(find CMakeLists.txt package.xml msg srv config launch weights scripts perception_common yolc_ros loftr_ros \
       flight_sim replay_ros $venv/.installed-run -newer install/.built -not -path '*/__pycache__*' -print -quit)" ]
 }
 if newer; then

@@ -1,0 +1,49 @@
+"""Which topics of sensors are read, by the parameters: for the node, which subscribes, and the replay, which plays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from loftr_ros.sensors.suite import Sensors
+
+if TYPE_CHECKING:  # it brings ROS
+    from loftr_ros.parameters import LoftrParameters
+
+Add = Callable[[Sensors, Any, int], bool]  # sensors, message, arrival in nanoseconds; whether it could be used
+
+
+@dataclass(frozen=True)
+class SensorTopic:
+    """A relative topic with its ROS type, what takes its messages, and how many may wait."""
+
+    name: str
+    type: str
+    add: Add
+    depth: int
+
+
+ALTITUDES = {
+    "range": SensorTopic("altitude", "sensor_msgs/msg/Range", lambda s, m, _: s.add_range(m), 10),
+    "float": SensorTopic(
+        "altitude", "std_msgs/msg/Float64", lambda s, m, arrival: s.add_float_altitude(m, arrival), 10
+    ),
+    "fix": SensorTopic("altitude", "sensor_msgs/msg/NavSatFix", lambda s, m, _: s.add_fix(m), 10),
+}
+DEPTH = SensorTopic("depth/image", "sensor_msgs/msg/Image", lambda s, m, _: s.add_depth(m), 2)
+ODOMETRY = SensorTopic("odometry", "nav_msgs/msg/Odometry", lambda s, m, _: s.add_odometry(m), 50)
+IMU = SensorTopic("imu", "sensor_msgs/msg/Imu", lambda s, m, _: s.add_imu(m), 100)
+DETECTIONS = SensorTopic("detections", "yolc_ros/msg/DetectionArray", lambda s, m, _: s.add_detections(m), 10)
+
+
+def sensor_topics(parameters: LoftrParameters) -> tuple[SensorTopic, ...]:
+    """Return the topics that are switched on."""
+    found = [ALTITUDES[parameters.altitude]] if parameters.altitude in ALTITUDES else []
+    optional = (
+        (parameters.use_depth, DEPTH),
+        (parameters.use_odometry, ODOMETRY),
+        (parameters.use_imu, IMU),
+        (parameters.use_detections, DETECTIONS),
+    )
+    return (*found, *(topic for is_on, topic in optional if is_on))
