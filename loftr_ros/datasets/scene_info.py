@@ -13,6 +13,11 @@ import numpy as np
 from perception_common.errors import InputError
 
 _MODULES = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric")
+# What the unpickler raises on bytes that are no pickle is more than its own error.
+_UNREADABLE = (
+    *(OSError, ValueError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError),
+    *(KeyError, IndexError, AttributeError, TypeError),
+)
 _NAMES = ("ndarray", "dtype", "_reconstruct", "scalar", "_frombuffer")
 
 
@@ -30,12 +35,19 @@ def _is_new() -> bool:
 def read_scene_info(path: Path) -> dict[str, Any]:
     """Return the arrays of an .npz; those of Python objects (lists, tuples, strings, arrays) are unpickled strictly.
 
+    LoFTR's authors published scene files that are called .npz and are a pickled dict: these are read as strictly.
     Raises InputError when it is missing, broken, or holds anything else.
     """
     try:
+        if path.is_file() and not zipfile.is_zipfile(path):
+            with path.open("rb") as file:
+                content = _ArraysOnly(file).load()
+            if not isinstance(content, dict):
+                raise ValueError("it holds no arrays by name")
+            return content
         with zipfile.ZipFile(path) as archive:
             return {name.removesuffix(".npy"): _read_array(archive.read(name)) for name in archive.namelist()}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+    except _UNREADABLE as error:
         raise InputError(f"{path} is not a readable scene file ({error})") from error
 
 

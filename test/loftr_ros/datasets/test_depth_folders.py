@@ -1,6 +1,7 @@
 """ScanNet and MegaDepth folders of two views of a plane, written here in the published layouts."""
 
 import importlib.util
+import pickle
 import sys
 
 import cv2
@@ -126,6 +127,20 @@ def test_a_scene_file_is_read_with_its_objects(tmp_path):
     assert info["image_paths"].tolist() == ["a.png", None, "b.png"]
     assert info["pair_infos"][0][0] == (0, 2)
     assert np.array_equal(info["poses"][2], T_1_0)
+
+
+def test_a_scene_file_that_is_a_pickled_dict_is_read_as_one(tmp_path):
+    """As the authors of LoFTR published the 1500 pairs of MegaDepth: named .npz, written by pickle.dump."""
+    content = {"poses": objects(T_1_0, None), "pair_infos": [(np.array([0, 1]), np.float64(0.2), np.zeros(4))]}
+    (tmp_path / "0015.npz").write_bytes(pickle.dumps(content, protocol=4))
+    info = read_scene_info(tmp_path / "0015.npz")
+    assert np.array_equal(info["poses"][0], T_1_0)
+    assert info["pair_infos"][0][0].tolist() == [0, 1]
+
+    for broken in (pickle.dumps([1, 2]), pickle.dumps({"poses": Evil()}), b"nothing", b""):
+        (tmp_path / "0015.npz").write_bytes(broken)
+        with pytest.raises(InputError, match="is not a readable scene file"):
+            read_scene_info(tmp_path / "0015.npz")
 
 
 class Evil:
