@@ -1,4 +1,4 @@
-"""Detections as ROS messages: our own, vision_msgs where that package is installed, and boxes for viewers."""
+"""Detections as ROS messages: our own, and boxes for viewers. For vision_msgs see bridges/vision.py."""
 
 from __future__ import annotations
 
@@ -12,19 +12,6 @@ from visualization_msgs.msg import ImageMarker
 from yolc_ros.clusters import Region
 from yolc_ros.detector import Detections
 from yolc_ros.msg import ClusterRegion, Detection, DetectionArray
-
-try:
-    from vision_msgs.msg import (
-        BoundingBox2D,
-        Detection2D,
-        Detection2DArray,
-        ObjectHypothesis,
-        ObjectHypothesisWithPose,
-        Point2D,
-        Pose2D,
-    )
-except ImportError:  # an optional package: our own messages carry more
-    Detection2DArray = None
 
 
 def region_boxes(regions: Sequence[Region]) -> np.ndarray:
@@ -72,24 +59,6 @@ def detections_message(
         trained=trained,
         inference_seconds=seconds,
     )
-
-
-def detections_2d_message(header: Header, detections: Detections) -> Detection2DArray:
-    """Return the same as vision_msgs; the class is given by its name."""
-    message = Detection2DArray(header=header)
-    for (x0, y0, x1, y1), label, score in zip(
-        detections.boxes.tolist(), detections.labels.tolist(), detections.scores.tolist(), strict=True
-    ):
-        hypothesis = ObjectHypothesis(class_id=detections.class_names[label], score=score)
-        center = Pose2D(position=Point2D(x=(x0 + x1) / 2, y=(y0 + y1) / 2))
-        message.detections.append(
-            Detection2D(
-                header=header,
-                results=[ObjectHypothesisWithPose(hypothesis=hypothesis)],
-                bbox=BoundingBox2D(center=center, size_x=x1 - x0, size_y=y1 - y0),
-            )
-        )
-    return message
 
 
 def image_marker(header: Header, detections: Detections) -> ImageMarker:

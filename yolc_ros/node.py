@@ -15,17 +15,17 @@ from perception_common.image import fill_image, to_rgb
 from perception_common.node import PerceptionNode, PerceptionParameters
 from perception_common.parameters import parameter
 from perception_common.runtime import run_nodes
+from yolc_ros.bridges.vision import detections_2d
 from yolc_ros.clusters import LSM_PRESETS
 from yolc_ros.detector import Detections, Detector, DetectorSettings
 from yolc_ros.drawing import draw_detections
-from yolc_ros.messages import (
-    Detection2DArray,
-    detections_2d_message,
-    detections_message,
-    image_marker,
-    region_boxes,
-)
+from yolc_ros.messages import detections_message, image_marker, region_boxes
 from yolc_ros.msg import DetectionArray
+
+try:
+    from vision_msgs import msg as vision_msgs
+except ImportError:  # an optional package: our own messages carry more
+    vision_msgs = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class YolcNode(PerceptionNode[YolcParameters]):
         self._detector.detect(np.zeros((480, 640, 3), np.uint8))
         self._detections = self.result_publisher(DetectionArray, "yolc/detections")
         self._detections_2d = (
-            self.result_publisher(Detection2DArray, "yolc/detections_2d") if Detection2DArray else None
+            self.result_publisher(vision_msgs.Detection2DArray, "yolc/detections_2d") if vision_msgs else None
         )
         self._markers = self.result_publisher(ImageMarker, "yolc/image_markers")
         self._debug_image = self.result_publisher(Image, "yolc/debug_image")
@@ -118,11 +118,10 @@ class YolcNode(PerceptionNode[YolcParameters]):
         seconds = time.perf_counter() - start
         with self.stage("publishing"):
             size = image.shape[1], image.shape[0]
-            self._detections.publish(
-                detections_message(header, size, detections, detector.name, detector.trained, seconds)
-            )
+            message = detections_message(header, size, detections, detector.name, detector.trained, seconds)
+            self._detections.publish(message)
             if self._detections_2d and self._detections_2d.get_subscription_count():
-                self._detections_2d.publish(detections_2d_message(header, detections))
+                self._detections_2d.publish(detections_2d(message, vision_msgs))
             if self._markers.get_subscription_count():
                 self._markers.publish(image_marker(header, detections))
             if self._debug_image.get_subscription_count():

@@ -1,0 +1,1 @@
+"""Nodes that hand detections to other packages; each starts where their messages are installed."""
