@@ -284,7 +284,7 @@ class Frontend:
             matches.points0,
             matches.points1,
             self._next_keypoint_id,
-            inlier=judged.motion.inliers,
+            inlier=judged.motion.inliers if cameras_of(older, newer) else None,  # nobody was asked without cameras
         )
         after = {older.id: named.keypoints0, newer.id: named.keypoints1}
         self._keypoints |= {keyframe_id: ids for keyframe_id, ids in after.items() if keyframe_id in self._store}
