@@ -1,0 +1,151 @@
+"""Matches as hloc (cvg/Hierarchical-Localization) reads them, for the localisation benchmarks Aachen and InLoc.
+
+FOLDER holds the images; pairs files have lines "NAME0 NAME1", names relative to it, as hloc's pairs/ has them. Two
+HDF5 files come out, in hloc's format:
+features.h5  NAME/keypoints (M, 2) float32 pixels, pixel centres at integers; NAME/score (M,) float32
+matches.h5   NAME0/NAME1 with each "/" in a name as "-": keypoints0, keypoints1 (N, 2) float32 and scores (N,), the
+             matches as they are; matches0 (M0,) int32, matching_scores0 (M0,) float32: between keypoints
+`hloc.triangulation`, `localize_sfm` and `localize_inloc` take them as --features and --matches. The images are shrunk
+to a long side of 1024 pixels, as hloc does for LoFTR.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from loftr_ros.matcher import shrink, to_original
+from perception_common.errors import InputError
+from replay_ros.evaluation.pair_predictions import Predictor
+from replay_ros.protocols.keypoint_merging import Merging, assign_matches, merge_keypoints
+
+LONG_SIDE = 1024
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written. keypoints, matches: means over images and pairs."""
+
+    features: Path
+    matches: Path
+    images: int
+    pairs: int
+    keypoints: float
+    matches_per_pair: float
+
+
+def read_pairs(files: Sequence[Path]) -> list[tuple[str, str]]:
+    """Read pairs files; of a pair that comes twice, in whichever order, the first counts. Raises InputError."""
+    pairs: dict[frozenset[str], tuple[str, str]] = {}
+    for path in files:
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"pairs file {path} cannot be read; give lines of two image names") from error
+        for number, line in enumerate(lines, start=1):
+            names = line.split()
+            if not names:
+                continue
+            if len(names) != 2 or names[0] == names[1]:
+                raise InputError(f"{path} line {number}: expected two image names, got {line.strip()[:60]!r}")
+            pairs.setdefault(frozenset(names), (names[0], names[1]))
+    if not pairs:
+        raise InputError(f"{', '.join(map(str, files))} hold no pairs")
+    return list(pairs.values())
+
+
+def export(
+    folder: Path, pairs: Sequence[tuple[str, str]], output: Path, predictor: Predictor, merging: Merging
+) -> Export:
+    """Match the pairs of images in `folder` and write features.h5 and matches.h5 to `output`.
+
+    Memory holds one image's points at a time: the matches wait in the file. Raises InputError for images that are
+    missing, an output that cannot be written, and without h5py.
+    """
+    h5py = _h5py()
+    names = list(dict.fromkeys(name for pair in pairs for name in pair))
+    for name in names:
+        if not (folder / name).is_file():
+            raise InputError(f"{folder / name} is missing; names in the pairs file are relative to {folder}")
+    features_path, matches_path = output / "features.h5", output / "matches.h5"
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with h5py.File(features_path, "w") as features, h5py.File(matches_path, "w") as matches:
+            for pair in tqdm(pairs, unit="pair", desc=f"{predictor.matcher.name}, matching", disable=None):
+                _write_matches(matches.create_group(pair_key(*pair)), folder, pair, predictor)
+            keypoints = _write_keypoints(features, matches, names, pairs, merging)
+            found = _write_assignment(features, matches, pairs, merging)
+    except OSError as error:
+        raise InputError(f"{output} cannot be written ({error}); choose another folder with --output") from error
+    return Export(features_path, matches_path, len(names), len(pairs), keypoints, found)
+
+
+def pair_key(name0: str, name1: str) -> str:
+    """Return the group of a pair in hloc's files."""
+    return "/".join(name.replace("/", "-") for name in (name0, name1))
+
+
+def _write_matches(group: Any, folder: Path, pair: tuple[str, str], predictor: Predictor) -> None:
+    images = [_read(folder / name) for name in pair]
+    small = [shrink(image, LONG_SIDE) for image in images]
+    found = predictor.match(*small)
+    for k, points in enumerate((found.points_a, found.points_b)):
+        (height, width), (rows, columns) = images[k].shape, small[k].shape
+        group[f"keypoints{k}"] = to_original(points, (width / columns, height / rows))
+    group["scores"] = found.confidence.astype(np.float32)
+
+
+def _write_keypoints(
+    features: Any, matches: Any, names: Iterable[str], pairs: Sequence[tuple[str, str]], merging: Merging
+) -> float:
+    """Merge the points of each image over its pairs; return the mean number of keypoints."""
+    places: dict[str, list[tuple[str, str]]] = {name: [] for name in names}
+    for pair in pairs:
+        for k, name in enumerate(pair):
+            places[name].append((pair_key(*pair), f"keypoints{k}"))
+    counts = []
+    for name, where in tqdm(places.items(), unit="image", desc="merging keypoints", disable=None):
+        points = np.concatenate([matches[key][which][()] for key, which in where]).astype(np.float64)
+        scores = np.concatenate([matches[key]["scores"][()] for key, _ in where]).astype(np.float64)
+        merged = merge_keypoints(points, scores, merging)
+        group = features.create_group(name)
+        group["keypoints"] = merged.points.astype(np.float32)
+        group["score"] = merged.scores.astype(np.float32)
+        counts.append(len(merged.points))
+    return float(np.mean(counts))
+
+
+def _write_assignment(features: Any, matches: Any, pairs: Sequence[tuple[str, str]], merging: Merging) -> float:
+    """Give the matches of each pair to keypoints; return the mean number of them."""
+    counts = []
+    for name0, name1 in tqdm(pairs, unit="pair", desc="assigning matches", disable=None):
+        group = matches[pair_key(name0, name1)]
+        points0, points1, scores = (group[key][()].astype(np.float64) for key in ("keypoints0", "keypoints1", "scores"))
+        keypoints0, keypoints1 = (features[name]["keypoints"][()].astype(np.float64) for name in (name0, name1))
+        found, confidence = assign_matches(points0, points1, scores, keypoints0, keypoints1, merging.radius)
+        group["matches0"], group["matching_scores0"] = found, confidence
+        counts.append(int((found >= 0).sum()))
+    return float(np.mean(counts))
+
+
+def _read(path: Path) -> np.ndarray:
+    """Read an image (H, W) uint8 as its pixels lie, whatever its EXIF says of its orientation: so does hloc."""
+    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
+    if image is None:
+        raise InputError(f"{path} is no image")
+    return image
+
+
+def _h5py() -> Any:
+    if importlib.util.find_spec("h5py") is None:
+        raise InputError("hloc's files are HDF5; install h5py to write them (pip install h5py)")
+    import h5py
+
+    return h5py

@@ -1,0 +1,121 @@
+"""HPatches: homographies of planes and of changing light (Balntas et al., CVPR 2017), by LoFTR's protocol.
+
+FOLDER/{v,i}_NAME/1.ppm ... 6.ppm and H_1_2 ... H_1_6 (3x3 text, pixels of image 1 to those of image k): the archive
+hpatches-sequences-release as it is. Image 1 is paired with the other five; both are resized to a short side of 480
+pixels, the best 1024 matches give a homography by RANSAC, and the error is the mean distance of the four corners of
+image 1 under both homographies, pixels of the resized image k (LoFTR, section 4.1). Eight sequences with images that
+are too large for some methods are left out, as is usual since D2-Net: 108 are left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from loftr_ros.evaluation import area_under_recall, read_gray, resizing
+from perception_common.errors import InputError
+from replay_ros.evaluation.pair_metrics import corner_error
+from replay_ros.evaluation.pair_predictions import Predictor
+from replay_ros.protocols.outcome import Outcome, PairOutcome
+
+PAIRS = 540
+SHORT_SIDE = 480
+MOST_MATCHES = 1024
+CONFIDENCE = 0.1  # of LoFTR's matches; the best of them are kept
+THRESHOLD = 3.0  # of RANSAC, pixels of the resized images
+LIMITS = (3, 5, 10)  # pixels
+LEFT_OUT = frozenset(
+    {
+        *("i_contruction", "i_crownnight", "i_dc", "i_pencils", "i_whitebuilding"),
+        *("v_artisans", "v_astronautis", "v_talent"),
+    }
+)
+GROUPS = {"all": "", "illumination": "i_", "viewpoint": "v_"}
+
+
+@dataclass(frozen=True, eq=False)
+class PlanePair:
+    """Two images of a sequence. H: (3, 3), pixels of the stored image 1 to those of the other."""
+
+    sequence: str
+    first: Path
+    other: Path
+    H: np.ndarray
+
+
+def read_pairs(folder: Path) -> list[PlanePair]:
+    """Read the pairs of all sequences but those left out. Raises InputError for a folder or file of another format."""
+    sequences = [path for path in sorted(folder.glob("[vi]_*")) if path.is_dir() and path.name not in LEFT_OUT]
+    if not sequences:
+        raise InputError(f"{folder} holds no sequences v_* or i_*; give the folder hpatches-sequences-release")
+    return [
+        PlanePair(path.name, path / "1.ppm", path / f"{k}.ppm", _read_homography(path / f"H_1_{k}"))
+        for path in sequences
+        for k in range(2, 7)
+    ]
+
+
+def evaluate(pairs: Sequence[PlanePair], predictor: Predictor, thresholds: Sequence[float]) -> list[Outcome]:
+    """Match each pair once; return an outcome for each threshold of RANSAC and group of sequences."""
+    found: dict[float, list[PairOutcome]] = {threshold: [] for threshold in thresholds}
+    for pair in tqdm(pairs, unit="pair", desc=f"{predictor.matcher.name}, HPatches", disable=None):
+        (first, R_first), (other, R_other) = (_resized(path) for path in (pair.first, pair.other))
+        matches = predictor.match(first, other).best(MOST_MATCHES)
+        H_true = R_other @ pair.H @ np.linalg.inv(R_first)
+        for threshold in thresholds:
+            H, inliers = _estimate(matches.points_a, matches.points_b, threshold)
+            error = None if H is None else corner_error(H, H_true, first.shape[1], first.shape[0])
+            name = f"{pair.sequence}/1-{pair.other.stem}"
+            found[threshold].append(PairOutcome(name, len(matches), inliers, error))
+    return [
+        _summarise(group, [each for each in outcomes if each.name.startswith(prefix)], threshold, predictor)
+        for threshold, outcomes in found.items()
+        for group, prefix in GROUPS.items()
+        if any(each.name.startswith(prefix) for each in outcomes)
+    ]
+
+
+def _summarise(group: str, pairs: Sequence[PairOutcome], threshold: float, predictor: Predictor) -> Outcome:
+    errors = [np.inf if pair.error is None else pair.error for pair in pairs]
+    return Outcome(
+        setting=f"short side {SHORT_SIDE}, {group}",
+        matcher=predictor.matcher.name,
+        weights_sha256=predictor.matcher.weights_sha256,
+        estimator=f"findHomography RANSAC, {threshold:g} px",
+        threshold=threshold,
+        values={f"AUC@{limit}px": 100 * area_under_recall(errors, limit) for limit in LIMITS},
+        pairs=tuple(pairs),
+    )
+
+
+def _estimate(points_first: np.ndarray, points_other: np.ndarray, threshold: float) -> tuple[np.ndarray | None, int]:
+    if len(points_first) < 4:
+        return None, 0
+    H, mask = cv2.findHomography(points_first, points_other, cv2.RANSAC, threshold)
+    return H, 0 if H is None else int(mask.sum())
+
+
+def _resized(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return an image with a short side of 480 pixels and the (3, 3) from pixels of the stored one to its own."""
+    image = read_gray(path)
+    height, width = image.shape
+    factor = SHORT_SIDE / min(height, width)
+    size = (round(width * factor), round(height * factor))
+    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    small = cv2.resize(image, size, interpolation=method)
+    return small, resizing((height, width), small.shape)
+
+
+def _read_homography(path: Path) -> np.ndarray:
+    try:
+        H = np.loadtxt(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is missing or no matrix ({error}); the sequence needs H_1_2 to H_1_6") from error
+    if H.shape != (3, 3) or not np.isfinite(H).all() or np.linalg.det(H) == 0:
+        raise InputError(f"{path} must hold 3x3 finite numbers with an inverse")
+    return H

@@ -1,0 +1,65 @@
+"""ScanNet-1500: relative poses of wide indoor pairs (the test pairs of SuperGlue), in LoFTR's layout.
+
+FOLDER/sceneXXXX_YY/color/ID.jpg and pose/ID.txt (camera to world, 4x4); in the index folder (assets/scannet_test_1500
+of LoFTR's repository) test.npz with "name" (N, 4) integers scene, part, ID, ID and intrinsics.npz with K (3, 3) of
+640 x 480 by scene. Images are resized to 640 x 480, where thresholds are measured too (LoFTR, section 4.2).
+"""
+
+from __future__ import annotations
+
+import zipfile
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from loftr_ros.evaluation import read_gray
+from perception_common.errors import InputError
+from perception_common.geometry import inverse
+from replay_ros.protocols.posed_pairs import PosedPair, View
+
+PAIRS = 1500
+WIDTH, HEIGHT = 640, 480
+SETTING = f"{WIDTH} x {HEIGHT}"
+
+
+def read_pairs(folder: Path, index: Path, limit: int | None = None) -> list[PosedPair]:
+    """Read the pairs of the index, the first `limit` of them. Raises InputError for missing or broken files."""
+    try:
+        with np.load(index / "test.npz", allow_pickle=False) as file:
+            names = file["name"].astype(np.int64).reshape(-1, 4)[:limit].tolist()
+        with np.load(index / "intrinsics.npz", allow_pickle=False) as file:
+            intrinsics = {scene: np.asarray(file[scene], np.float64)[:3, :3] for scene in file.files}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{index} holds no index of ScanNet-1500 ({error}); "
+            "give LoFTR's assets/scannet_test_1500 (test.npz, intrinsics.npz) with --index"
+        ) from error
+    pose = lru_cache(maxsize=None)(_read_pose)
+    pairs = []
+    for number, part, first, second in names:
+        scene = f"scene{number:04d}_{part:02d}"
+        if scene not in intrinsics:
+            raise InputError(f"{index / 'intrinsics.npz'} has no camera of {scene}")
+        T_world_a, T_world_b = (pose(folder / scene / "pose" / f"{stem}.txt") for stem in (first, second))
+        path_a, path_b = (folder / scene / "color" / f"{stem}.jpg" for stem in (first, second))
+        K = intrinsics[scene]
+        pairs.append(PosedPair(f"{scene}/{first}-{second}", path_a, path_b, K, K, inverse(T_world_b) @ T_world_a))
+    return pairs
+
+
+def load(path: Path) -> View:
+    """Read an image as the protocol has it."""
+    gray = cv2.resize(read_gray(path), (WIDTH, HEIGHT))
+    return View(gray, np.eye(3), WIDTH, HEIGHT)
+
+
+def _read_pose(path: Path) -> np.ndarray:
+    try:
+        T = np.loadtxt(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is missing or no pose ({error}); check the folder of the scans") from error
+    if T.shape != (4, 4) or not np.isfinite(T).all():
+        raise InputError(f"{path} must hold 4x4 finite numbers")
+    return T
