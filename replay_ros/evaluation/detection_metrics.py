@@ -80,6 +80,7 @@ def score_detections(
             for limit in protocol.recall_limits
         },
         operating=_operating_point(score_threshold, *counts.sum(axis=(0, 1)).tolist()),
+        best=_best_point(judged, score_threshold),
         by_class={
             name: _class_scores(group, protocol, score_threshold)
             for name, group in zip(classes, single, strict=True)
@@ -195,15 +196,14 @@ def _finite(value: float) -> float | None:
 
 def _class_scores(group: _Group, protocol: Protocol, score_threshold: float) -> ClassScores:
     strict, wide = (_ap(group, protocol, limit) for limit in (protocol.max_detections, protocol.max_detections_else))
-    curve = _full_curve(group)
     return ClassScores(
         ap=_summary(strict, protocol),
         ap50=_finite(wide[_AP50]),
         ap75=_finite(wide[_AP75]),
         objects=group.objects,
         operating=_operating_point(score_threshold, *_counts(group, score_threshold).sum(axis=0).tolist()),
-        best=_best_point(group, curve, score_threshold),
-        curve=_thinned(curve),
+        best=_best_point([group], score_threshold),
+        curve=_thinned(_full_curve([group])),
     )
 
 
@@ -224,24 +224,26 @@ def _operating_point(score: float, hits: int, false: int, missed: int) -> Operat
     return OperatingPoint(score, hits, false, missed, precision, recall, f1)
 
 
-def _full_curve(group: _Group) -> np.ndarray:
-    """(3, hits): recall, precision and score at each hit at IoU 0.5, best score first."""
-    scores = np.concatenate([image.scores for image in group.images])
-    outcomes = np.concatenate([image.outcomes[_AP50] for image in group.images])
+def _full_curve(groups: Sequence[_Group]) -> np.ndarray:
+    """(3, hits): recall, precision and score at each hit of some groups at IoU 0.5, best score first."""
+    images = [image for group in groups for image in group.images]
+    scores = np.concatenate([np.zeros(0), *(image.scores for image in images)])
+    outcomes = np.concatenate([np.zeros(0, np.int8), *(image.outcomes[_AP50] for image in images)])
     order = _best_first(scores)
     order = order[outcomes[order] != NEITHER]
     hits = np.cumsum(outcomes[order] == HIT)
-    points = np.stack([hits / max(group.objects, 1), hits / np.arange(1, len(hits) + 1), scores[order]])
+    points = np.stack(
+        [hits / max(sum(group.objects for group in groups), 1), hits / np.arange(1, len(hits) + 1), scores[order]]
+    )
     return points[:, outcomes[order] == HIT]
 
 
-def _best_point(group: _Group, curve: np.ndarray, score_threshold: float) -> OperatingPoint:
+def _best_point(groups: Sequence[_Group], score_threshold: float) -> OperatingPoint:
     """The operating point with the highest F1; that of the threshold where nothing is hit."""
-    recall, precision, scores = curve
-    if not len(scores):
-        return _operating_point(score_threshold, *_counts(group, score_threshold).sum(axis=0).tolist())
-    score = float(scores[np.argmax(2 * recall * precision / (recall + precision))])
-    return _operating_point(score, *_counts(group, score).sum(axis=0).tolist())
+    recall, precision, scores = _full_curve(groups)
+    score = float(scores[np.argmax(2 * recall * precision / (recall + precision))]) if len(scores) else score_threshold
+    counts = sum((_counts(group, score).sum(axis=0) for group in groups), np.zeros(3, np.int64))
+    return _operating_point(score, *counts.tolist())
 
 
 def _thinned(curve: np.ndarray) -> Curve:

@@ -73,7 +73,8 @@ class DetectionScores:
 
     ap: what the protocol calls AP (over IoU 0.5 to 0.95, UAVDT: at 0.7), ap50 and ap75 at one IoU. by_size: AP of
     "small", "medium", "large" objects. recall: mean of the largest recalls with at most so many detections ("1", "10",
-    ...). operating: of all classes together. by_class: those with objects.
+    ...). operating, best: of all classes together, at the score asked for and at that with the highest F1. by_class:
+    those with objects.
     """
 
     ap: float | None
@@ -82,6 +83,7 @@ class DetectionScores:
     by_size: dict[str, float | None]
     recall: dict[str, float | None]
     operating: OperatingPoint
+    best: OperatingPoint
     by_class: dict[str, ClassScores]
     by_image: tuple[ImageCounts, ...]
 
@@ -149,6 +151,7 @@ def _scores(content: Mapping[str, Any]) -> DetectionScores:
         **values
         | {
             "operating": OperatingPoint(**values["operating"]),
+            "best": OperatingPoint(**values["best"]),
             "by_class": {name: _class_scores(value) for name, value in values["by_class"].items()},
             "by_image": tuple(ImageCounts(**value) for value in values["by_image"]),
         }

@@ -46,11 +46,10 @@ def _average_precisions(results: Sequence[DetectionResult], dataset: str) -> Ite
 
 def _operating_points(results: Sequence[DetectionResult]) -> Iterator[tuple[str, ...]]:
     yield "protocol", "look", "score from", "precision", "recall", "F1", "hits", "false", "missed"
-    for each in results:
-        point = each.scores.operating
+    for each, point in [(run, point) for run in results for point in (run.scores.operating, run.scores.best)]:
         rates = (shown(value, 3) for value in (point.precision, point.recall, point.f1))
         yield (
-            *(each.protocol, each.look, f"{point.score:g}"),
+            *(each.protocol, each.look, f"{point.score:.3g}{' (best F1)' * (point is each.scores.best)}"),
             *rates,
             *map(str, (point.hits, point.false, point.missed)),
         )

@@ -17,7 +17,7 @@ def find_model_weights(
 ) -> tuple[str, Path]:
     """Return the variant and the weights file for a name: one of `variants`, or a file.
 
-    model: the variant that a file is of; None: the one that its metadata names, else `default`. others: further names
+    model: the variant that a file is of; None: the one that its metadata names, if any, else `default`. others: further names
     that would have been possible. Raises InputError.
     """
     if name in variants:
@@ -31,7 +31,8 @@ def find_model_weights(
     if not path.is_file():
         raise InputError(f"weights file {path} does not exist; check the path")
     if model is None:
-        model = (read_metadata(path) if path.suffix == ".safetensors" else {}).get("model", default)
+        named = (read_metadata(path) if path.suffix == ".safetensors" else {}).get("model", default)
+        model = named if named in variants else default  # a trainer's own weights may tell something else there
     if model not in variants:
         raise InputError(f"unknown network {model!r} for {name}; give one of {', '.join(variants)} with --model")
     return model, path

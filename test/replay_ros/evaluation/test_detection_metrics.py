@@ -392,9 +392,10 @@ def test_counts_at_a_score_are_those_of_the_detections_from_it_on(threshold):
 def test_the_best_operating_point_is_the_best_of_all_scores():
     rng = np.random.default_rng(6)
     truths, detections = zip(*(random_scene(rng) for _ in range(6)), strict=True)
-    best = score_detections(truths, detections, CLASSES, PROTOCOLS["coco-500"]).by_class["car"].best
+    scores = score_detections(truths, detections, CLASSES, PROTOCOLS["coco-500"])
     every = [
-        score_detections(truths, detections, CLASSES, PROTOCOLS["coco-500"], score).by_class["car"].operating.f1
+        score_detections(truths, detections, CLASSES, PROTOCOLS["coco-500"], score)
         for score in np.unique(np.concatenate([each.scores for each in detections]))
     ]
-    assert best.f1 == pytest.approx(max(every))
+    assert scores.best.f1 == pytest.approx(max(each.operating.f1 for each in every))
+    assert scores.by_class["car"].best.f1 == pytest.approx(max(each.by_class["car"].operating.f1 for each in every))

@@ -26,6 +26,7 @@ SCORES = DetectionScores(
     by_size={"small": 0.1, "medium": None, "large": None},
     recall={"1": 0.1, "100": 0.6},
     operating=NOTHING,
+    best=POINT,
     by_class={"car": CAR},
     by_image=(ImageCounts("one.jpg", 3, 1, 2),),
 )

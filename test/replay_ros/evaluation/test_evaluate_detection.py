@@ -10,7 +10,7 @@ import torch
 from perception_common.config import load_yaml
 from perception_common.errors import InputError
 from perception_common.resources import find_config, find_weights
-from perception_common.weights import save_weights
+from perception_common.weights import read_state_dict, save_weights
 from replay_ros.bags.flight import FlightBagOptions, write_flight
 from replay_ros.evaluation import evaluate_detection
 from replay_ros.evaluation.detection_protocols import PROTOCOLS
@@ -90,6 +90,12 @@ def test_a_network_runs_from_file_to_figures(dataset, weights):
     assert (result["images"], result["model"], result["protocol"], result["lsm"]) == (2, "yolc_lite", "coco-500", "on")
     assert len(result["weights_sha256"]) == 64
     assert result["classes"] == {"car": "car"}  # a coach is nothing that the network knows by this name
+
+
+def test_weights_of_a_training_are_taken_without_naming_the_network(dataset, tmp_path, weights):
+    trained = tmp_path / "weights.safetensors"
+    save_weights(read_state_dict(weights), trained, {"model": '{"heatmap_stride": 1}'})
+    assert run(dataset, trained)["model"] == "yolc_lite"
 
 
 def test_lsm_and_protocols_beside_each_other(dataset, weights, perfect, capsys):
