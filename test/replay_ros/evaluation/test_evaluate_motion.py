@@ -198,7 +198,7 @@ class TestBadInput:
         bag = write_bag(tmp_path / "bag", edges_of(true))
         self.fails("say which with --truth", bag)
         self.fails("no such|has no topic /mocap", bag, "--truth", "/mocap")
-        self.fails("--tolerance", bag, "--truth", "x", "--tolerance", "0")
+        self.fails("tolerance", bag, "--truth", "x", "--tolerance", "0")
         truth = write_bag(tmp_path / "truth", [], true)
         self.fails(r"must have one topic of yolc_ros/msg/RelativePose \(none\)", truth)
         self.fails("no geometry_msgs/msg/PoseStamped", bag, "--truth-bag", truth, "--pose-topic", "loftr/relative_pose")
