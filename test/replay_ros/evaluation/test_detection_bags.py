@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from flight_sim.flight import CameraOptions, FlightOptions
 from perception_common.errors import InputError
 from replay_ros.bags.flight import FlightBagOptions, write_flight
 from replay_ros.bags.messages import header, load_types, new
@@ -13,6 +14,7 @@ from replay_ros.bags.writer import BagWriter
 from replay_ros.evaluation.detection_bags import ArrayOptions, score_arrays, score_bag
 
 SECOND = 1_000_000_000
+SMALL = FlightOptions(camera=CameraOptions(width=640, height=360))
 CAR, BUS = (3, "car"), (8, "bus")
 
 
@@ -120,7 +122,7 @@ def test_options_that_mean_nothing_are_refused(wrong):
 def flown(tmp_path_factory):
     """A short simulated flight with its truth, and the bag of a node that sees it all but moved by a tenth."""
     folder = tmp_path_factory.mktemp("bags")
-    write_flight(FlightBagOptions(folder / "flight", seed=3, frames=2))
+    write_flight(FlightBagOptions(folder / "flight", seed=3, flight=SMALL, frames=2))
     types = load_types()
     with open_bag(folder / "flight") as bag, BagWriter(folder / "answers") as out:
         for item in bag.messages(["ground_truth/detections"]):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from flight_sim.flight import CameraOptions, FlightOptions
 from perception_common.config import load_yaml
 from perception_common.errors import InputError
 from perception_common.resources import find_config, find_weights
@@ -20,6 +21,7 @@ from yolc_ros.detector import Detections, Detector
 from yolc_ros.network.config import YolcConfig
 from yolc_ros.network.yolc import Yolc
 
+SMALL = FlightOptions(camera=CameraOptions(width=640, height=360))
 CAR, BUS = [10, 20, 30, 15], [60, 40, 40, 20]
 CATEGORIES = [{"id": 0, "name": "ignored regions"}, {"id": 4, "name": "car"}, {"id": 7, "name": "coach"}]
 
@@ -156,7 +158,7 @@ def test_predictions_are_kept_for_other_protocols_and_thresholds(dataset, weight
 
 
 def test_the_answers_of_a_bag(tmp_path, capsys):
-    write_flight(FlightBagOptions(tmp_path / "flight", seed=3, frames=2))
+    write_flight(FlightBagOptions(tmp_path / "flight", seed=3, flight=SMALL, frames=2))
     command = [str(tmp_path / "flight"), "--dataset", "bag", "--topic", "ground_truth/detections"]
     assert evaluate_detection.main([*command, "--json", str(tmp_path / "result.json")]) == 0
     result = json.loads((tmp_path / "result.json").read_text())
