@@ -1,10 +1,17 @@
 """What several tests stand on."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
+from flight_sim.flight import CameraOptions, FlightOptions, start_flight
+from flight_sim.scene import SceneOptions
+from flight_sim.trajectory import TrajectoryOptions
+from perception_common.camera import Camera
 from perception_common.transport import use_large_image_profile
 
 # Before any ROS or torch: tests talk to this machine only, and threads that wait do not take the cores.
@@ -28,3 +35,38 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real images are not there ({folder})")
     return folder
+
+
+@dataclass(frozen=True, eq=False)
+class SmallFlight:
+    """Five frames of a simulated flight, 2 s apart. images: gray. poses: T_world_camera (4, 4), z above ground."""
+
+    camera: Camera
+    stamps_ns: tuple[int, ...]
+    images: tuple[np.ndarray, ...]
+    poses: tuple[np.ndarray, ...]
+
+    def motion(self, older: int, newer: int) -> np.ndarray:
+        """The true pose (4, 4) of the camera of a frame in that of an older one, metres."""
+        return np.linalg.inv(self.poses[older]) @ self.poses[newer]
+
+
+@pytest.fixture(scope="session")
+def small_flight() -> SmallFlight:
+    """A survey at 320x240 over a quiet place."""
+    options = FlightOptions(
+        scene=SceneOptions(urbanity=0.3),
+        trajectory=TrajectoryOptions(duration_s=8.0, altitude_m=50.0, pitch_deg=-75.0),
+        camera=CameraOptions(320, 240),
+        frame_rate_hz=0.5,
+        look_strength=0.3,
+    )
+    flight = start_flight(3, options)
+    frames = list(flight)
+    pinhole = flight.camera
+    return SmallFlight(
+        Camera.from_matrix(pinhole.matrix, pinhole.width, pinhole.height, pinhole.distortion),
+        tuple(round((1 + frame.stamp_s) * 1e9) for frame in frames),
+        tuple(cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY) for frame in frames),
+        tuple(frame.truth.T_world_camera for frame in frames),
+    )

@@ -161,3 +161,37 @@ def test_every_item_is_counted_once_under_many_submitters(mode):
     assert worker.processed + worker.failed + worker.dropped == count * submitters
     assert worker.processed > 0
     assert worker.stop(SOON)
+
+
+def test_a_task_runs_on_the_thread_before_what_waits_and_is_not_dropped(gate, caplog):
+    worker = start(gate)
+    order: list[tuple[str, str]] = []
+
+    def task(name: str) -> None:
+        order.append((name, threading.current_thread().name))
+        assert name != "wrong"
+
+    worker.submit(0)
+    gate.wait_until_entered()
+    assert [worker.call(lambda name=name: task(name)) for name in ("first", "wrong", "last")] == [True] * 3
+    assert [worker.submit(item) for item in (1, 2)] == [True] * 2  # of which the newer one stays
+    gate.open()
+    assert worker.wait_until_idle(SOON)
+    assert order == [(name, "test worker") for name in ("first", "wrong", "last")]
+    assert gate.handled == [0, 2]
+    assert (worker.processed, worker.failed, worker.dropped) == (2, 0, 1)
+    assert "a task failed" in caplog.text
+    assert worker.stop(SOON)
+    assert not worker.call(lambda: task("late"))
+
+
+def test_tasks_are_done_before_the_thread_ends(gate):
+    worker = start(gate)
+    done = []
+    worker.submit(0)
+    gate.wait_until_entered()
+    worker.call(lambda: done.append(1))
+    assert not worker.stop(0.01)
+    gate.open()
+    assert worker.stop(SOON)
+    assert done == [1]
