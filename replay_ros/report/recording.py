@@ -70,7 +70,7 @@ def read_recording(bag: Bag, image_topic: str | None = None, truth: str | None =
         statuses=_by_stamp(bag, _topics(bag, STATUS)[0]),
         keyframes={each.id: stamp_ns(each.header) for each in _messages(bag, _topics(bag, KEYFRAME)[0])},
         correspondences=tuple(_messages(bag, _topics(bag, CORRESPONDENCES)[0])),
-        poses={(each.older_id, each.newer_id): each for each in _messages(bag, _topics(bag, RELATIVE_POSE)[0])},
+        poses={(each.older_id, each.newer_id): each for each in _messages(bag, _of_cameras(bag))},
         truth=_truth(bag, truth),
         nodes=_nodes(bag),
         topics=tuple((topic.name, topic.type, topic.count) for topic in bag.topics.values()),
@@ -98,6 +98,11 @@ def _topics(bag: Bag, *types: str) -> tuple[list[str], list[str]]:
     """Return the topics of these types: answers, truth."""
     names = [topic.name for topic in bag.of_type(*types)]
     return [name for name in names if TRUTH not in name], [name for name in names if TRUTH in name]
+
+
+def _of_cameras(bag: Bag) -> list[str]:
+    """Return the topic of the relative poses of the camera; those of the vehicle lie beside it."""
+    return [name for name in _topics(bag, RELATIVE_POSE)[0] if not name.endswith("_base")][:1]
 
 
 def _messages(bag: Bag, topics: list[str]) -> Iterator[Any]:
