@@ -154,5 +154,5 @@ def status_message(answer: FrameAnswer) -> MatchingStatus:
         metric=answer.pose is not None and answer.pose.is_metric,
         track_length=tracks.mean_length if tracks else math.nan,
         reprojection_error=tracks.median_error_px if tracks else math.nan,
-        matching_seconds=sum(answer.seconds.values()),
+        matching_seconds=float(sum(answer.seconds.values())),
     )

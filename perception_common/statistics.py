@@ -32,6 +32,11 @@ class LatencyWindow:
         """The 95th percentile in seconds; NaN while there is none."""
         return self._percentile(95)
 
+    @property
+    def p99(self) -> float:
+        """The 99th percentile in seconds; NaN while there is none."""
+        return self._percentile(99)
+
     def _percentile(self, q: float) -> float:
         seconds = list(self._seconds)
         return float(np.percentile(seconds, q)) if seconds else float("nan")

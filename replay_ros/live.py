@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import rclpy
 from builtin_interfaces.msg import Time
-from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from rosgraph_msgs.msg import Clock
 from tqdm import tqdm
 
+from loftr_ros.parameters import LoftrParameters
 from perception_common.errors import InputError
+from perception_common.resources import choose_weights
 from perception_common.stamps import stamp_ns
 from perception_common.transport import raise_malloc_thresholds, use_large_image_profile
+from perception_common.weights import file_sha256
 from replay_ros.bags.reader import (
     COMPRESSED_IMAGE,
     Bag,
@@ -33,20 +33,16 @@ from replay_ros.bags.reader import (
     open_bag,
 )
 from replay_ros.bags.writer import BagWriter
+from replay_ros.node_parameters import read_parameters
 from replay_ros.processes import running
-from yolc_ros.msg import Correspondences, DetectionArray, Keyframe, MatchingStatus, RelativePose
+from replay_ros.provenance import provenance
+from replay_ros.resources import sampling
+from replay_ros.result import ReplayResult
+from replay_ros.timing import Dropped, StageTimes, Timing
+from replay_ros.topics import DETECTIONS, DIAGNOSTICS, OUTPUTS, STATUS, type_name
+from yolc_ros.node import YolcParameters
 
 RELIABLE = QoSProfile(depth=100, reliability=QoSReliabilityPolicy.RELIABLE)
-DETECTIONS, STATUS = "yolc/detections", "loftr/status"  # the last answer of each node to an image
-OUTPUTS: dict[str, type] = {
-    DETECTIONS: DetectionArray,
-    "loftr/keyframe": Keyframe,
-    "loftr/correspondences": Correspondences,
-    "loftr/relative_pose": RelativePose,
-    "loftr/pose": PoseStamped,
-    STATUS: MatchingStatus,
-    "/diagnostics": DiagnosticArray,
-}
 
 
 @dataclass(frozen=True)
@@ -91,23 +87,7 @@ class FrameAnswer:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class LiveResult:
-    """What came of a replay. topics: messages recorded from each output topic."""
-
-    out: Path
-    image_topic: str
-    frames: tuple[FrameAnswer, ...]
-    awaited: tuple[str, ...]
-    topics: dict[str, int]
-    seconds: float
-
-    def answered(self, topic: str) -> int:
-        """Images that a node answered."""
-        return sum(topic in frame.seconds for frame in self.frames)
-
-
-def replay_live(options: LiveOptions) -> LiveResult:
+def replay_live(options: LiveOptions) -> ReplayResult:
     """Replay a bag through the nodes. Raises InputError when the bag cannot be used or the nodes do not come up."""
     if not options.awaited:
         raise InputError("nothing to do: both detection and matching are switched off")
@@ -117,8 +97,15 @@ def replay_live(options: LiveOptions) -> LiveResult:
         with _ros(), BagWriter(options.out, options.storage, force=options.force) as writer:
             node = rclpy.create_node("replay", namespace=options.namespace)
             try:
-                with _nodes(options, bag, image_topic, camera_info_topic):
-                    return _Replay(options, bag, image_topic, node, writer).run()
+                with sampling() as sampler, _nodes(options, bag, image_topic, camera_info_topic):
+                    replay = _Replay(options, bag, image_topic, node, writer)
+                    seconds = replay.run()
+                return ReplayResult(
+                    *("live", str(options.out), image_topic, len(replay.frames), seconds, replay.counts, {}),
+                    Timing(replay.stages(), replay.drops(), sampler.use()),
+                    provenance(options.bag, *_weights_and_configuration(options)),
+                    nodes=replay.diagnoses,
+                )
             finally:
                 node.destroy_node()
 
@@ -173,8 +160,9 @@ class _Replay:
         self._node = node
         self._writer = writer
         self._sent: dict[int, float] = {}  # stamp of an image: when it was sent, monotonic seconds
-        self._frames: dict[int, FrameAnswer] = {}
-        self._counts: dict[str, int] = {}
+        self.frames: dict[int, FrameAnswer] = {}
+        self.counts: dict[str, int] = {}
+        self.diagnoses: dict[str, dict[str, str]] = {}
         self._now_ns = bag.start_ns
         # Answers of an earlier replay must not be taken for those of this one.
         ours = {node.resolve_topic_name(name) for name in (*OUTPUTS, "/clock")}
@@ -191,27 +179,43 @@ class _Replay:
         for name, kind in OUTPUTS.items():
             node.create_subscription(kind, name, self._recorder(name, kind), RELIABLE, raw=True)
 
-    def run(self) -> LiveResult:
-        """Play everything and return what came of it."""
+    def run(self) -> float:
+        """Play everything and return the seconds that it took."""
         self._wait_for_nodes()
         start = time.monotonic()
         total = self._options.limit or self._bag.topic(self._image_topic).count
         with tqdm(total=total, unit="frame", desc="replay", disable=None) as progress:
             for raw in self._bag.raw_messages(self._played):
                 if raw.topic == self._image_topic:
-                    if self._options.limit and len(self._frames) >= self._options.limit:
+                    if self._options.limit and len(self.frames) >= self._options.limit:
                         break
                     progress.update()
                 self._play(raw, start)
-        if not self._wait(lambda: all(map(self._is_answered, self._frames)), 2.0):
+        if not self._wait(lambda: all(map(self._is_answered, self.frames)), 2.0):
             self._wait(lambda: False, 1.0)  # dropped frames are never answered; late messages may still come
-        return LiveResult(
-            self._options.out,
-            self._image_topic,
-            tuple(self._frames.values()),
-            self._options.awaited,
-            dict(self._counts),
-            time.monotonic() - start,
+        return time.monotonic() - start
+
+    def stages(self) -> tuple[StageTimes, ...]:
+        """From the sending of an image to each node's answer."""
+        return tuple(
+            StageTimes(
+                f"until {topic}",
+                tuple(frame.stamp_ns for frame in self.frames.values() if topic in frame.seconds),
+                tuple(frame.seconds[topic] for frame in self.frames.values() if topic in frame.seconds),
+            )
+            for topic in self._options.awaited
+        )
+
+    def drops(self) -> tuple[Dropped, ...]:
+        """Images without an answer."""
+        nodes = {DETECTIONS: "yolc_node", STATUS: "loftr_node"}
+        return tuple(
+            Dropped(
+                nodes[topic],
+                len(self.frames),
+                tuple(frame.stamp_ns for frame in self.frames.values() if topic not in frame.seconds),
+            )
+            for topic in self._options.awaited
         )
 
     def _play(self, raw: RawMessage, start: float) -> None:
@@ -225,7 +229,7 @@ class _Replay:
         is_image = raw.topic == self._image_topic
         if is_image:
             stamp = stamp_ns(self._bag.deserialize(raw).header)
-            self._frames[stamp] = FrameAnswer(stamp)
+            self.frames[stamp] = FrameAnswer(stamp)
             self._sent[stamp] = time.monotonic()
         if raw.topic in self._publishers:
             self._publishers[raw.topic].publish(bytes(raw.data))
@@ -236,21 +240,24 @@ class _Replay:
 
     def _recorder(self, name: str, kind: type) -> Callable[[bytes], None]:
         topic = self._node.resolve_topic_name(name)
-        self._writer.declare(topic, f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}")
+        self._writer.declare(topic, type_name(kind))
 
         def record(data: bytes) -> None:
             arrival = time.monotonic()
-            self._counts[topic] = self._counts.get(topic, 0) + 1
+            self.counts[topic] = self.counts.get(topic, 0) + 1
             self._writer.write_raw(topic, data, self._now_ns)
+            if name == DIAGNOSTICS:
+                for status in deserialize_message(data, kind).status:
+                    self.diagnoses[status.name] = {item.key: item.value for item in status.values}
             if name in self._options.awaited:
                 stamp = stamp_ns(deserialize_message(data, kind).header)
-                if stamp in self._frames:
-                    self._frames[stamp].seconds.setdefault(name, arrival - self._sent[stamp])
+                if stamp in self.frames:
+                    self.frames[stamp].seconds.setdefault(name, arrival - self._sent[stamp])
 
         return record
 
     def _is_answered(self, stamp_ns: int) -> bool:
-        return all(topic in self._frames[stamp_ns].seconds for topic in self._options.awaited)
+        return all(topic in self.frames[stamp_ns].seconds for topic in self._options.awaited)
 
     def _wait(self, condition: Callable[[], bool], timeout: float) -> bool:
         """Let messages come in until the condition holds; False when it does not within `timeout` seconds."""
@@ -280,36 +287,21 @@ class _Replay:
         self._wait(lambda: False, 0.5)
 
 
-def _message_class(type_name: str) -> type | None:
-    package, _, name = type_name.split("/")
+def _weights_and_configuration(options: LiveOptions) -> tuple[dict[str, str], dict[str, Any]]:
+    """SHA-256 of the weights by model, and the parameters of the nodes; nothing is known of nodes that ran already."""
+    kinds: dict[str, Any] = {"yolc_node": YolcParameters} if options.detection else {}
+    kinds |= {"loftr_node": LoftrParameters} if options.matching else {}
+    if not options.start_nodes:
+        return {}, {}
+    parameters = {name: read_parameters(options.params_file, name, kind) for name, kind in kinds.items()}
+    files = {given.model: choose_weights(given.model, given.weights) for given in parameters.values()}
+    weights = {model: "" if file is None else file_sha256(file) for model, file in files.items()}
+    return weights, {name: asdict(given) for name, given in parameters.items()}
+
+
+def _message_class(name_of_type: str) -> type | None:
+    package, _, name = name_of_type.split("/")
     try:
         return getattr(importlib.import_module(f"{package}.msg"), name)
     except (ImportError, AttributeError):
         return None
-
-
-def percentiles(values: Sequence[float]) -> dict[str, Any]:
-    """Median and 95th percentile in milliseconds, None without values."""
-    if not values:
-        return {"p50_ms": None, "p95_ms": None}
-    p50, p95 = 1e3 * np.percentile(values, [50, 95])
-    return {"p50_ms": float(p50), "p95_ms": float(p95)}
-
-
-def summary(result: LiveResult) -> dict[str, Any]:
-    """Return the result as plain values for a JSON file."""
-    return {
-        "bag": str(result.out),
-        "image_topic": result.image_topic,
-        "frames": len(result.frames),
-        "seconds": result.seconds,
-        "answers": {
-            topic: {
-                "answered": result.answered(topic),
-                "unanswered": len(result.frames) - result.answered(topic),
-                **percentiles([frame.seconds[topic] for frame in result.frames if topic in frame.seconds]),
-            }
-            for topic in result.awaited
-        },
-        "messages": result.topics,
-    }

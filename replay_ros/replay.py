@@ -1,23 +1,50 @@
-"""The command `replay`: a bag through the nodes, recorded with their answers in a new bag."""
+"""The command `replay`: a bag through the cores or through the nodes; a bag, a result and a report come out."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from perception_common.errors import InputError
 from perception_common.resources import find_config
-from replay_ros.live import LiveOptions, replay_live, summary
+from replay_ros.bags.reader import open_bag
+from replay_ros.evaluation.detection_bags import TRUTH, score_bag
+from replay_ros.evaluation.motion_bags import MotionBagOptions, evaluate_motion_of_bag
+from replay_ros.evaluation.motion_truth import find_truth_topic
+from replay_ros.live import LiveOptions, replay_live
+from replay_ros.offline import OfflineOptions, replay_offline
+from replay_ros.report.from_bag import read_content
+from replay_ros.report.from_result import read_results
+from replay_ros.report.render import write_html
+from replay_ros.result import ReplayResult, latencies, write_result
+from replay_ros.topics import DETECTIONS
 
 EXAMPLE = """\
 examples:
-  replay flight_bag answers_bag --live --lockstep
-  replay flight_bag answers_bag --live --rate 1.0 --params-file my.yaml --json result.json
+  replay flight_bag answers                            every image in order, the same answers each time
+  replay flight_bag answers --live --rate 1.0          what a vehicle would get, through the nodes over DDS
+  replay flight_bag answers --live --lockstep --params-file my.yaml
+
+writes the bag `answers` with inputs and answers, `answers.json` with the figures and `answers.html` to look at. Where
+the bag holds ground truth (topics named ground_truth, as `flight` writes them) the answers are compared with it. When a
+replay without --live is broken off, the same command goes on from there.
 """
 
 
-def parse(arguments: list[str] | None) -> tuple[LiveOptions, Path | None]:
+@dataclass(frozen=True)
+class Request:
+    """A command line. report: whether to write one. truth: of the poses, a topic or a TUM file."""
+
+    options: OfflineOptions | LiveOptions
+    json: Path
+    report: bool
+    truth: str | None
+
+
+def parse(arguments: list[str] | None) -> Request:
     """Read the command line. Raises InputError for what cannot be done."""
     parser = argparse.ArgumentParser(
         prog="replay", description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -26,52 +53,117 @@ def parse(arguments: list[str] | None) -> tuple[LiveOptions, Path | None]:
     parser.add_argument("out", type=Path, help="bag to write: inputs and answers")
     parser.add_argument("--live", action="store_true", help="through the nodes over DDS")
     pace = parser.add_mutually_exclusive_group()
-    pace.add_argument("--lockstep", action="store_true", help="send the next image when the last one is answered")
-    pace.add_argument("--rate", type=float, default=1.0, help="times the bag's speed (default: 1)")
+    pace.add_argument("--lockstep", action="store_true", help="live: send the next image when the last is answered")
+    pace.add_argument("--rate", type=float, help="live: times the bag's speed (default: 1)")
     parser.add_argument("--image-topic", help="needed when the bag holds several")
     parser.add_argument("--camera-info-topic", help="default: camera_info beside the image")
-    parser.add_argument("--namespace", default="", help="of the nodes")
+    parser.add_argument("--namespace", default="", help="of the nodes and of their topics")
     parser.add_argument("--params-file", type=Path, help="parameters of the nodes (default: config/perception.yaml)")
     parser.add_argument("--no-detection", action="store_true", help="without yolc_node")
     parser.add_argument("--no-matching", action="store_true", help="without loftr_node")
-    parser.add_argument("--running-nodes", action="store_true", help="use nodes that run already; start none")
+    parser.add_argument("--running-nodes", action="store_true", help="live: use nodes that run already; start none")
+    parser.add_argument("--answer-timeout", type=float, help="live: seconds to wait in lockstep (default: 60)")
     parser.add_argument("--limit", type=int, help="images to play")
-    parser.add_argument("--answer-timeout", type=float, default=60.0, help="seconds to wait in lockstep (default: 60)")
     parser.add_argument("--storage", choices=("mcap", "sqlite3"), default="mcap")
-    parser.add_argument("--json", type=Path, help="write the result here too")
+    parser.add_argument("--truth", metavar="TOPIC|FILE", help="true poses (default: the topic named ground_truth)")
+    parser.add_argument("--json", type=Path, help="the result (default: OUT.json)")
+    parser.add_argument("--no-report", action="store_true", help="without OUT.html")
     parser.add_argument("--force", action="store_true", help="replace a bag that is there")
     given = parser.parse_args(arguments)
-    if not given.live:
-        raise InputError("replay without the nodes is not there yet: add --live")
-    if given.rate <= 0:
+    if given.rate is not None and given.rate <= 0:
         raise InputError(f"--rate must be positive, not {given.rate:g}")
-    options = LiveOptions(
-        bag=given.bag,
-        out=given.out,
-        pace="lockstep" if given.lockstep else "rate",
-        rate=given.rate,
-        image_topic=given.image_topic,
-        camera_info_topic=given.camera_info_topic,
-        namespace=given.namespace,
-        detection=not given.no_detection,
-        matching=not given.no_matching,
-        start_nodes=not given.running_nodes,
-        params_file=given.params_file or find_config("perception.yaml"),
-        limit=given.limit,
-        answer_timeout=given.answer_timeout,
-        storage=given.storage,
-        force=given.force,
+    if given.limit is not None and given.limit < 1:
+        raise InputError(f"--limit must be at least 1, not {given.limit}")
+    live_only = ("lockstep", "rate", "running_nodes", "answer_timeout")
+    if not given.live and (extra := [f"--{name.replace('_', '-')}" for name in live_only if getattr(given, name)]):
+        raise InputError(f"{', '.join(extra)} only with --live")
+    common = {
+        "bag": given.bag,
+        "out": given.out,
+        "params_file": given.params_file or find_config("perception.yaml"),
+        "image_topic": given.image_topic,
+        "camera_info_topic": given.camera_info_topic,
+        "namespace": given.namespace,
+        "detection": not given.no_detection,
+        "matching": not given.no_matching,
+        "limit": given.limit,
+        "storage": given.storage,
+        "force": given.force,
+    }
+    options: OfflineOptions | LiveOptions = (
+        LiveOptions(
+            **common,
+            pace="lockstep" if given.lockstep else "rate",
+            rate=given.rate or 1.0,
+            start_nodes=not given.running_nodes,
+            answer_timeout=given.answer_timeout or 60.0,
+        )
+        if given.live
+        else OfflineOptions(**common)
     )
-    return options, given.json
+    return Request(
+        options, given.json or given.out.with_name(f"{given.out.name}.json"), not given.no_report, given.truth
+    )
+
+
+def replay(request: Request) -> ReplayResult:
+    """Replay, compare with the truth, and write result and report. Raises InputError."""
+    options = request.options
+    result = replay_live(options) if isinstance(options, LiveOptions) else replay_offline(options)
+    result = judge(result, request.truth)
+    write_result(request.json, result)
+    if request.report:
+        page = options.out.with_name(f"{options.out.name}.html")
+        content = read_content(options.out, read_results([request.json]), result.image_topic, request.truth)
+        write_html(content, page)
+    return result
+
+
+def judge(result: ReplayResult, truth: str | None = None) -> ReplayResult:
+    """Compare the answers in the output bag with the truth, as far as it holds any; `truth` is that of the poses."""
+    out = Path(result.out)
+    with open_bag(out) as bag:
+        has_boxes = bag.topics.get(f"/{TRUTH}") is not None and any(DETECTIONS in name for name in result.topics)
+        has_poses = truth is not None or find_truth_topic(bag) is not None
+        has_edges = any(name.endswith("loftr/relative_pose") for name in result.topics)
+        answers = next((name for name in result.topics if name.endswith(DETECTIONS)), "")
+    detection = motion = None
+    if has_boxes:
+        model = result.provenance.configuration.get("yolc_node", {}).get("model", "")
+        detection = score_bag(out, None, answers, weights_sha256=result.provenance.weights.get(model, ""))
+    if has_poses and has_edges:
+        two_view = result.provenance.configuration.get("loftr_node", {})
+        estimator = f"{two_view.get('estimator', '?')}, {two_view.get('inlier_threshold', '?')} px"
+        found = evaluate_motion_of_bag(out, MotionBagOptions(truth=truth, estimator=estimator))
+        motion = json.loads(json.dumps(asdict(found)))  # as it comes back from the file
+    return replace(result, detection=detection, motion=motion)
+
+
+def describe(result: ReplayResult) -> Iterable[str]:
+    """Say in lines of text what came of a replay."""
+    yield f"{result.frames} images of {result.image_topic} in {result.seconds:.1f} s ({result.kind})"
+    for name, times in latencies(result.timing).items():
+        figures = ", ".join(f"{key.removesuffix('_ms')} {ms:.0f} ms" for key, ms in times.items() if ms is not None)
+        yield f"  {name}: {figures or 'no answer'}"
+    for dropped in result.timing.drops:
+        yield f"  {dropped.node}: {len(dropped.lost)} of {dropped.images} images without an answer"
+    for reason, count in result.refused.items():
+        yield f"  {count} images: {reason}"
+    if result.detection is not None and result.detection.scores.ap50 is not None:
+        scores = result.detection.scores
+        yield f"  detection ({result.detection.protocol}): AP {scores.ap:.3f}, AP50 {scores.ap50:.3f}"
+    if result.motion is not None and (poses := result.motion["poses"]):
+        auc = "/".join(f"{value:.2f}" for value in poses["auc"].values())
+        yield f"  relative poses: {poses['success_5deg']} of {poses['edges']} under 5 degrees, AUC@5/10/20 {auc}"
+    if result.motion is not None and (path := result.motion["trajectory"]):
+        yield f"  trajectory ({path['alignment']}): ATE {path['ate_m']['rmse']:.2f} m over {path['length_m']:.0f} m"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the status is 1 when images were left unanswered in lockstep."""
-    options, json_file = parse(arguments)
-    result = replay_live(options)
-    text = json.dumps(summary(result), indent=2)
-    print(text)
-    if json_file:
-        json_file.write_text(text + "\n")
-    lost = options.pace == "lockstep" and any(result.answered(topic) < len(result.frames) for topic in result.awaited)
-    return int(lost)
+    request = parse(arguments)
+    result = replay(request)
+    print("\n".join(describe(result)))
+    print(f"bag: {result.out}, result: {request.json}" + (f", report: {result.out}.html" if request.report else ""))
+    is_lockstep = isinstance(request.options, LiveOptions) and request.options.pace == "lockstep"
+    return int(is_lockstep and any(dropped.lost for dropped in result.timing.drops))

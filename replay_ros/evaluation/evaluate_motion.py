@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
 from perception_common.cli import run
-from perception_common.errors import InputError
-from replay_ros.bags.reader import Bag, open_bag
 from replay_ros.evaluation.evaluation_commands import write_json
-from replay_ros.evaluation.motion_edges import edge_of_message, trajectory_of_poses
-from replay_ros.evaluation.motion_metrics import UNNAMED, evaluate_motion
-from replay_ros.evaluation.motion_results import MotionResult
+from replay_ros.evaluation.motion_bags import MotionBagOptions, evaluate_motion_of_bag
+from replay_ros.evaluation.motion_metrics import UNNAMED
 from replay_ros.evaluation.motion_text import render
-from replay_ros.evaluation.motion_truth import TOLERANCE, find_truth_topic, parse_base_optical, read_truth
-
-RELATIVE_POSE = "yolc_ros/msg/RelativePose"
-POSE_STAMPED = "geometry_msgs/msg/PoseStamped"
+from replay_ros.evaluation.motion_truth import TOLERANCE, parse_base_optical
 
 _DESCRIPTION = """\
 Compare the relative poses of a replayed bag, their covariances and the chained trajectory with the truth: pose
@@ -36,46 +29,17 @@ example:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Raises InputError for bags, topics and files that cannot be used."""
-    options = _parse(argv)
-    with ExitStack() as stack:
-        bag = stack.enter_context(open_bag(options.bag))
-        truth_bag = bag if options.truth_bag is None else stack.enter_context(open_bag(options.truth_bag))
-        result = _evaluate(bag, truth_bag, options)
+    given = _parse(argv)
+    base_optical = None if given.base_optical is None else parse_base_optical(given.base_optical)
+    options = MotionBagOptions(
+        *(given.truth, given.truth_bag, given.truth_frame, base_optical),
+        *(given.relative_pose_topic, given.pose_topic, given.estimator, given.tolerance),
+    )
+    result = evaluate_motion_of_bag(given.bag, options)
     print("\n".join(render(result)))
-    if options.json:
-        write_json(options.json, {"bag": str(options.bag), **asdict(result)})
+    if given.json:
+        write_json(given.json, {"bag": str(given.bag), **asdict(result)})
     return 0
-
-
-def _evaluate(bag: Bag, truth_bag: Bag, options: argparse.Namespace) -> MotionResult:
-    source = options.truth or find_truth_topic(truth_bag)
-    if source is None:
-        raise InputError(f"{truth_bag.path} has no topic, or several, named ground_truth; say which with --truth")
-    truth = read_truth(
-        source,
-        truth_bag,
-        child_frame=options.truth_frame,
-        T_base_optical=None if options.base_optical is None else parse_base_optical(options.base_optical),
-    )
-    topics = [options.relative_pose_topic] if options.relative_pose_topic else _named(bag, RELATIVE_POSE)
-    if len(topics) != 1 or bag.topic(topics[0]).type != RELATIVE_POSE:
-        there = ", ".join(topics) or "none"
-        raise InputError(f"{bag.path} must have one topic of {RELATIVE_POSE} ({there}); use --relative-pose-topic")
-    edges = [edge_of_message(item.message) for item in bag.messages(topics)]
-    # The trajectory lies beside the relative poses: loftr/pose beside loftr/relative_pose.
-    pose_topic = options.pose_topic or f"{bag.topic(topics[0]).name.rpartition('/')[0]}/pose"
-    trajectory = None
-    if options.pose_topic or pose_topic in _named(bag, POSE_STAMPED):
-        if bag.topic(pose_topic).type != POSE_STAMPED:
-            raise InputError(f"{pose_topic} in {bag.path} is a {bag.topic(pose_topic).type}, no {POSE_STAMPED}")
-        trajectory = trajectory_of_poses(item.message for item in bag.messages([pose_topic]))
-    return evaluate_motion(
-        edges, truth, trajectory=trajectory, estimator=options.estimator, tolerance=options.tolerance
-    )
-
-
-def _named(bag: Bag, type_name: str) -> list[str]:
-    return [topic.name for topic in bag.of_type(type_name)]
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -101,10 +65,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--pose-topic", metavar="TOPIC", help="the trajectory (`pose` beside the relative poses)")
     parser.add_argument("--estimator", default=UNNAMED, metavar="TEXT", help="what estimated them, for the record")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there too")
-    options = parser.parse_args(argv)
-    if not options.tolerance > 0:
-        raise InputError(f"--tolerance is {options.tolerance:g} s; give one above 0")
-    return options
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

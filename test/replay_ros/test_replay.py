@@ -1,25 +1,44 @@
-"""The command line of `replay`, and what its result says (the replay itself is in test/system)."""
+"""The command line of `replay`, and what its result says (the replay through nodes is in test/system)."""
 
 import pytest
 
 from perception_common.errors import InputError
-from replay_ros.live import FrameAnswer, LiveOptions, LiveResult, percentiles, replay_live, summary
+from replay_ros.live import LiveOptions, replay_live
+from replay_ros.offline import OfflineOptions
 from replay_ros.replay import parse
 
 
 def test_the_arguments_become_options(tmp_path):
-    options, json_file = parse(
+    request = parse(
         ["in", "out", "--live", "--lockstep", "--no-detection", "--limit", "3", "--json", str(tmp_path / "r.json")]
     )
+    options = request.options
+    assert isinstance(options, LiveOptions)
     assert options.pace == "lockstep"
     assert options.awaited == ("loftr/status",)
     assert options.limit == 3
     assert options.params_file.name == "perception.yaml"
-    assert json_file == tmp_path / "r.json"
+    assert request.json == tmp_path / "r.json"
+
+
+def test_without_live_the_cores_are_used_and_the_result_stands_beside_the_bag(tmp_path):
+    request = parse(["in", str(tmp_path / "out"), "--no-matching", "--no-report", "--truth", "true.tum"])
+    assert isinstance(request.options, OfflineOptions)
+    assert request.options.detection
+    assert not request.options.matching
+    assert request.json == tmp_path / "out.json"
+    assert not request.report
+    assert request.truth == "true.tum"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"), [(["in", "out"], "add --live"), (["in", "out", "--live", "--rate", "-1"], "positive")]
+    ("arguments", "words"),
+    [
+        (["in", "out", "--live", "--rate", "-1"], "positive"),
+        (["in", "out", "--lockstep"], "--lockstep only with --live"),
+        (["in", "out", "--rate", "2"], "--rate only with --live"),
+        (["in", "out", "--limit", "0"], "at least 1"),
+    ],
 )
 def test_what_cannot_be_done_is_refused(arguments, words):
     with pytest.raises(InputError, match=words):
@@ -32,17 +51,3 @@ def test_a_replay_of_nothing_or_without_nodes_is_refused(tmp_path):
     with pytest.raises(InputError, match="switched off"):
         replay_live(LiveOptions(tmp_path / "nowhere", tmp_path / "out", detection=False, matching=False))
     assert not (tmp_path / "out").exists()
-
-
-def test_the_summary_counts_what_was_not_answered(tmp_path):
-    frames = (FrameAnswer(1, {"a": 0.1}), FrameAnswer(2, {"a": 0.3, "b": 0.2}), FrameAnswer(3))
-    told = summary(LiveResult(tmp_path, "/image", frames, ("a", "b"), {"/a": 2}, 1.5))
-    assert told["frames"] == 3
-    assert told["answers"]["a"]["answered"] == 2
-    assert told["answers"]["a"]["unanswered"] == 1
-    assert told["answers"]["a"]["p50_ms"] == pytest.approx(200)
-    assert told["answers"]["b"]["p95_ms"] == pytest.approx(200)
-
-
-def test_without_values_there_are_no_percentiles():
-    assert percentiles([]) == {"p50_ms": None, "p95_ms": None}
