@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,6 @@ from replay_ros.evaluation.detection_metrics import CURVE_POINTS, score_detectio
 from replay_ros.evaluation.detection_protocols import PROTOCOLS, ImageDetections, ImageTruth, disjoint, drop_ignored
 
 CLASSES = ("car", "bus", "truck")
-NO_BOXES = np.zeros((0, 4))
 
 
 def truth(boxes, labels=None, crowd=(), unscored=(), regions=()):
@@ -52,8 +52,9 @@ def random_scene(rng, objects=12, false_ones=8):
 
 def coco_evaluation(truths, detections, limits, package="pycocotools"):
     """Accumulated results of pycocotools or a package with its interface; arrays end with (class, size, limit)."""
-    coco = pytest.importorskip("pycocotools.coco" if package == "pycocotools" else "faster_coco_eval")
-    cocoeval = pytest.importorskip("pycocotools.cocoeval" if package == "pycocotools" else "faster_coco_eval")
+    is_faster = package == "faster_coco_eval"
+    coco = pytest.importorskip(package if is_faster else "pycocotools.coco")
+    cocoeval = pytest.importorskip(package if is_faster else "pycocotools.cocoeval")
     annotations, results = [], []
     for image_id, (true, seen) in enumerate(zip(truths, detections, strict=True), start=1):
         for (x0, y0, x1, y1), label, crowd in zip(true.boxes, true.labels, true.crowd, strict=True):
@@ -72,7 +73,7 @@ def coco_evaluation(truths, detections, limits, package="pycocotools"):
             "categories": [{"id": index + 1} for index in range(len(CLASSES))],
         }
         dataset.createIndex()
-        evaluator = cocoeval.COCOeval if package == "pycocotools" else cocoeval.COCOeval_faster
+        evaluator = cocoeval.COCOeval_faster if is_faster else cocoeval.COCOeval
         evaluation = evaluator(dataset, dataset.loadRes(results), "bbox")
         evaluation.params.maxDets = list(limits)
         evaluation.evaluate()
@@ -97,9 +98,8 @@ def test_the_coco_protocols_equal_pycocotools(name, strict, wide, seed, package)
     scores = score_detections(truths, detections, CLASSES, PROTOCOLS[name])
     expected = coco_evaluation(truths, detections, sorted({strict, wide}), package)
     few, many = expected["precision"][..., 0], expected["precision"][..., -1]
-    assert scores.ap == pytest.approx(mean_of_there(few[:, :, :, 0]), abs=1e-9)
-    assert scores.ap50 == pytest.approx(mean_of_there(many[0, :, :, 0]), abs=1e-9)
-    assert scores.ap75 == pytest.approx(mean_of_there(many[5, :, :, 0]), abs=1e-9)
+    figures = (few[:, :, :, 0], many[0, :, :, 0], many[5, :, :, 0])
+    assert (scores.ap, scores.ap50, scores.ap75) == pytest.approx(tuple(map(mean_of_there, figures)), abs=1e-9)
     for index, size in enumerate(("small", "medium", "large"), start=1):
         assert scores.by_size[size] == pytest.approx(mean_of_there(many[:, :, :, index]), abs=1e-9)
     for label, name_of_class in enumerate(CLASSES):
@@ -273,11 +273,9 @@ def test_disjoint_boxes_cover_the_same_pixels_once(corners):
 
 
 def test_without_regions_nothing_is_dropped():
-    scene = random_scene(np.random.default_rng(0))
-    true = ImageTruth(scene[0].boxes, scene[0].labels, scene[0].crowd, scene[0].unscored, NO_BOXES)
-    kept_truth, kept = drop_ignored(true, scene[1])
-    assert len(kept_truth.boxes) == len(true.boxes)
-    assert len(kept.boxes) == len(scene[1].boxes)
+    true, seen = random_scene(np.random.default_rng(0))
+    kept_truth, kept = drop_ignored(replace(true, regions=np.zeros((0, 4))), seen)
+    assert (len(kept_truth.boxes), len(kept.boxes)) == (len(true.boxes), len(seen.boxes))
 
 
 # --- UAVDT's rules, slowly ---------------------------------------------------------------------------------------
