@@ -6,6 +6,7 @@ a point on it has 1 / z0 = m' x0, one above it more. Lengths are in units of the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ _BELOW = 2.0  # what a match below a candidate counts against it
 _MAD = 1.4826
 _STEEPEST = 3.0  # tilts against gravity, in their deviation, up to which a candidate is the ground
 _ITERATIONS = 6
+_NEAR = 0.2  # as a normalised coordinate; what the plane takes farther away is not on it
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +41,9 @@ class Ground:
 
     def refitted(self, x0: np.ndarray, x1: np.ndarray, rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
         """Plane (3,) of the same matches under a pose a little different."""
-        return _solve(x0[self.on], _inverse_depths(x0[self.on], x1[self.on], rotation, translation), self)
+        rays0, rays1 = x0[self.on], x1[self.on]
+        between = _between(rays0, rays1, rotation, translation, self.plane)
+        return _solve(between, _inverse_depths(rays0, rays1, rotation, translation), self)
 
 
 def find_ground(
@@ -68,7 +72,11 @@ def find_ground(
     start = _best_candidate(x0[usable], inverse[usable], deviation[usable], gravity, level)
     if start is None:
         return None
-    return _fit(x0, inverse, deviation, usable, start, gravity, level)
+
+    def rays_on(plane: np.ndarray) -> np.ndarray:
+        return _between(x0, x1, rotation, translation, plane)
+
+    return _fit(rays_on, inverse, deviation, usable, start, gravity, level)
 
 
 def _inverse_depths(x0: np.ndarray, x1: np.ndarray, rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
@@ -111,8 +119,24 @@ def _best_candidate(
     return planes[int(np.argmax(score))]
 
 
+def _between(
+    x0: np.ndarray, x1: np.ndarray, rotation: np.ndarray, translation: np.ndarray, plane: np.ndarray
+) -> np.ndarray:
+    """Mean (N, 3) of the rays x0 and of where x1 lies in the older image if it is on the plane.
+
+    An error of x0 changes its inverse depth too, and least squares on both would tilt the plane by their correlation;
+    that of the mean with the difference of both images is 0.
+    """
+    turned = x1 @ rotation.T
+    moved = (1.0 - plane @ translation) * turned + np.outer(turned @ plane, translation)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        moved = moved / moved[:, 2:]
+    near = np.linalg.norm(moved - x0, axis=1) < _NEAR
+    return np.where(near[:, None], (x0 + moved) / 2, x0)
+
+
 def _fit(
-    x0: np.ndarray,
+    rays_on: Callable[[np.ndarray], np.ndarray],
     inverse: np.ndarray,
     deviation: np.ndarray,
     usable: np.ndarray,
@@ -127,6 +151,7 @@ def _fit(
         prior = across @ across.T / (level * np.linalg.norm(plane)) ** 2
     ground = None
     for _ in range(_ITERATIONS):
+        x0 = rays_on(plane)
         off = np.abs(x0 @ plane - inverse)
         on = usable & (off < np.maximum(_REACH * deviation, _ROUGH * np.abs(x0 @ plane)))
         if on.sum() < 3:

@@ -41,7 +41,7 @@ class FrameReadings:
 
 
 class Sensors:
-    """Keeps the newest readings; thread-safe: callbacks add while a worker asks.
+    """Keeps the newest readings; thread-safe: callbacks add while a worker asks. `settings` may be replaced.
 
     The add_ methods take messages of ROS (or of rosbags) and say whether they could be used; why not is counted.
     """
@@ -55,7 +55,7 @@ class Sensors:
         self._objects: StampedBuffer[DetectedObjects] = StampedBuffer(_SLOW)
         self._lock = threading.Lock()
         self._ignored: Counter[str] = Counter()
-        self._ground = settings.ground_height
+        self._start: float | None = None  # height of the first fix
 
     def add_range(self, message: Any) -> bool:
         """Take a sensor_msgs/Range as an altitude."""
@@ -135,9 +135,10 @@ class Sensors:
 
     def _above_ground(self, height: Altitude) -> Altitude:
         with self._lock:
-            if self._ground is None:
-                self._ground = height.value
-            above = height.value - self._ground
+            if self._start is None:
+                self._start = height.value
+            ground = self.settings.ground_height
+            above = height.value - (self._start if ground is None else ground)
         if above <= 0:
             raise InputError("a NavSatFix at or below the height of the ground: nothing to measure with")
         return replace(height, value=above)
