@@ -17,8 +17,8 @@ def find_model_weights(
 ) -> tuple[str, Path]:
     """Return the variant and the weights file for a name: one of `variants`, or a file.
 
-    model: the variant that a file is of; None: the one that its metadata names, if any, else `default`. others: further names
-    that would have been possible. Raises InputError.
+    model: the variant that a file is of; None: the one that its metadata names, if any, else `default`. others: further
+    names that would have been possible. Raises InputError.
     """
     if name in variants:
         weights = find_weights(name)

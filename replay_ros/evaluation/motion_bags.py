@@ -13,9 +13,11 @@ from replay_ros.bags.reader import Bag, open_bag
 from replay_ros.evaluation.motion_edges import edge_of_message, trajectory_of_poses
 from replay_ros.evaluation.motion_metrics import UNNAMED, evaluate_motion
 from replay_ros.evaluation.motion_results import MotionResult
+from replay_ros.evaluation.motion_tracks import track_figures
 from replay_ros.evaluation.motion_truth import TOLERANCE, find_truth_topic, read_truth
 
 RELATIVE_POSE = "yolc_ros/msg/RelativePose"
+CORRESPONDENCES = "yolc_ros/msg/Correspondences"
 POSE_STAMPED = "geometry_msgs/msg/PoseStamped"
 
 
@@ -68,8 +70,14 @@ def _evaluate(bag: Bag, truth_bag: Bag, options: MotionBagOptions) -> MotionResu
         if bag.topic(pose_topic).type != POSE_STAMPED:
             raise InputError(f"{pose_topic} in {bag.path} is a {bag.topic(pose_topic).type}, no {POSE_STAMPED}")
         trajectory = trajectory_of_poses(item.message for item in bag.messages([pose_topic]))
+    matches = (item.message for item in bag.messages(_named(bag, CORRESPONDENCES)[:1]))
     return evaluate_motion(
-        edges, truth, trajectory=trajectory, estimator=options.estimator, tolerance=options.tolerance
+        edges,
+        truth,
+        trajectory=trajectory,
+        estimator=options.estimator,
+        tolerance=options.tolerance,
+        tracks=track_figures(matches, truth.trajectory, options.tolerance),
     )
 
 

@@ -131,7 +131,11 @@ class Calibration:
 
 @dataclass(frozen=True)
 class TrackFigures:
-    """How long places were followed. reprojection_px: median error of the triangulated ones, None without poses."""
+    """How long places were followed. mean_length: keyframes that see one; share_of_3: of those that three or more see.
+
+    reprojection_px: median error of the places triangulated with the true poses, pixels of the original images; None
+    without such.
+    """
 
     tracks: int
     mean_length: float

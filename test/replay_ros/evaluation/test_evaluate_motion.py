@@ -76,6 +76,7 @@ def write_bag(path, edges, truth=None, poses=None):
                 "parallax": edge.parallax,
                 "residual": edge.residual,
                 "reason": "",
+                "scale_reason": "",
             }
             bag.write("loftr/relative_pose", new(types, "yolc_ros/msg/RelativePose", **fields), edge.newer_ns)
         for topic, trajectory in (("ground_truth/pose", truth), ("loftr/pose", poses)):
