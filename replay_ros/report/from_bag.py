@@ -82,7 +82,8 @@ def _provenance(path: Path, recording: Recording) -> list[Table]:
         ),
     ]
     for name, state in recording.nodes.items():
-        tables.append(Table(name.lstrip("/"), ("", ""), tuple(state.values.items()), "What the node said last."))
+        if state.values:
+            tables.append(Table(name.lstrip("/"), ("", ""), tuple(state.values.items()), "What the node said last."))
     return tables
 
 

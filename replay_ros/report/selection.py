@@ -7,8 +7,6 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from replay_ros.pictures import spread
-
 MAX_PICTURES = 200
 PICTURE_BYTES = 14_000_000  # of all pictures together; base64 makes them a third larger
 _LADDER = ((1280, 85), (1280, 75), (960, 75), (960, 65), (800, 65), (640, 65), (480, 60))  # long side, JPEG quality
@@ -50,3 +48,10 @@ def encode_picture(image: np.ndarray, max_bytes: int) -> bytes:
         if len(data) <= max_bytes:
             break
     return data
+
+
+def spread(items: Sequence[int], limit: int) -> list[int]:
+    """Return at most `limit` items, evenly spread over the sequence, both ends among them."""
+    if len(items) <= limit:
+        return list(items)
+    return [items[index] for index in np.linspace(0, len(items) - 1, limit).round().astype(int)]

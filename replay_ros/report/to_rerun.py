@@ -33,13 +33,18 @@ def write_rerun(content: ReportContent, path: Path) -> None:
                 _log_matches(rr, recording, pair)
         for series in content.errors:
             for value in series.values[series.frames == index].tolist():
-                recording.log(f"errors/{series.name}", rr.Scalars(value))
+                recording.log(f"errors/{_entity(series.name)}", rr.Scalars(value))
         for stage in content.timing.stages:
             for seconds in stage.seconds[stage.frames == index].tolist():
-                recording.log(f"milliseconds/{stage.name}", rr.Scalars(1e3 * seconds))
+                recording.log(f"milliseconds/{_entity(stage.name)}", rr.Scalars(1e3 * seconds))
     if content.trajectory is not None:
         _log_trajectory(rr, recording, content.trajectory)
     recording.flush()
+
+
+def _entity(name: str) -> str:
+    """Return a name as a part of an entity path, which takes no blanks."""
+    return name.replace(" ", "_")
 
 
 def _set_time(rr: Any, recording: Any, frame: Frame) -> None:

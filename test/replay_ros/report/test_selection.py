@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replay_ros.report.selection import choose_frames, describe, encode_picture
+from replay_ros.report.selection import choose_frames, describe, encode_picture, spread
 
 
 def test_all_frames_when_they_are_few():
@@ -46,3 +46,9 @@ def test_small_pictures_are_not_enlarged_and_keep_their_colours():
     decoded = cv2.imdecode(np.frombuffer(encode_picture(image, 100_000), np.uint8), cv2.IMREAD_COLOR)
     assert decoded.shape == image.shape
     assert abs(int(decoded[60, 80, 2]) - 200) < 8
+
+
+def test_spread_is_even_and_keeps_both_ends():
+    assert spread(list(range(10)), 4) == [0, 3, 6, 9]
+    assert spread([1, 2], 4) == [1, 2]
+    assert spread([], 4) == spread([1, 2], 0) == []
