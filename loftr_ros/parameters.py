@@ -106,7 +106,7 @@ class LoftrParameters(PerceptionParameters):
         0.5, "seconds between a reading and the image; an older one counts as missing", low=0.001, high=60.0, live=True
     )
 
-    use_detections: bool = parameter(False, "flag matches on what may move, from yolc_ros/DetectionArray on detections")
+    use_detections: bool = parameter(False, "flag matches on what may move, from the topic yolc/detections")
     dynamic_classes: str = parameter(
         ",".join(VEHICLES_AND_PEOPLE), "names of the classes that may move, separated by commas", live=True
     )

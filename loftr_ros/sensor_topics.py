@@ -34,7 +34,7 @@ ALTITUDES = {
 DEPTH = SensorTopic("depth/image", "sensor_msgs/msg/Image", lambda s, m, _: s.add_depth(m), 2)
 ODOMETRY = SensorTopic("odometry", "nav_msgs/msg/Odometry", lambda s, m, _: s.add_odometry(m), 50)
 IMU = SensorTopic("imu", "sensor_msgs/msg/Imu", lambda s, m, _: s.add_imu(m), 100)
-DETECTIONS = SensorTopic("detections", "yolc_ros/msg/DetectionArray", lambda s, m, _: s.add_detections(m), 10)
+DETECTIONS = SensorTopic("yolc/detections", "yolc_ros/msg/DetectionArray", lambda s, m, _: s.add_detections(m), 10)
 
 
 def sensor_topics(parameters: LoftrParameters) -> tuple[SensorTopic, ...]:

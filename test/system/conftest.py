@@ -9,7 +9,7 @@ import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import ChangeState, GetState
-from rcl_interfaces.srv import SetParameters
+from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
@@ -89,6 +89,12 @@ class Bench:
             parameters=[Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
         )
         return self.call(SetParameters, f"{node}/set_parameters", request).results
+
+    def set_parameters_atomically(self, node, **values):
+        request = SetParametersAtomically.Request(
+            parameters=[Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
+        )
+        return self.call(SetParametersAtomically, f"{node}/set_parameters_atomically", request).result
 
     def transition(self, node, number):
         request = ChangeState.Request()
