@@ -19,7 +19,7 @@ T_AB = transform(so3_exp(np.array([0.05, -0.03, 0.2])), np.array([0.2, -0.1, 0.0
 def picture(width=640, height=480, seed=0):
     """Spots of all sizes."""
     rng = np.random.default_rng(seed)
-    layers = (rng.normal(size=(height // n, width // n)) for n in (4, 8, 16, 32))
+    layers = (rng.normal(size=(height // n, width // n)) for n in (8, 16, 32, 64))
     noise = sum(cv2.resize(layer, (width, height), interpolation=cv2.INTER_CUBIC) for layer in layers)
     return cv2.normalize(noise, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
 

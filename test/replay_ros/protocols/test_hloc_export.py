@@ -31,10 +31,19 @@ def folder(tmp_path_factory):
     return root
 
 
-def run(folder, output, protocol="aachen"):
+def run(folder, output, protocol="aachen", matcher="sift"):
     pairs = ("--pairs", folder / "pairs-db.txt", "--pairs", folder / "pairs-query.txt")
-    arguments = (protocol, folder / "images", *pairs, "--output", output, "--matcher", "sift")
+    arguments = (protocol, folder / "images", *pairs, "--output", output, "--matcher", matcher)
     assert evaluate_protocol.main([*map(str, arguments)]) == 0
+
+
+@pytest.fixture(scope="module")
+def outputs(folder, tmp_path_factory):
+    """Both exports: folders by protocol."""
+    folders = {protocol: tmp_path_factory.mktemp(protocol) for protocol in ("aachen", "inloc")}
+    for protocol, output in folders.items():
+        run(folder, output, protocol)
+    return folders
 
 
 def keypoints_of(output, name):
@@ -53,11 +62,11 @@ def matches_of(output, name0, name1):
 
 
 @pytest.mark.parametrize("protocol", ["aachen", "inloc"])
-def test_hloc_finds_keypoints_that_lie_where_the_images_were_cut(folder, tmp_path, protocol):
-    run(folder, tmp_path, protocol)
+def test_hloc_finds_keypoints_that_lie_where_the_images_were_cut(outputs, protocol):
+    output = outputs[protocol]
     for name0, name1 in ((FIRST, SECOND), (QUERY, FIRST), (QUERY, SECOND)):
-        keypoints0, keypoints1 = keypoints_of(tmp_path, name0), keypoints_of(tmp_path, name1)
-        matches, scores = matches_of(tmp_path, name0, name1)
+        keypoints0, keypoints1 = keypoints_of(output, name0), keypoints_of(output, name1)
+        matches, scores = matches_of(output, name0, name1)
         assert len(matches) > 100
         assert len(set(matches[:, 0])) == len(set(matches[:, 1])) == len(matches)
         assert keypoints0.dtype == np.float32
@@ -68,10 +77,10 @@ def test_hloc_finds_keypoints_that_lie_where_the_images_were_cut(folder, tmp_pat
         assert np.median(np.linalg.norm(moved - expected, axis=1)) < (2 if protocol == "aachen" else 1)
 
 
-def test_pairs_share_keypoints_so_that_tracks_grow(folder, tmp_path):
-    run(folder, tmp_path)
-    in_map = dict(matches_of(tmp_path, FIRST, SECOND)[0].tolist())
-    from_query = [dict(matches_of(tmp_path, QUERY, name)[0].tolist()) for name in (FIRST, SECOND)]
+def test_pairs_share_keypoints_so_that_tracks_grow(outputs):
+    output = outputs["aachen"]
+    in_map = dict(matches_of(output, FIRST, SECOND)[0].tolist())
+    from_query = [dict(matches_of(output, QUERY, name)[0].tolist()) for name in (FIRST, SECOND)]
     closed = [
         in_map[one] == from_query[1][q] for q, one in from_query[0].items() if one in in_map and q in from_query[1]
     ]
@@ -80,7 +89,7 @@ def test_pairs_share_keypoints_so_that_tracks_grow(folder, tmp_path):
 
 
 def test_what_is_said(folder, tmp_path, capsys):
-    run(folder, tmp_path / "new" / "folder")
+    run(folder, tmp_path / "new" / "folder", matcher="orb")
     text = capsys.readouterr().out
     assert "3 images" in text
     assert "3 pairs" in text  # a pair that comes twice counts once
