@@ -81,7 +81,10 @@ class RtabmapBridge(Node):
         self._client = self.create_client(services.AddLink, "rtabmap/rtabmap/add_link")
         self.create_subscription(messages.Info, "rtabmap/info", self._learn_node, QUEUE)
         self.create_subscription(Odometry, "odom", self._learn_odometry, QUEUE)
-        self.create_subscription(RelativePose, "loftr/relative_pose", self._pending.append, QUEUE)
+        self.create_subscription(RelativePose, "loftr/relative_pose", self._wait, QUEUE)
+
+    def _wait(self, message: RelativePose) -> None:
+        self._pending.append(message)
 
     def _learn_odometry(self, message: Odometry) -> None:
         try:
