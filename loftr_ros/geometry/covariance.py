@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from loftr_ros.geometry.profile import widened
 from loftr_ros.geometry.rays import RayPairs
 from loftr_ros.geometry.refinement import Refined
 from loftr_ros.geometry.sphere import tangent_basis
@@ -34,7 +35,7 @@ def step_covariance(pairs: RayPairs, refined: Refined[Any]) -> np.ndarray:
 
     sigma^2 H^-1 J'WJ H^-1 with the full second derivative H of the cost (White, "Maximum likelihood estimation of
     misspecified models", 1982): noise in the rays makes J'WJ too large where a direction is weakly seen, which would
-    promise too much, above all at small parallax; H does not suffer from it.
+    promise too much, above all at small parallax; H does not suffer from it. What H does not show is in profile.py.
     """
     size = len(refined.information)
     H = np.empty((size, size))
@@ -45,7 +46,7 @@ def step_covariance(pairs: RayPairs, refined: Refined[Any]) -> np.ndarray:
     variance = refined.noise.sigma**2
     # A direction that the matches do not bend the cost along is not seen at all.
     inverse_H = (vectors / np.maximum(values, variance / _LARGEST_DIRECTION)) @ vectors.T
-    return variance * inverse_H @ refined.information @ inverse_H
+    return widened(pairs, refined, variance * inverse_H @ refined.information @ inverse_H)
 
 
 def observed_covariance(steps: np.ndarray, translation: np.ndarray) -> np.ndarray:
