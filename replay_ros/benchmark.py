@@ -44,6 +44,7 @@ SUBJECTS = {
         ("rclpy", "sensor_msgs", "yolc_ros.msg"),
         "run `make`, then `source setup.bash`",
     ),
+    "pose": Subject("relative poses from matches beside OpenCV's"),
     "training": Subject("one training step of the lite networks"),
 }
 

@@ -88,7 +88,12 @@ class Report:
     notes: tuple[str, ...] = ()
 
 
-def take_turns(tasks: Mapping[str, Callable[[], object]], rounds: int, title: str) -> dict[str, list[float]]:
+def take_turns(
+    tasks: Mapping[str, Callable[[], object]],
+    rounds: int,
+    title: str,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, list[float]]:
     """Run all tasks one after the other, `rounds` times after a first round that does not count.
 
     Returns the seconds of each task, round by round; `title` stands beside the progress on a terminal.
@@ -96,8 +101,8 @@ def take_turns(tasks: Mapping[str, Callable[[], object]], rounds: int, title: st
     seconds: dict[str, list[float]] = {name: [] for name in tasks}
     for number in tqdm(range(rounds + 1), desc=title, unit="round", leave=False, disable=None):
         for name, task in tasks.items():
-            start = time.perf_counter()
+            start = clock()
             task()
             if number:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(clock() - start)
     return seconds
