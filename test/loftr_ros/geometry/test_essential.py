@@ -84,6 +84,10 @@ def test_the_jacobian_is_the_numerical_one(w, t, noise):
     assert jacobian.shape == (len(pairs), 1, 5)
     np.testing.assert_allclose(jacobian, numerical, atol=1e-4 * np.abs(jacobian).max())
 
+    weights = np.random.default_rng(1).uniform(size=len(pairs))
+    expected = np.einsum("n,nkp,nk->p", weights, jacobian, motion.residuals(pairs))
+    np.testing.assert_allclose(motion.gradient(pairs, weights), expected, atol=1e-8 * np.abs(expected).max())
+
 
 @pytest.mark.parametrize("estimator", ["poselib", "opencv"])
 @given(vectors, directions)

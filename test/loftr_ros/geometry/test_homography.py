@@ -107,6 +107,23 @@ def test_the_jacobians_are_the_numerical_ones(w, t, normal):
         np.testing.assert_allclose(jacobian, numerical, atol=1e-4 * np.abs(jacobian).max())
 
 
+@given(vectors, shifts, tilts)
+@settings(deadline=None, max_examples=25)
+def test_the_gradients_and_the_change_between_motions_are_those_of_the_jacobians(w, t, normal):
+    motion = motion_of(w, t, normal)
+    pairs = pairs_of(motion.homography, noise=2.0)
+    weights = np.random.default_rng(1).uniform(size=len(pairs))
+    for model in (motion, Turn(motion.rotation)):
+        expected = np.einsum("n,nkp,nk->p", weights, model.jacobian(pairs), model.residuals(pairs))
+        np.testing.assert_allclose(
+            model.gradient(pairs, weights), expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max()
+        )
+    for other in visible_motions(decompose_homography(motion.homography), pairs):
+        np.testing.assert_allclose(
+            np.tensordot(motion.steps_of(other).T, motion.tangents, axes=1), other.tangents, atol=1e-6
+        )
+
+
 def test_residuals_have_the_deviation_of_the_noise():
     H = motion_of(np.array([0.1, 0, 0.2]), np.array([1.0, 0.5, 2.0]), np.array([0.0, 0.0, 1.0])).homography
     residuals = homography_residuals(pairs_of(H, noise=1.5, count=20_000), H)
