@@ -191,7 +191,7 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         parameters = self.parameters
         for pair in answer.pairs[:1]:
             self._scale = pair.scale.source.name.lower() + (f": {pair.scale.reason}" if pair.scale.reason else "")
-            has_source = parameters.altitude != "off" or parameters.use_depth or parameters.use_odometry
+            has_source = parameters.altitude != "none" or parameters.use_depth or parameters.use_odometry
             if has_source and pair.motion.geometry in (Geometry.GENERAL, Geometry.PLANAR):
                 self._report("scale", "no scale" if not pair.is_metric else "", pair.scale.reason)
             if parameters.use_detections:

@@ -74,9 +74,9 @@ class LoftrParameters(PerceptionParameters):
     )
 
     altitude: str = parameter(
-        "off",
+        "none",
         "height above ground on the topic altitude: sensor_msgs/Range, std_msgs/Float64 or sensor_msgs/NavSatFix",
-        choices=("off", "range", "float", "fix"),
+        choices=("none", "range", "float", "fix"),
     )
     altitude_along: str = parameter(
         "gravity", "gravity: altimeter; beam: range finder fixed to the camera", choices=("gravity", "beam"), live=True

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+RESTART = 10 * 10**9  # nanoseconds; no reading is late by so much
+
 
 class Stamped(Protocol):
     """Anything with a stamp in nanoseconds."""
@@ -31,7 +33,8 @@ class Aged(Generic[T]):
 class StampedBuffer(Generic[T]):
     """The newest readings by stamp, at most `size`; thread-safe. They may come in any order.
 
-    A reading with the stamp of another one replaces it; one older than all that a full buffer holds is left out.
+    A reading with the stamp of another one replaces it; one older than all that a full buffer holds is left out. One
+    that is RESTART older than the newest says that time began anew, as when a bag starts over: the others go.
     """
 
     def __init__(self, size: int):
@@ -46,6 +49,9 @@ class StampedBuffer(Generic[T]):
         """Keep a reading."""
         stamp = reading.stamp_ns
         with self._lock:
+            if self._stamps and stamp < self._stamps[-1] - RESTART:
+                self._stamps.clear()
+                self._readings.clear()
             place = bisect.bisect_left(self._stamps, stamp)
             if place < len(self._stamps) and self._stamps[place] == stamp:
                 self._readings[place] = reading

@@ -76,6 +76,17 @@ def test_a_reading_of_the_same_stamp_replaces_and_clear_forgets():
         StampedBuffer(0)
 
 
+def test_when_time_begins_anew_the_old_readings_go():
+    buffer = StampedBuffer(3)
+    for stamp in (50, 51, 52):
+        buffer.add(Reading(stamp * 10**9, float(stamp)))
+    buffer.add(Reading(49 * 10**9, 49.0))  # late
+    assert len(buffer) == 3
+    buffer.add(Reading(2 * 10**9, 2.0))
+    assert len(buffer) == 1
+    assert buffer.nearest(60 * 10**9).value.value == 2.0
+
+
 def test_threads_may_add_and_ask_at_once():
     buffer, wrong = StampedBuffer(50), []
 
