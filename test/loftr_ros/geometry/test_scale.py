@@ -185,7 +185,7 @@ def test_the_covariance_in_metres_is_that_of_disturbed_poses_and_measurements(so
         return scale_from_odometry(translation, measured, (0.01 * LENGTH) ** 2 * np.eye(3))
 
     translations = []
-    for _ in range(2000):
+    for _ in range(500):
         error = root @ rng.normal(size=6)
         rotation, direction = so3_exp(error[3:]) @ ROTATION, POSE[1] + error[:3]
         direction /= np.linalg.norm(direction)
@@ -199,7 +199,7 @@ def test_the_covariance_in_metres_is_that_of_disturbed_poses_and_measurements(so
     sampled = np.cov(np.array(translations).T)
     deviations = np.sqrt(np.diag(metric[:3, :3]))
     np.testing.assert_allclose(
-        sampled / np.outer(deviations, deviations), metric[:3, :3] / np.outer(deviations, deviations), atol=0.12
+        sampled / np.outer(deviations, deviations), metric[:3, :3] / np.outer(deviations, deviations), atol=0.15
     )
     np.testing.assert_allclose(metric[3:, 3:], covariance[3:, 3:], atol=1e-9)
 
