@@ -1,4 +1,4 @@
-"""The command `demo`: a flight goes through both nodes; pictures and a summary come out.
+"""The command `demo`: a flight goes through both nodes over DDS; a report to look at comes out.
 
 The flight is a bag, a folder of images or a video; without one a flight over a simulated city block is made.
 """
@@ -6,10 +6,7 @@ The flight is a bag, a folder of images or a video; without one a flight over a 
 from __future__ import annotations
 
 import argparse
-import json
-import shutil
 from pathlib import Path
-from typing import Any
 
 from flight_sim.flight import CameraOptions, FlightOptions
 from flight_sim.scene import SceneOptions
@@ -18,15 +15,17 @@ from perception_common.errors import InputError
 from perception_common.resources import find_config
 from replay_ros.bags.flight import FlightBagOptions, write_flight
 from replay_ros.bags.make_bag import MakeBagOptions, describe, make_bag
-from replay_ros.bags.reader import STORAGE_SUFFIXES, open_bag
-from replay_ros.live import LiveOptions, replay_live, summary
-from replay_ros.pictures import draw_answers
+from replay_ros.bags.reader import STORAGE_SUFFIXES
+from replay_ros.live import LiveOptions
+from replay_ros.replay import Request, replay
+from replay_ros.replay import describe as describe_result
+from replay_ros.result import ReplayResult
 
 EXAMPLE = """\
 examples:
   demo                                   a simulated city block
   demo flight/images --camera camera.yaml
-  demo recorded_bag --out report
+  demo recorded_bag --out my_output
 """
 CITY = FlightOptions(
     scene=SceneOptions(urbanity=0.8),
@@ -37,28 +36,21 @@ CITY = FlightOptions(
 SEED = 7
 
 
-def run_demo(flight: Path | None, out: Path, camera: Path | None, limit: int | None) -> dict[str, Any]:
-    """Make the bag, replay it, draw and sum up; returns the summary."""
+def run_demo(flight: Path | None, out: Path, camera: Path | None, limit: int | None) -> ReplayResult:
+    """Make the bag where there is none, replay it and write the report."""
     out.mkdir(parents=True, exist_ok=True)
     bag = _bag_of(flight, out / "flight", camera, limit)
-    log = out / "nodes.log"
-    result = replay_live(
-        LiveOptions(
-            bag=bag,
-            out=out / "answers",
-            params_file=find_config("perception.yaml"),
-            node_log=log,
-            limit=limit,
-            answer_timeout=300.0,
-            force=True,
-        )
+    options = LiveOptions(
+        bag=bag,
+        out=out / "answers",
+        # A simulated flight has an altimeter and a gimbal that says its pitch; of other flights nothing is known.
+        params_file=find_config("demo.yaml" if flight is None else "perception.yaml"),
+        node_log=out / "nodes.log",
+        limit=limit,
+        answer_timeout=300.0,
+        force=True,
     )
-    shutil.rmtree(out / "pictures", ignore_errors=True)
-    pictures = draw_answers(out / "answers", out / "pictures")
-    told = summary(result) | _counts(out / "answers")
-    (out / "summary.json").write_text(json.dumps(told, indent=2) + "\n")
-    (out / "summary.md").write_text(_markdown(told, [picture.relative_to(out) for picture in pictures]))
-    return told
+    return replay(Request(options, out / "result.json", out / "report.html"))
 
 
 def _bag_of(flight: Path | None, made: Path, camera: Path | None, limit: int | None) -> Path:
@@ -75,47 +67,6 @@ def _bag_of(flight: Path | None, made: Path, camera: Path | None, limit: int | N
     return made
 
 
-def _counts(answers: Path) -> dict[str, Any]:
-    """Count what the answers say."""
-    objects = clusters = 0
-    geometry: dict[str, int] = {}
-    trained: dict[str, bool] = {}
-    names = ("FAILED", "GENERAL", "PLANAR", "ROTATION_ONLY")
-    with open_bag(answers) as bag:
-        types = ("yolc_ros/msg/DetectionArray", "yolc_ros/msg/Correspondences", "yolc_ros/msg/RelativePose")
-        topics = [topic.name for topic in bag.of_type(*types) if not topic.name.startswith("/ground_truth")]
-        for item in bag.messages(topics):
-            message = item.message
-            if item.type == types[0]:
-                objects += len(message.detections)
-                clusters += len(message.regions)
-            if item.type == types[2]:
-                geometry[names[message.geometry]] = geometry.get(names[message.geometry], 0) + 1
-            else:
-                trained[message.model] = message.trained
-    return {"objects": objects, "clusters": clusters, "geometry": geometry, "trained": trained}
-
-
-def _markdown(told: dict[str, Any], pictures: list[Path]) -> str:
-    lines = ["# What the nodes answered", ""]
-    untrained = [model for model, trained in told["trained"].items() if not trained]
-    if untrained:
-        lines += [f"**{', '.join(untrained)}: untrained weights, these results mean nothing.**", ""]
-    lines += [f"{told['frames']} images of `{told['image_topic']}` in {told['seconds']:.1f} s.", ""]
-    lines += ["| answers on | images answered | median | 95 % |", "|---|---|---|---|"]
-    for topic, answer in told["answers"].items():
-        times = [f"{value:.0f} ms" if (value := answer[key]) is not None else "-" for key in ("p50_ms", "p95_ms")]
-        lines.append(f"| `{topic}` | {answer['answered']} of {told['frames']} | {' | '.join(times)} |")
-    geometry = ", ".join(f"{count} {name}" for name, count in sorted(told["geometry"].items())) or "none"
-    lines += [
-        "",
-        f"{told['objects']} objects, {told['clusters']} clusters looked at again; relative poses: {geometry}.",
-        "",
-    ]
-    lines += [f"![{picture.stem}]({picture.as_posix()})" for picture in pictures]
-    return "\n".join(lines) + "\n"
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(
@@ -128,7 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--limit", type=int, help="images at most")
     parser.add_argument("--out", type=Path, default=Path("demo_output"), help="folder to write (default: demo_output)")
     given = parser.parse_args(arguments)
-    run_demo(given.flight, given.out, given.camera, given.limit)
-    print((given.out / "summary.md").read_text().split("![")[0])
-    print(f"pictures: {given.out / 'pictures'}, summary: {given.out / 'summary.md'}, bag: {given.out / 'answers'}")
+    result = run_demo(given.flight, given.out, given.camera, given.limit)
+    print("\n".join(describe_result(result)))
+    print(f"open {given.out / 'report.html'}; result: {given.out / 'result.json'}, bag: {given.out / 'answers'}")
     return 0

@@ -36,12 +36,12 @@ replay without --live is broken off, the same command goes on from there.
 
 @dataclass(frozen=True)
 class Request:
-    """A command line. report: whether to write one. truth: of the poses, a topic or a TUM file."""
+    """What to do. json, report: files to write; None: no report. truth: of the poses, a topic or a TUM file."""
 
     options: OfflineOptions | LiveOptions
     json: Path
-    report: bool
-    truth: str | None
+    report: Path | None
+    truth: str | None = None
 
 
 def parse(arguments: list[str] | None) -> Request:
@@ -101,9 +101,8 @@ def parse(arguments: list[str] | None) -> Request:
         if given.live
         else OfflineOptions(**common)
     )
-    return Request(
-        options, given.json or given.out.with_name(f"{given.out.name}.json"), not given.no_report, given.truth
-    )
+    beside = {suffix: given.out.with_name(f"{given.out.name}.{suffix}") for suffix in ("json", "html")}
+    return Request(options, given.json or beside["json"], None if given.no_report else beside["html"], given.truth)
 
 
 def replay(request: Request) -> ReplayResult:
@@ -113,9 +112,8 @@ def replay(request: Request) -> ReplayResult:
     result = judge(result, request.truth)
     write_result(request.json, result)
     if request.report:
-        page = options.out.with_name(f"{options.out.name}.html")
         content = read_content(options.out, read_results([request.json]), result.image_topic, request.truth)
-        write_html(content, page)
+        write_html(content, request.report)
     return result
 
 
@@ -164,6 +162,6 @@ def main(arguments: list[str] | None = None) -> int:
     request = parse(arguments)
     result = replay(request)
     print("\n".join(describe(result)))
-    print(f"bag: {result.out}, result: {request.json}" + (f", report: {result.out}.html" if request.report else ""))
+    print(f"bag: {result.out}, result: {request.json}" + (f", report: {request.report}" if request.report else ""))
     is_lockstep = isinstance(request.options, LiveOptions) and request.options.pace == "lockstep"
     return int(is_lockstep and any(dropped.lost for dropped in result.timing.drops))

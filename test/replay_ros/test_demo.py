@@ -1,31 +1,35 @@
 """The demo, once for real on images of its own making (small), and what it says of inputs that are none."""
 
-import json
 import os
 
 import pytest
 
 from perception_common.errors import InputError
+from perception_common.resources import find_config
 from replay_ros.demo import main
+from replay_ros.node_parameters import read_parameters
+from replay_ros.result import read_result
+from yolc_ros.node import YolcParameters
 
 pytestmark = pytest.mark.system
 
 
-def test_the_demo_leaves_pictures_and_a_summary(tmp_path, monkeypatch, capsys):
+def test_the_demo_leaves_a_report_with_metres_and_figures(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
     out = tmp_path / "out"
-    assert main(["--limit", "6", "--out", str(out)]) == 0
-    told = json.loads((out / "summary.json").read_text())
-    assert told["frames"] == 6
-    assert all(answer["answered"] == 6 for answer in told["answers"].values())
-    assert set(told["trained"]) == {"yolc_lite", "loftr_lite"}
-    pictures = {path.name.split("_")[0] for path in (out / "pictures").iterdir()}
-    assert pictures == {"detections", "matches"}
-    text = (out / "summary.md").read_text()
-    assert ("untrained weights" in text) == (not all(told["trained"].values()))
-    assert text.split("![")[0] in capsys.readouterr().out
-    for link in text.split("](")[1:]:
-        assert (out / link.split(")")[0]).is_file()
+    assert main(["--limit", "5", "--out", str(out)]) == 0
+    result = read_result(out / "result.json")
+    assert result.frames == 5
+    assert [dropped.lost for dropped in result.timing.drops] == [(), ()]
+    assert result.detection is not None
+    assert {edge["scale"] for edge in result.motion["poses"]["details"]} == {"ALTITUDE"}
+    assert "report.html" in capsys.readouterr().out
+    page = (out / "report.html").read_text()
+    assert page.lower().startswith("<!doctype html>")
+
+
+def test_the_demo_has_parameters_that_the_nodes_know():
+    assert read_parameters(find_config("demo.yaml"), "yolc_node", YolcParameters).model == "yolc_lite"
 
 
 def test_a_flight_that_is_none(tmp_path):

@@ -1,5 +1,7 @@
 """The command line of `replay`, and what its result says (the replay through nodes is in test/system)."""
 
+from pathlib import Path
+
 import pytest
 
 from perception_common.errors import InputError
@@ -27,7 +29,8 @@ def test_without_live_the_cores_are_used_and_the_result_stands_beside_the_bag(tm
     assert request.options.detection
     assert not request.options.matching
     assert request.json == tmp_path / "out.json"
-    assert not request.report
+    assert request.report is None
+    assert parse(["in", "out"]).report == Path("out.html")
     assert request.truth == "true.tum"
 
 

@@ -89,7 +89,12 @@ def test_every_frame_has_one_answer_of_each_node(replayed):
     assert len(sent) == result["frames"] > 5
     for topic in ("/yolc/detections", "/loftr/status"):
         assert [stamp_of(message) for message in messages(answers, topic)] == sent
-    assert all(node["unanswered"] == 0 for node in result["answers"].values())
+    assert [(dropped["node"], dropped["lost"]) for dropped in result["timing"]["drops"]] == [
+        ("yolc_node", []),
+        ("loftr_node", []),
+    ]
+    assert all(len(stage["seconds"]) == len(sent) for stage in result["timing"]["stages"])
+    assert result["nodes"]["/loftr_node"]["model"] == "loftr_lite"
 
 
 def test_headers_are_those_of_the_images(replayed):
