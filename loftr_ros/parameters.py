@@ -94,8 +94,10 @@ class LoftrParameters(PerceptionParameters):
     depth_deviation: float = parameter(
         0.02, "standard deviation of the depth camera's calibration, over the depth", low=0.0001, high=1.0, live=True
     )
-    use_odometry: bool = parameter(False, "take scale from nav_msgs/Odometry on odometry; needs to know the base")
-    use_imu: bool = parameter(False, "take gravity from the orientation in sensor_msgs/Imu on imu; needs the base")
+    use_odometry: bool = parameter(
+        False, "take scale from nav_msgs/Odometry on odometry; of the optical frame, or give base_frame"
+    )
+    use_imu: bool = parameter(False, "take gravity from the orientation in sensor_msgs/Imu on imu; give base_frame")
     gimbal: str = parameter(
         "unknown", "pitch: gravity from gimbal_pitch where no IMU tells it", choices=("unknown", "pitch"), live=True
     )
@@ -132,9 +134,8 @@ class LoftrParameters(PerceptionParameters):
             parse_mount(self.base_from_optical)
             if not self.base_frame:
                 raise InputError("base_from_optical is the pose of the camera in base_frame: give base_frame too")
-        for name in ("use_odometry", "use_imu"):
-            if getattr(self, name) and not self.base_frame:
-                raise InputError(f"{name} needs to know how the camera sits on the vehicle: give base_frame")
+        if self.use_imu and not self.base_frame:
+            raise InputError("use_imu needs to know how the camera sits on the vehicle: give base_frame")
 
     @property
     def policy(self) -> KeyframePolicy:

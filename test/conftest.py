@@ -39,11 +39,15 @@ def shared_data() -> Path:
 
 @dataclass(frozen=True, eq=False)
 class SmallFlight:
-    """Five frames of a simulated flight, 2 s apart. images: gray. poses: T_world_camera (4, 4), z above ground."""
+    """Five frames of a simulated flight, 2 s apart. images: gray. depths: (H, W) metres along the optical axis.
+
+    poses: T_world_camera (4, 4), z above ground.
+    """
 
     camera: Camera
     stamps_ns: tuple[int, ...]
     images: tuple[np.ndarray, ...]
+    depths: tuple[np.ndarray, ...]
     poses: tuple[np.ndarray, ...]
 
     def motion(self, older: int, newer: int) -> np.ndarray:
@@ -68,5 +72,6 @@ def small_flight() -> SmallFlight:
         Camera.from_matrix(pinhole.matrix, pinhole.width, pinhole.height, pinhole.distortion),
         tuple(round((1 + frame.stamp_s) * 1e9) for frame in frames),
         tuple(cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY) for frame in frames),
+        tuple(frame.truth.depth for frame in frames),
         tuple(frame.truth.T_world_camera for frame in frames),
     )

@@ -63,6 +63,17 @@ def test_an_altitude_gives_metres(frontend, small_flight):
     assert np.linalg.norm(answers[-1].T_map_camera[:3, 3] - end) < 0.05 * np.linalg.norm(end)
 
 
+def test_a_depth_image_gives_metres(frontend, small_flight):
+    depth = np.ascontiguousarray(small_flight.depths[0], "<f4")
+    layout = {"encoding": "32FC1", "height": 240, "width": 320, "step": 4 * 320, "is_bigendian": 0}
+    message = SimpleNamespace(header=header(small_flight.stamps_ns[0]), data=depth.tobytes(), **layout)
+    assert frontend.sensors.add_depth(message)
+    (pair,) = fly(frontend, small_flight, range(2))[-1].pairs
+    assert pair.scale.source == ScaleSource.DEPTH
+    true = small_flight.motion(0, 1)[:3, 3]
+    assert np.linalg.norm(pair.matrix[:3, 3] - true) < 0.06 * np.linalg.norm(true)
+
+
 def test_without_a_sensor_the_length_is_unknown_and_never_called_metric(frontend, small_flight):
     answers = fly(frontend, small_flight, range(3))
     for pair in answers[-1].pairs:
