@@ -33,26 +33,22 @@ from loftr_ros.messages import (
     relative_pose_message,
     status_message,
 )
-from loftr_ros.parameters import LoftrParameters
 from perception_common.camera import Camera
 from perception_common.camera_info import CameraInfoBuffer
-from perception_common.device import choose_device
 from perception_common.errors import InputError
 from perception_common.image import to_gray, to_rgb
 from perception_common.stamps import stamp_ns
 from replay_ros.answer_cache import AnswerCache, KeptDetector, KeptMatcher
 from replay_ros.bags.reader import Bag, RawMessage, absolute, find_camera_info_topic, find_image_topic, open_bag
 from replay_ros.bags.writer import BagWriter
-from replay_ros.node_parameters import read_parameters
+from replay_ros.cores import Cores, load_cores
 from replay_ros.provenance import Provenance, hash_of_values, provenance
 from replay_ros.resources import sampling
 from replay_ros.result import ReplayResult
 from replay_ros.sensors import TF_TOPICS, BagMount, find_sensors
 from replay_ros.timing import StageTimes, Timing
 from replay_ros.topics import DETECTIONS, OUTPUTS, STATUS, type_name
-from yolc_ros.detector import Detector
 from yolc_ros.messages import detections_message
-from yolc_ros.node import YolcParameters
 
 SETTLE_NS = 100_000_000  # what a sensor says of an image may come so much later than the image
 
@@ -82,7 +78,7 @@ def replay_offline(options: OfflineOptions) -> ReplayResult:
     with open_bag(options.bag) as bag, sampling() as sampler:
         image_topic = find_image_topic(bag, options.image_topic)
         info_topic = find_camera_info_topic(bag, image_topic, options.camera_info_topic)
-        cores = _load(options)
+        cores = load_cores(options.params_file, options.detection, options.matching)
         origin = provenance(options.bag, cores.weights, cores.configuration)
         with (
             _workspace(options, origin) as cache,
@@ -95,40 +91,6 @@ def replay_offline(options: OfflineOptions) -> ReplayResult:
             *("offline", str(options.out), image_topic, run.frames, time.monotonic() - start),
             *(run.topics, run.refused, timing, origin),
         )
-
-
-@dataclass(frozen=True)
-class _Cores:
-    """The networks; None: switched off. weights: SHA-256 by model. configuration: of both nodes, plain values."""
-
-    detector: Detector | None
-    matcher: Matcher | None
-    yolc: YolcParameters
-    loftr: LoftrParameters
-
-    @property
-    def weights(self) -> dict[str, str]:
-        parts: list[Detector | Matcher] = [part for part in (self.detector, self.matcher) if part is not None]
-        return {part.name: part.weights.sha256 if part.weights else "" for part in parts}
-
-    @property
-    def configuration(self) -> dict[str, Any]:
-        parts = ((self.detector, self.yolc), (self.matcher, self.loftr))
-        names = ("yolc_node", "loftr_node")
-        return {n: dataclasses.asdict(p) for n, (core, p) in zip(names, parts, strict=True) if core is not None}
-
-
-def _load(options: OfflineOptions) -> _Cores:
-    yolc = read_parameters(options.params_file, "yolc_node", YolcParameters)
-    loftr = read_parameters(options.params_file, "loftr_node", LoftrParameters)
-    detector = matcher = None
-    if options.detection:
-        policy, sha256 = choose_device(yolc.device, yolc.precision), yolc.weights_sha256 or None
-        detector = Detector.load(yolc.model, yolc.weights, policy, yolc.detector, sha256=sha256)
-    if options.matching:
-        policy, sha256 = choose_device(loftr.device, loftr.precision), loftr.weights_sha256 or None
-        matcher = Matcher.load(loftr.model, loftr.weights, policy, loftr.matcher, sha256=sha256)
-    return _Cores(detector, matcher, yolc, loftr)
 
 
 @contextmanager
@@ -165,7 +127,7 @@ class _Run:
     bag: Bag
     image_topic: str
     info_topic: str | None
-    cores: _Cores
+    cores: Cores
     cache: AnswerCache
     writer: BagWriter
     frames: int = 0
