@@ -9,7 +9,6 @@ from flight_sim.flight import CameraOptions, FlightOptions
 from flight_sim.scene import SceneOptions
 from flight_sim.trajectory import TrajectoryOptions
 from perception_common.errors import InputError
-from replay_ros import offline
 from replay_ros.bags.flight import FlightBagOptions, write_flight
 from replay_ros.bags.messages import stamp_of
 from replay_ros.bags.reader import open_bag
@@ -17,6 +16,7 @@ from replay_ros.compare import compare
 from replay_ros.offline import OfflineOptions, replay_offline
 from replay_ros.replay import judge
 from replay_ros.result import read_result, write_result
+from yolc_ros.detector import Detector
 
 FLIGHT = FlightOptions(
     scene=SceneOptions(side=128.0, urbanity=0.6),
@@ -78,7 +78,7 @@ def test_a_second_run_writes_the_same_bytes(options, result):
 def test_a_run_that_was_broken_off_goes_on_and_ends_the_same(options, result, monkeypatch, capsys):
     again = replace(options, out=options.out.parents[1] / "third" / "answers")
     looked_at = []
-    detect = offline.Detector.detect
+    detect = Detector.detect
 
     def interrupted(self, image):
         looked_at.append(1)
@@ -86,7 +86,7 @@ def test_a_run_that_was_broken_off_goes_on_and_ends_the_same(options, result, mo
             raise KeyboardInterrupt
         return detect(self, image)
 
-    monkeypatch.setattr(offline.Detector, "detect", interrupted)
+    monkeypatch.setattr(Detector, "detect", interrupted)
     with pytest.raises(InputError, match="the same command goes on"):
         replay_offline(again)
     assert not again.out.exists()
@@ -104,7 +104,7 @@ def test_what_was_kept_for_another_configuration_is_not_used(options, monkeypatc
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(offline.Detector, "detect", interrupted)
+        patch.setattr(Detector, "detect", interrupted)
         with pytest.raises(InputError):
             replay_offline(again)
     other = options.params_file.with_name("other.yaml")
