@@ -50,12 +50,12 @@ class Findings:
 def find(recording: Recording, results: Results) -> Findings:
     """Put a recording and what was evaluated together. Raises InputError for broken results."""
     frame_of = {stamp: index for index, stamp in enumerate(recording.stamps_ns)}
-    classes, frames = _frames(recording)
-    motion = results.motion or _evaluated(recording)
     untrained = _untrained(recording)
+    classes, frames = _frames(recording, _is_detector_trained(untrained))
+    motion = results.motion or _evaluated(recording)
     return Findings(
         recording=recording,
-        detections=results.detections or _scored(recording, untrained),
+        detections=_detections(recording, results, untrained),
         motion=motion,
         classes=classes,
         frames=frames,
@@ -75,11 +75,16 @@ def _evaluated(recording: Recording) -> dict[str, Any] | None:
     return asdict(evaluate_motion(edges, recording.truth))
 
 
-def _scored(recording: Recording, untrained: Sequence[str]) -> tuple[DetectionResult, ...]:
-    """Score the detections as they were published, where the bag has truth for them."""
+def _detections(recording: Recording, results: Results, untrained: Sequence[str]) -> tuple[DetectionResult, ...]:
+    """Take the results that are given, or score the detections as they were published where the bag has truth for them.
+
+    Boxes of random weights are not judged.
+    """
     answers, truth = recording.detections, recording.true_detections
-    if not answers or not truth or not _is_detector_trained(untrained) or not answers.keys() & truth.keys():
+    if not _is_detector_trained(untrained):
         return ()
+    if results.detections or not answers or not truth or not answers.keys() & truth.keys():
+        return results.detections
     return (score_arrays(answers.values(), truth.values(), ArrayOptions(score_threshold=0.0)),)
 
 
@@ -92,7 +97,7 @@ def _untrained(recording: Recording) -> tuple[str, ...]:
     return tuple(sorted({message.model for message in messages if not message.trained}))
 
 
-def _frames(recording: Recording) -> tuple[tuple[str, ...], tuple[Frame, ...]]:
+def _frames(recording: Recording, judge: bool) -> tuple[tuple[str, ...], tuple[Frame, ...]]:
     every = [*(recording.detections or {}).values(), *(recording.true_detections or {}).values()]
     names = {each.class_id: each.class_name for message in every for each in message.detections}
     classes = tuple(names.get(number, str(number)) for number in range(max(names, default=-1) + 1))
@@ -104,7 +109,7 @@ def _frames(recording: Recording) -> tuple[tuple[str, ...], tuple[Frame, ...]]:
         status = (recording.statuses or {}).get(stamp)
         found = None if answer is None else _boxes(answer, True)
         objects = None if truth is None else _boxes(truth, False)
-        if found is not None and objects is not None:
+        if judge and found is not None and objects is not None:
             found, objects = agree(found, objects)
         frames.append(
             Frame(

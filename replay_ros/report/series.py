@@ -19,8 +19,8 @@ def errors_over_time(found: Findings) -> tuple[Series, ...]:
 def _of_pairs(found: Findings) -> list[Series]:
     nearest = {pair.newer: pair for pair in sorted(found.pairs, key=lambda pair: pair.older)}
     return [
-        _series("rotation", "°", {frame: pair.rotation_error_deg for frame, pair in nearest.items()}),
-        _series("direction of motion", "°", {frame: pair.direction_error_deg for frame, pair in nearest.items()}),
+        _series("rotation", "degrees", {frame: pair.rotation_error_deg for frame, pair in nearest.items()}),
+        _series("direction of motion", "degrees", {frame: pair.direction_error_deg for frame, pair in nearest.items()}),
     ]
 
 

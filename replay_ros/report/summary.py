@@ -112,8 +112,10 @@ def _calibration(motion: Mapping[str, Any] | None) -> Iterator[Tile]:
 
 
 def _latency(timing: Timing) -> Iterator[Tile]:
-    for stage in timing.stages[:3]:
-        if len(stage.seconds):
+    measured = [stage for stage in timing.stages if len(stage.seconds)]
+    longest = sorted(measured, key=lambda stage: -np.median(stage.seconds))[:3]
+    for stage in measured:
+        if stage in longest and np.median(stage.seconds) > 1e-3:
             p50, p95, p99 = 1e3 * np.percentile(stage.seconds, [50, 95, 99])
             yield Tile(f"{stage.name}, median", f"{p50:.0f} ms", f"p95 {p95:.0f} ms, p99 {p99:.0f} ms")
 
@@ -124,6 +126,7 @@ def problems(found: Findings) -> tuple[Problem, ...]:
         *(Problem(f"{model} ran with random weights: its answers mean nothing.", "bad") for model in found.untrained),
         *_lost_answers(found.timing),
         *_lost_motion(found),
+        *_dishonest(found.motion),
         *_complaints(found.recording),
         *_gaps(found),
     )
@@ -146,6 +149,13 @@ def _lost_motion(found: Findings) -> Iterator[Problem]:
         yield Problem(f"{count} images were refused: {reason}.".replace("..", "."), "bad")
     if lost:
         yield Problem(f"The track was lost at {len(lost)} of {len(found.frames)} images.", "bad", lost[0])
+
+
+def _dishonest(motion: Mapping[str, Any] | None) -> Iterator[Problem]:
+    calibration = (motion or {}).get("calibration")
+    if calibration and calibration["nees_per_dof"] > calibration["expected"][1]:
+        much = calibration["nees_per_dof"]
+        yield Problem(f"The covariances are too confident: squared errors are {much:.1f} times what they promise.")
 
 
 def _complaints(recording: Recording) -> Iterator[Problem]:

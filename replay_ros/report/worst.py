@@ -12,13 +12,18 @@ from replay_ros.report.findings import Findings
 
 WRONG_DEG = 5.0  # an error of a pose from which the papers count it as failed
 SLOW = 2.0  # times the median from which a stage was slow
+LONG = 0.2  # of the time of an image by which it was longer than its median, so that somebody feels it
 MANY = 1 / 3  # of objects and detections that disagree
 MOST = 12
 
 
 def worst_frames(found: Findings, most: int = MOST) -> tuple[WorstFrame, ...]:
     """Return the worst frames, first the worst. The detections of a detector with random weights are not judged."""
-    complaints = [*_of_motion(found.frames, found.pairs), *_of_timing(found.timing)]
+    complaints = [
+        *_of_motion(found.frames, found.pairs),
+        *_of_timing(found.timing),
+        *_largest(found.pairs, found.timing),
+    ]
     if found.is_detector_trained:
         complaints += _of_detections(found.frames, found.classes)
     reasons: dict[int, list[tuple[float, str]]] = {}
@@ -55,6 +60,20 @@ def _of_motion(frames: Sequence[Frame], pairs: Sequence[KeyframePair]) -> Iterat
             )
 
 
+def _largest(pairs: Sequence[KeyframePair], timing: Timing) -> Iterator[Complaint]:
+    """Where to look when nothing is wrong: the largest error of a pose and the image that took longest."""
+    errors = {pair: pair.direction_error_deg for pair in pairs if pair.direction_error_deg is not None}
+    if len(errors) > 1 and max(errors.values()) <= WRONG_DEG:
+        pair = max(errors, key=lambda each: errors[each])
+        yield pair.newer, 1.0, f"The largest error of a direction of motion: {errors[pair]:.2f}°."
+    took: Counter[int] = Counter()
+    for stage in timing.stages:
+        took.update(dict(zip(stage.frames.tolist(), stage.seconds.tolist(), strict=True)))
+    if len(took) > 1:
+        frame, seconds = took.most_common(1)[0]
+        yield frame, 0.5, f"The slowest image: {1e3 * seconds:.0f} ms in all."
+
+
 def _of_detections(frames: Sequence[Frame], classes: Sequence[str]) -> Iterator[Complaint]:
     for index, frame in enumerate(frames):
         if frame.truth is None or frame.truth.agrees is None:
@@ -79,12 +98,12 @@ def _of_timing(timing: Timing) -> Iterator[Complaint]:
     for drops in timing.drops:
         for frame in drops.lost.tolist():
             yield frame, 100.0, f"{drops.node} did not answer this image."
+    medians = {stage.name: float(np.median(stage.seconds)) for stage in timing.stages if len(stage.seconds) >= 5}
+    felt = LONG * sum(medians.values())
     for stage in timing.stages:
-        if len(stage.seconds) < 5:
-            continue
-        median = float(np.median(stage.seconds))
+        median = medians.get(stage.name, 0.0)
         for frame, seconds in zip(stage.frames.tolist(), stage.seconds.tolist(), strict=True):
-            if median > 0 and seconds > SLOW * median:
+            if median > 0 and seconds > max(SLOW * median, median + felt):
                 yield frame, 3.0, f"{stage.name} took {1e3 * seconds:.0f} ms, {seconds / median:.1f} times the median."
 
 

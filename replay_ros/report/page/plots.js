@@ -36,14 +36,21 @@ function plot(id, traces, layout) {
   }
 }
 
+/** How often ellipses are enlarged so that they can be seen beside the path: 1, 10, 100 or 1000 times. */
+function enlargement(centers, covariances) {
+  const extent = Math.max(...[0, 1].map((k) => Math.max(...centers.map((p) => p[k])) - Math.min(...centers.map((p) => p[k]))));
+  const largest = Math.sqrt(CHI2_95 * Math.max(...covariances.map(([[a], [, c]]) => Math.max(a, c))));
+  return [1000, 100, 10].find((factor) => largest > 0 && factor * largest < extent / 6 && largest < extent / 60) ?? 1;
+}
+
 /** Lines of ellipses that hold 95 %, parted by nulls. */
-function ellipses(centers, covariances) {
+function ellipses(centers, covariances, factor) {
   const x = [], y = [];
   centers.forEach(([cx, cy], k) => {
     const [[a, b], [, c]] = covariances[k];
     const mean = (a + c) / 2, half = Math.hypot((a - c) / 2, b);
     const angle = 0.5 * Math.atan2(2 * b, a - c);
-    const long = Math.sqrt(CHI2_95 * Math.max(mean + half, 0)), short = Math.sqrt(CHI2_95 * Math.max(mean - half, 0));
+    const long = factor * Math.sqrt(CHI2_95 * Math.max(mean + half, 0)), short = factor * Math.sqrt(CHI2_95 * Math.max(mean - half, 0));
     if (long === 0) return;
     for (let i = 0; i <= 40; i++) {
       const u = long * Math.cos((i * Math.PI) / 20), v = short * Math.sin((i * Math.PI) / 20);
@@ -65,10 +72,11 @@ function drawTrajectory() {
     y.push(py);
     frames.push(path.frames[k]);
   });
-  const [ex, ey] = ellipses(path.estimated, path.covariances);
+  const factor = enlargement(path.estimated, path.covariances);
+  const [ex, ey] = ellipses(path.estimated, path.covariances, factor);
   const traces = [];
-  if (path.true) traces.push({ x: path.true.map((p) => p[0]), y: path.true.map((p) => p[1]), customdata: path.true_frames, name: "Truth", mode: "lines", line: { color: color("soft"), width: 2, dash: "dot" }, hovertemplate: "%{x:.2f}, %{y:.2f}<extra>truth</extra>" });
-  traces.push({ x: ex, y: ey, name: "95 % ellipses", mode: "lines", line: { color: dataColor(1), width: 1 }, fill: "toself", fillcolor: "rgba(213, 94, 0, 0.12)", hoverinfo: "skip" });
+  if (path.true) traces.push({ x: path.true.map((p) => p[0]), y: path.true.map((p) => p[1]), customdata: path.true_frames, name: "Truth", mode: "lines", opacity: 0.35, line: { color: color("soft"), width: 7 }, hovertemplate: "%{x:.2f}, %{y:.2f}<extra>truth</extra>" });
+  traces.push({ x: ex, y: ey, name: factor === 1 ? "95 % ellipses" : `95 % ellipses, ${factor} times enlarged`, mode: "lines", line: { color: dataColor(1), width: 1 }, fill: "toself", fillcolor: "rgba(213, 94, 0, 0.12)", hoverinfo: "skip" });
   traces.push({ x, y, customdata: frames, name: "Keyframes", mode: "lines+markers", line: { color: dataColor(0), width: 2 }, marker: { size: 7 }, text: frames.map((f) => (f === null ? "" : `frame ${f + 1}`)), hovertemplate: "%{text}<br>%{x:.2f}, %{y:.2f}<extra></extra>" });
   plot("plot-trajectory", traces, { xaxis: axis(path.axes[0]), yaxis: axis(path.axes[1], { scaleanchor: "x", scaleratio: 1 }) });
   $("trajectory-note").textContent = `${path.about} Ellipses add up the covariances of the steps from the first keyframe on; an unknown length has no part in them.`;

@@ -12,6 +12,7 @@ const LAYERS = [
   { id: "dynamic", name: "On moving things", shape: "line" },
 ];
 const KINDS = ["outliers", "inliers", "dynamic"]; // MatchKind
+const MOST_ACROSS = 80; // matches that are drawn from picture to picture
 const shownFrames = report.frames.map((frame, index) => index).filter((index) => report.frames[index].picture);
 const visible = Object.fromEntries(LAYERS.map((layer) => [layer.id, true]));
 const viewer = { frame: null, pair: null, sideBySide: false };
@@ -89,8 +90,9 @@ function boxGroup(layer, boxes) {
 function matchGroup(layer, pair, shift) {
   const [dx, dy] = shift ?? [0, 0];
   const lines = [], ends = [];
+  const every = shift ? Math.ceil(pair.kinds.length / MOST_ACROSS) : 1;
   pair.kinds.forEach((kind, k) => {
-    if (KINDS[kind] !== layer) return;
+    if (KINDS[kind] !== layer || k % every) return;
     const [x0, y0] = pair.points0[k], [x1, y1] = pair.points1[k];
     lines.push(`M${x0 + dx} ${y0 + dy}L${x1} ${y1}`);
     ends.push(`M${x1} ${y1}h0`);
@@ -161,12 +163,14 @@ function drawControls(frame, counts) {
     if (pair.rotation_error_deg !== null)
       rows.push(["Error", `rotation ${pair.rotation_error_deg.toFixed(2)}°` + (pair.direction_error_deg !== null ? `, direction ${pair.direction_error_deg.toFixed(2)}°` : "")]);
     const total = Object.values(pair.counts).reduce((a, b) => a + b, 0);
-    if (pair.kinds.length < total) rows.push(["Matches", `${pair.kinds.length} of ${total} are drawn`]);
+    const drawn = viewer.sideBySide ? Math.ceil(pair.kinds.length / Math.ceil(pair.kinds.length / MOST_ACROSS)) : pair.kinds.length;
+    if (drawn < total) rows.push(["Matches", `${drawn} of ${total} are drawn`]);
   }
-  for (const stage of report.timing.stages) {
+  const took = report.timing.stages.flatMap((stage) => {
     const at = stage.frames.indexOf(viewer.frame);
-    if (at >= 0) rows.push([stage.name, `${(1000 * stage.seconds[at]).toFixed(0)} ms`]);
-  }
+    return at >= 0 && stage.seconds[at] >= 0.0005 ? [`${stage.name} ${(1000 * stage.seconds[at]).toFixed(0)} ms`] : [];
+  });
+  if (took.length) rows.push(["Took", took.join(", ")]);
   $("facts").replaceChildren(...rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
   for (const button of document.querySelectorAll("#worst button"))
     button.setAttribute("aria-current", String(Number(button.dataset.frame) === viewer.frame));

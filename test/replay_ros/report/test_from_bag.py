@@ -115,11 +115,18 @@ def test_without_truth_nothing_is_judged(make_answers):
     assert tile(content, "Objects").value == "44"
 
 
+def test_when_nothing_is_wrong_the_slowest_image_comes_first(make_answers):
+    content = read_content(make_answers(truth=False, detection=False))
+    (worst,) = content.worst
+    assert worst.reasons == ("The slowest image: 500 ms in all.",)
+
+
 def test_random_weights_are_not_judged(make_answers):
     content = read_content(make_answers(trained=False))
     assert not content.trained
     assert tile(content, "Detection").verdict == "bad"
     assert content.curves == ()
+    assert content.frames[0].truth.agrees is None
     assert all("objects were missed" not in reason for worst in content.worst for reason in worst.reasons)
 
 
