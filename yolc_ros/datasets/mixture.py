@@ -62,6 +62,7 @@ class SimulationConfig:
     size: tuple[int, int] = (1280, 720)  # width, height, pixels
     altitude_m: tuple[float, float] = (20.0, 140.0)  # range of altitudes, drawn evenly on a logarithmic scale
     cache: Path | None = None  # folder, relative to the run's; None: rendered anew each time, which takes seconds
+    photographs: Path | None = None  # folder of images without anything to be found: the ground; None: painted
     nadir: bool = False
     weight: float = 1.0
 
@@ -157,7 +158,9 @@ def open_sources(config: SourcesConfig, class_names: tuple[str, ...], run_folder
 def open_simulation(config: SimulationConfig, class_names: tuple[str, ...], run_folder: Path) -> SimulatedViews:
     """Return one simulated source."""
     cache = None if config.cache is None else run_folder / config.cache
-    return SimulatedViews(config.first_seed, config.views, config.size, config.altitude_m, class_names, cache)
+    return SimulatedViews(
+        config.first_seed, config.views, config.size, config.altitude_m, class_names, cache, config.photographs
+    )
 
 
 def _read(config: CocoConfig | VisdroneConfig | UavdtConfig, classes: ClassMap) -> LabelledFiles:

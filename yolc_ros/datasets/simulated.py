@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from flight_sim.sampling import ViewOptions, sample_view
-from flight_sim.scene import Scene, build_scene
+from flight_sim.scene import Scene, SceneOptions, build_scene
 from flight_sim.shapes import CLASS_NAMES
 from perception_common.errors import InputError
 from yolc_ros.datasets.samples import ClassMap, Sample, Truth, decode_image
@@ -28,6 +28,8 @@ _FEW_PIXELS = 6  # ... and when fewer of its pixels are to be seen
 class SimulatedViews:
     """A source of `count` views with consecutive seeds; sixteen share a scene, which takes seconds to build.
 
+    photographs: a folder of images that become the ground, None for painted ground; what else is on them, as cars, is
+    nobody's truth, so they should show nothing that is to be found.
     A view looks the same whether it comes from the simulator or from the cache: it is coded as JPEG in both cases.
     """
 
@@ -37,6 +39,7 @@ class SimulatedViews:
     altitude_m: tuple[float, float]
     class_names: tuple[str, ...]
     cache: Path | None = None  # folder, made when needed; without it each view waits for its scene
+    photographs: Path | None = None
 
     def __len__(self) -> int:
         return self.count
@@ -52,7 +55,7 @@ class SimulatedViews:
         """
         view = self._read(index)
         if view is None:
-            view = self._render_scene(index) if self.cache else self._render(index, build_scene(self._scene(index)))
+            view = self._render_scene(index) if self.cache else self._render(index, self._build(index))
         return Sample(
             self.name(index), decode_image(view["jpeg"], self.name(index)), _truth(view, ClassMap(self.class_names))
         )
@@ -61,12 +64,22 @@ class SimulatedViews:
         """Whether a view needs no rendering."""
         return self.cache is not None and self._path(index, self.cache).is_file()
 
+    def _build(self, index: int) -> Scene:
+        options = SceneOptions(photographs="" if self.photographs is None else str(self.photographs))
+        try:
+            return build_scene(self._scene(index), options)
+        except ValueError as error:
+            raise InputError(f"the ground of simulated views: {error}") from error
+
     def _scene(self, index: int) -> int:
         return (self.first_seed + index) // VIEWS_OF_A_SCENE
 
     def _path(self, index: int, cache: Path) -> Path:
         (width, height), (low, high) = self.size, self.altitude_m
-        return cache / f"{width}x{height}_{low:g}-{high:g}m" / f"{self.first_seed + index:08d}.npz"
+        ground = (
+            "" if self.photographs is None else f"_{self.photographs.absolute().parent.name}_{self.photographs.name}"
+        )
+        return cache / f"{width}x{height}_{low:g}-{high:g}m{ground}" / f"{self.first_seed + index:08d}.npz"
 
     def _render(self, index: int, scene: Scene) -> dict[str, np.ndarray]:
         seed = self.first_seed + index
@@ -86,7 +99,7 @@ class SimulatedViews:
         """Render the views of a scene that are missing, and return the one asked for."""
         first = self._scene(index) * VIEWS_OF_A_SCENE - self.first_seed
         mates = range(max(0, first), min(self.count, first + VIEWS_OF_A_SCENE))
-        scene = build_scene(self._scene(index))
+        scene = self._build(index)
         for other in mates:
             if other != index and not self.is_kept(other):
                 self._write(other, self._render(other, scene))

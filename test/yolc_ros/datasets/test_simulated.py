@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
+import pytest
 
+from perception_common.errors import InputError
 from yolc_ros.classes import VISDRONE_CLASSES
 from yolc_ros.datasets.simulated import VIEWS_OF_A_SCENE, SimulatedViews
 
@@ -41,3 +45,21 @@ def test_classes_that_the_network_lacks_are_ignored(tmp_path: Path) -> None:
     assert len(everything.boxes) > len(cars.boxes)
     assert len(everything.boxes) + len(everything.ignored) == len(cars.boxes) + len(cars.ignored)
     assert np.array_equal(cars.boxes, everything.boxes[everything.labels == VISDRONE_CLASSES.index("car")])
+
+
+def test_photographs_become_the_ground_and_are_kept_apart(tmp_path: Path) -> None:
+    (tmp_path / "photographs").mkdir()
+    purple = np.full((300, 400, 3), (200, 0, 200), np.uint8)
+    cv2.imwrite(str(tmp_path / "photographs" / "one.png"), purple)
+    painted = SimulatedViews(8, 1, (160, 96), (30.0, 60.0), VISDRONE_CLASSES, tmp_path / "cache")
+    photographed = replace(painted, photographs=tmp_path / "photographs")
+    before, after = painted.load(0), photographed.load(0)
+    assert np.array_equal(painted.load(0).image, before.image)
+
+    def purple_share(image: np.ndarray) -> float:
+        red, green, blue = image.astype(int).transpose(2, 0, 1)
+        return float(np.mean((red > green + 40) & (blue > green + 40)))
+
+    assert purple_share(after.image) > 0.1 > purple_share(before.image)
+    with pytest.raises(InputError, match="the ground of simulated views"):
+        replace(painted, cache=None, photographs=tmp_path / "nothing").load(0)
