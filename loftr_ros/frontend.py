@@ -166,8 +166,12 @@ class Frontend:
         """Match an image (H, W) uint8 with the last keyframe; make it a keyframe when the policy says so.
 
         camera: of the image, None while it is not known (pairs have no pose then). T_base_camera: (4, 4), where the
-        camera sits on the vehicle; None where it is not known.
+        camera sits on the vehicle; None where it is not known. Raises InputError for anything but a gray image.
         """
+        if image.ndim != 2 or image.dtype != np.uint8 or 0 in image.shape:
+            raise InputError(
+                f"expected a gray image (H, W) uint8, got {image.shape} {image.dtype}; convert with to_gray"
+            )
         watch = Stopwatch()
         height, width = image.shape
         # The id is its own only once it becomes a keyframe.

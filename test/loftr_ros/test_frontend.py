@@ -251,3 +251,12 @@ def test_the_last_motion_is_expected_again_only_where_it_is_certain(frontend, sm
     assert expected_motion(doubtful, last.newer, newest) is None
     assert expected_motion(certain, last.older, newest) is None
     assert expected_motion(None, last.newer, newest) is None
+
+
+@pytest.mark.parametrize(
+    "image", [np.zeros((240, 320, 3), np.uint8), np.zeros((240, 320)), np.zeros((0, 320), np.uint8)]
+)
+def test_anything_but_a_gray_image_is_refused(frontend, image):
+    with pytest.raises(InputError, match="expected a gray image"):
+        frontend.process(0, image, None)
+    assert frontend.keyframes_made == 0
