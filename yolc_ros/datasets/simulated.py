@@ -68,7 +68,7 @@ class SimulatedViews:
         options = SceneOptions(photographs="" if self.photographs is None else str(self.photographs))
         try:
             return build_scene(self._scene(index), options)
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise InputError(f"the ground of simulated views: {error}") from error
 
     def _scene(self, index: int) -> int:
@@ -76,9 +76,8 @@ class SimulatedViews:
 
     def _path(self, index: int, cache: Path) -> Path:
         (width, height), (low, high) = self.size, self.altitude_m
-        ground = (
-            "" if self.photographs is None else f"_{self.photographs.absolute().parent.name}_{self.photographs.name}"
-        )
+        photographs = self.photographs and self.photographs.absolute()
+        ground = f"_{photographs.parent.name}_{photographs.name}" if photographs else ""
         return cache / f"{width}x{height}_{low:g}-{high:g}m{ground}" / f"{self.first_seed + index:08d}.npz"
 
     def _render(self, index: int, scene: Scene) -> dict[str, np.ndarray]:
