@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 MAX_PICTURES = 200
-PICTURE_BYTES = 14_000_000  # of all pictures together; base64 makes them a third larger
+PICTURE_BYTES = 13_000_000  # of all pictures together; base64 makes them a third larger
 _LADDER = ((1280, 85), (1280, 75), (960, 75), (960, 65), (800, 65), (640, 65), (480, 60))  # long side, JPEG quality
 
 

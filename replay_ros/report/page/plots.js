@@ -2,6 +2,7 @@
 "use strict";
 
 const CHI2_95 = 5.991; // of two degrees of freedom
+const NARROW = 480, LEGEND_ENTRY = 19; // pixels
 const DATA = 6; // colours of data in the style sheet
 const PLOT_OPTIONS = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
 const framePlots = new Set(); // ids of plots over time, in which the frame that is shown is marked
@@ -18,8 +19,16 @@ function axis(title, more = {}) {
   return { title: { text: title, font: { size: 12 } }, gridcolor: color("line"), zerolinecolor: color("line"), linecolor: color("line"), automargin: true, ...more };
 }
 
+/** On a narrow screen the entries of the legend stand one below the other: give the plot their height too. */
+function makeRoom(element, entries) {
+  element.dataset.height ??= element.clientHeight;
+  const room = element.clientWidth < NARROW ? LEGEND_ENTRY * entries : 0;
+  element.style.height = `${Number(element.dataset.height) + room}px`;
+}
+
 function plot(id, traces, layout) {
   const touch = window.matchMedia("(pointer: coarse)").matches;
+  makeRoom($(id), traces.length);
   const legend = { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", bgcolor: "rgba(0,0,0,0)" };
   Plotly.react($(id), traces, {
     margin: { l: 8, r: 12, t: 10, b: 8 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
@@ -94,7 +103,7 @@ function drawErrors() {
     layout[`xaxis${suffix}`] = axis(row === units.length - 1 ? "seconds since the start" : "", { anchor: `y${suffix}`, ...(row ? { matches: "x" } : {}), showticklabels: row === units.length - 1 });
     layout[`yaxis${suffix}`] = axis(unit, { anchor: `x${suffix}`, rangemode: "tozero" });
   });
-  $("plot-errors").style.height = `${Math.max(300, 90 + 150 * units.length)}px`;
+  $("plot-errors").dataset.height = Math.max(300, 90 + 150 * units.length);
   plot("plot-errors", traces, layout);
 }
 

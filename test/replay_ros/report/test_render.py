@@ -12,6 +12,7 @@ from perception_common.errors import InputError
 from replay_ros.report.command import main
 from replay_ros.report.content import Frame, ReportContent
 from replay_ros.report.render import to_html, to_plain, write_html
+from replay_ros.report.selection import MAX_PICTURES, PICTURE_BYTES
 
 
 class Tags(HTMLParser):
@@ -63,10 +64,10 @@ def test_a_title_is_text():
 
 
 def test_two_hundred_large_frames_can_be_mailed(tmp_path):
-    picture = b"x" * 70_000  # what a picture may take in a report of 200
-    frames = tuple(Frame(10**9 * k, (1920, 1080), picture) for k in range(200))
+    picture = b"x" * (PICTURE_BYTES // MAX_PICTURES)
+    frames = tuple(Frame(10**9 * k, (1920, 1080), picture) for k in range(MAX_PICTURES))
     write_html(ReportContent("long", "", frames), tmp_path / "report.html")
-    assert (tmp_path / "report.html").stat().st_size < 25e6
+    assert (tmp_path / "report.html").stat().st_size < 23e6  # boxes, matches and plots take some more
 
 
 def test_the_command_writes_a_report(answers, tmp_path, capsys):
