@@ -72,7 +72,7 @@ def read_calibration(path: Path | str, camera: int | None = None) -> Calibration
             return _from_opencv(text, camera)
         if camera is not None:
             raise InputError("it holds one camera; the number of a camera is for OpenCV stereo files (M1, M2)")
-        return _from_mapping(_parse_mapping(text, path.suffix.lower()))
+        return calibration_from_mapping(_parse_mapping(text, path.suffix.lower()))
     except InputError as error:
         raise InputError(f"camera file {path}: {error}") from error
 
@@ -119,8 +119,8 @@ def _parse_mapping(text: str, suffix: str) -> Mapping[str, Any]:
     return content
 
 
-def _from_mapping(content: Mapping[str, Any]) -> Calibration:
-    """Read the ROS camera_calibration form, or the short form with K and D."""
+def calibration_from_mapping(content: Mapping[str, Any]) -> Calibration:
+    """Read the ROS camera_calibration form, or the short form with K and D. Raises InputError that names no file."""
     if "camera_matrix" in content:
         K = _matrix(content["camera_matrix"], (3, 3), "camera_matrix")
         D = _numbers(_data(content.get("distortion_coefficients", [])), "distortion_coefficients")

@@ -10,9 +10,10 @@ from scipy.spatial.transform import Rotation
 
 from perception_common.errors import InputError
 from perception_common.image import to_rgb
-from replay_ros.bags.make_bag import MakeBagOptions, main, make_bag, shrink
+from replay_ros.bags.make_bag import MakeBagOptions, main, make_bag
 from replay_ros.bags.messages import stamp_of
 from replay_ros.bags.reader import open_bag
+from replay_ros.bags.timeline import shrink
 
 
 def images(folder, count=3, size=(64, 48)):

@@ -1,0 +1,68 @@
+"""Which format a source has: a public dataset's sequence, a folder of images, or a video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from perception_common.errors import InputError
+from replay_ros.bags.datasets.euroc import is_euroc, read_euroc
+from replay_ros.bags.datasets.kitti import is_kitti, read_kitti
+from replay_ros.bags.datasets.recording import CameraStream, Recording, Timing
+from replay_ros.bags.datasets.tum import is_tum, read_tum_rgbd
+from replay_ros.bags.datasets.visdrone_video import is_visdrone_video, read_visdrone_video
+from replay_ros.bags.sequences import open_sequence
+
+
+@dataclass(frozen=True)
+class Format:
+    """A dataset's format. marks: what is looked for in the folder, in words."""
+
+    name: str
+    marks: str
+    is_one: Callable[[Path], bool]
+    read: Callable[[Path, Timing], Recording]
+
+
+DATASETS = (
+    Format("kitti", "times.txt beside image_0 or image_2", is_kitti, read_kitti),
+    Format("tum", "rgb.txt", is_tum, read_tum_rgbd),
+    Format("euroc", "mav0/cam0/data.csv", is_euroc, read_euroc),
+    Format("visdrone-vid", "sequences/NAME/*.jpg with annotations/NAME.txt", is_visdrone_video, read_visdrone_video),
+)
+FORMATS = (*(each.name for each in DATASETS), "images", "video")
+
+
+def open_recording(source: Path, timing: Timing, name: str | None = None, pattern: str = "*") -> Recording:
+    """Open a source as the format of that name, or as what it is recognised as. pattern: glob of a folder's images.
+
+    Raises InputError for a source that is not of the format, and for options that contradict it.
+    """
+    if name is not None and name not in FORMATS:
+        raise InputError(f"unknown format {name!r}; choose one of {', '.join(FORMATS)}")
+    if not source.exists():
+        raise InputError(f"{source} does not exist; give a folder of images or a video file, or a dataset's sequence")
+    if name is None and source.is_dir() and pattern == "*":
+        dataset = next((each for each in DATASETS if each.is_one(source)), None)
+    else:
+        dataset = next((each for each in DATASETS if each.name == name), None)
+    if dataset is not None:
+        return _open_dataset(source, timing, dataset, pattern)
+    if name == "images" and not source.is_dir():
+        raise InputError(f"{source} is no folder; give the folder of the images, or --format video")
+    if name == "video" and not source.is_file():
+        raise InputError(f"{source} is no file; give the video itself, or --format images")
+    sequences = [path for path in sorted(source.glob("sequences/*")) if is_kitti(path)]
+    if sequences:
+        raise InputError(f"{source} holds {len(sequences)} KITTI sequences; give one, as {sequences[0]}")
+    sequence = open_sequence(source, rate=timing.rate, start_ns=timing.start_ns, pattern=pattern)
+    return Recording("a folder of images" if source.is_dir() else "a video", (CameraStream("camera", sequence),))
+
+
+def _open_dataset(source: Path, timing: Timing, dataset: Format, pattern: str) -> Recording:
+    if not source.is_dir() or not dataset.is_one(source):
+        raise InputError(f"{source} is no {dataset.name} sequence: it has no {dataset.marks}; give another --format")
+    if pattern != "*":
+        raise InputError(f"a pattern picks images of a plain folder, not of a {dataset.name} sequence; leave it out")
+    return dataset.read(source, timing)

@@ -1,0 +1,77 @@
+"""TUM RGB-D: rgb.txt, depth.txt and groundtruth.txt with the images that they list.
+
+Sturm et al., "A Benchmark for the Evaluation of RGB-D SLAM Systems", IROS 2012. Depth is registered to the colour
+image, 5000 to the metre; a true pose is that of the colour camera's optical frame in the world of the motion capture.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from perception_common.errors import InputError
+from perception_common.tum import read_tum
+from replay_ros.bags.calibration import Calibration
+from replay_ros.bags.datasets.recording import CameraStream, DepthImages, Recording, Timing
+from replay_ros.bags.datasets.rows import stamped_files
+
+UNITS_PER_METRE = 5000.0
+SIZE = (640, 480)
+# fx, fy, cx, cy and distortion of the colour cameras, as published with the benchmark (its page "File formats").
+CAMERAS = {
+    "1": ((517.3, 516.5, 318.6, 255.3), (0.2624, -0.9531, -0.0054, 0.0026, 1.1633)),
+    "2": ((520.9, 521.0, 325.1, 249.7), (0.2312, -0.7849, -0.0033, -0.0001, 0.9172)),
+    "3": ((535.4, 539.2, 320.1, 247.6), (0.0, 0.0, 0.0, 0.0, 0.0)),
+}
+
+
+def is_tum(folder: Path) -> bool:
+    """Tell whether a folder is a sequence of TUM RGB-D."""
+    return (folder / "rgb.txt").is_file()
+
+
+def read_tum_rgbd(folder: Path, timing: Timing) -> Recording:
+    """Read a sequence. The camera is known by "freiburg1" to "freiburg3" (or fr1 to fr3) in the folder's name.
+
+    Raises InputError.
+    """
+    if timing != Timing():
+        raise InputError(f"{folder} has its stamps in rgb.txt: leave rate and start stamp out")
+    notes = []
+    named = re.search(r"(?:freiburg|fr)([123])(?![0-9])", folder.resolve().name.lower())
+    if named is None:
+        notes.append("the folder's name does not say which camera it was (freiburg1 to freiburg3): give a camera file")
+    truth = folder / "groundtruth.txt"
+    if not truth.is_file():
+        notes.append("no groundtruth.txt: there is no true pose")
+    depth = _depth(folder)
+    if depth is None:
+        notes.append("no depth.txt: there is no depth")
+    return Recording(
+        what=f"a TUM RGB-D sequence{f' of freiburg{named[1]}' if named else ''}",
+        cameras=(
+            CameraStream(
+                "rgb",
+                stamped_files(folder / "rgb.txt", "list of images", folder, in_seconds=True),
+                None if named is None else _calibration(named[1]),
+            ),
+        ),
+        poses=read_tum(truth) if truth.is_file() else None,
+        depth=depth,
+        notes=tuple(notes),
+    )
+
+
+def _depth(folder: Path) -> DepthImages | None:
+    if not (folder / "depth.txt").is_file():
+        return None
+    images = stamped_files(folder / "depth.txt", "list of depth images", folder, in_seconds=True)
+    return DepthImages(images.files, images.stamps_ns, UNITS_PER_METRE)
+
+
+def _calibration(number: str) -> Calibration:
+    (fx, fy, cx, cy), D = CAMERAS[number]
+    K = np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
+    return Calibration(*SIZE, "plumb_bob", K, D, np.eye(3), np.hstack([K, np.zeros((3, 1))]))
