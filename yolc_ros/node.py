@@ -40,7 +40,7 @@ class YolcParameters(PerceptionParameters):
     )
     max_detections: int = parameter(500, "detections in one image", low=1, high=10_000, live=True)
     lsm: str = parameter(
-        "ours", "second look at dense clusters: preset or off", choices=("off", *LSM_PRESETS), live=True
+        "ours", "second look at dense clusters: preset or none", choices=("none", *LSM_PRESETS), live=True
     )
     lsm_regions: int = parameter(2, "clusters that are looked at again", low=1, high=50, live=True)
     flip: bool = parameter(False, "look at the mirrored image too: better and half as fast", live=True)
@@ -53,7 +53,7 @@ class YolcParameters(PerceptionParameters):
             score_threshold=self.score_threshold,
             nms_iou=self.nms_iou,
             max_detections=self.max_detections,
-            lsm=None if self.lsm == "off" else replace(LSM_PRESETS[self.lsm], regions=self.lsm_regions),
+            lsm=None if self.lsm == "none" else replace(LSM_PRESETS[self.lsm], regions=self.lsm_regions),
             flip=self.flip,
         )
 
