@@ -27,7 +27,7 @@ from loftr_ros.sensors.suite import FrameReadings, Sensors
 from loftr_ros.track_statistics import TrackStatistics
 from loftr_ros.track_window import TrackWindow
 from loftr_ros.tracking import measure_tracking
-from loftr_ros.tracks import KeypointIds, name_matches
+from loftr_ros.tracks import RADIUS, KeypointIds, name_matches
 from loftr_ros.trajectory import Trajectory
 from perception_common.camera import Camera
 from perception_common.errors import InputError
@@ -38,7 +38,8 @@ class FrontendSettings:
     """How images are matched, and when they become keyframes.
 
     match_last: keyframes that a new one is matched with. memory: bytes for keyframes; the ones used longest ago leave.
-    recovery_candidates: older keyframes that an image is matched with when the track is lost.
+    recovery_candidates: older keyframes that an image is matched with when the track is lost. keypoint_radius: pixels of
+    the original image within which keypoints are one place.
     """
 
     matcher: MatcherSettings = field(default_factory=MatcherSettings)
@@ -48,6 +49,7 @@ class FrontendSettings:
     match_last: int = 2
     memory: int = 256 << 20
     recovery_candidates: int = 5
+    keypoint_radius: float = RADIUS
 
     def __post_init__(self) -> None:
         if self.match_last < 1:
@@ -288,6 +290,7 @@ class Frontend:
             matches.points0,
             matches.points1,
             self._next_keypoint_id,
+            radius=self._settings.keypoint_radius,
             inlier=judged.motion.inliers if cameras_of(older, newer) else None,  # nobody was asked without cameras
         )
         after = {older.id: named.keypoints0, newer.id: named.keypoints1}

@@ -63,6 +63,9 @@ class LoftrParameters(PerceptionParameters):
     recovery_candidates: int = parameter(
         5, "older keyframes that an image is matched with when the track is lost", low=0, high=1000, live=True
     )
+    keypoint_radius: float = parameter(
+        4.0, "pixels of the original image within which keypoints are one place", low=0.1, high=100.0, live=True
+    )
 
     estimator: str = parameter(
         "auto", "auto: poselib where it is installed", choices=("auto", "poselib", "opencv"), live=True
@@ -200,4 +203,5 @@ class LoftrParameters(PerceptionParameters):
             match_last=self.match_last,
             memory=self.keyframe_memory_mb << 20,
             recovery_candidates=self.recovery_candidates,
+            keypoint_radius=self.keypoint_radius,
         )
