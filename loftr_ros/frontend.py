@@ -38,8 +38,8 @@ class FrontendSettings:
     """How images are matched, and when they become keyframes.
 
     match_last: keyframes that a new one is matched with. memory: bytes for keyframes; the ones used longest ago leave.
-    recovery_candidates: older keyframes that an image is matched with when the track is lost. keypoint_radius: pixels of
-    the original image within which keypoints are one place.
+    recovery_candidates: older keyframes that an image is matched with when the track is lost. keypoint_radius: pixels
+    of the original image within which keypoints are one place.
     """
 
     matcher: MatcherSettings = field(default_factory=MatcherSettings)
