@@ -1,0 +1,56 @@
+"""What a source is recognised as, and what is said of one that is something else."""
+
+import pytest
+
+from perception_common.errors import InputError
+from replay_ros.bags.datasets.formats import DATASETS, FORMATS, open_recording
+from replay_ros.bags.datasets.recording import Timing
+
+
+def test_each_dataset_is_recognised_as_itself_alone(kitti, tum, euroc, visdrone):
+    folders = {"kitti": kitti[0], "tum": tum, "euroc": euroc[0], "visdrone-vid": visdrone}
+    for name, folder in folders.items():
+        assert [each.name for each in DATASETS if each.is_one(folder)] == [name]
+        assert open_recording(folder, Timing()).what == open_recording(folder, Timing(), name).what
+
+
+def test_the_images_of_a_dataset_can_be_taken_alone(tum):
+    recording = open_recording(tum / "rgb", Timing(), "images")
+    assert (recording.what, recording.poses, recording.depth) == ("a folder of images", None, None)
+    assert recording.cameras[0].sequence.stamps_ns[0] == 1305031102175304000
+
+
+def test_images_that_begin_with_a_pattern_are_a_plain_folder(visdrone):
+    images = visdrone / "sequences" / "uav1_v"
+    assert open_recording(images, Timing(), pattern="*2.jpg").what == "a folder of images"
+
+
+def test_the_root_of_kitti_asks_for_a_sequence(kitti):
+    root = kitti[0].parent.parent
+    with pytest.raises(InputError, match=rf"{root} holds 1 KITTI sequences; give one, as {kitti[0]}"):
+        open_recording(root, Timing())
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("tartan", "unknown format 'tartan'; choose one of kitti, tum, euroc"),
+        ("kitti", "is no kitti sequence: it has no times.txt beside image_0 or image_2"),
+        ("euroc", "is no euroc sequence: it has no mav0/cam0/data.csv"),
+        ("visdrone-vid", "is no visdrone-vid sequence"),
+        ("video", "is no file; give the video itself"),
+        (None, "holds no images"),
+    ],
+)
+def test_a_source_that_is_something_else_says_what_is_missing(tmp_path, name, sentence):
+    with pytest.raises(InputError, match=sentence):
+        open_recording(tmp_path, Timing(), name)
+
+
+def test_the_command_offers_all_formats(capsys):
+    from replay_ros.bags.make_bag import main
+
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in FORMATS)
