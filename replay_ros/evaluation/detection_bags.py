@@ -1,6 +1,7 @@
 """How good the detections in a replayed bag are: DetectionArray answers against DetectionArray truth, by their stamps.
 
-`flight` writes such truth as `ground_truth/detections`. Messages may come from rosbags or from rclpy.
+`flight` and `make_bag` write such truth as `ground_truth/detections`. There a score of 0 marks an object that is not
+scored, and a class whose name begins with "ignore" an ignored region. Messages may come from rosbags or from rclpy.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from replay_ros.bags.reader import Bag, open_bag
 from replay_ros.evaluation.detection_metrics import score_detections
 from replay_ros.evaluation.detection_protocols import PROTOCOLS, ImageDetections, ImageTruth
 from replay_ros.evaluation.detection_results import DetectionResult
-from replay_ros.evaluation.detection_truth import ClassChoice, choose_classes, truth_sha256
+from replay_ros.evaluation.detection_truth import ClassChoice, choose_classes, is_ignored_region, truth_sha256
 
 ANSWERS, TRUTH = "yolc/detections", "ground_truth/detections"
 TYPE = "yolc_ros/msg/DetectionArray"
@@ -152,15 +153,17 @@ def _choose(truths: Sequence[Any], answers: Sequence[Any], options: ArrayOptions
 
 def _class_names(messages: Sequence[Any]) -> tuple[str, ...]:
     """Names in messages, by their number."""
-    numbers = {box.class_name: int(box.class_id) for message in messages for box in message.detections}
+    boxes = (box for message in messages for box in message.detections if not is_ignored_region(box.class_name))
+    numbers = {box.class_name: int(box.class_id) for box in boxes}
     return tuple(sorted(numbers, key=lambda name: (numbers[name], name)))
 
 
 def _truth(message: Any, choice: ClassChoice) -> ImageTruth:
     boxes = [box for box in message.detections if box.class_name in choice.of_category]
     labels = _labels(boxes, choice.of_category)
-    nothing = np.zeros(len(boxes), bool)
-    return ImageTruth(_corners(boxes), labels, nothing, nothing, np.zeros((0, 4)))
+    regions = [box for box in message.detections if is_ignored_region(box.class_name)]
+    unscored = np.array([box.score == 0 for box in boxes], bool)
+    return ImageTruth(_corners(boxes), labels, np.zeros(len(boxes), bool), unscored, _corners(regions))
 
 
 def _detections(message: Any | None, choice: ClassChoice) -> ImageDetections:

@@ -106,7 +106,7 @@ def read_coco_truth(
     for entry in content["annotations"]:
         try:
             name = names[entry["category_id"]]
-            if name in choice.of_category or _is_ignored_region(name):
+            if name in choice.of_category or is_ignored_region(name):
                 boxes[entry["image_id"]].append(_read_box(entry, choice.of_category.get(name, REGION)))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             identity = entry.get("id", "without id") if isinstance(entry, dict) else repr(entry)
@@ -169,5 +169,6 @@ def _read_box(entry: Mapping[str, Any], label: int) -> TruthBox:
     return TruthBox((left, top, left + width, top + height), label, bool(entry.get("iscrowd", False)), unscored)
 
 
-def _is_ignored_region(name: str) -> bool:
+def is_ignored_region(name: str) -> bool:
+    """Tell whether a category is that of ignored regions, by its name."""
     return name.lower().startswith("ignore")

@@ -129,7 +129,8 @@ def _frames(recording: Recording, judge: bool) -> tuple[tuple[str, ...], tuple[F
 
 
 def _boxes(message: Any, with_scores: bool) -> Boxes:
-    found = message.detections
+    # True objects with score 0 are those that nobody scores, as ignored regions.
+    found = [each for each in message.detections if with_scores or each.score > 0]
     centers = np.array([[each.center_x, each.center_y] for each in found], np.float64).reshape(-1, 2)
     sizes = np.array([[each.size_x, each.size_y] for each in found], np.float64).reshape(-1, 2)
     return Boxes(

@@ -63,6 +63,17 @@ def test_answers_meet_the_truth_of_their_stamp():
     assert result.notes == ("2 of 2 images with truth are answered (stamps within 0 s)",)
 
 
+def test_ignored_regions_and_objects_that_are_not_scored_count_neither_way():
+    region, unscored = ((10, "ignored region"), 0, 200, 0, 300, 100), (CAR, 0, 60, 60, 90, 90)
+    truth = [array(SECOND, (CAR, 1, *ONE), unscored, region)]
+    answers = [array(SECOND, (CAR, 0.9, *ONE), (CAR, 0.8, 60, 60, 90, 90), (CAR, 0.7, 210, 10, 230, 30))]
+    result = score_arrays(answers, truth, ArrayOptions("official-visdrone"))
+    point = result.scores.by_class["car"].operating
+    assert (result.classes, point.hits, point.false, point.missed) == ({"car": "car"}, 1, 0, 0)
+    kept = score_arrays(answers, [array(SECOND, (CAR, 1, *ONE))], ArrayOptions("official-visdrone"))
+    assert kept.scores.by_class["car"].operating.false == 2
+
+
 def test_images_without_answer_are_left_out_or_missed():
     answers = [array(SECOND, (CAR, 0.8, *ONE), (BUS, 0.6, *TWO))]
     kept = score_arrays(answers, TRUTH)
