@@ -47,8 +47,8 @@ from replay_ros.resources import sampling
 from replay_ros.result import ReplayResult
 from replay_ros.sensors import TF_TOPICS, BagMount, find_sensors
 from replay_ros.timing import StageTimes, Timing
-from replay_ros.topics import DETECTIONS, OUTPUTS, STATUS, type_name
-from yolc_ros.messages import detections_message
+from replay_ros.topics import DETECTIONS, MARKERS, OUTPUTS, STATUS, type_name
+from yolc_ros.messages import detections_message, image_marker
 
 SETTLE_NS = 100_000_000  # what a sensor says of an image may come so much later than the image
 
@@ -213,6 +213,7 @@ class _Run:
         found, seconds = self.detector.detect(image)
         size = image.shape[1], image.shape[0]
         answer = detections_message(header, size, found, detector.name, detector.trained, 0.0)
+        self._write(MARKERS, image_marker(header, found), received_ns)
         self._write(DETECTIONS, answer, received_ns)
         if self.frontend is not None and self.cores.loftr.use_detections:
             self.frontend.sensors.add_detections(answer)

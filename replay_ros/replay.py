@@ -123,16 +123,16 @@ def judge(result: ReplayResult, truth: str | None = None) -> ReplayResult:
     with open_bag(out) as bag:
         has_boxes = bag.topics.get(f"/{TRUTH}") is not None and any(DETECTIONS in name for name in result.topics)
         has_poses = truth is not None or find_truth_topic(bag) is not None
-        has_edges = any(name.endswith("loftr/relative_pose") for name in result.topics)
+        edges = next((name for name in result.topics if name.endswith("loftr/relative_pose")), None)
         answers = next((name for name in result.topics if name.endswith(DETECTIONS)), "")
     detection = motion = None
     if has_boxes:
         model = result.provenance.configuration.get("yolc_node", {}).get("model", "")
         detection = score_bag(out, None, answers, weights_sha256=result.provenance.weights.get(model, ""))
-    if has_poses and has_edges:
+    if has_poses and edges:
         two_view = result.provenance.configuration.get("loftr_node", {})
         estimator = f"{two_view.get('estimator', '?')}, {two_view.get('inlier_threshold', '?')} px"
-        found = evaluate_motion_of_bag(out, MotionBagOptions(truth=truth, estimator=estimator))
+        found = evaluate_motion_of_bag(out, MotionBagOptions(truth, relative_pose_topic=edges, estimator=estimator))
         motion = json.loads(json.dumps(asdict(found)))  # as it comes back from the file
     return replace(result, detection=detection, motion=motion)
 

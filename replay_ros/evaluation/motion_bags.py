@@ -58,7 +58,8 @@ def _evaluate(bag: Bag, truth_bag: Bag, options: MotionBagOptions) -> MotionResu
     if source is None:
         raise InputError(f"{truth_bag.path} has no topic, or several, named ground_truth; say which with --truth")
     truth = read_truth(source, truth_bag, child_frame=options.truth_frame, T_base_optical=options.T_base_optical)
-    topics = [options.relative_pose_topic] if options.relative_pose_topic else _named(bag, RELATIVE_POSE)
+    of_cameras = [name for name in _named(bag, RELATIVE_POSE) if not name.endswith("_base")]  # those of the vehicle
+    topics = [options.relative_pose_topic] if options.relative_pose_topic else of_cameras
     if len(topics) != 1 or bag.topic(topics[0]).type != RELATIVE_POSE:
         there = ", ".join(topics) or "none"
         raise InputError(f"{bag.path} must have one topic of {RELATIVE_POSE} ({there}); use --relative-pose-topic")

@@ -130,6 +130,16 @@ def test_the_answers_are_judged_by_the_truth_in_the_bag(options, result, tmp_pat
     assert {change.verdict for change in compare(judged, judged)} == {"same"}
 
 
+def test_edges_of_the_vehicle_are_written_beside_those_of_the_camera(options, tmp_path):
+    mount = PARAMETERS.replace(
+        "use_detections", 'base_frame: base, base_from_optical: "0.1 0 0 0 0 0 1", use_detections'
+    )
+    (tmp_path / "p.yaml").write_text(mount)
+    result = replay_offline(replace(options, out=tmp_path / "out", params_file=tmp_path / "p.yaml"))
+    assert result.topics["/loftr/relative_pose_base"] == result.topics["/loftr/relative_pose"]
+    assert judge(result).motion["poses"]["edges"] == result.topics["/loftr/relative_pose"]
+
+
 def test_a_sensor_that_is_not_in_the_bag_is_named(options, tmp_path):
     (tmp_path / "p.yaml").write_text("/**/loftr_node: {ros__parameters: {use_depth: true}}")
     with pytest.raises(InputError, match="depth/image"):
