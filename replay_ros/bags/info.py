@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,78 +16,16 @@ from perception_common.camera import Camera
 from perception_common.cli import run
 from perception_common.errors import InputError
 from perception_common.image import to_rgb
+from replay_ros.bags.bag_report import BagReport, TopicReport, describe
 from replay_ros.bags.messages import stamp_of
-from replay_ros.bags.reader import (
-    CAMERA_INFO,
-    COMPRESSED_IMAGE,
-    IMAGE,
-    Bag,
-    Topic,
-    find_camera_info_topic,
-    is_depth_topic,
-    open_bag,
-)
-
-SCALE_TYPES = (
-    "sensor_msgs/msg/Range",
-    "std_msgs/msg/Float64",
-    "sensor_msgs/msg/NavSatFix",
-    "nav_msgs/msg/Odometry",
-)
-TRUTH_TYPES = ("geometry_msgs/msg/PoseStamped", "geometry_msgs/msg/TransformStamped", "nav_msgs/msg/Odometry")
-DETECTION_TYPES = ("yolc_ros/msg/DetectionArray", "vision_msgs/msg/Detection2DArray")
+from replay_ros.bags.reader import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, Bag, Topic, is_depth_topic, open_bag
+from replay_ros.bags.usability import judge
 
 EXAMPLE = """\
 example:
   bag_info flight_bag
   bag_info flight_bag --json > flight_bag.json
 """
-
-
-@dataclass(frozen=True)
-class TopicReport:
-    """One topic of a bag. Times are by receive stamp, in seconds, unless they say header; None where there is none.
-
-    rate_hz: messages less one, over the time between first and last. largest_gap_s begins largest_gap_at_s after the
-    start of the bag. out_of_order: headers whose stamp is before that of the message received before it.
-    header_delay_s: receive stamp less header stamp, median; header_delay_max_s: the one furthest from zero.
-    content: in words: sizes and encodings of raw images; of the first message, size of compressed ones, calibration.
-    problem: why this package cannot use the topic, empty when it can or has no use for it.
-    """
-
-    name: str
-    type: str
-    count: int
-    rate_hz: float | None
-    largest_gap_s: float | None
-    largest_gap_at_s: float | None
-    out_of_order: int | None
-    header_delay_s: float | None
-    header_delay_max_s: float | None
-    content: str
-    problem: str
-
-
-@dataclass(frozen=True)
-class Usability:
-    """What this package could do with the bag. topics: those that it would take. reason: why not, when not usable."""
-
-    purpose: str
-    usable: bool
-    topics: tuple[str, ...]
-    reason: str
-
-
-@dataclass(frozen=True)
-class BagReport:
-    """What is in a bag. start_s: receive stamp of the first message, seconds since the epoch."""
-
-    path: str
-    start_s: float
-    duration_s: float
-    messages: int
-    topics: tuple[TopicReport, ...]
-    usability: tuple[Usability, ...]
 
 
 def inspect_bag(bag: Bag) -> BagReport:
@@ -120,25 +58,8 @@ def inspect_bag(bag: Bag) -> BagReport:
         duration_s=(bag.end_ns - bag.start_ns) / 1e9,
         messages=sum(len(stamps) for stamps in received.values()),
         topics=topics,
-        usability=tuple(_usability(bag, topics, first)),
+        usability=tuple(judge(bag, topics, first, headers)),
     )
-
-
-def describe(report: BagReport) -> str:
-    """Lay a report out as text for a terminal."""
-    lines = [
-        f"{report.path}: {report.messages} messages on {len(report.topics)} topics in {report.duration_s:.3f} s, "
-        f"from {report.start_s:.3f} s",
-        "",
-    ]
-    for topic in report.topics:
-        lines.append(f"{topic.name}  {topic.type}")
-        lines += [f"    {fact}" for fact in _facts(topic)]
-    lines.append("")
-    for each in report.usability:
-        mark, detail = ("yes", ", ".join(each.topics)) if each.usable else ("no ", each.reason)
-        lines.append(f"{mark} {each.purpose}: {detail}")
-    return "\n".join(lines)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -171,6 +92,7 @@ def _topic_report(
     span = int(received[-1] - received[0]) if len(received) > 1 else 0
     delays = (received - headers) / 1e9 if len(headers) == len(received) else np.empty(0)
     content, problem = _content(topic, first)
+    back = np.flatnonzero(np.diff(headers) < 0)
     return TopicReport(
         name=topic.name,
         type=topic.type,
@@ -178,7 +100,12 @@ def _topic_report(
         rate_hz=(len(received) - 1) * 1e9 / span if span else None,
         largest_gap_s=None if widest is None else float(gaps[widest]) / 1e9,
         largest_gap_at_s=None if widest is None else float(received[widest] - bag.start_ns) / 1e9,
-        out_of_order=int(np.sum(np.diff(headers) < 0)) if len(headers) else None,
+        gaps=int(np.sum(gaps > 2 * np.median(gaps))) if len(gaps) > 1 else 0,
+        out_of_order=len(back) if len(headers) else None,
+        jump_s=float(headers[back[0]] - headers[back[0] + 1]) / 1e9 if len(back) else None,
+        jump_at_s=float(received[back[0] + 1] - bag.start_ns) / 1e9 if len(back) else None,
+        repeated=int(np.sum(np.diff(headers) == 0)) if len(headers) else None,
+        unstamped=int(np.sum(headers == 0)) if len(headers) else None,
         header_delay_s=float(np.median(delays)) if len(delays) else None,
         header_delay_max_s=float(delays[np.argmax(np.abs(delays))]) if len(delays) else None,
         content=", ".join(forms) or content,
@@ -189,7 +116,7 @@ def _topic_report(
 def _content(topic: Topic, first: Any | None) -> tuple[str, str]:
     """Say what the first message holds, and why it cannot be used."""
     if topic.count == 0:
-        return "", "no messages"
+        return "", "no messages: check that it was published, and with a QoS that the recorder takes"
     if first is None:
         return "", "its definition is not in the bag"
     if topic.type in (IMAGE, COMPRESSED_IMAGE):
@@ -220,69 +147,6 @@ def _camera_content(first: Any) -> tuple[str, str]:
         return size, str(error)
     model = f"{camera.model} distortion" if np.any(camera.distortion) else "no distortion"
     return f"{size}, calibrated, focal length {camera.K[0]:.1f} px, {model}", ""
-
-
-def _usability(bag: Bag, topics: tuple[TopicReport, ...], first: dict[str, Any]) -> Iterator[Usability]:
-    """Tell for each use of a bag whether it is possible."""
-    by_name = {topic.name: topic for topic in topics}
-    pictures = [topic for topic in topics if topic.type in (IMAGE, COMPRESSED_IMAGE) and topic.count]
-    usable = tuple(topic.name for topic in pictures if not topic.problem)
-    reasons = "; ".join(f"{topic.name}: {topic.problem}" for topic in pictures if topic.problem)
-    yield Usability("detection and matching", bool(usable), usable, "" if usable else reasons or "no image topic")
-    yield _pose_usability(bag, by_name, usable, first)
-    for purpose, types in (
-        ("metric scale (altitude, position or odometry)", SCALE_TYPES),
-        ("ground truth of the motion", TRUTH_TYPES),
-        ("ground truth or earlier results of detection", DETECTION_TYPES),
-    ):
-        found = tuple(topic.name for topic in topics if topic.type in types and topic.count and not topic.problem)
-        wanted = " or ".join(name.replace("/msg/", "/") for name in types)
-        yield Usability(purpose, bool(found), found, "" if found else f"no messages of {wanted}")
-
-
-def _pose_usability(
-    bag: Bag, by_name: dict[str, TopicReport], images: tuple[str, ...], first: dict[str, Any]
-) -> Usability:
-    purpose = "relative poses"
-    cameras: list[str] = []
-    reasons: list[str] = []
-    for image in images:
-        try:
-            name = find_camera_info_topic(bag, image)
-        except InputError as error:
-            reasons.append(str(error))
-            continue
-        if name is None:
-            reasons.append("no messages of sensor_msgs/CameraInfo")
-        elif by_name[name].problem:
-            reasons.append(f"{name}: {by_name[name].problem}")
-        elif Camera.from_camera_info(first[name]).matches_size(*reversed(to_rgb(first[image]).shape[:2])):
-            cameras.append(name)
-        else:
-            reasons.append(f"{name} is for another size than the images on {image}")
-    reason = "; ".join(dict.fromkeys(reasons)) or "no usable image topic"
-    return Usability(purpose, bool(cameras), tuple(dict.fromkeys(cameras)), "" if cameras else reason)
-
-
-def _facts(topic: TopicReport) -> Iterator[str]:
-    if topic.content:
-        yield topic.content
-    timing = [f"{topic.count} messages"]
-    if topic.rate_hz is not None:
-        timing.append(f"{topic.rate_hz:.2f} Hz")
-    if topic.largest_gap_s is not None:
-        timing.append(f"largest gap {topic.largest_gap_s:.3f} s at {topic.largest_gap_at_s:.3f} s")
-    yield ", ".join(timing)
-    if topic.header_delay_s is not None and topic.header_delay_max_s is not None:
-        worst = topic.header_delay_max_s * 1e3
-        delay = (
-            f"received {topic.header_delay_s * 1e3:.1f} ms after the header's stamp (median; extreme {worst:.1f} ms)"
-        )
-        yield delay if abs(worst) >= 0.1 else "received at the header's stamp"
-    if topic.out_of_order:
-        yield f"{topic.out_of_order} headers have a stamp before that of the message received earlier"
-    if topic.problem:
-        yield f"not usable: {topic.problem}"
 
 
 if __name__ == "__main__":

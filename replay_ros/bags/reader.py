@@ -255,6 +255,10 @@ def _storage_paths(path: Path) -> list[Path]:
     if path.is_file():
         if path.suffix == ".bag":
             raise InputError(f"{path} is a ROS 1 bag; convert it with `rosbags-convert --src {path} --dst {path.stem}`")
+        if _is_compressed_file(path):
+            raise InputError(
+                f"{path} is compressed; give its folder with metadata.yaml, or unpack it: `zstd -d {path}`"
+            )
         if path.suffix not in STORAGE_SUFFIXES:
             raise InputError(f"{path} is no bag; give the folder of a bag or a .mcap or .db3 file")
         if path.stat().st_size == 0:
@@ -263,11 +267,19 @@ def _storage_paths(path: Path) -> list[Path]:
     if (path / "metadata.yaml").is_file():
         return [path]
     files = [file for file in path.iterdir() if file.suffix in STORAGE_SUFFIXES and file.stat().st_size > 0]
+    packed = next((file for file in path.iterdir() if _is_compressed_file(file)), None)
+    if not files and packed is not None:
+        raise InputError(f"{path} has compressed files and no metadata.yaml; unpack them: `zstd -d {packed}`")
     if not files:
         images = any(file.suffix.lower() in IMAGE_SUFFIXES for file in path.iterdir())
         advice = f"make one of its images with `make_bag {path} OUT`" if images else "give the folder of a bag"
         raise InputError(f"{path} is no bag (no metadata.yaml, no .mcap or .db3 file); {advice}")
     return sorted(files, key=lambda file: natural_key(file.name))
+
+
+def _is_compressed_file(path: Path) -> bool:
+    """Tell whether a file is a storage file that the recorder compressed as a whole."""
+    return path.suffix == ".zstd" and path.with_suffix("").suffix in STORAGE_SUFFIXES
 
 
 def _images_there(bag: Bag) -> str:

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from replay_ros.bags.calibration import Calibration, uncalibrated
+from replay_ros.bags.ground_truth import Pose
 from replay_ros.bags.info import describe, inspect_bag, main
-from replay_ros.bags.messages import camera_info_message, image_message, load_types, new, range_message
+from replay_ros.bags.messages import camera_info_message, image_message, load_types, new, pose_message, range_message
 from replay_ros.bags.reader import open_bag
+from replay_ros.bags.sensor_messages import depth_message
 from replay_ros.bags.writer import BagWriter
 
 TYPES = load_types()
@@ -51,7 +53,8 @@ def test_rate_gaps_order_and_delay_are_measured(tmp_path):
     assert (found.count, found.content, found.problem) == (5, "6x4 bgr8", "")
     assert found.rate_hz == pytest.approx(4 / 0.6)
     assert (found.largest_gap_s, found.largest_gap_at_s) == (pytest.approx(0.3), pytest.approx(0.2))
-    assert found.out_of_order == 1
+    assert (found.out_of_order, found.gaps) == (1, 1)
+    assert (found.jump_s, found.jump_at_s) == (pytest.approx(0.03), pytest.approx(0.5))
     assert found.header_delay_s == pytest.approx(0.017)  # 7, 17, 7, 337, 47
     assert found.header_delay_max_s == pytest.approx(0.337)
 
@@ -106,6 +109,62 @@ def test_images_that_cannot_be_read_are_not_usable_and_say_why(tmp_path):
 def test_all_sizes_of_raw_images_are_told(tmp_path):
     triples = [("camera/image", image(n, size), n) for n, size in ((5, (4, 6)), (6, (8, 12)), (7, (4, 6)))]
     assert topic(report_of(tmp_path / "bag", triples), "/camera/image").content == "6x4 bgr8, 12x8 bgr8"
+
+
+def test_repeated_and_missing_stamps_are_counted(tmp_path):
+    triples = [("camera/image", image(stamp), received) for received, stamp in ((10, 0), (20, 7), (30, 7))]
+    report = report_of(tmp_path / "bag", triples)
+    found = topic(report, "/camera/image")
+    assert (found.repeated, found.unstamped, found.out_of_order) == (1, 1, 0)
+    assert "1 headers have no stamp (0)" in describe(report)
+    assert "1 headers repeat the stamp" in describe(report)
+
+
+def test_of_several_cameras_one_must_be_chosen(tmp_path):
+    triples = [(f"{side}/{name}", image(5, encoding=encoding), 5) for side, name, encoding in CAMERAS]
+    use = usability(report_of(tmp_path / "bag", triples))["detection"]
+    assert (use.usable, use.advice) == (True, "2 cameras: choose one with --image-topic")
+
+
+CAMERAS = (
+    ("left", "image", "bgr8"),
+    ("right", "image", "bgr8"),
+    ("right", "image/compressed", "compressed-png"),  # another form of the same images
+)
+
+
+def test_a_topic_without_messages_is_named(tmp_path):
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.declare("camera/image", "sensor_msgs/msg/Image")
+        bag.write("words", new(TYPES, "std_msgs/msg/String", data="x"), 5)
+    with open_bag(tmp_path / "bag") as bag:
+        use = usability(inspect_bag(bag))["detection"]
+    assert use.reason.startswith("/camera/image: no messages: check that it was published")
+    assert use.advice == "record a sensor_msgs/Image or CompressedImage"
+
+
+def test_depth_images_give_scale(tmp_path):
+    depth = depth_message(TYPES, np.full((4, 6), 2.0, np.float32), 5, "camera")
+    report = report_of(tmp_path / "bag", [("depth/image", depth, 5), ("camera/image", image(5), 5)])
+    assert usability(report)["metric"].topics == ("/depth/image",)
+    assert usability(report)["detection"].topics == ("/camera/image",)
+
+
+@pytest.mark.parametrize(("offset_ms", "with_truth"), [(0, 3), (40, 3), (150, 2), (5000, 0)])
+def test_truth_counts_where_its_stamps_are_near_those_of_images(tmp_path, offset_ms, with_truth):
+    triples = []
+    for number in range(3):
+        stamp = (1000 + 100 * number) * MS
+        triples.append(("camera/image", image(stamp), stamp))
+        pose = pose_message(TYPES, Pose(np.zeros(3), np.array([0, 0, 0, 1.0])), stamp + offset_ms * MS, "map")
+        triples += [("ground_truth/pose", pose, stamp), ("a/pose", pose, stamp)]
+    truth = next(use for use in report_of(tmp_path / "bag", triples).usability if "motion" in use.purpose)
+    assert truth.usable == (with_truth > 0)
+    if with_truth:
+        assert truth.topics == ("/ground_truth/pose", "/a/pose")
+        assert f"/ground_truth/pose for {with_truth} of 3 images" in truth.advice
+    else:
+        assert "no image has one within 0.05 s; compare the clocks" in truth.reason
 
 
 def test_a_sensor_out_of_range_is_not_usable(tmp_path):

@@ -4,6 +4,8 @@ import shutil
 
 import numpy as np
 import pytest
+import yaml
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
 from perception_common.errors import InputError
 from replay_ros.bags.calibration import uncalibrated
@@ -86,6 +88,62 @@ def test_a_split_bag_whose_metadata_is_lost_is_read_from_its_files(tmp_path, sto
     assert words(folder) == ["first", "second", "third"]
     with open_bag(folder) as bag:
         assert bag.topic("words").count == 3
+
+
+@pytest.mark.parametrize(("storage", "suffix"), [("mcap", "mcap"), ("sqlite3", "db3")])
+def test_a_split_bag_is_read_as_its_metadata_says(tmp_path, storage, suffix):
+    with BagWriter(tmp_path / "split", storage) as bag:
+        bag.write("words", text("first"), 1)
+    with BagWriter(tmp_path / "rest", storage) as bag:
+        bag.write("words", text("second"), 2)
+        bag.write("words", text("third"), 3)
+    shutil.copy(tmp_path / "rest" / f"rest.{suffix}", tmp_path / "split" / f"split_1.{suffix}")
+    metadata = tmp_path / "split" / "metadata.yaml"
+    content = yaml.safe_load(metadata.read_text())
+    whole = content["rosbag2_bagfile_information"]
+    whole["relative_file_paths"].append(f"split_1.{suffix}")
+    whole["message_count"] = whole["topics_with_message_count"][0]["message_count"] = 3
+    whole["duration"]["nanoseconds"] = 2
+    metadata.write_text(yaml.safe_dump(content))
+    assert words(tmp_path / "split") == ["first", "second", "third"]
+    with open_bag(tmp_path / "split") as bag:
+        assert (bag.topic("words").count, bag.start_ns, bag.end_ns) == (3, 1, 3)
+    (tmp_path / "split" / f"split_1.{suffix}").unlink()
+    with pytest.raises(InputError, match="files are missing"):
+        words(tmp_path / "split")
+
+
+def compressed(path, mode, storage, count=3):
+    writer = Writer(path, version=9, storage_plugin=storage)
+    writer.set_compression(mode, CompressionFormat.ZSTD)
+    with writer:
+        connection = writer.add_connection("/words", "std_msgs/msg/String", typestore=TYPES)
+        for number in range(count):
+            writer.write(connection, 10 + number, TYPES.serialize_cdr(text(str(number)), "std_msgs/msg/String"))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("mode", "storage"),
+    [
+        (CompressionMode.FILE, StoragePlugin.MCAP),
+        (CompressionMode.FILE, StoragePlugin.SQLITE3),
+        (CompressionMode.MESSAGE, StoragePlugin.SQLITE3),
+        (CompressionMode.STORAGE, StoragePlugin.MCAP),
+    ],
+)
+def test_compressed_bags_are_read_as_others(tmp_path, mode, storage):
+    assert words(compressed(tmp_path / "bag", mode, storage)) == ["0", "1", "2"]
+
+
+def test_a_compressed_file_without_its_metadata_says_how_to_unpack_it(tmp_path):
+    bag = compressed(tmp_path / "bag", CompressionMode.FILE, StoragePlugin.SQLITE3)
+    (file,) = bag.glob("*.zstd")
+    with pytest.raises(InputError, match=r"is compressed; give its folder with metadata\.yaml, or unpack it: `zstd -d"):
+        words(file)
+    (bag / "metadata.yaml").unlink()
+    with pytest.raises(InputError, match=rf"no metadata\.yaml; unpack them: `zstd -d {file}"):
+        words(bag)
 
 
 def test_a_bag_without_definitions_is_read_with_those_of_jazzy(tmp_path):
