@@ -1,6 +1,8 @@
 """What a source is recognised as, and what is said of one that is something else."""
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from perception_common.errors import InputError
 from replay_ros.bags.datasets.formats import DATASETS, FORMATS, open_recording
@@ -54,3 +56,38 @@ def test_the_command_offers_all_formats(capsys):
         main(["--help"])
     shown = capsys.readouterr().out
     assert all(name in shown for name in FORMATS)
+
+
+TEXTS = (
+    *("kitti/times.txt", "kitti/calib.txt", "kitti/../../poses/03.txt"),
+    *("tum/rgb.txt", "tum/groundtruth.txt", "tum/depth.txt"),
+    *("euroc/mav0/cam0/data.csv", "euroc/mav0/cam0/sensor.yaml", "euroc/mav0/imu0/data.csv"),
+    "euroc/mav0/state_groundtruth_estimate0/data.csv",
+    "visdrone-vid/annotations/uav1_v.txt",
+)
+CELLS = st.sampled_from(
+    ["0", "1", "-1", "0.5", "1e99", "nan", "1403636579763555584", "a", "P2:", "T_BS: {", "[", "4", ""]
+)
+LINES = st.lists(st.lists(CELLS, max_size=14).map(" ".join), max_size=4).map("\n".join)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@given(file=st.sampled_from(TEXTS), text=st.text(max_size=40) | LINES)
+def test_whatever_a_file_holds_it_is_read_or_refused_in_one_line(kitti, tum, euroc, visdrone, file, text):
+    folders = {"kitti": kitti[0], "tum": tum, "euroc": euroc[0], "visdrone-vid": visdrone}
+    name, _, inside = file.partition("/")
+    path = folders[name] / inside
+    before, refusal = path.read_bytes(), ""
+    path.write_text(text, encoding="utf-8", newline="")
+    try:
+        recording = open_recording(folders[name], Timing(), name)
+    except InputError as error:
+        recording, refusal = None, str(error)
+    finally:
+        path.write_bytes(before)
+    if recording is None:
+        assert str(tum.parent) in refusal
+        assert "\n" not in refusal
+    else:
+        stamps = [camera.sequence.stamps_ns for camera in recording.cameras]
+        assert all(each == tuple(sorted(set(each))) for each in stamps)
