@@ -15,22 +15,23 @@ class Noise:
 
     Its negative logarithm is the robust loss of the refinement: quadratic near 0 and flat far away (Torr and
     Zisserman, "MLESAC", CVIU 2000, section 3). right: fraction of right matches. Residuals are (N, k): k = 1 for the
-    distance to an epipolar line, 2 for that to a point.
+    distance to an epipolar line, 2 for that to a point. odds: (N,), what else speaks for a match to be right.
     """
 
     sigma: float
     right: float
     extent: float
 
-    def responsibility(self, residuals: np.ndarray) -> np.ndarray:
+    def responsibility(self, residuals: np.ndarray, odds: np.ndarray | float = 1.0) -> np.ndarray:
         """Probability (N,) that a match with these residuals is a right one."""
         inside, outside = self.densities(residuals)
+        inside = odds * inside
         return inside / (inside + outside)
 
-    def log_likelihood(self, residuals: np.ndarray) -> float:
+    def log_likelihood(self, residuals: np.ndarray, odds: np.ndarray | float = 1.0) -> float:
         """Logarithm of the density of all residuals."""
         inside, outside = self.densities(residuals)
-        return float(np.log(inside + outside).sum())
+        return float(np.log(odds * inside + outside).sum())
 
     def updated(self, residuals: np.ndarray, responsibility: np.ndarray, parameters: int, highest: float) -> Noise:
         """One step of expectation maximisation; sigma stays between FLOOR and `highest`.

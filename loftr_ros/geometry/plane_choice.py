@@ -16,6 +16,7 @@ from loftr_ros.geometry.homography import PlaneMotion, decompose_homography, vis
 from loftr_ros.geometry.noise import Noise
 from loftr_ros.geometry.rays import RayPairs
 from loftr_ros.geometry.refinement import Refined, refine
+from loftr_ros.geometry.relief import weighed_by_relief
 from loftr_ros.geometry.triangulation import fit_plane
 from perception_common.geometry import rotation_angle
 
@@ -58,7 +59,8 @@ def choose_plane_motion(
     if holds_all and plane.noise.sigma < _FLAT * essential.noise.sigma:
         candidates = _on_the_plane(pairs, essential, plane, motions)
     else:  # the relief is seen: it tells the motions apart and would bend those of a plane
-        candidates = _over_relief(pairs, essential, motions, highest_noise)
+        shaped = weighed_by_relief(pairs, plane.motion.homography, essential.weights / pairs.weights)
+        candidates = _over_relief(shaped, essential, motions, highest_noise)
     probabilities = posterior([c.log_density + _density_before(inside, c.motion, prior) for c in candidates])
     best = int(np.argmax(probabilities))
     chosen = candidates[best].motion
@@ -118,7 +120,7 @@ def _over_relief(
             refined.motion,
             refined.noise.sigma,
             # all with the same noise
-            essential.noise.log_likelihood(pairs.roots * refined.residuals),
+            essential.noise.log_likelihood(pairs.roots * refined.residuals, pairs.odds),
             partial(step_covariance, pairs, refined),
         )
         for refined in _distinct(found)

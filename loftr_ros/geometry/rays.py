@@ -23,6 +23,7 @@ class RayPairs:
     weights: (N,), how much more precise a match is than the average one (inverse variance), mean 1.
     pixel: one pixel as a normalised coordinate, mean of both cameras.
     extent: half the mean side of the images, pixels: how far wrong matches are spread.
+    odds: (N,), how much more likely a match is right than its residual alone says, see relief.py; 1 where not known.
     """
 
     x0: np.ndarray
@@ -32,6 +33,7 @@ class RayPairs:
     weights: np.ndarray
     pixel: float
     extent: float
+    odds: np.ndarray
 
     def __len__(self) -> int:
         """Count the matches."""
@@ -46,6 +48,7 @@ class RayPairs:
             gram0=self.gram0 if self.gram0.shape[1] == 1 else self.gram0[:, mask],
             gram1=self.gram1 if self.gram1.shape[1] == 1 else self.gram1[:, mask],
             weights=self.weights[mask],
+            odds=self.odds[mask],
         )
 
     @cached_property
@@ -85,6 +88,7 @@ def ray_pairs(
         given / given.mean() if len(given) else given,
         float(np.mean(1.0 / focal)),
         float(np.mean(sides)) / 2.0,
+        np.ones(len(given)),
     )
     return pairs, usable
 

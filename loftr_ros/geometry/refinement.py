@@ -65,7 +65,7 @@ def refine(pairs: RayPairs, motion: M, noise: Noise, highest_noise: float, toler
     for left in reversed(range(_ITERATIONS)):
         J = motion.jacobian(pairs)
         before = noise
-        responsibility = noise.responsibility(pairs.roots * residuals)
+        responsibility = noise.responsibility(pairs.roots * residuals, pairs.odds)
         noise = noise.updated(pairs.roots * residuals, responsibility, J.shape[2], highest_noise)
         weights = responsibility * pairs.weights
         A, b = _normal_equations(J, weights, residuals)
@@ -80,7 +80,7 @@ def refine(pairs: RayPairs, motion: M, noise: Noise, highest_noise: float, toler
             motion, residuals, damping = tried, tried_residuals, max(damping / 10, 1e-9)
         else:
             damping *= 10
-    return Refined(motion, noise, residuals, weights, A, noise.log_likelihood(pairs.roots * residuals))
+    return Refined(motion, noise, residuals, weights, A, noise.log_likelihood(pairs.roots * residuals, pairs.odds))
 
 
 def _normal_equations(J: np.ndarray, weights: np.ndarray, residuals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

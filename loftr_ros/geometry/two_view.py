@@ -38,6 +38,7 @@ from loftr_ros.geometry.noise import FLOOR, Noise
 from loftr_ros.geometry.plane_choice import choose_plane_motion
 from loftr_ros.geometry.rays import RayPairs, match_weights, ray_pairs
 from loftr_ros.geometry.refinement import Refined, refine
+from loftr_ros.geometry.relief import weighed_by_relief
 from loftr_ros.geometry.sampling import spread_sample
 from loftr_ros.geometry.triangulation import in_front, parallax
 from perception_common.camera import Camera
@@ -176,7 +177,11 @@ def _estimate(pairs: RayPairs, settings: TwoViewSettings, prior: MotionPrior) ->
         H = fit_turn(inside).rotation
     explained = float(np.mean(np.linalg.norm(homography_residuals(inside, H), axis=1) < _TO_POINT * reach))
     if explained < settings.planar_ratio:
-        return _general(pairs, essential, reach, highest)
+        shaped = weighed_by_relief(pairs, H, essential.weights / pairs.weights)
+        starts = [
+            EssentialMotion(m.rotation, m.translation, sigma) for m in visible_motions(decompose_homography(H), some)
+        ]
+        return _general(shaped, [essential.motion, *starts], essential.noise, reach, highest)
 
     plane = None
     if motions := visible_motions(decompose_homography(H), some):
@@ -196,10 +201,23 @@ def _is_turn(pairs: RayPairs, turn: Refined[Turn], plane: Refined[PlaneMotion]) 
     return bool(gain < _SIGNIFICANT or np.median(turn.distances[plane.distances < _REACH * plane.noise.sigma]) < _STILL)
 
 
-def _general(pairs: RayPairs, essential: Refined[EssentialMotion], reach: float, highest: float) -> RelativePose:
-    essential = refine(pairs, essential.motion, essential.noise, highest)
+def _general(
+    pairs: RayPairs, starts: list[EssentialMotion], noise: Noise, reach: float, highest: float
+) -> RelativePose:
+    """Refine the most likely motion: from one start alone it may be a local maximum that wrong matches favour."""
+    few = pairs[spread_sample(pairs, _SAMPLE)]
+    rough = [refine(few, start, noise, highest, _ROUGH) for start in starts]
+    best = max(rough, key=lambda refined: refined.likelihood)
+    essential = refine(pairs, _facing(few[best.distances < reach], best.motion), noise, highest)
     steps = step_covariance(pairs, essential)
     return _result(pairs, essential.motion, steps, Geometry.GENERAL, essential.noise.sigma, reach, "")
+
+
+def _facing(inside: RayPairs, motion: EssentialMotion) -> EssentialMotion:
+    """Of a motion and its opposite, which leave the same residuals, the one that sees the matches before it."""
+    ahead = in_front(inside.x0, inside.x1, motion.rotation, motion.translation)
+    behind = in_front(inside.x0, inside.x1, motion.rotation, -motion.translation)
+    return motion if ahead >= behind else replace(motion, translation=-motion.translation)
 
 
 def _rotation_only(pairs: RayPairs, turn: Refined[Turn], reach: float) -> RelativePose:
