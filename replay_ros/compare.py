@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from perception_common.errors import InputError
-from replay_ros.result import ReplayResult, latencies, read_result
+from replay_ros.result import ReplayResult, latencies, node_latencies, read_result
 
 EXAMPLE = """\
 examples:
@@ -50,6 +50,12 @@ def figures(result: ReplayResult) -> Iterator[Figure]:
     yield from _motion_figures(result.motion or {})
     for stage, times in latencies(result.timing).items():
         yield from (Figure(f"{stage} {key[:3]}", "ms", ms, "low") for key, ms in times.items() if ms is not None)
+    for node, stages in node_latencies(result).items():
+        for stage, times in stages.items():
+            name = f"{node.lstrip('/')} {stage}"
+            yield from (Figure(f"{name} {key[:3]}", "ms", ms, "low") for key, ms in times.items() if ms is not None)
+    if (peak := result.timing.peak) is not None and peak.rate_hz is not None:
+        yield Figure(f"peak rate at {100 * peak.max_loss:g} % loss", "1/s", peak.rate_hz, "high")
     for dropped in result.timing.drops:
         yield Figure(f"{dropped.node} unanswered", "", dropped.share, "low")
     yield Figure("images refused", "", float(sum(result.refused.values())), "low")

@@ -16,6 +16,7 @@ from replay_ros.evaluation.motion_bags import MotionBagOptions, evaluate_motion_
 from replay_ros.evaluation.motion_truth import find_truth_topic
 from replay_ros.live import LiveOptions, replay_live
 from replay_ros.offline import OfflineOptions, replay_offline
+from replay_ros.peak_rate import PeakRate, PeakSearch
 from replay_ros.report.from_bag import read_content
 from replay_ros.report.from_result import read_results
 from replay_ros.report.render import write_html
@@ -27,6 +28,7 @@ examples:
   replay flight_bag answers                            every image in order, the same answers each time
   replay flight_bag answers --live --rate 1.0          what a vehicle would get, through the nodes over DDS
   replay flight_bag answers --live --lockstep --params-file my.yaml
+  replay flight_bag answers --live --find-peak         and the highest rate that the nodes keep up with
 
 writes the bag `answers` with inputs and answers, `answers.json` with the figures and `answers.html` to look at. Where
 the bag holds ground truth (topics named ground_truth, as `flight` writes them) the answers are compared with it. When a
@@ -63,6 +65,9 @@ def parse(arguments: list[str] | None) -> Request:
     parser.add_argument("--no-matching", action="store_true", help="without loftr_node")
     parser.add_argument("--running-nodes", action="store_true", help="live: use nodes that run already; start none")
     parser.add_argument("--answer-timeout", type=float, help="live: seconds to wait in lockstep (default: 60)")
+    parser.add_argument("--find-peak", action="store_true", help="live: search the highest rate that is answered")
+    parser.add_argument("--max-loss", type=float, help="share of images lost at the peak rate (default: 0.05)")
+    parser.add_argument("--peak-budget", type=float, help="seconds for this search (default: 120)")
     parser.add_argument("--limit", type=int, help="images to play")
     parser.add_argument("--storage", choices=("mcap", "sqlite3"), default="mcap")
     parser.add_argument("--truth", metavar="TOPIC|FILE", help="true poses (default: the topic named ground_truth)")
@@ -74,9 +79,17 @@ def parse(arguments: list[str] | None) -> Request:
         raise InputError(f"--rate must be positive, not {given.rate:g}")
     if given.limit is not None and given.limit < 1:
         raise InputError(f"--limit must be at least 1, not {given.limit}")
-    live_only = ("lockstep", "rate", "running_nodes", "answer_timeout")
+    live_only = ("lockstep", "rate", "running_nodes", "answer_timeout", "find_peak")
     if not given.live and (extra := [f"--{name.replace('_', '-')}" for name in live_only if getattr(given, name)]):
         raise InputError(f"{', '.join(extra)} only with --live")
+    if (given.max_loss is not None or given.peak_budget is not None) and not given.find_peak:
+        raise InputError("--max-loss and --peak-budget only with --find-peak")
+    if given.find_peak and given.lockstep:
+        raise InputError("--find-peak needs nodes that drop what is too much: leave out --lockstep")
+    if given.max_loss is not None and not 0 <= given.max_loss < 1:
+        raise InputError(f"--max-loss must lie in 0 to 1, not {given.max_loss:g}")
+    if given.peak_budget is not None and given.peak_budget <= 0:
+        raise InputError(f"--peak-budget must be positive, not {given.peak_budget:g}")
     common = {
         "bag": given.bag,
         "out": given.out,
@@ -97,12 +110,22 @@ def parse(arguments: list[str] | None) -> Request:
             rate=given.rate or 1.0,
             start_nodes=not given.running_nodes,
             answer_timeout=given.answer_timeout or 60.0,
+            node_log=None if given.running_nodes else given.out.with_name(f"{given.out.name}.nodes.log"),
+            peak=_peak_search(given.max_loss, given.peak_budget) if given.find_peak else None,
         )
         if given.live
         else OfflineOptions(**common)
     )
     beside = {suffix: given.out.with_name(f"{given.out.name}.{suffix}") for suffix in ("json", "html")}
     return Request(options, given.json or beside["json"], None if given.no_report else beside["html"], given.truth)
+
+
+def _peak_search(max_loss: float | None, budget_s: float | None) -> PeakSearch:
+    default = PeakSearch()
+    return PeakSearch(
+        max_loss=default.max_loss if max_loss is None else max_loss,
+        budget_s=default.budget_s if budget_s is None else budget_s,
+    )
 
 
 def replay(request: Request) -> ReplayResult:
@@ -145,6 +168,8 @@ def describe(result: ReplayResult) -> Iterable[str]:
         yield f"  {name}: {figures or 'no answer'}"
     for dropped in result.timing.drops:
         yield f"  {dropped.node}: {len(dropped.lost)} of {dropped.images} images without an answer"
+    if (peak := result.timing.peak) is not None:
+        yield from describe_peak(peak)
     for reason, count in result.refused.items():
         yield f"  {count} images: {reason}"
     if result.detection is not None and result.detection.scores.ap50 is not None:
@@ -155,6 +180,15 @@ def describe(result: ReplayResult) -> Iterable[str]:
         yield f"  relative poses: {poses['success_5deg']} of {poses['edges']} under 5 degrees, AUC@5/10/20 {auc}"
     if result.motion is not None and (path := result.motion["trajectory"]):
         yield f"  trajectory ({path['alignment']}): ATE {path['ate_m']['rmse']:.2f} m over {path['length_m']:.0f} m"
+
+
+def describe_peak(peak: PeakRate) -> Iterable[str]:
+    """Say what the search for the peak rate found, with the rates that it tried."""
+    limit = f"at most {100 * peak.max_loss:g} % lost"
+    found = "no rate tried" if peak.rate_hz is None else f"{peak.rate_hz:.2f} images/s"
+    yield f"  peak rate ({limit}): {found}{'' if peak.is_bounded else ', or more: no rate tried was too high'}"
+    for trial in sorted(peak.trials, key=lambda each: each.rate_hz):
+        yield f"    {trial.rate_hz:8.2f}/s: {trial.lost} of {trial.sent} lost ({trial.seconds:.1f} s)"
 
 
 def main(arguments: list[str] | None = None) -> int:

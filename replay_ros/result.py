@@ -12,7 +12,7 @@ from perception_common.errors import InputError
 from replay_ros.evaluation import detection_results
 from replay_ros.evaluation.detection_results import DetectionResult
 from replay_ros.provenance import Provenance
-from replay_ros.timing import Timing, percentiles_ms, timing_from_mapping
+from replay_ros.timing import Timing, diagnosed_latencies, percentiles_ms, timing_from_mapping
 
 SCHEMA = "yolc_ros/replay_result/1"
 
@@ -43,12 +43,18 @@ class ReplayResult:
         content = asdict(replace(self, detection=None))
         content["detection"] = None if self.detection is None else detection_results.as_mapping(self.detection)
         content["latency"] = latencies(self.timing)
+        content["node_latency"] = node_latencies(self)
         return json.dumps({"schema": SCHEMA, **content}, indent=1, allow_nan=False)
 
 
 def latencies(timing: Timing) -> dict[str, dict[str, float | None]]:
     """Return p50, p95 and p99 of each stage, milliseconds."""
     return {stage.name: percentiles_ms(stage.seconds) for stage in timing.stages}
+
+
+def node_latencies(result: ReplayResult) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Return p50, p95 and p99 of each stage in milliseconds, as each live node measured them, by node and stage."""
+    return {name: stages for name, said in result.nodes.items() if (stages := diagnosed_latencies(said))}
 
 
 def write_result(path: Path, result: ReplayResult) -> None:

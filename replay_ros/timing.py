@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from replay_ros.peak_rate import PeakRate, Trial
+
 PERCENTILES = (50, 95, 99)
 
 
@@ -49,11 +51,12 @@ class ResourceUse:
 
 @dataclass(frozen=True)
 class Timing:
-    """stages: in the order of the work."""
+    """stages: in the order of the work. peak: the highest rate that the nodes keep up with, where it was searched."""
 
     stages: tuple[StageTimes, ...] = ()
     drops: tuple[Dropped, ...] = ()
     resources: ResourceUse | None = None
+    peak: PeakRate | None = None
 
 
 def percentiles_ms(seconds: Sequence[float]) -> dict[str, float | None]:
@@ -66,6 +69,20 @@ def percentiles_ms(seconds: Sequence[float]) -> dict[str, float | None]:
     }
 
 
+def diagnosed_latencies(values: Mapping[str, str]) -> dict[str, dict[str, float | None]]:
+    """Return p50, p95 and p99 by stage, milliseconds, that a node's diagnostics hold; None for what was not measured.
+
+    They are of the last 200 images, as the node measured them itself: "matching p95 [ms]".
+    """
+    found: dict[str, dict[str, float | None]] = {}
+    for key, value in values.items():
+        stage, _, last = key.removesuffix(" [ms]").rpartition(" ")
+        if stage and key.endswith(" [ms]") and last in {f"p{q}" for q in PERCENTILES}:
+            ms = float(value)
+            found.setdefault(stage, {})[f"{last}_ms"] = ms if np.isfinite(ms) else None
+    return found
+
+
 def timing_from_mapping(content: Mapping[str, Any]) -> Timing:
     """Return the timing of `dataclasses.asdict(timing)`, as it comes back from JSON."""
     resources = content.get("resources")
@@ -73,6 +90,7 @@ def timing_from_mapping(content: Mapping[str, Any]) -> Timing:
         tuple(StageTimes(s["name"], tuple(s["stamps_ns"]), tuple(s["seconds"])) for s in content["stages"]),
         tuple(Dropped(d["node"], d["images"], tuple(d["lost"])) for d in content["drops"]),
         None if resources is None else _resources(resources),
+        None if (peak := content.get("peak")) is None else _peak(peak),
     )
 
 
@@ -80,3 +98,8 @@ def _resources(content: Mapping[str, Any]) -> ResourceUse:
     gpu = content["gpu_memory_mib"]
     seconds, cpu, memory = (tuple(content[name]) for name in ("seconds", "cpu_percent", "memory_mib"))
     return ResourceUse(seconds, cpu, memory, None if gpu is None else tuple(gpu))
+
+
+def _peak(content: Mapping[str, Any]) -> PeakRate:
+    trials = tuple(Trial(**trial) for trial in content["trials"])
+    return PeakRate(content["rate_hz"], content["max_loss"], content["is_bounded"], trials)

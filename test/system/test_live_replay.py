@@ -1,0 +1,175 @@
+"""Live replay of a small simulated flight: the answers of the offline replay, the peak rate, and what goes wrong."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from flight_sim.flight import CameraOptions, FlightOptions
+from flight_sim.scene import SceneOptions
+from flight_sim.trajectory import TrajectoryOptions
+from perception_common.errors import InputError
+from perception_common.resources import find_share
+from replay_ros.bags.flight import FlightBagOptions, write_flight
+from replay_ros.bags.messages import stamp_of
+from replay_ros.bags.reader import open_bag
+from replay_ros.live import LiveOptions, replay_live
+from replay_ros.offline import OfflineOptions, replay_offline
+from replay_ros.peak_rate import PeakSearch
+from replay_ros.result import node_latencies, read_result, write_result
+
+pytestmark = pytest.mark.system
+REPLAY = find_share().parents[1] / "lib" / "yolc_ros" / "replay"
+FLIGHT = FlightOptions(
+    scene=SceneOptions(side=128.0, urbanity=0.6),
+    trajectory=TrajectoryOptions(kind="survey", duration_s=3.0, altitude_m=30.0, pitch_deg=-80.0),
+    camera=CameraOptions(width=256, height=192),
+    frame_rate_hz=1.0,
+)
+PARAMETERS = """
+/**/yolc_node: {ros__parameters: {score_threshold: 0.05, weights: none, precision: fp32, device: cpu}}
+/**/loftr_node:
+  ros__parameters:
+    {max_side: 256, altitude: range, use_odometry: true, gimbal: pitch, gimbal_pitch: -80.0, precision: fp32,
+     device: cpu}
+"""
+
+
+@pytest.fixture(scope="module")
+def flight(tmp_path_factory):
+    """(bag, parameter file)."""
+    folder = tmp_path_factory.mktemp("flight")
+    write_flight(FlightBagOptions(folder / "flight", seed=5, flight=FLIGHT))
+    (folder / "parameters.yaml").write_text(PARAMETERS)
+    return folder / "flight", folder / "parameters.yaml"
+
+
+@pytest.fixture(scope="module")
+def live(flight, ros_domain, tmp_path_factory):
+    """The options of a live replay in lockstep, and its result."""
+    bag, parameters = flight
+    folder = tmp_path_factory.mktemp("live")
+    options = LiveOptions(bag, folder / "answers", params_file=parameters, node_log=folder / "nodes.log")
+    return options, replay_live(options)
+
+
+@pytest.fixture(scope="module")
+def offline(flight, tmp_path_factory):
+    options = OfflineOptions(flight[0], tmp_path_factory.mktemp("offline") / "answers", flight[1])
+    replay_offline(options)
+    return options
+
+
+def messages(bag, topic):
+    with open_bag(bag) as opened:
+        return [item.message for item in opened.messages([topic])]
+
+
+def both(live, offline, topic):
+    """Pairs of messages that both replays wrote, in order."""
+    of_live, of_cores = messages(live[0].out, topic), messages(offline.out, topic)
+    assert len(of_live) == len(of_cores) > 0
+    assert [stamp_of(message) for message in of_live] == [stamp_of(message) for message in of_cores]
+    return list(zip(of_live, of_cores, strict=True))
+
+
+def test_live_and_offline_find_the_same_boxes(live, offline):
+    for a, b in both(live, offline, "/yolc/detections"):
+        boxes = [[(d.center_x, d.center_y, d.size_x, d.size_y, d.score) for d in m.detections] for m in (a, b)]
+        assert [d.class_id for d in a.detections] == [d.class_id for d in b.detections]
+        np.testing.assert_allclose(*boxes, rtol=1e-4, atol=1e-3)
+
+
+def test_live_and_offline_make_the_same_keyframes_and_matches(live, offline):
+    for a, b in both(live, offline, "/loftr/keyframe"):
+        assert a.id == b.id
+    for a, b in both(live, offline, "/loftr/correspondences"):
+        assert (a.older.id, a.newer.id) == (b.older.id, b.newer.id)
+        for name in ("x0", "y0", "x1", "y1", "confidence"):
+            np.testing.assert_allclose(getattr(a, name), getattr(b, name), atol=1e-3)
+
+
+def test_live_and_offline_take_the_same_scale_from_the_sensors(live, offline):
+    pairs = both(live, offline, "/loftr/relative_pose")
+    for a, b in pairs:
+        assert (a.geometry, a.scale_status, a.scale_reason) == (b.geometry, b.scale_status, b.scale_reason)
+        p, q = a.pose.pose, b.pose.pose
+        np.testing.assert_allclose(
+            [p.position.x, p.position.y, p.position.z, p.orientation.x, p.orientation.y, p.orientation.z],
+            [q.position.x, q.position.y, q.position.z, q.orientation.x, q.orientation.y, q.orientation.z],
+            atol=1e-4,
+        )
+    assert any(a.scale_status for a, _ in pairs)  # some reading came through
+
+
+def test_the_result_has_the_times_of_each_node(live, tmp_path):
+    _, result = live
+    assert [dropped.lost for dropped in result.timing.drops] == [(), ()]
+    assert result.timing.peak is None
+    write_result(tmp_path / "result.json", result)
+    assert read_result(tmp_path / "result.json") == result
+    latency = node_latencies(result)
+    assert set(latency) == {"/yolc_node", "/loftr_node"}
+    for stages in latency.values():
+        assert stages["conversion"]["p50_ms"] <= stages["conversion"]["p95_ms"] <= stages["conversion"]["p99_ms"]
+
+
+def test_the_peak_rate_is_searched_through_the_same_nodes(flight, ros_domain, tmp_path):
+    bag, parameters = flight
+    search = PeakSearch(max_loss=0.05, budget_s=25.0, precision=0.2)
+    result = replay_live(
+        LiveOptions(
+            *(bag, tmp_path / "answers", "rate", 4.0),
+            params_file=parameters,
+            matching=False,
+            node_log=tmp_path / "nodes.log",
+            peak=search,
+        )
+    )
+    peak = result.timing.peak
+    assert peak.trials
+    assert all(trial.loss <= 0.05 for trial in peak.trials if peak.rate_hz and trial.rate_hz <= peak.rate_hz)
+    assert peak.is_bounded == any(trial.loss > 0.05 for trial in peak.trials)
+    # The bag holds the replay and nothing of the search.
+    assert len(messages(tmp_path / "answers", "/camera/image")) == result.frames == 4
+    assert len(messages(tmp_path / "answers", "/yolc/detections")) <= 4
+    write_result(tmp_path / "result.json", result)
+    assert read_result(tmp_path / "result.json") == result
+    assert (tmp_path / "nodes.log").read_text().count("waiting for images") == 1
+
+
+def test_nodes_that_die_end_the_replay_and_the_log_is_named(flight, ros_domain, tmp_path):
+    bag, parameters = flight
+    command = [sys.executable, REPLAY, bag, tmp_path / "out", "--live", "--rate", "0.05", "--params-file", parameters]
+    replay = subprocess.Popen([*map(str, command), "--no-report"], stderr=subprocess.PIPE, text=True)
+    try:
+        log = tmp_path / "out.nodes.log"
+        end = time.monotonic() + 120
+        while not (log.is_file() and "waiting for images" in log.read_text()):
+            assert time.monotonic() < end
+            assert replay.poll() is None
+            time.sleep(0.2)
+        (node,) = psutil.Process(replay.pid).children()
+        os.kill(node.pid, signal.SIGKILL)
+        _, said = replay.communicate(timeout=60)
+    finally:
+        replay.kill()
+    assert replay.returncode != 0
+    assert f"by signal 9: look at {log}" in said.splitlines()[-1]
+    assert not psutil.pid_exists(node.pid)
+    assert not (tmp_path / "out").exists()
+
+
+def test_nodes_that_do_not_answer_in_time_are_named(flight, ros_domain, tmp_path):
+    bag, parameters = flight
+    hasty = LiveOptions(
+        bag, tmp_path / "out", params_file=parameters, answer_timeout=1e-3, node_log=tmp_path / "nodes.log"
+    )
+    with pytest.raises(InputError, match=r"did not answer image 1 within 0\.001 s .*nodes\.log"):
+        replay_live(hasty)
+    assert not [child for child in psutil.Process().children() if "perception" in " ".join(child.cmdline())]
