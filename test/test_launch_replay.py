@@ -1,0 +1,91 @@
+"""launch/replay.launch.py: its command line is one that `replay` accepts; launch itself, which PyPI lacks, is replaced.
+
+What the real launch makes of the file is tested where launch_ros is installed.
+"""
+
+import importlib.util
+import sys
+from types import ModuleType, SimpleNamespace
+from unittest.mock import MagicMock
+
+import pytest
+
+from perception_common.resources import find_share
+from replay_ros.replay import parse
+
+MODULES = ("launch", "launch.actions", "launch.launch_context", "launch.substitutions", "launch_ros.actions")
+
+
+def load(repository):
+    spec = importlib.util.spec_from_file_location("replay_launch", repository / "launch" / "replay.launch.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Recorded:
+    """Keeps what it was made with."""
+
+    def __init__(self, *positional, **named):
+        self.positional, self.named = positional, SimpleNamespace(**named)
+
+
+@pytest.fixture
+def description(repository, monkeypatch):
+    """The launch file, with classes in place of those of launch that keep what they were made with."""
+    for name in (*MODULES, "launch_ros", "ament_index_python", "ament_index_python.packages"):
+        monkeypatch.setitem(sys.modules, name, MagicMock(spec=ModuleType))
+    for name in ("DeclareLaunchArgument", "ExecuteProcess", "OpaqueFunction", "Shutdown"):
+        setattr(sys.modules["launch.actions"], name, type(name, (Recorded,), {}))
+    sys.modules["launch"].LaunchDescription = list
+    sys.modules["launch"].LaunchDescriptionEntity = object
+    sys.modules["launch.launch_context"].LaunchContext = dict
+    sys.modules["launch_ros.actions"].Node = type("Node", (Recorded,), {})
+    sys.modules["launch.substitutions"].LaunchConfiguration = lambda name: SimpleNamespace(
+        perform=lambda context: context[name]
+    )
+    share = find_share()
+    sys.modules["ament_index_python.packages"].get_package_share_directory = lambda _: str(share)
+    sys.modules["ament_index_python.packages"].get_package_prefix = lambda _: str(share.parents[1])
+    module = load(repository)
+    return module
+
+
+def started(description, **given):
+    defaults = {name: default for name, (default, _) in description.ARGUMENTS.items()}
+    return description.start({**defaults, **given})
+
+
+def test_the_arguments_become_a_replay_through_the_nodes(description, tmp_path):
+    (process,) = started(description, bag="flight/", rate="2.0", namespace="uav1", force="true")
+    executable, *words = process.named.cmd
+    assert executable == str(description.REPLAY)
+    assert description.REPLAY.is_file()
+    options = parse(words).options
+    assert (options.bag.name, options.out.name, options.namespace) == ("flight", "flight_answers", "uav1")
+    assert (options.pace, options.rate, options.force, options.start_nodes) == ("rate", 2.0, True, True)
+    assert options.params_file.is_file()
+    assert type(process.named.on_exit).__name__ == "Shutdown"
+
+
+def test_rviz_gets_a_layout_that_is_there(description):
+    _, rviz = started(description, bag="flight", rviz="true")
+    assert rviz.named.executable == "rviz2"
+    assert (find_share() / "config" / "layouts" / "perception.rviz").samefile(rviz.named.arguments[1])
+
+
+def test_every_argument_is_declared_and_the_bag_must_be_given(description):
+    declared = description.generate_launch_description()[:-1]
+    assert {each.positional[0] for each in declared} == set(description.ARGUMENTS)
+    assert [each.positional[0] for each in declared if each.named.default_value is None] == ["bag"]
+
+
+def test_launch_itself_starts_the_replay(repository):
+    launch = pytest.importorskip("launch", reason="launch needs an apt ROS")
+    pytest.importorskip("launch_ros", reason="launch_ros needs an apt ROS")
+    module, context = load(repository), launch.LaunchContext()
+    for name, (default, _) in module.ARGUMENTS.items():
+        context.launch_configurations[name] = "flight" if name == "bag" else default
+    (process,) = module.start(context)
+    assert process.cmd[0][0].text == str(module.REPLAY)
+    assert module.generate_launch_description()
