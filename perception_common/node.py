@@ -170,7 +170,7 @@ class PerceptionNode(LifecycleNode, Generic[P]):
         """Make the subscriptions; a subclass adds its own."""
         kinds = {"raw": (Image, "image"), "compressed": (CompressedImage, "image/compressed")}
         kind, topic = kinds[self.parameters.image_transport]
-        self._image = self.sensor_subscription(kind, topic, self._receive)
+        self._image_topic = self.sensor_subscription(kind, topic, self._receive).topic_name
 
     def call_worker(self, task: Callable[[], None]) -> bool:
         """Run a task in the worker thread, between two images; False when the node is not active."""
@@ -221,7 +221,7 @@ class PerceptionNode(LifecycleNode, Generic[P]):
         except Exception as error:
             self._stop_input()
             return self._fail(f"could not subscribe: {type(error).__name__}: {error}")
-        self.get_logger().info(f"waiting for images on {self._image.topic_name}")
+        self.get_logger().info(f"waiting for images on {self._image_topic}")
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -290,7 +290,7 @@ class PerceptionNode(LifecycleNode, Generic[P]):
             self._jumps += 1
             self._forget_pending = True
             self.get_logger().warning(
-                f"stamps on {self._image.topic_name} jumped back by {(self._last_stamp_ns - stamp) / 1e9:.3f} s: "
+                f"stamps on {self._image_topic} jumped back by {(self._last_stamp_ns - stamp) / 1e9:.3f} s: "
                 "starting anew (did a bag start over?)"
             )
         self._last_stamp_ns = stamp
@@ -307,7 +307,7 @@ class PerceptionNode(LifecycleNode, Generic[P]):
             with self.stage("conversion"):
                 image = self.decode(message)
         except InputError as error:
-            self._refuse(f"image on {self._image.topic_name} skipped: {error}")
+            self._refuse(f"image on {self._image_topic} skipped: {error}")
             return
         self.problems.resolve("image")
         self.process(message.header, image)
@@ -322,7 +322,9 @@ class PerceptionNode(LifecycleNode, Generic[P]):
         self.problems.report("image", reason)
 
     def _report_failed_frame(self, _: Any, error: Exception) -> None:
-        self._refuse(f"image on {self._image.topic_name} skipped: {type(error).__name__}: {error}")
+        if not self.context.ok():
+            return  # a signal ended ROS under the last image; nobody is there for its answer
+        self._refuse(f"image on {self._image_topic} skipped: {type(error).__name__}: {error}")
 
     # --- diagnostics ---------------------------------------------------------------------------------------------
 
@@ -340,7 +342,7 @@ class PerceptionNode(LifecycleNode, Generic[P]):
         if self._worker is not None:
             silent = time.monotonic() - self._last_arrival
             if silent > self.parameters.input_timeout:
-                topic = self._image.topic_name
+                topic = self._image_topic
                 count = self.count_publishers(topic)
                 hint = (
                     "nobody publishes it: is the camera running, is 'image' remapped?"

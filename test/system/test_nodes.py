@@ -217,7 +217,7 @@ def test_an_incompatible_qos_is_said_and_can_be_overridden(bench, start, picture
 def test_a_wrong_parameter_ends_the_start_with_one_line(start):
     process = start("yolc_node", lsm="sometimes")
     assert process.wait(60) == 1
-    assert "choose one of off" in process.log.read_text().splitlines()[-1]
+    assert "choose one of none" in process.log.read_text().splitlines()[-1]
 
 
 def test_1080p_at_30_hz_best_effort_arrives_without_loss(bench, start, picture):

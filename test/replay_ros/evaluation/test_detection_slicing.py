@@ -73,7 +73,7 @@ def is_same(found, one, other, config):
         max_size=25,
     ),
     st.sampled_from(["greedy", "nms"]),
-    st.sampled_from([0.3, 0.5, 0.8]),
+    st.sampled_from([0.3001, 0.5001, 0.8001]),  # no box reaches a share exactly, where rounding decides
 )
 def test_boxes_are_joined_as_by_the_slow_implementation(rows, how, share):
     values = np.array(rows, np.float32).reshape(-1, 6)
