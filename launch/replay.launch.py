@@ -3,8 +3,8 @@
 ros2 launch yolc_ros replay.launch.py bag:=flight out:=answers rate:=1.0 rviz:=true
 
 The command `replay` plays the bag and starts the nodes, rather than `ros2 bag play` beside nodes of this file: it finds
-the topics of the camera and of the sensors in the bag and remaps them, waits with the first image until the networks are
-warm, and reads bags without a rosbag2 of ROS. When it ends, everything ends.
+the topics of the camera and of the sensors in the bag and remaps them, waits with the first image until the networks
+are warm, and reads bags without a rosbag2 of ROS. When it ends, everything ends.
 """
 
 from pathlib import Path

@@ -28,7 +28,8 @@ def find_peak_rate(player: LivePlayer, search: PeakSearch) -> PeakRate:
     bursts = _Bursts(player)
     with player.not_recording():
         median = bursts.warm_up()
-        print(f"searching the peak rate for at most {search.budget_s:g} s")
+        seconds = max(search.budget_s, BURST * median + QUIET_S)  # one burst there must be
+        print(f"searching the peak rate for about {seconds:.0f} s at most")
         with tqdm(unit="trial", desc="peak rate", disable=None) as progress:
 
             def measure(rate: float) -> Trial:

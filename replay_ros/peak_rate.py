@@ -39,8 +39,8 @@ class PeakRate:
 class PeakSearch:
     """How to search. max_loss: share of images that may stay unanswered. precision: of the rate, relative.
 
-    budget_s: no trial but the first begins that would, by `expected_seconds(rate)`, end later. max_rate_hz, min_rate_hz:
-    never beyond.
+    budget_s: no trial but the first begins that would, by `expected_seconds(rate)`, end later. min_rate_hz,
+    max_rate_hz: never beyond.
     """
 
     max_loss: float = 0.05

@@ -47,8 +47,7 @@ def description(repository, monkeypatch):
     share = find_share()
     sys.modules["ament_index_python.packages"].get_package_share_directory = lambda _: str(share)
     sys.modules["ament_index_python.packages"].get_package_prefix = lambda _: str(share.parents[1])
-    module = load(repository)
-    return module
+    return load(repository)
 
 
 def started(description, **given):
