@@ -20,7 +20,7 @@ from perception_common.geometry import compose, inverse, skew
 UNOBSERVED = 1e4  # variance of what was not seen of a translation, in units of the unit translation: it means nothing
 UNKNOWN_ROTATION = np.pi**2 / 3  # variance of an angle that is anything between -pi and pi
 _LARGEST_DIRECTION = 1.0  # variance of a direction that is nearly anything, rad^2 along each axis
-_SMALL_PARALLAX = 40.0
+CURVATURE, CURVATURE_OF_PLANE = 20.0, 5.0  # of the essential matrix and the homography, see pose_covariance
 _LEAST = 1e-9  # rad^2; it also keeps a covariance with UNOBSERVED in it positive definite in double precision
 _STEP = 1e-5  # radians, for the derivative of the gradient
 
@@ -31,11 +31,12 @@ def unknown_covariance() -> np.ndarray:
 
 
 def step_covariance(pairs: RayPairs, refined: Refined[Any]) -> np.ndarray:
-    """Covariance (p, p) of the step from the estimate to the truth.
+    """Covariance (p, p) of the step from the estimate to the truth, for matches that err independently.
 
     sigma^2 H^-1 J'WJ H^-1 with the full second derivative H of the cost (White, "Maximum likelihood estimation of
     misspecified models", 1982): noise in the rays makes J'WJ too large where a direction is weakly seen, which would
-    promise too much, above all at small parallax; H does not suffer from it. What H does not show is in profile.py.
+    promise too much, above all at small parallax; H does not suffer from it. What H does not show is in profile.py,
+    and what matches add that err alike in dependence.py.
     """
     size = len(refined.information)
     H = np.empty((size, size))
@@ -57,15 +58,17 @@ def observed_covariance(steps: np.ndarray, translation: np.ndarray) -> np.ndarra
     return jacobian @ _bounded(steps[:5, :5]) @ jacobian.T
 
 
-def pose_covariance(steps: np.ndarray, translation: np.ndarray, parallax: float, noise: float) -> np.ndarray:
+def pose_covariance(
+    steps: np.ndarray, translation: np.ndarray, parallax: float, noise: float, curvature: float = CURVATURE
+) -> np.ndarray:
     """Covariance (6, 6) of a pose with a unit translation from that of its steps: rotation, tangent of the translation.
 
     steps: (5, 5) or more, of which the first five count. parallax: the median one, noise: of a match, both in radians.
     The length of the translation is not seen: its variance is UNOBSERVED. At small parallax all of it is larger by
-    1 + 40 (noise / parallax)^2, for what the linearisation leaves out; the number is what simulated pairs with a
-    parallax of 2 to 100 times the noise need to be honest.
+    1 + curvature (noise / parallax)^2, for what the linearisation leaves out; the numbers are what simulated pairs with
+    a parallax of 2 to 100 times the noise need to be honest.
     """
-    inflation = 1.0 + _SMALL_PARALLAX * (noise / max(parallax, noise)) ** 2
+    inflation = 1.0 + curvature * (noise / max(parallax, noise)) ** 2
     covariance = observed_covariance(inflation * steps, translation)
     covariance[:3, :3] += UNOBSERVED * inflation * np.outer(translation, translation)
     return covariance

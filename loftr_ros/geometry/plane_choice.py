@@ -11,6 +11,7 @@ import numpy as np
 
 from loftr_ros.geometry.ambiguity import Alternative, MotionPrior, posterior, spread_of_alternatives
 from loftr_ros.geometry.covariance import observed_covariance, step_covariance
+from loftr_ros.geometry.dependence import variance_inflation
 from loftr_ros.geometry.essential import EssentialMotion
 from loftr_ros.geometry.homography import PlaneMotion, decompose_homography, visible_motions
 from loftr_ros.geometry.noise import Noise
@@ -31,7 +32,8 @@ class ChosenMotion:
     """A motion with rotation and translation, and how sure it is.
 
     steps: covariance of its steps. noise: pixels, of the model that it was fitted with. probability: that it is the
-    true one. doubt: (6, 6), what the chance of another one adds to the covariance of the pose.
+    true one. doubt: (6, 6), what the chance of another one adds to the covariance of the pose. on_plane: whether it
+    comes from the homography alone, no relief was seen.
     """
 
     motion: Any
@@ -39,6 +41,7 @@ class ChosenMotion:
     noise: float
     probability: float
     doubt: np.ndarray
+    on_plane: bool
 
 
 def choose_plane_motion(
@@ -56,7 +59,8 @@ def choose_plane_motion(
     inside = pairs[essential.distances < reach]
     motions = visible_motions(decompose_homography(plane.motion.homography), inside) or [plane.motion]
     holds_all = plane.noise.right > _WHOLE * essential.noise.right
-    if holds_all and plane.noise.sigma < _FLAT * essential.noise.sigma:
+    on_plane = holds_all and plane.noise.sigma < _FLAT * essential.noise.sigma
+    if on_plane:
         candidates = _on_the_plane(pairs, essential, plane, motions)
     else:  # the relief is seen: it tells the motions apart and would bend those of a plane
         shaped = weighed_by_relief(pairs, plane.motion.homography, essential.weights / pairs.weights)
@@ -75,7 +79,9 @@ def choose_plane_motion(
         if candidate is not candidates[best] and probability > _NEGLIGIBLE
     ]
     doubt = spread_of_alternatives(chosen.rotation, chosen.translation, others)
-    return ChosenMotion(chosen, candidates[best].steps(), candidates[best].noise, float(probabilities[best]), doubt)
+    return ChosenMotion(
+        chosen, candidates[best].steps(), candidates[best].noise, float(probabilities[best]), doubt, on_plane
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +98,8 @@ def _on_the_plane(
     pairs: RayPairs, essential: Refined[EssentialMotion], plane: Refined[PlaneMotion], motions: list[PlaneMotion]
 ) -> list[_Candidate]:
     """All motions have the homography of `plane`, so they share its residuals and its covariance."""
-    covariance = step_covariance(pairs, plane)
+    # By the epipolar distances: along the lines relief below the noise would look like errors that agree.
+    covariance = variance_inflation(pairs, essential) * step_covariance(pairs, plane)
 
     def turned(motion: PlaneMotion) -> np.ndarray:
         change = motion.steps_of(plane.motion)
@@ -121,10 +128,14 @@ def _over_relief(
             refined.noise.sigma,
             # all with the same noise
             essential.noise.log_likelihood(pairs.roots * refined.residuals, pairs.odds),
-            partial(step_covariance, pairs, refined),
+            partial(_dependent_covariance, pairs, refined),
         )
         for refined in _distinct(found)
     ]
+
+
+def _dependent_covariance(pairs: RayPairs, refined: Refined[EssentialMotion]) -> np.ndarray:
+    return variance_inflation(pairs, refined) * step_covariance(pairs, refined)
 
 
 def _distinct(candidates: list[Refined[EssentialMotion]]) -> list[Refined[EssentialMotion]]:

@@ -19,11 +19,14 @@ import numpy as np
 
 from loftr_ros.geometry.ambiguity import NO_PRIOR, MotionPrior
 from loftr_ros.geometry.covariance import (
+    CURVATURE,
+    CURVATURE_OF_PLANE,
     pose_covariance,
     step_covariance,
     turn_covariance,
     unknown_covariance,
 )
+from loftr_ros.geometry.dependence import variance_inflation
 from loftr_ros.geometry.essential import EssentialMotion, fit_essential
 from loftr_ros.geometry.homography import (
     PlaneMotion,
@@ -209,7 +212,7 @@ def _general(
     rough = [refine(few, start, noise, highest, _ROUGH) for start in starts]
     best = max(rough, key=lambda refined: refined.likelihood)
     essential = refine(pairs, _facing(few[best.distances < reach], best.motion), noise, highest)
-    steps = step_covariance(pairs, essential)
+    steps = variance_inflation(pairs, essential) * step_covariance(pairs, essential)
     return _result(pairs, essential.motion, steps, Geometry.GENERAL, essential.noise.sigma, reach, "")
 
 
@@ -233,7 +236,7 @@ def _rotation_only(pairs: RayPairs, turn: Refined[Turn], reach: float) -> Relati
         0.0,
         left / _POINT_TO_LINE,
         f"a rotation alone leaves {left:.2f} pixels, no more than noise: there is no translation to be seen",
-        turn_covariance(step_covariance(pairs, turn)),
+        turn_covariance(variance_inflation(pairs, turn) * step_covariance(pairs, turn)),
         turn.noise.sigma,
     )
 
@@ -251,12 +254,19 @@ def _planar(
     reason = f"a homography explains {100 * explained:.0f} % of the inliers: the scene is nearly a plane"
     if chosen.probability < 0.99:
         reason += f"; the chance that another of its motions is the true one is {100 * (1 - chosen.probability):.0f} %"
-    pose = _result(pairs, chosen.motion, chosen.steps, Geometry.PLANAR, chosen.noise, reach, reason)
+    pose = _result(pairs, chosen.motion, chosen.steps, Geometry.PLANAR, chosen.noise, reach, reason, chosen.on_plane)
     return replace(pose, covariance=pose.covariance + chosen.doubt)
 
 
 def _result(
-    pairs: RayPairs, motion: Any, steps: np.ndarray, geometry: Geometry, noise: float, reach: float, reason: str
+    pairs: RayPairs,
+    motion: Any,
+    steps: np.ndarray,
+    geometry: Geometry,
+    noise: float,
+    reach: float,
+    reason: str,
+    on_plane: bool = False,
 ) -> RelativePose:
     pose = EssentialMotion(motion.rotation, motion.translation)
     distances = np.abs(pose.residuals(pairs)[:, 0])
@@ -264,7 +274,8 @@ def _result(
     if not inliers.any() or in_front(pairs.x0[inliers], pairs.x1[inliers], pose.rotation, pose.translation) < 0.5:
         return failed_pose(len(pairs), "most matches would lie behind the cameras")
     angle = float(np.median(parallax(pairs.x0[inliers], pairs.x1[inliers], pose.rotation)))
-    covariance = pose_covariance(steps, pose.translation, angle, noise * pairs.pixel)
+    curvature = CURVATURE_OF_PLANE if on_plane else CURVATURE
+    covariance = pose_covariance(steps, pose.translation, angle, noise * pairs.pixel, curvature)
     residual = float(np.median(distances[inliers]))
     return RelativePose(
         pose.rotation,
