@@ -28,7 +28,7 @@ def find_peak_rate(player: LivePlayer, search: PeakSearch) -> PeakRate:
     bursts = _Bursts(player)
     with player.not_recording():
         median = bursts.warm_up()
-        seconds = max(search.budget_s, BURST * median + QUIET_S)  # one burst there must be
+        seconds = max(search.budget_s, BURST * median / 0.8 + QUIET_S)  # one burst there must be
         print(f"searching the peak rate for about {seconds:.0f} s at most")
         with tqdm(unit="trial", desc="peak rate", disable=None) as progress:
 
@@ -37,7 +37,7 @@ def find_peak_rate(player: LivePlayer, search: PeakSearch) -> PeakRate:
                 progress.update()
                 return trial
 
-            return find_peak(measure, 1 / median, search, lambda rate: BURST / rate + QUIET_S)
+            return find_peak(measure, 0.8 / median, search, lambda rate: BURST / rate + QUIET_S)
 
 
 class _Bursts:

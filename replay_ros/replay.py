@@ -185,7 +185,7 @@ def describe(result: ReplayResult) -> Iterable[str]:
 def describe_peak(peak: PeakRate) -> Iterable[str]:
     """Say what the search for the peak rate found, with the rates that it tried."""
     limit = f"at most {100 * peak.max_loss:g} % lost"
-    found = "no rate tried" if peak.rate_hz is None else f"{peak.rate_hz:.2f} images/s"
+    found = "lower than every rate tried" if peak.rate_hz is None else f"{peak.rate_hz:.2f} images/s"
     yield f"  peak rate ({limit}): {found}{'' if peak.is_bounded else ', or more: no rate tried was too high'}"
     for trial in sorted(peak.trials, key=lambda each: each.rate_hz):
         yield f"    {trial.rate_hz:8.2f}/s: {trial.lost} of {trial.sent} lost ({trial.seconds:.1f} s)"
