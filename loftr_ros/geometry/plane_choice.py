@@ -126,8 +126,8 @@ def _over_relief(
         _Candidate(
             refined.motion,
             refined.noise.sigma,
-            # all with the same noise
-            essential.noise.log_likelihood(pairs.roots * refined.residuals, pairs.odds),
+            # All with the same noise, and without odds: what rises from the plane tells the motions apart.
+            essential.noise.log_likelihood(pairs.roots * refined.residuals),
             partial(_dependent_covariance, pairs, refined),
         )
         for refined in _distinct(found)

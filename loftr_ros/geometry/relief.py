@@ -15,25 +15,31 @@ import numpy as np
 from loftr_ros.geometry.homography import homography_residuals
 from loftr_ros.geometry.rays import RayPairs
 
-_ITERATIONS = 5
+_ITERATIONS = 8
+_RISE = 5.0  # the second mean over the first, to start with
+_HIGHEST = 0.2  # of the extent, the largest mean: beyond it right and wrong offsets are alike
 
 
 def weighed_by_relief(pairs: RayPairs, H: np.ndarray, responsibility: np.ndarray) -> RayPairs:
     """Return the matches with the odds that their offsets from the plane of H (3, 3) give for being right.
 
     responsibility: (N,), probability to be right by the distance to the epipolar line alone.
-    Offsets d of right matches, due to relief, have the density exp(-d / b) / b, the one of largest entropy for a mean
-    b, which is found by expectation maximisation; wrong ones are spread evenly, with density 1 / extent.
+    Offsets of right matches have a mixture of two exponential densities, those of largest entropy for a given mean: the
+    ground, and what rises from it. Their means and shares are found by expectation maximisation beside wrong matches,
+    which are spread evenly, with density 1 / extent.
     """
     offsets = np.linalg.norm(homography_residuals(pairs, H), axis=1)
     near = responsibility > 0.5
     if not near.any():
         return pairs
     given = responsibility / np.maximum(1.0 - responsibility, 1e-12)
-    mean = float(np.median(offsets[near])) / np.log(2)
+    ground = float(np.median(offsets[near])) / np.log(2)
+    means, shares = np.array([[ground], [_RISE * ground]]), np.array([[0.8], [0.2]])
     for _ in range(_ITERATIONS):
-        mean = float(np.clip(mean, 1e-3, pairs.extent))
-        odds = pairs.extent / mean * np.exp(-np.minimum(offsets / mean, 200.0))
-        weight = given * odds / (1.0 + given * odds)
-        mean = float(weight @ offsets / weight.sum())
+        means = np.clip(means, 1e-3, _HIGHEST * pairs.extent)
+        parts = shares * pairs.extent / means * np.exp(-np.minimum(offsets / means, 200.0))
+        odds = parts.sum(axis=0)
+        weights = given * parts / (1.0 + given * odds)
+        sums = np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
+        means, shares = weights @ offsets[:, None] / sums, sums / sums.sum()
     return replace(pairs, odds=odds)
