@@ -10,7 +10,7 @@ import numpy as np
 from loftr_ros.geometry.noise import Noise, squared_lengths
 from loftr_ros.geometry.rays import RayPairs
 
-_ITERATIONS = 30
+ITERATIONS = 30
 _STEADY = 3e-3  # change of sigma, relative
 CONVERGED = 0.02  # adds nothing to the error
 
@@ -55,14 +55,21 @@ class Refined(Generic[M]):
         return np.linalg.norm(self.residuals, axis=1)
 
 
-def refine(pairs: RayPairs, motion: M, noise: Noise, highest_noise: float, tolerance: float = CONVERGED) -> Refined[M]:
+def refine(
+    pairs: RayPairs,
+    motion: M,
+    noise: Noise,
+    highest_noise: float,
+    tolerance: float = CONVERGED,
+    iterations: int = ITERATIONS,
+) -> Refined[M]:
     """Climb from `motion` to the nearest maximum of the likelihood. highest_noise: bound of sigma, pixels.
 
-    tolerance: length of the step that is not worth taking, in standard deviations of the motion.
+    tolerance: length of the step that is not worth taking, in standard deviations of the motion. iterations: at most.
     """
     residuals = motion.residuals(pairs)
     damping = 1e-3
-    for left in reversed(range(_ITERATIONS)):
+    for left in reversed(range(iterations)):
         J = motion.jacobian(pairs)
         before = noise
         responsibility = noise.responsibility(pairs.roots * residuals, pairs.odds)

@@ -55,6 +55,7 @@ _STILL = 0.3  # pixels; matchers err alike on neighbouring matches, and that muc
 _POINT_TO_LINE = 1.746  # median length of a residual with two components over that of one: 1.1774 / 0.6745
 _SAMPLE = 500  # matches that are enough to find a motion; all of them refine it
 _ROUGH = 0.5  # standard deviations to which a motion is refined that is not the last word
+_FEWER, _STEPS = 200, 4  # matches and iterations that are enough to compare motions by
 _FEW = 0.3  # share of inliers of the sample below which all matches are searched
 
 
@@ -208,8 +209,8 @@ def _general(
     pairs: RayPairs, starts: list[EssentialMotion], noise: Noise, reach: float, highest: float
 ) -> RelativePose:
     """Refine the most likely motion: from one start alone it may be a local maximum that wrong matches favour."""
-    few = pairs[spread_sample(pairs, _SAMPLE)]
-    rough = [refine(few, start, noise, highest, _ROUGH) for start in starts]
+    few = pairs[spread_sample(pairs, _FEWER)]
+    rough = [refine(few, start, noise, highest, _ROUGH, _STEPS) for start in starts]
     best = max(rough, key=lambda refined: refined.likelihood)
     essential = refine(pairs, _facing(few[best.distances < reach], best.motion), noise, highest)
     steps = variance_inflation(pairs, essential) * step_covariance(pairs, essential)
