@@ -45,6 +45,7 @@ SUBJECTS = {
         "run `make`, then `source setup.bash`",
     ),
     "pose": Subject("relative poses from matches beside OpenCV's"),
+    "consistency": Subject("are the covariances of relative poses honest (minutes)"),
     "training": Subject("one training step of the lite networks"),
 }
 
@@ -59,6 +60,7 @@ QUICK = Plan(
     node_frame=(192, 128),
     detections=20,
     matches=200,
+    pairs=8,
     training_size=(128, 96),
 )
 """Sizes at which everything runs in seconds; its times mean nothing."""
@@ -80,7 +82,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    about = "".join(f"\n  {name:7} {subject.about}" for name, subject in SUBJECTS.items())
+    about = "".join(f"\n  {name:11} {subject.about}" for name, subject in SUBJECTS.items())
     parser = argparse.ArgumentParser(
         prog="benchmark",
         description=f"{__doc__}\n\nsubjects:{about}",

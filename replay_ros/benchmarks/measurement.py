@@ -29,6 +29,7 @@ class Plan:
     node_frame: tuple[int, int] = (1920, 1080)
     detections: int = 500
     matches: int = 2000
+    pairs: int = 250
     training_size: tuple[int, int] | None = None  # None: as the training configurations say
 
 
