@@ -122,9 +122,10 @@ class LivePlayer:
             for raw in waiting:
                 self._send_and_wait(raw)
                 progress.update()
-        if not self.wait(lambda: all(map(self.is_answered, self.frames)), 2.0):
-            self.wait(lambda: False, 1.0)  # dropped frames are never answered; late messages may still come
-        return time.monotonic() - start
+        self.wait(lambda: all(map(self.is_answered, self.frames)), 2.0)  # those that were dropped never are
+        seconds = time.monotonic() - start
+        self.wait(lambda: False, 1.0)  # messages of other topics may come after the last answer
+        return seconds
 
     @contextmanager
     def not_recording(self) -> Iterator[None]:
