@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import rclpy
 from builtin_interfaces.msg import Time
 from lifecycle_msgs.srv import GetState
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, QoSReliabilityPolicy
@@ -29,6 +30,8 @@ from replay_ros.timing import Dropped, StageTimes
 from replay_ros.topics import DETECTIONS, DIAGNOSTICS, OUTPUTS, STATUS, type_name
 
 NODES = {DETECTIONS: "yolc_node", STATUS: "loftr_node"}  # by the topic of a node's last answer to an image
+# A reader that went without a word, as one of a process that was killed, owes its acknowledgement for long.
+ACKNOWLEDGEMENT = Duration(seconds=1)
 RELIABLE = QoSProfile(depth=100, reliability=QoSReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(depth=100, reliability=RELIABLE.reliability, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 REFUSED = "images refused"  # in the diagnostics of a node
@@ -213,8 +216,8 @@ class LivePlayer:
 
     def _wait_until_taken(self, publisher: Publisher) -> None:
         """Ask the node something once it holds the message: it answers requests after the messages before them."""
-        publisher.wait_for_all_acked()
-        self._clock.wait_for_all_acked()
+        publisher.wait_for_all_acked(ACKNOWLEDGEMENT)
+        self._clock.wait_for_all_acked(ACKNOWLEDGEMENT)
         if self._taken.service_is_ready():
             future = self._taken.call_async(GetState.Request())
             self.wait(future.done, 5.0)
