@@ -29,11 +29,11 @@ examples:
 """
 CITY = FlightOptions(
     scene=SceneOptions(urbanity=0.8),
-    trajectory=TrajectoryOptions(kind="survey", duration_s=20.0, altitude_m=45.0, pitch_deg=-75.0),
+    trajectory=TrajectoryOptions(kind="orbit", duration_s=20.0, altitude_m=35.0, pitch_deg=-60.0),
     camera=CameraOptions(width=1280, height=720),
     frame_rate_hz=1.5,
 )
-SEED = 7
+SEED = 9  # a block with car parks
 
 
 def run_demo(flight: Path | None, out: Path, camera: Path | None, limit: int | None) -> ReplayResult:
