@@ -15,7 +15,16 @@ from replay_ros.benchmarks import measurement, memory, plain_yolc, untrained, yo
 from replay_ros.benchmarks.measurement import Check, Measurement, Report, take_turns
 from yolc_ros.network.fuse import prepare_for_inference
 
-CHECKS = {"loftr": 3, "memory": 0, "yolc": 3, "lite": 0, "stages": 1, "pose": 0, "consistency": 0, "training": 0}  # of equality
+CHECKS = {
+    "loftr": 3,
+    "memory": 0,
+    "yolc": 3,
+    "lite": 0,
+    "stages": 1,
+    "pose": 0,
+    "consistency": 0,
+    "training": 0,
+}  # of equality
 
 
 @pytest.fixture(autouse=True)
