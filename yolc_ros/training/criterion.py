@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from yolc_ros.network.yolc import YolcOutput
@@ -13,15 +14,20 @@ from yolc_ros.training.losses import BoxLossName, box_loss, gaussian_focal_loss
 
 @dataclass(frozen=True)
 class LossConfig:
-    """The box loss by name, and weights of the three parts; the defaults are the published ones."""
+    """The box loss by name, and weights of the three parts; the defaults are the published ones.
+
+    class_weights: factors for the heatmap of each class, in the order of the model's; empty: 1 for each. Without them a
+    class that is rare among the training objects is for long taken for a common one that looks like it.
+    """
 
     box: BoxLossName = "gwd_l1"
     heatmap_weight: float = 1.0
     coarse_weight: float = 1.0
     refined_weight: float = 1.0
+    class_weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if min(self.heatmap_weight, self.coarse_weight, self.refined_weight) < 0:
+        if min(self.heatmap_weight, self.coarse_weight, self.refined_weight, *self.class_weights) < 0:
             raise ValueError("weights of losses cannot be negative")
 
 
@@ -31,7 +37,10 @@ def compute_losses(output: YolcOutput, batch: Batch, objects: float, config: Los
     objects: the divisor; the batch's own count, or with several processes their mean count.
     """
     divisor = max(objects, 1.0)
-    heatmap = gaussian_focal_loss(output.heatmap, batch.heatmap, batch.trust, batch.known)
+    class_weights = (
+        output.heatmap.new_tensor(config.class_weights, dtype=torch.float32) if config.class_weights else None
+    )
+    heatmap = gaussian_focal_loss(output.heatmap, batch.heatmap, batch.trust, batch.known, class_weights)
     losses = {"heatmap": heatmap / divisor}
     loss = config.heatmap_weight * losses["heatmap"]
     image, y, x = batch.cells.unbind(1)

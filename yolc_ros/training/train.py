@@ -22,6 +22,7 @@ from perception_common.training.average import WeightAverage
 from perception_common.training.checkpoint import RunState
 from perception_common.training.distributed import Processes, distributed, synchronise_batch_norm
 from perception_common.training.loop import CHECKPOINT, Task, make_optimizer, make_scaler, run_loop
+from perception_common.transport import raise_malloc_thresholds
 from perception_common.weights import load_weights
 from yolc_ros.datasets.mixture import Mixture, open_sources
 from yolc_ros.detector import Detector
@@ -53,6 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     config = load_yaml(YolcTrainingConfig, arguments.config)
     folder = arguments.run_dir or Path("runs") / arguments.config.stem
     set_threads(arguments.threads)
+    raise_malloc_thresholds()
     cv2.setNumThreads(1)  # the network has the cores; images are prepared beside it
     with distributed(choose_device(arguments.device).device) as processes:
         is_done = train(config, folder, arguments.resume, processes)
@@ -100,7 +102,12 @@ def build_optimizer(network: nn.Module, config: YolcTrainingConfig) -> torch.opt
 def make_task(
     config: YolcTrainingConfig, training: Mixture, model: YolcConfig, folder: Path, processes: Processes
 ) -> Task[Batch]:
-    """Say what one step and one validation are."""
+    """Say what one step and one validation are. Raises InputError for class weights that do not fit the model."""
+    weights, classes = config.loss.class_weights, model.class_names
+    if weights and len(weights) != len(classes):
+        raise InputError(
+            f"loss.class_weights: {len(weights)} factors for {len(classes)} classes ({', '.join(classes)})"
+        )
     slots = range(config.loop.batch)[processes.share(config.loop.batch)]
     make_batch = BatchMaker(
         training, config.input_size, model.heatmap_stride, config.augmentation, config.loop.seed, slots

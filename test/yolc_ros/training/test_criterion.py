@@ -58,6 +58,17 @@ def test_classes_that_nobody_looked_for_are_not_taught_to_be_absent() -> None:
     assert one_class == pytest.approx(all_classes / 2)
 
 
+def test_class_weights_are_in_the_order_of_the_classes() -> None:
+    batch = batch_of(sample([]))
+    whole, first, second = (
+        compute_losses(blank(batch), batch, 1, LossConfig(class_weights=weights))["heatmap"].item()
+        for weights in ((), (3.0, 0.0), (0.0, 1.0))
+    )
+    assert (first, second) == pytest.approx((1.5 * whole, 0.5 * whole))
+    with pytest.raises(ValueError, match="negative"):
+        LossConfig(class_weights=(1.0, -1.0))
+
+
 def test_batch_without_objects_has_a_gradient() -> None:
     batch = batch_of(sample([]), sample([]))
     output = blank(batch)

@@ -58,6 +58,23 @@ def test_focal_loss_is_the_published_formula() -> None:
         assert inputs.grad[place].item() == pytest.approx(3 * slope, rel=1e-4, abs=1e-5)
 
 
+def test_class_weights_scale_all_that_a_map_costs_and_its_gradient() -> None:
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(2, 3, 5, 6, generator=generator)
+    target = torch.rand(2, 3, 5, 6, generator=generator) * 0.9
+    target[0, 0, 1, 1] = target[1, 2, 3, 4] = 1
+    everywhere = torch.ones(2, 5, 6, dtype=torch.bool), torch.ones(2, 3, dtype=torch.bool)
+    weights = torch.tensor([0.5, 0.0, 3.0])
+    weighted, plain = (logits.clone().requires_grad_() for _ in range(2))
+    loss = gaussian_focal_loss(weighted, target, *everywhere, weights)
+    loss.backward()
+    gaussian_focal_loss(plain, target, *everywhere).backward()
+    p = 1 / (1 + np.exp(-logits.double().numpy()))
+    by_hand = [focal_by_hand(p[:, k], target[:, k].numpy(), np.ones((2, 5, 6))) for k in range(3)]
+    assert loss.item() == pytest.approx(0.5 * by_hand[0] + 3 * by_hand[2], rel=1e-5)
+    torch.testing.assert_close(weighted.grad, plain.grad * weights[:, None, None])
+
+
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_focal_loss_of_a_large_map_in_half_precision(layout: torch.memory_format) -> None:
     generator = torch.Generator().manual_seed(0)

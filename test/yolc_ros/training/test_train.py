@@ -160,6 +160,14 @@ def test_a_run_is_never_overwritten(tmp_path: Path) -> None:
         run(configure(tmp_path, steps=2), tmp_path / "run")
 
 
+@pytest.mark.usefixtures("model")
+def test_class_weights_must_fit_the_model(tmp_path: Path) -> None:
+    write_data(tmp_path)
+    config = configure(tmp_path)
+    with pytest.raises(InputError, match=r"3 factors for 2 classes \(car, bus\)"):
+        run(replace(config, loss=replace(config.loss, class_weights=(1.0, 1.0, 1.0))), tmp_path / "run")
+
+
 def test_batches_follow_from_the_step_alone_and_shares_make_the_whole(tmp_path: Path) -> None:
     write_data(tmp_path)
     config = configure(tmp_path)
