@@ -243,7 +243,10 @@ class TestMatching:
             assert_same(one, other, pixels=0)
 
     def test_prepared_for_inference_is_equal_and_leaves_the_original_alone(self, network: LoFTR) -> None:
-        image0, image1 = make_pair(96, 128)
+        network = copy.deepcopy(
+            network
+        ).double()  # in single precision rounding alone decides some matches of random weights
+        image0, image1 = (image.double() for image in make_pair(96, 128))
         state = {key: tensor.clone() for key, tensor in network.state_dict().items()}
         fast = prepare_for_inference(network)
         assert not any(isinstance(module, nn.BatchNorm2d) for module in fast.modules())
