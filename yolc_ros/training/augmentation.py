@@ -21,17 +21,19 @@ class AugmentationConfig:
     """How training images are drawn.
 
     cluster_share, mosaic_share: shares of images that show a region LSM finds in the true heatmap, `lsm.zoom` times as
-    large as other images (as the detector's second look), and mosaics of four such views. scale: range of output
-    pixels for an image pixel. at_object: share of the other views that are placed on an object, of a class drawn evenly
-    from those in the image, so that rare classes are seen as often. turn_share of all are turned by up to turn_deg
-    either way; boxes of turned images are too large (see `transform_truth`), so keep both small. quarter_turn_share: of
-    images from sources that look straight down.
+    large as other images (as the detector's second look), and mosaics of four such views. scale: range of output pixels
+    for an image pixel. at_object: share of the other views that are placed on an object, of a class drawn evenly from
+    all, so that rare classes are seen as often: further images are drawn until one has it, at most `draws`, from the
+    last of which any class is shown instead. turn_share of all are turned by up to turn_deg either way; boxes of turned
+    images are too large (see `transform_truth`), so keep both small. quarter_turn_share: of images from sources that
+    look straight down.
     """
 
     cluster_share: float = 0.25
     mosaic_share: float = 0.15
     scale: tuple[float, float] = (0.7, 1.5)
     at_object: float = 0.7
+    draws: int = 8
     mirror_share: float = 0.5
     turn_share: float = 0.2
     turn_deg: float = 10.0
@@ -45,6 +47,8 @@ class AugmentationConfig:
             raise ValueError("cluster_share and mosaic_share together are more than 1")
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(f"scale must be a range of positive numbers, not {self.scale}")
+        if self.draws < 1:
+            raise ValueError(f"draws must be at least 1, not {self.draws}")
 
 
 def augment(
@@ -64,21 +68,39 @@ def augment(
     elif kind < config.mosaic_share + config.cluster_share:
         sample = cluster_view(draw(), nadir, size, config, rng)
     else:
-        sample = random_view(draw(), nadir, size, config, rng)
+        sample, box = draw_object(draw, config, rng)
+        sample = random_view(sample, box, nadir, size, config, rng)
     return Sample(sample.name, distort(sample.image, config.photometry, rng), sample.truth)
 
 
+def draw_object(
+    draw: Callable[[], Sample], config: AugmentationConfig, rng: np.random.Generator
+) -> tuple[Sample, np.ndarray | None]:
+    """Draw an image, and in `at_object` of all cases the box of an object in it, of a class drawn evenly."""
+    sample = draw()
+    if rng.random() >= config.at_object or not sample.truth.known.any():
+        return sample, None
+    label = rng.choice(np.flatnonzero(sample.truth.known))
+    for _ in range(config.draws - 1):
+        if (sample.truth.labels == label).any():
+            break
+        sample = draw()
+    return sample, _any_object(sample, label, rng)
+
+
 def random_view(
-    sample: Sample, nadir: bool, size: tuple[int, int], config: AugmentationConfig, rng: np.random.Generator
+    sample: Sample,
+    box: np.ndarray | None,
+    nadir: bool,
+    size: tuple[int, int],
+    config: AugmentationConfig,
+    rng: np.random.Generator,
 ) -> Sample:
-    """Show a random part of an image, often one that holds an object."""
+    """Show a random part of an image, or one that holds the centre of `box` (4,) xyxy, pixels."""
     scale, turn = _random_scale(config, rng), _random_turn(nadir, config, rng)
     low, high, half = _room(sample, turn, scale, size)
     centre = rng.uniform(low, high)
-    boxes = sample.truth.boxes
-    if len(boxes) and rng.random() < config.at_object:
-        label = rng.choice(np.unique(sample.truth.labels))
-        box = rng.choice(boxes[sample.truth.labels == label])
+    if box is not None:
         centre = ((box[:2] + box[2:]) / 2 + rng.uniform(-0.8, 0.8, 2) * half).clip(low, high)
     view = View((float(centre[0]), float(centre[1])), scale, turn, rng.random() < config.mirror_share)
     return show(sample, view, *size, config.keep)
@@ -93,7 +115,7 @@ def cluster_view(
     """
     regions = true_clusters(sample, config.lsm)
     if not len(regions):
-        return random_view(sample, nadir, size, config, rng)
+        return random_view(sample, _any_object(sample, None, rng), nadir, size, config, rng)
     region = regions[rng.integers(len(regions))]
     scale, turn = config.lsm.zoom * _random_scale(config, rng), _random_turn(nadir, config, rng)
     low, high, _ = _room(sample, turn, scale, size)
@@ -107,6 +129,16 @@ def true_clusters(sample: Sample, lsm: LsmConfig) -> np.ndarray:
     height, width = sample.image.shape[:2]
     present = torch.from_numpy(presence_map(sample.truth, width, height) >= lsm.presence)
     return find_clusters(count_cells(present, lsm), width, height, lsm)
+
+
+def _any_object(sample: Sample, label: int | None, rng: np.random.Generator) -> np.ndarray | None:
+    """The box of an object of class `label`; where there is none, of a class drawn evenly from those in the image."""
+    boxes, labels = sample.truth.boxes, sample.truth.labels
+    if not len(boxes):
+        return None
+    if label is None or not (labels == label).any():
+        label = rng.choice(np.unique(labels))
+    return np.asarray(rng.choice(boxes[labels == label]))
 
 
 def _random_scale(config: AugmentationConfig, rng: np.random.Generator) -> float:

@@ -9,7 +9,14 @@ import pytest
 
 from yolc_ros.clusters import LsmConfig
 from yolc_ros.datasets.samples import Sample, Truth
-from yolc_ros.training.augmentation import AugmentationConfig, augment, cluster_view, random_view, true_clusters
+from yolc_ros.training.augmentation import (
+    AugmentationConfig,
+    augment,
+    cluster_view,
+    draw_object,
+    random_view,
+    true_clusters,
+)
 from yolc_ros.training.photometry import PhotometryConfig, distort
 
 SIZE = (256, 192)
@@ -72,8 +79,37 @@ def test_view_of_an_image_without_objects() -> None:
         np.full((100, 80, 3), 9, np.uint8),
         replace(town().truth, boxes=np.zeros((0, 4), np.float32), labels=np.zeros(0, np.int64)),
     )
-    for view in (random_view, cluster_view):
-        assert view(empty, True, SIZE, CONFIG, np.random.default_rng(0)).truth.boxes.shape == (0, 4)
+    rng = np.random.default_rng(0)
+    assert draw_object(lambda: empty, replace(CONFIG, at_object=1.0), rng) == (empty, None)
+    assert random_view(empty, None, True, SIZE, CONFIG, rng).truth.boxes.shape == (0, 4)
+    assert cluster_view(empty, True, SIZE, CONFIG, rng).truth.boxes.shape == (0, 4)
+
+
+def test_an_object_is_of_any_class_even_where_few_images_have_it() -> None:
+    rare = replace(town(), name="rare", truth=replace(town().truth, labels=np.array([8] + [3] * 9)))
+    images = [town()] * 4 + [rare]
+    known = np.isin(np.arange(10), (3, 8))
+    images = [replace(image, truth=replace(image.truth, known=known)) for image in images]
+    rng = np.random.default_rng(0)
+    config = replace(CONFIG, at_object=1.0, draws=30)
+    drawn = [draw_object(lambda: images[rng.integers(5)], config, rng) for _ in range(400)]
+    buses = sum(np.array_equal(box, rare.truth.boxes[0]) for _, box in drawn)
+    # Half the objects should be buses, though one image in five has one among nine cars; four standard deviations.
+    assert abs(buses - 200) < 40
+    assert all(box is not None for _, box in drawn)
+
+
+def test_without_the_class_drawn_any_object_is_shown() -> None:
+    sample, box = draw_object(town, replace(CONFIG, at_object=1.0, draws=2), np.random.default_rng(0))
+    assert box is not None
+    assert (sample.truth.boxes == box).all(1).any()
+
+
+def test_the_object_drawn_is_in_the_view() -> None:
+    lonely = town().truth.boxes[0]
+    for seed in range(10):
+        view = random_view(town(), lonely, False, (128, 96), CONFIG, np.random.default_rng(seed))
+        assert len(view.truth.boxes) + len(view.truth.ignored) > 0
 
 
 def test_distortion_changes_light_but_not_the_surroundings() -> None:
