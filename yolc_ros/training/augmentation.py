@@ -111,7 +111,8 @@ def cluster_view(
 ) -> Sample:
     """Show a part of a region that LSM finds in the true heatmap, as large as the detector's second look shows it.
 
-    What the image has around the region is shown too, where the detector's crop would end.
+    What the image has around the region is shown too, where the detector's crop would end. Where it finds no region an
+    object is shown, if there is one, no larger than in other views.
     """
     regions = true_clusters(sample, config.lsm)
     if not len(regions):
