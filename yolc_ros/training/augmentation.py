@@ -43,6 +43,16 @@ class AugmentationConfig:
     photometry: PhotometryConfig = field(default_factory=PhotometryConfig)
 
     def __post_init__(self) -> None:
+        shares = (
+            self.cluster_share,
+            self.mosaic_share,
+            self.at_object,
+            self.mirror_share,
+            self.turn_share,
+            self.quarter_turn_share,
+        )
+        if min(shares) < 0 or max(shares) > 1:
+            raise ValueError("at_object and all shares must lie in [0, 1]")
         if self.cluster_share + self.mosaic_share > 1:
             raise ValueError("cluster_share and mosaic_share together are more than 1")
         if not 0 < self.scale[0] <= self.scale[1]:

@@ -112,6 +112,21 @@ def test_the_object_drawn_is_in_the_view() -> None:
         assert len(view.truth.boxes) + len(view.truth.ignored) > 0
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"at_object": 1.85}, r"lie in \[0, 1\]"),
+        ({"mirror_share": -0.1}, r"lie in \[0, 1\]"),
+        ({"cluster_share": 0.7, "mosaic_share": 0.4}, "together are more than 1"),
+        ({"scale": (1.5, 0.7)}, "scale must be a range"),
+        ({"draws": 0}, "draws must be at least 1"),
+    ],
+)
+def test_impossible_settings_are_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        AugmentationConfig(**values)  # type: ignore[arg-type]
+
+
 def test_distortion_changes_light_but_not_the_surroundings() -> None:
     image = np.zeros((40, 60, 3), np.uint8)
     image[:, 20:] = (200, 90, 40)
