@@ -49,7 +49,7 @@ class LsmConfig:
 
 
 LSM_PRESETS = {
-    "ours": LsmConfig(),
+    "ours": LsmConfig(presence=0.3),
     "paper": LsmConfig(densest=50, smallest_area=0.0),
     "release": LsmConfig(
         presence=1 - 232 / 255,
@@ -59,7 +59,11 @@ LSM_PRESETS = {
         choose_before_filtering=True,
     ),
 }
-"""The paper's best setting, what the authors' code does, and ours."""
+"""The paper's best setting, what the authors' code does, and ours.
+
+Weights whose rare classes counted more while they were trained, as those that are shipped, see a little of everything
+everywhere: at the paper's presence of 0.09 half of their heatmap counts, and the fullest cells are no crowds.
+"""
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,12 @@ from yolc_ros.clusters import LSM_PRESETS
 from yolc_ros.datasets.samples import read_image
 from yolc_ros.detector import Detections, Detector
 
-LSM = {"on": LSM_PRESETS["ours"], "off": None}
+LSM = {"on": LSM_PRESETS["ours"], "off": None, "paper": LSM_PRESETS["paper"], "release": LSM_PRESETS["release"]}
 
 
 @dataclass(frozen=True)
 class Look:
-    """lsm: "on" or "off". slicing: uniform slices in its place."""
+    """lsm: key of `LSM`, whose "on" is our preset. slicing: uniform slices in its place."""
 
     lsm: str = "on"
     slicing: SlicingConfig | None = None

@@ -55,6 +55,13 @@ def test_two_clusters_become_two_regions_the_larger_first(preset):
     assert clusters_of(draw(*LEFT, *RIGHT), LSM_PRESETS[preset]) == [RIGHT_REGION, LEFT_REGION]
 
 
+def test_a_raised_floor_is_no_crowd_in_ours():
+    """A network trained with weighted classes says 0.15 of ground: at the paper's presence all of it counts."""
+    raised = draw(*LEFT, *RIGHT).clamp(min=float(np.log(0.15 / 0.85)))
+    assert clusters_of(raised, OURS) == [RIGHT_REGION, LEFT_REGION]
+    assert clusters_of(raised, PAPER) != [RIGHT_REGION, LEFT_REGION]
+
+
 def test_the_release_fills_up_with_empty_cells():
     """14 cells hold objects; its fifteenth is empty, the first in reading order, and too small alone."""
     assert clusters_of(draw(*LEFT, *RIGHT), RELEASE) == [RIGHT_REGION, LEFT_REGION]

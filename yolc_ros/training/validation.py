@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from yolc_ros.clusters import LsmConfig
+from yolc_ros.clusters import LSM_PRESETS, LsmConfig
 from yolc_ros.datasets.mixture import Mixture, SourcesConfig
 from yolc_ros.datasets.samples import Sample
 from yolc_ros.detector import Detections, Detector, DetectorSettings
@@ -24,7 +24,7 @@ class ValidationConfig:
     images: int = 100  # the first ones of each source
     max_side: int = 0  # of the network's input in the first look, pixels; 0: the image's own size
     max_detections: int = 500
-    lsm: LsmConfig = field(default_factory=LsmConfig)
+    lsm: LsmConfig = field(default_factory=lambda: LSM_PRESETS["ours"])
 
 
 def validate(detector: Detector, held_out: Mixture, config: ValidationConfig) -> dict[str, float]:

@@ -126,6 +126,13 @@ def test_lsm_and_protocols_beside_each_other(dataset, weights, perfect, capsys):
     assert all(about.about in printed for about in PROTOCOLS.values())
 
 
+def test_crowds_may_be_chosen_as_the_paper_and_the_release_do(dataset, weights):
+    arguments = ["--lsm", "on", "--lsm", "paper", "--lsm", "release"]
+    runs = {each["lsm"]: each["settings"]["detector"]["lsm"] for each in run(dataset, weights, *arguments)["runs"]}
+    assert runs["on"]["presence"] > runs["paper"]["presence"]
+    assert (runs["paper"]["densest"], runs["release"]["relative_presence"]) == (50, True)
+
+
 def test_only_some_files(dataset, weights, perfect):
     result = run(dataset, weights, "--files", "o*.png", "--classes", "car,coach=bus")
     assert (result["images"], result["ap"], result["by_class"].keys()) == (1, 1.0, {"car"})
