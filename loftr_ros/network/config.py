@@ -84,9 +84,14 @@ class SelectionConfig:
 
 @dataclass(frozen=True)
 class FineConfig:
-    """Refinement within a window of the fine map (section 3.4)."""
+    """Refinement within a window of the fine map (section 3.4).
+
+    mean_over: the part of the heatmap whose mean is the match: all of the window, as in the paper, or the highest cell
+    and those around it, which is better where a heatmap is not sharp. Training takes the whole window in either case.
+    """
 
     window: int = 5  # fine cells, odd
+    mean_over: Literal["window", "peak"] = "window"
     transformer: TransformerConfig = field(default_factory=lambda: TransformerConfig(layers=("self", "cross")))
 
     def __post_init__(self) -> None:

@@ -77,3 +77,18 @@ def expected_offset(log_heatmap: torch.Tensor) -> tuple[torch.Tensor, torch.Tens
         variance = heatmap @ grid.square() - offset.square()
         spread = variance.clamp(min=VARIANCE_FLOOR * radius**2).sqrt().mean(1)
     return offset, spread
+
+
+def peak_offset(log_heatmap: torch.Tensor) -> torch.Tensor:
+    """Mean offset (M, 2) float32, as of `expected_offset`, over the highest of the (M, w * w) cells and those around it.
+
+    What else a heatmap holds pulls the mean of all of it to the centre of its window.
+    """
+    with torch.autocast(log_heatmap.device.type, enabled=False):
+        window = math.isqrt(log_heatmap.shape[1])
+        cell = torch.arange(window * window, device=log_heatmap.device)
+        peak = log_heatmap.argmax(1, keepdim=True)
+        rows, columns = cell // window - peak // window, cell % window - peak % window
+        is_far = torch.maximum(rows.abs(), columns.abs()) > 1
+        around_peak = log_heatmap.masked_fill(is_far, -torch.inf).log_softmax(1)
+        return expected_offset(around_peak)[0]

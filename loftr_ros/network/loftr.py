@@ -11,7 +11,7 @@ from torch import nn
 from loftr_ros.network.backbone import ResNetFPN, fold_batch_norm
 from loftr_ros.network.coarse_matching import CoarseMatching
 from loftr_ros.network.config import LoFTRConfig, SelectionConfig
-from loftr_ros.network.fine_matching import FinePreprocess, expected_offset, gather_windows, log_heatmap
+from loftr_ros.network.fine_matching import FinePreprocess, expected_offset, gather_windows, log_heatmap, peak_offset
 from loftr_ros.network.position_encoding import position_encoding
 from loftr_ros.network.transformer import FeatureTransformer, Tokens
 
@@ -40,8 +40,8 @@ class Refinement:
     """Where in image 1 each coarse match lies.
 
     offset: (M, 2) float32, pixels (x, y) from the centre of its coarse cell. spread: (M,) float32, pixels, mean of the
-    standard deviations along x and y (half of the sum that the paper's loss weights with). log_heatmap: (M, w * w)
-    float32, over the fine cells of the window, row-major.
+    standard deviations along x and y over the whole window (half of the sum that the paper's loss weights with).
+    log_heatmap: (M, w * w) float32, over the fine cells of the window, row-major.
     """
 
     offset: torch.Tensor
@@ -107,7 +107,7 @@ class LoFTR(nn.Module):
         i: torch.Tensor,
         j: torch.Tensor,
     ) -> Refinement:
-        """Refine coarse matches, differentiably.
+        """Refine coarse matches, differentiably. In training mode offsets are means over the whole window.
 
         coarse: from `transform`. b, i, j: (M,) int64, pair of the batch, cell of image 0 and of image 1 (row-major).
         """
@@ -124,6 +124,8 @@ class LoFTR(nn.Module):
         windows0, windows1 = self.loftr_fine.together(Tokens(windows0), Tokens(windows1))
         heatmap = log_heatmap(windows0, windows1)
         offset, spread = expected_offset(heatmap)
+        if self.config.fine.mean_over == "peak" and not self.training:
+            offset = peak_offset(heatmap)
         stride = self.config.backbone.fine_stride
         return Refinement(offset * stride, spread * stride, heatmap)
 

@@ -8,7 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from loftr_ros.network.fine_matching import FinePreprocess, expected_offset, gather_windows, log_heatmap
+from loftr_ros.network.fine_matching import (
+    FinePreprocess,
+    expected_offset,
+    gather_windows,
+    log_heatmap,
+    peak_offset,
+)
 
 
 @pytest.mark.parametrize("window", [3, 5])
@@ -53,6 +59,23 @@ def test_expectation_and_deviation_of_a_known_heatmap() -> None:
     offset, spread = expected_offset(log_heatmap(windows0, windows1))
     assert offset[0].tolist() == pytest.approx([1 - 2 * left, 0.0], abs=1e-6)
     assert spread.item() == pytest.approx(math.sqrt(1 - (1 - 2 * left) ** 2) / 2, abs=1e-4)
+
+
+def test_the_mean_around_the_peak_leaves_out_what_is_far_from_it() -> None:
+    heatmap = torch.zeros(5, 5)
+    heatmap[1, 4], heatmap[2, 3], heatmap[1, 3] = 0.4, 0.2, 0.1  # x 2, y -1 is the peak, beside it x 1
+    heatmap[4, 0], heatmap[1, 2] = 0.2, 0.1  # far from it; two columns away
+    log = heatmap.reshape(1, 25).log()
+    x, y = (0.4 * 2 + 0.3 * 1) / 0.7, (0.5 * -1) / 0.7
+    assert peak_offset(log)[0].tolist() == pytest.approx([x, y])
+    assert expected_offset(log)[0][0].tolist() == pytest.approx([0.7 * x - 0.2 * 2, 0.7 * y - 0.1 + 0.2 * 2])
+
+
+def test_a_peak_in_the_middle_of_three_by_three_cells_has_one_mean() -> None:
+    log = torch.randn(6, 3, 3, generator=torch.Generator().manual_seed(0))
+    log[:, 1, 1] += 9
+    log = log.flatten(1).log_softmax(1)
+    torch.testing.assert_close(peak_offset(log), expected_offset(log)[0])
 
 
 def test_gradients_are_finite_where_the_variance_vanishes() -> None:

@@ -21,6 +21,7 @@ from loftr_ros.network.config import (
     SelectionConfig,
     TransformerConfig,
 )
+from loftr_ros.network.fine_matching import peak_offset
 from loftr_ros.network.loftr import LoFTR, PairMatches, prepare_for_inference
 from perception_common.config import load_yaml
 
@@ -345,6 +346,21 @@ class TestTraining:
         torch.testing.assert_close(cell + refined.offset, pair.points1, atol=1e-4, rtol=0)
         torch.testing.assert_close(refined.spread, pair.spread, atol=1e-4, rtol=0)
         assert refined.offset.abs().max() <= 4
+
+    def test_the_mean_around_the_peak_is_of_inference_alone(self, network: LoFTR) -> None:
+        around_peak = copy.deepcopy(network)
+        around_peak.config = replace(network.config, fine=replace(network.config.fine, mean_over="peak"))
+        features = [network.encode(images) for images in make_pair(96, 128)]
+        coarse = network.transform(*features)
+        cells = torch.zeros(20, dtype=torch.int64), torch.arange(20), torch.arange(20)
+        plain, peak, training = (
+            each.refine(*features, *coarse, *cells)
+            for each in (network, around_peak, copy.deepcopy(around_peak).train())
+        )
+        assert torch.equal(plain.spread, peak.spread)
+        assert torch.equal(peak.offset, 2 * peak_offset(plain.log_heatmap))
+        assert not torch.equal(plain.offset, peak.offset)
+        assert torch.equal(plain.offset, training.offset)
 
     def test_bf16_autocast_keeps_the_sums_in_float32(self, network: LoFTR) -> None:
         image0, image1 = make_pair(64, 80)
