@@ -80,7 +80,7 @@ def expected_offset(log_heatmap: torch.Tensor) -> tuple[torch.Tensor, torch.Tens
 
 
 def peak_offset(log_heatmap: torch.Tensor) -> torch.Tensor:
-    """Mean offset (M, 2) float32, as of `expected_offset`, over the highest of the (M, w * w) cells and those around it.
+    """Mean offset (M, 2) float32, in fine cells, over the highest of the (M, w * w) cells and those around it.
 
     What else a heatmap holds pulls the mean of all of it to the centre of its window.
     """
