@@ -49,7 +49,7 @@ class LsmConfig:
 
 
 LSM_PRESETS = {
-    "ours": LsmConfig(presence=0.3),
+    "ours": LsmConfig(presence=0.4),
     "paper": LsmConfig(densest=50, smallest_area=0.0),
     "release": LsmConfig(
         presence=1 - 232 / 255,
