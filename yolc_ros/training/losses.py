@@ -48,16 +48,17 @@ class _FocalLoss(torch.autograd.Function):
         kept = torch.float32 if logits.dtype == torch.float16 else logits.dtype  # most slopes are too small for fp16
         gradient = logits.new_empty(batch, height, width, classes, dtype=kept)
         total = logits.new_zeros((), dtype=torch.float32)
+        of_background = known * weights
         for image in range(batch):
             for top in range(0, height, rows):
                 piece = (image, slice(None), slice(top, top + rows))
                 # (rows, W, C), as they lie in memory: channels last
                 x, t = logits[piece].permute(1, 2, 0).float(), target[piece].permute(1, 2, 0)
-                lost, slope = _background(x, t, trust[image, top : top + rows], known[image] * weights)
+                lost, slope = _background(x, t, trust[image, top : top + rows], of_background[image])
                 objects = (t.reshape(-1) == 1).nonzero()[:, 0]
                 lost_there, slope_there = _objects(x.reshape(-1)[objects], weights[objects % classes])
-                slope.view(-1)[objects] = slope_there
-                gradient[image, top : top + rows] = slope
+                slopes = gradient[image, top : top + rows].copy_(slope)
+                slopes.view(-1)[objects] = slope_there.to(kept)
                 total += lost + lost_there
         ctx.save_for_backward(gradient.permute(0, 3, 1, 2))
         ctx.dtype = logits.dtype
@@ -70,11 +71,11 @@ class _FocalLoss(torch.autograd.Function):
 
 
 def _background(logits: Tensor, target: Tensor, trust: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum of w (1 - target)^4 p^2 (-log(1 - p)) over trusted places, and its slopes (H, W, C), contiguous."""
+    """Sum of w (1 - target)^4 p^2 (-log(1 - p)) over trusted places, and its slopes (H, W, C)."""
     p, lost = logits.sigmoid(), functional.softplus(logits)
     weight = (1 - target).square_().square_().mul_(weights).mul_(trust[..., None]).mul_(p).mul_(p)
     slope = (1 - p).mul_(lost).mul_(2).add_(p)
-    return (weight * lost).sum(), slope.mul_(weight).contiguous()
+    return (weight * lost).sum(), slope.mul_(weight)
 
 
 def _objects(logits: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
