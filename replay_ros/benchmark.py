@@ -62,7 +62,6 @@ QUICK = Plan(
     matches=200,
     pairs=8,
     training_size=(128, 96),
-    compiled=False,
 )
 """Sizes at which everything runs in seconds; its times mean nothing."""
 

@@ -31,7 +31,6 @@ class Plan:
     matches: int = 2000
     pairs: int = 250
     training_size: tuple[int, int] | None = None  # None: as the training configurations say
-    compiled: bool = True  # whether a training step is timed compiled too, where the configuration compiles; minutes
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """One training step of each lite network, as config/training has it: forward pass with loss, backward pass, optimizer.
 
-The batch is made up and stays the same; reading images and augmenting them runs on threads beside the step. Where a
-configuration compiles the network, the step is timed both ways.
+The batch is made up and stays the same; reading images and augmenting them runs on threads beside the step.
 """
 
 from __future__ import annotations
@@ -30,7 +29,6 @@ from yolc_ros.training.batches import Batch, collate
 from yolc_ros.training.config import YolcTrainingConfig
 from yolc_ros.training.criterion import compute_losses
 from yolc_ros.training.targets import make_targets
-from yolc_ros.training.train import fuse_operations
 
 OBJECTS = 40  # in a training image
 Losses = Mapping[str, torch.Tensor]
@@ -64,12 +62,8 @@ class Step:
 
 def measure(plan: Plan) -> Report:
     """Time both networks."""
-    steps = {"loftr_lite": loftr_step(plan), "yolc_lite": yolc_step(plan)}
-    if plan.compiled and load_yaml(YolcTrainingConfig, find_config("training/yolc_lite.yaml")).compile:
-        steps["yolc_lite compiled"] = yolc_step(plan)
-        fuse_operations(steps["yolc_lite compiled"][0].network)
     conditions, tasks = [], {}
-    for name, (step, batch) in steps.items():
+    for name, (step, batch) in {"loftr_lite": loftr_step(plan), "yolc_lite": yolc_step(plan)}.items():
         conditions.append(f"{name} with {batch} in {step.loop.precision}")
         tasks[f"{name}, forward and loss"] = step.forward
         tasks[f"{name}, backward"] = step.backward

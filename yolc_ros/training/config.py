@@ -18,9 +18,7 @@ from yolc_ros.training.validation import ValidationConfig
 class YolcTrainingConfig:
     """A run. `model` names config/models/MODEL.yaml; paths are relative to where the command runs.
 
-    initial_weights: a weights file of the same network to start from; None: random weights. compile: fuse the network's
-    operations before the first step (torch.compile). It takes minutes and a C++ compiler, and the results differ from
-    those without by rounding; worth it for runs of hours.
+    initial_weights: a weights file of the same network to start from; None: random weights.
     """
 
     model: str
@@ -32,7 +30,6 @@ class YolcTrainingConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     optimizer: Literal["adamw", "sgd"] = "adamw"
     momentum: float = 0.9  # of SGD
-    compile: bool = False
     loop: LoopConfig = field(default_factory=LoopConfig)
 
     def __post_init__(self) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -81,8 +79,6 @@ def train(config: YolcTrainingConfig, folder: Path, resume: bool, processes: Pro
     state = RunState(network, build_optimizer(network, config), average, scaler, facts=facts)
     if resume:
         state.load(checkpoint, processes)
-    if config.compile:
-        fuse_operations(network)
     return run_loop(state, task, config.loop, folder, processes)
 
 
@@ -93,17 +89,6 @@ def build_network(config: YolcTrainingConfig) -> Yolc:
     if config.initial_weights is not None:
         load_weights(network, config.initial_weights)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def fuse_operations(network: nn.Module, backend: str = "inductor") -> None:
-    """Let the first call compile the network's `forward`, in place: parameters and their names stay as they are.
-
-    backend: of torch.compile. Raises InputError where there is no C++ compiler.
-    """
-    compiler = os.environ.get("CXX", "g++")
-    if shutil.which(compiler) is None:
-        raise InputError(f"compile: true needs the C++ compiler {compiler}; install it, or set compile: false")
-    network.compile(backend=backend)
 
 
 def build_optimizer(network: nn.Module, config: YolcTrainingConfig) -> torch.optim.Optimizer:

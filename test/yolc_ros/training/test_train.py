@@ -7,7 +7,6 @@ import json
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -106,27 +105,6 @@ def test_resumed_run_equals_the_uninterrupted_one(tmp_path: Path) -> None:
     whole, parts = (torch.load(tmp_path / name / CHECKPOINT, weights_only=True) for name in ("whole", "parts"))
     for kind in ("model", "average"):
         assert all(torch.equal(whole[kind][key], parts[kind][key]) for key in whole[kind])
-
-
-@pytest.mark.usefixtures("model")
-def test_traced_network_has_the_same_losses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trace = partial(training.fuse_operations, backend="eager")  # without the generated code, which takes minutes
-    monkeypatch.setattr(training, "fuse_operations", trace)
-    write_data(tmp_path)
-    config = replace(configure(tmp_path, steps=3, log_every=1), validation=())
-    run(config, tmp_path / "plain")
-    run(replace(config, compile=True), tmp_path / "traced")
-    assert losses(tmp_path / "traced") == pytest.approx(losses(tmp_path / "plain"), rel=1e-3)
-    plain, traced = (torch.load(tmp_path / name / CHECKPOINT, weights_only=True) for name in ("plain", "traced"))
-    assert plain["model"].keys() == traced["model"].keys()
-
-
-@pytest.mark.usefixtures("model")
-def test_without_a_compiler_nothing_is_fused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_data(tmp_path)
-    monkeypatch.setenv("CXX", "no-such-compiler")
-    with pytest.raises(InputError, match=r"no-such-compiler; install it, or set compile: false"):
-        run(replace(configure(tmp_path, steps=1), compile=True), tmp_path / "run")
 
 
 @pytest.mark.usefixtures("model")
