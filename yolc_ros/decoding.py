@@ -112,6 +112,16 @@ def decode_boxes(boxes: Tensor, cells: Tensor) -> Tensor:
     return BOX_STRIDE * torch.cat([centre - half, centre + half], dim=1)
 
 
+def move_to_peaks(boxes: Tensor, peaks: Peaks, heatmap_stride: int, share: float) -> Tensor:
+    """Move boxes (N, 4) xyxy, input pixels, so that `share` of the way from their centres to their peaks is gone.
+
+    A peak lies in the middle of its heatmap pixel.
+    """
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    way = share * ((peaks.positions + 0.5) * heatmap_stride - centres)
+    return boxes + way.repeat(1, 2)
+
+
 def suppress_doubles(found: ScoredBoxes, max_iou: float) -> np.ndarray:
     """Non-maximum suppression within each class -> indices of the survivors, best first.
 

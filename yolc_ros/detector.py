@@ -23,7 +23,15 @@ from yolc_ros.clusters import (
     presence_threshold,
     to_regions,
 )
-from yolc_ros.decoding import ScoredBoxes, cells_of, concatenate, decode_boxes, read_heatmap, suppress_doubles
+from yolc_ros.decoding import (
+    ScoredBoxes,
+    cells_of,
+    concatenate,
+    decode_boxes,
+    move_to_peaks,
+    read_heatmap,
+    suppress_doubles,
+)
 from yolc_ros.fusion import fuse
 from yolc_ros.network.config import YolcConfig
 from yolc_ros.network.fuse import prepare_for_inference
@@ -215,8 +223,10 @@ class Detector:
         heatmap = maps.heatmap[index]
         presence = 1.0 if lsm is None else presence_threshold(heatmap, lsm)
         reading = read_heatmap(heatmap, settings.score_threshold, settings.max_peaks, presence)
-        cells = cells_of(reading.peaks, self.network.config.heatmap_stride)
+        config = self.network.config
+        cells = cells_of(reading.peaks, config.heatmap_stride)
         boxes = decode_boxes(self.network.boxes_at(maps.box_features[index], cells), cells)
+        boxes = move_to_peaks(boxes, reading.peaks, config.heatmap_stride, config.peak_share)
         found = ScoredBoxes(
             _clip(placement.to_image(boxes.cpu().numpy()), placement.image_size),
             reading.peaks.scores.cpu().numpy(),

@@ -15,6 +15,7 @@ from yolc_ros.decoding import (
     cells_of,
     concatenate,
     decode_boxes,
+    move_to_peaks,
     read_heatmap,
     suppress_doubles,
 )
@@ -136,6 +137,17 @@ def test_boxes_are_four_pixels_for_a_cell_from_its_grid_point():
     boxes = torch.tensor([[0.25, -0.5, 2.0, 1.0], [0.0, 0.0, -1.0, 3.0]])
     found = decode_boxes(boxes, torch.tensor([[10, 20], [1, 2]]))
     assert found.tolist() == [[33, 74, 49, 82], [4, -4, 4, 20]]
+
+
+@pytest.mark.parametrize(("stride", "peak"), [(1, (12, 8)), (4, (3, 2))])
+def test_boxes_move_to_the_middle_of_their_peaks_pixel(stride, peak):
+    peaks = Peaks(torch.ones(1), torch.zeros(1, dtype=torch.int64), torch.tensor([peak]))
+    boxes = torch.tensor([[8.0, 4.0, 12.0, 14.0]])
+    assert torch.equal(move_to_peaks(boxes, peaks, stride, 0.0), boxes)
+    moved = move_to_peaks(boxes, peaks, stride, 1.0)
+    assert ((moved[:, :2] + moved[:, 2:]) / 2).tolist() == [[(peak[0] + 0.5) * stride, (peak[1] + 0.5) * stride]]
+    assert (moved[:, 2:] - moved[:, :2]).tolist() == [[4, 10]]
+    torch.testing.assert_close(move_to_peaks(boxes, peaks, stride, 0.5), (boxes + moved) / 2)
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> float:

@@ -93,6 +93,13 @@ def test_objects_are_found_in_original_pixels_once(padding, lsm):
         assert (in_cluster >= 0).mean() > 0.8
 
 
+def test_peaks_tell_objects_apart_that_share_a_cell_of_the_box_branch():
+    objects = [(40, 40, 41, 43, 0), (42, 40, 43, 43, 1)]
+    detector = reader()
+    detector.network.config = dataclasses.replace(detector.network.config, peak_share=1.0)
+    assert_finds(detector.detect(draw(96, 64, *objects)), objects, tolerance=0.01)
+
+
 def test_the_region_counts_its_objects():
     found = reader(DetectorSettings(lsm=LSM)).detect(draw(1001, 701, *CLUSTER))
     assert sum(region.expected for region in found.regions) >= len(CLUSTER)

@@ -54,6 +54,8 @@ class YolcConfig:
     "release_yx" exchanges the two axes, as the authors' code does: their checkpoint was trained like that.
     refinement: predict a second box from nine points sampled inside the first (paper section III-D).
     decoupled_heatmap: the heatmap has the input's resolution (paper section III-C); without it stride 4, as CenterNet.
+    peak_share: how far, from 0 to 1, a box's centre is moved from where the box branch puts it to the peak of the
+    heatmap that it belongs to. 0 is the paper. The peak tells small objects apart that share a cell of the box branch.
     padding: where an image lies in an input whose sides are multiples of 32, see `yolc_ros.preprocessing`.
     mean, std: of the RGB channels, in grey levels of 0 to 255.
     """
@@ -68,6 +70,7 @@ class YolcConfig:
     axis_order: Literal["xy", "release_yx"] = "xy"
     refinement: bool = True
     decoupled_heatmap: bool = True
+    peak_share: float = 0.0
     padding: Literal["plain", "release"] = "plain"
     mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
     std: tuple[float, float, float] = (58.395, 57.12, 57.375)
@@ -76,6 +79,8 @@ class YolcConfig:
         sizes = (self.neck_width, self.heatmap_width, self.box_width)
         if not self.class_names or min(sizes) < 1 or min(self.std) <= 0:
             raise ValueError("a network needs at least one class, widths of at least 1 and positive std")
+        if not 0 <= self.peak_share <= 1:
+            raise ValueError(f"peak_share must lie in [0, 1], not {self.peak_share}")
         chosen = [self.resnet, self.hourglass, None if self.backbone == HrnetConfig() else self.backbone]
         if sum(backbone is not None for backbone in chosen) > 1:
             raise ValueError("give only one of backbone, resnet and hourglass")

@@ -148,6 +148,12 @@ def test_the_shapes_without_refinement_and_decoupled_heatmap():
     assert not any("offset" in key or "refine" in key for key in network.state_dict())
 
 
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
+def test_the_way_to_the_peak_is_a_share(share):
+    with pytest.raises(ValueError, match="peak_share"):
+        YolcConfig(("car",), peak_share=share)
+
+
 @pytest.mark.parametrize("shape", [(1, 3, 64, 90), (1, 3, 33, 64), (3, 64, 64), (1, 1, 64, 64)])
 def test_other_input_sizes_are_refused(shape):
     with pytest.raises(ValueError, match="multiples of 32"):
