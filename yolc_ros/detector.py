@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from perception_common.config import load_yaml
 from perception_common.device import DevicePolicy
@@ -24,6 +25,7 @@ from yolc_ros.clusters import (
     to_regions,
 )
 from yolc_ros.decoding import (
+    Peaks,
     ScoredBoxes,
     cells_of,
     concatenate,
@@ -223,10 +225,7 @@ class Detector:
         heatmap = maps.heatmap[index]
         presence = 1.0 if lsm is None else presence_threshold(heatmap, lsm)
         reading = read_heatmap(heatmap, settings.score_threshold, settings.max_peaks, presence)
-        config = self.network.config
-        cells = cells_of(reading.peaks, config.heatmap_stride)
-        boxes = decode_boxes(self.network.boxes_at(maps.box_features[index], cells), cells)
-        boxes = move_to_peaks(boxes, reading.peaks, config.heatmap_stride, config.peak_share)
+        boxes = boxes_of(self.network, maps.box_features[index], reading.peaks)
         found = ScoredBoxes(
             _clip(placement.to_image(boxes.cpu().numpy()), placement.image_size),
             reading.peaks.scores.cpu().numpy(),
@@ -239,6 +238,14 @@ class Detector:
     def _merge(self, looks: Sequence[ScoredBoxes]) -> ScoredBoxes:
         together = concatenate(looks)
         return together.select(suppress_doubles(together, self.settings.nms_iou))
+
+
+def boxes_of(network: Yolc, box_features: Tensor, peaks: Peaks) -> Tensor:
+    """Boxes of the peaks in one image's box features -> (N, 4) xyxy, input pixels, in the order of the peaks."""
+    stride = network.config.heatmap_stride
+    cells = cells_of(peaks, stride)
+    boxes = decode_boxes(network.boxes_at(box_features, cells), cells)
+    return move_to_peaks(boxes, peaks, stride, network.config.peak_share)
 
 
 @dataclass(frozen=True)

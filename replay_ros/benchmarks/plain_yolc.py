@@ -45,7 +45,8 @@ def detect(network: Yolc, images: Tensor, threshold: float) -> PlainDetections:
     positions = torch.stack([pixel % width, pixel // width], dim=1)
     cells = positions // BOX_STRIDE
     at_cells = boxes[:, cells[:, 1], cells[:, 0]].T
-    centre, half = cells + at_cells[:, :2], at_cells[:, 2:].clamp(min=0)
+    centre = torch.lerp(cells + at_cells[:, :2], (positions + 0.5) / BOX_STRIDE, network.config.peak_share)
+    half = at_cells[:, 2:].clamp(min=0)
     corners = BOX_STRIDE * torch.cat([centre - half, centre + half], dim=1)
     keep = scores >= threshold
     return PlainDetections(heatmap[0], scores[keep], labels[keep], positions[keep], corners[keep])

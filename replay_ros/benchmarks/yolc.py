@@ -12,7 +12,8 @@ from replay_ros.benchmarks import plain_yolc
 from replay_ros.benchmarks.measurement import Check, Measurement, Plan, Report, take_turns
 from replay_ros.benchmarks.plain_yolc import PlainDetections
 from replay_ros.benchmarks.untrained import crowded_frame, untrained_yolc
-from yolc_ros.decoding import Peaks, cells_of, decode_boxes, read_heatmap
+from yolc_ros.decoding import Peaks, read_heatmap
+from yolc_ros.detector import boxes_of
 from yolc_ros.network.fuse import prepare_for_inference
 from yolc_ros.network.yolc import Yolc
 
@@ -65,8 +66,7 @@ def detect(network: Yolc, image: Tensor) -> Detected:
     """What our detector does with one input (1, 3, H, W) up to the suppression of doubles."""
     maps = network.maps(image)
     peaks = read_heatmap(maps.heatmap[0], SCORE, plain_yolc.PEAKS, presence=1.0).peaks
-    cells = cells_of(peaks, network.config.heatmap_stride)
-    return Detected(peaks, decode_boxes(network.boxes_at(maps.box_features[0], cells), cells))
+    return Detected(peaks, boxes_of(network, maps.box_features[0], peaks))
 
 
 def compare(ours: Detected, plain: PlainDetections) -> tuple[Check, ...]:
