@@ -17,13 +17,13 @@ from pathlib import Path
 import gtsam
 import numpy as np
 
-from loftr_ros.geometry.covariance import UNOBSERVED, to_gtsam
-from loftr_ros.geometry.two_view import Geometry
+from loftr_ros.geometry.two_view.estimation import Geometry
+from loftr_ros.geometry.uncertainty.covariance import UNOBSERVED, to_gtsam
 from perception_common.cli import run
 from perception_common.errors import InputError
 from perception_common.tum import Trajectory, write_tum
 from replay_ros.bags.reader import open_bag
-from replay_ros.evaluation.motion_edges import Edge, chain, edge_of_message
+from replay_ros.evaluation.motion.edges import PoseEdge, chain, edge_of_message
 
 TOPIC = "loftr/relative_pose"
 USUAL = 3  # keyframes that a new one is matched with at most in passing; edges further back are loop closures
@@ -46,7 +46,7 @@ class Optimised:
     error_after: float
 
 
-def read_edges(bag: Path, topic: str = TOPIC) -> list[Edge]:
+def read_edges(bag: Path, topic: str = TOPIC) -> list[PoseEdge]:
     """Return the relative poses of a bag that say anything. Raises InputError for a bag without."""
     with open_bag(bag) as opened:
         edges = [edge_of_message(item.message) for item in opened.messages([topic])]
@@ -56,7 +56,7 @@ def read_edges(bag: Path, topic: str = TOPIC) -> list[Edge]:
     return usable
 
 
-def optimise(edges: Sequence[Edge]) -> Optimised:
+def optimise(edges: Sequence[PoseEdge]) -> Optimised:
     """Optimise the pose graph of edges between keyframes, starting from their chain.
 
     A wrong loop closure must not bend the whole graph, and a right one may be far from where drift has led: graduated
@@ -92,7 +92,7 @@ def optimise(edges: Sequence[Edge]) -> Optimised:
     return Optimised(trajectory, len(hanging), len(closures), refused, *errors)
 
 
-def noise_of(edge: Edge) -> gtsam.noiseModel.Gaussian:
+def noise_of(edge: PoseEdge) -> gtsam.noiseModel.Gaussian:
     """Return the noise of an edge as GTSAM has it.
 
     A translation that is a mere direction says nothing in metres: only its rotation counts.

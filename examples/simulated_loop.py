@@ -19,13 +19,13 @@ import numpy as np
 from rosbags.typesys.store import Typestore
 
 from flight_sim.trajectory import TrajectoryOptions, fly
-from loftr_ros.geometry.scale import Measurement, Scale, scale_from_altitude, scaled
-from loftr_ros.geometry.two_view import RelativePose, estimate_relative_pose
-from perception_common.camera import Camera
+from loftr_ros.geometry.scale.sources import FactorEstimate, Scale, scale_from_altitude, scaled
+from loftr_ros.geometry.two_view.estimation import RelativePose, estimate_relative_pose
+from perception_common.cameras.camera import Camera
 from perception_common.cli import run
 from perception_common.geometry import inverse, quaternion_from_matrix, transform
 from perception_common.tum import Trajectory, write_tum
-from replay_ros.bags.ground_truth import Pose
+from replay_ros.bags.datasets.ground_truth import Pose
 from replay_ros.bags.messages import header, new, pose_message
 from replay_ros.bags.writer import BagWriter
 
@@ -123,11 +123,11 @@ def _step(
     down = T_world_older[:3, :3].T @ np.array([0.0, 0.0, -1.0])
     scale = scale_from_altitude(
         *(rays[0], rays[1], motion.rotation, motion.translation),
-        Measurement(float(altitudes[older]), options.altitude_noise * float(altitudes[older])),
+        FactorEstimate(float(altitudes[older]), options.altitude_noise * float(altitudes[older])),
         down,
         noise=motion.noise / FOCAL,
         gravity=down,
-        newer=Measurement(float(altitudes[newer]), options.altitude_noise * float(altitudes[newer])),
+        newer=FactorEstimate(float(altitudes[newer]), options.altitude_noise * float(altitudes[newer])),
     )
     return Step(older, newer, motion, scale, len(chosen))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from perception_common.drawing import (
+from perception_common.images.drawing import (
     BLACK,
     DARK,
     UNTRAINED,

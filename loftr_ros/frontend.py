@@ -16,20 +16,20 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from loftr_ros.answers import FrameAnswer, KeyframeInfo, PairAnswer
-from loftr_ros.geometry.two_view import Geometry
-from loftr_ros.keyframe_store import KeyframeStore, Place, recovery_candidates
-from loftr_ros.keyframes import Decision, KeyframePolicy, Outcome, Tracking, decide, decide_first, is_too_soon
+from loftr_ros.geometry.two_view.estimation import Geometry
+from loftr_ros.keyframes.overlap import measure_view_change
+from loftr_ros.keyframes.policy import Decision, KeyframePolicy, Outcome, ViewChange, decide, decide_first, is_too_soon
+from loftr_ros.keyframes.quality import QualityMonitor, QualitySettings
+from loftr_ros.keyframes.store import KeyframeStore, Place, recovery_candidates
 from loftr_ros.matcher import Features, Matcher, MatcherSettings, Matches
-from loftr_ros.pairs import PairMotion, PairSettings, cameras_of, expected_motion, judge_pair
-from loftr_ros.quality import QualityMonitor, QualitySettings
+from loftr_ros.pair_estimation import PairMotion, PairSettings, cameras_of, estimate_pair, expected_motion
+from loftr_ros.results import FrameResult, KeyframeInfo, PairResult
 from loftr_ros.sensors.suite import FrameReadings, Sensors
-from loftr_ros.track_statistics import TrackStatistics
-from loftr_ros.track_window import TrackWindow
-from loftr_ros.tracking import measure_tracking
-from loftr_ros.tracks import RADIUS, KeypointIds, name_matches
-from loftr_ros.trajectory import Trajectory
-from perception_common.camera import Camera
+from loftr_ros.tracks.keypoint_ids import RADIUS, KeypointIds, name_matches
+from loftr_ros.tracks.statistics import TrackStatistics
+from loftr_ros.tracks.window import TrackWindow
+from loftr_ros.trajectory.chain import PoseChain
+from perception_common.cameras.camera import Camera
 from perception_common.errors import InputError
 
 
@@ -133,7 +133,7 @@ class Frontend:
         return self._store.nbytes
 
     @property
-    def trajectory(self) -> Trajectory:
+    def trajectory(self) -> PoseChain:
         """The chained poses of the keyframes."""
         return self._trajectory
 
@@ -151,10 +151,10 @@ class Frontend:
         """Start a new trajectory; ids are not used again. Readings of sensors stay."""
         self._store.clear()
         self._keypoints: dict[int, KeypointIds] = {}
-        self._trajectory = Trajectory()
+        self._trajectory = PoseChain()
         self._tracks = TrackWindow()
         self._monitor = QualityMonitor(self._settings.quality)
-        self._last_step: PairAnswer | None = None
+        self._last_step: PairResult | None = None
 
     def process(
         self,
@@ -164,7 +164,7 @@ class Frontend:
         *,
         frame_id: str = "",
         T_base_camera: np.ndarray | None = None,
-    ) -> FrameAnswer:
+    ) -> FrameResult:
         """Match an image (H, W) uint8 with the last keyframe; make it a keyframe when the policy says so.
 
         camera: of the image, None while it is not known (pairs have no pose then). T_base_camera: (4, 4), where the
@@ -181,12 +181,12 @@ class Frontend:
 
         def answer(
             decision: Decision,
-            tracking: Tracking | None = None,
-            pairs: tuple[PairAnswer, ...] = (),
+            tracking: ViewChange | None = None,
+            pairs: tuple[PairResult, ...] = (),
             tracks: TrackStatistics | None = None,
-        ) -> FrameAnswer:
+        ) -> FrameResult:
             newest = self._trajectory.newest
-            return FrameAnswer(stamp_ns, frame_id, decision, newest, pairs, tracking, tracks, watch.seconds)
+            return FrameResult(stamp_ns, frame_id, decision, newest, pairs, tracking, tracks, watch.seconds)
 
         last = next(iter(self._store.newest(1)), None)
         seconds = (stamp_ns - last.info.stamp_ns) / 1e9 if last else 0.0
@@ -208,7 +208,7 @@ class Frontend:
             matches = self._matcher.match(last.features, features)
         with watch.stage("geometry"):
             camera0, camera1 = cameras_of(last.info, info) or (None, None)
-            tracking = measure_tracking(matches, seconds, camera0, camera1, quality, self._settings.pair.two_view)
+            tracking = measure_view_change(matches, seconds, camera0, camera1, quality, self._settings.pair.two_view)
         decision = decide(self._settings.policy, tracking)
         if not decision.makes_keyframe:
             return answer(decision, tracking)
@@ -229,7 +229,7 @@ class Frontend:
             tracks = self._tracks.add(pairs, self._trajectory)
         return answer(decision, tracking, tuple(pairs), tracks)
 
-    def match_keyframes(self, older_id: int, newer_id: int) -> PairAnswer:
+    def match_keyframes(self, older_id: int, newer_id: int) -> PairResult:
         """Match two keyframes on request, as for a loop closure. Raises InputError for one that is not kept."""
         if older_id >= newer_id:
             raise InputError(f"keyframe {older_id} is not older than keyframe {newer_id}: give the lower id first")
@@ -276,12 +276,12 @@ class Frontend:
                 replace(each, readings=self.sensors.at(each.info.stamp_ns, each.readings)) for each in (older, newer)
             )
             expected = expected_motion(self._last_step, older.info, newer.info)
-            judged = judge_pair(
+            judged = estimate_pair(
                 *(older.info, newer.info, older.readings, newer.readings), matches, self._settings.pair, expected
             )
         return JudgedPair(older, newer, matches, judged)
 
-    def _name(self, pair: JudgedPair) -> PairAnswer:
+    def _name(self, pair: JudgedPair) -> PairResult:
         """Give ids to the keypoints of a pair, which persist while its keyframes are kept."""
         older, newer, matches, judged = pair.older.info, pair.newer.info, pair.matches, pair.judged
         named = name_matches(
@@ -297,7 +297,7 @@ class Frontend:
         self._keypoints |= {keyframe_id: ids for keyframe_id, ids in after.items() if keyframe_id in self._store}
         self._next_keypoint_id = named.next_id
         moving = judged.moving
-        return PairAnswer(
+        return PairResult(
             *(older, newer, matches, named.ids0, named.ids1, judged.motion, judged.scale, moving.flags, moving.reason)
         )
 

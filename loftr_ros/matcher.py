@@ -17,8 +17,8 @@ import torch
 
 from loftr_ros.network.config import LoFTRConfig, SelectionConfig
 from loftr_ros.network.loftr import ImageFeatures, LoFTR, prepare_for_inference
+from perception_common.backends.devices import DevicePolicy
 from perception_common.config import load_yaml
-from perception_common.device import DevicePolicy
 from perception_common.errors import InputError
 from perception_common.resources import choose_weights, find_config
 from perception_common.weights import WeightsReport, load_weights

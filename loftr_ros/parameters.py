@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from loftr_ros.frames import parse_mount
+from loftr_ros.base_frame import parse_mount
 from loftr_ros.frontend import FrontendSettings
-from loftr_ros.geometry.scale import ScaleLimits
-from loftr_ros.geometry.two_view import TwoViewSettings
-from loftr_ros.keyframes import KeyframePolicy
+from loftr_ros.geometry.scale.sources import ScaleLimits
+from loftr_ros.geometry.two_view.estimation import TwoViewSettings
+from loftr_ros.keyframes.policy import KeyframePolicy
+from loftr_ros.keyframes.quality import QualitySettings
 from loftr_ros.matcher import MatcherSettings
-from loftr_ros.pairs import PairSettings
-from loftr_ros.quality import QualitySettings
+from loftr_ros.pair_estimation import PairSettings
 from loftr_ros.sensors.settings import VEHICLES_AND_PEOPLE, DynamicSettings, SensorSettings
 from perception_common.errors import InputError
-from perception_common.node import PerceptionParameters
-from perception_common.parameters import parameter
+from perception_common.node.base import PerceptionParameters
+from perception_common.node.parameters import parameter
 
 FIRST_FIX = -10_000.0  # metres; of `ground_height`
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from perception_common.errors import InputError
 from perception_common.geometry import matrix_from_quaternion, quaternion_from_matrix, transform
-from perception_common.tables import read_stamped_table
+from perception_common.text.stamped_table import read_stamped_table
 
 COLUMNS = "stamp tx ty tz qx qy qz qw"
 

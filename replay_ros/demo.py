@@ -16,10 +16,10 @@ from perception_common.resources import find_config
 from replay_ros.bags.flight import FlightBagOptions, write_flight
 from replay_ros.bags.make_bag import MakeBagOptions, describe, make_bag
 from replay_ros.bags.reader import STORAGE_SUFFIXES
-from replay_ros.live import LiveOptions
-from replay_ros.replay import Request, replay
+from replay_ros.live.replay import LiveOptions
+from replay_ros.replay import ReplayRequest, replay
 from replay_ros.replay import describe as describe_result
-from replay_ros.result import ReplayResult
+from replay_ros.result.replay_result import ReplayResult
 
 EXAMPLE = """\
 examples:
@@ -50,7 +50,7 @@ def run_demo(flight: Path | None, out: Path, camera: Path | None, limit: int | N
         answer_timeout=300.0,
         force=True,
     )
-    return replay(Request(options, out / "result.json", out / "report.html"))
+    return replay(ReplayRequest(options, out / "result.json", out / "report.html"))
 
 
 def _bag_of(flight: Path | None, made: Path, camera: Path | None, limit: int | None) -> Path:

@@ -10,18 +10,18 @@ from pathlib import Path
 
 from perception_common.errors import InputError
 from perception_common.resources import find_config
+from replay_ros.bags.output_topics import DETECTIONS
 from replay_ros.bags.reader import open_bag
-from replay_ros.evaluation.detection_bags import TRUTH, score_bag
-from replay_ros.evaluation.motion_bags import MotionBagOptions, evaluate_motion_of_bag
-from replay_ros.evaluation.motion_truth import find_truth_topic
-from replay_ros.live import LiveOptions, replay_live
-from replay_ros.offline import OfflineOptions, replay_offline
-from replay_ros.peak_rate import PeakRate, PeakSearch
-from replay_ros.report.from_bag import read_content
-from replay_ros.report.from_result import read_results
+from replay_ros.evaluation.detection.bags import TRUTH, score_bag
+from replay_ros.evaluation.motion.bags import MotionBagOptions, evaluate_motion_of_bag
+from replay_ros.evaluation.motion.truth import find_truth_topic
+from replay_ros.live.replay import LiveOptions, replay_live
+from replay_ros.offline.replay import OfflineOptions, replay_offline
+from replay_ros.report.reading.from_bag import read_content
+from replay_ros.report.reading.from_result import read_results
 from replay_ros.report.render import write_html
-from replay_ros.result import ReplayResult, latencies, write_result
-from replay_ros.topics import DETECTIONS
+from replay_ros.result.peak_rate import PeakRate, PeakSearch
+from replay_ros.result.replay_result import ReplayResult, latencies, write_result
 
 EXAMPLE = """\
 examples:
@@ -37,7 +37,7 @@ replay without --live is broken off, the same command goes on from there.
 
 
 @dataclass(frozen=True)
-class Request:
+class ReplayRequest:
     """What to do. json, report: files to write; None: no report. truth: of the poses, a topic or a TUM file."""
 
     options: OfflineOptions | LiveOptions
@@ -46,7 +46,7 @@ class Request:
     truth: str | None = None
 
 
-def parse(arguments: list[str] | None) -> Request:
+def parse(arguments: list[str] | None) -> ReplayRequest:
     """Read the command line. Raises InputError for what cannot be done."""
     parser = argparse.ArgumentParser(
         prog="replay", description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -117,7 +117,9 @@ def parse(arguments: list[str] | None) -> Request:
         else OfflineOptions(**common)
     )
     beside = {suffix: given.out.with_name(f"{given.out.name}.{suffix}") for suffix in ("json", "html")}
-    return Request(options, given.json or beside["json"], None if given.no_report else beside["html"], given.truth)
+    return ReplayRequest(
+        options, given.json or beside["json"], None if given.no_report else beside["html"], given.truth
+    )
 
 
 def _peak_search(max_loss: float | None, budget_s: float | None) -> PeakSearch:
@@ -128,11 +130,11 @@ def _peak_search(max_loss: float | None, budget_s: float | None) -> PeakSearch:
     )
 
 
-def replay(request: Request) -> ReplayResult:
+def replay(request: ReplayRequest) -> ReplayResult:
     """Replay, compare with the truth, and write result and report. Raises InputError."""
     options = request.options
     result = replay_live(options) if isinstance(options, LiveOptions) else replay_offline(options)
-    result = judge(result, request.truth)
+    result = score_replay(result, request.truth)
     write_result(request.json, result)
     if request.report:
         content = read_content(options.out, read_results([request.json]), result.image_topic, request.truth)
@@ -140,7 +142,7 @@ def replay(request: Request) -> ReplayResult:
     return result
 
 
-def judge(result: ReplayResult, truth: str | None = None) -> ReplayResult:
+def score_replay(result: ReplayResult, truth: str | None = None) -> ReplayResult:
     """Compare the answers in the output bag with the truth, as far as it holds any; `truth` is that of the poses."""
     out = Path(result.out)
     with open_bag(out) as bag:

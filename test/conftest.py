@@ -11,8 +11,8 @@ import pytest
 from flight_sim.flight import CameraOptions, FlightOptions, start_flight
 from flight_sim.scene import SceneOptions
 from flight_sim.trajectory import TrajectoryOptions
-from perception_common.camera import Camera
-from perception_common.transport import use_large_image_profile
+from perception_common.cameras.camera import Camera
+from perception_common.node.transport import use_large_image_profile
 
 # Before any ROS or torch: tests talk to this machine only, and threads that wait do not take the cores.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"

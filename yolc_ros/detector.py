@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from perception_common.backends.devices import DevicePolicy
 from perception_common.config import load_yaml
-from perception_common.device import DevicePolicy
 from perception_common.errors import InputError
 from perception_common.resources import choose_weights, find_config
 from perception_common.weights import WeightsReport, load_weights

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from perception_common.drawing import (
+from perception_common.images.drawing import (
     UNTRAINED,
     WHITE,
     Pen,

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from loftr_ros.frames import edge_between_bases
+from loftr_ros.base_frame import edge_between_bases
 from loftr_ros.sensors.buffer import StampedBuffer
 from loftr_ros.sensors.readings import OdometryPose, odometry_between
 from perception_common.errors import InputError
@@ -32,7 +32,7 @@ class GraphNode:
 
 
 @dataclass(frozen=True, eq=False)
-class Edge:
+class GraphEdge:
     """Pose of node `to_id` in node `from_id`: p_from = T p_to, metres.
 
     covariance: (6, 6) in ROS order and convention, see geometry/covariance.py.
@@ -43,7 +43,7 @@ class Edge:
     T: np.ndarray
     covariance: np.ndarray
 
-    def inverse(self) -> Edge:
+    def inverse(self) -> GraphEdge:
         """Return the same edge from the other end.
 
         With R' = R^T its errors are dw' = -R' dw and dt' = -R' (dt + [t]x dw) to first order.
@@ -52,7 +52,7 @@ class Edge:
         jacobian = np.zeros((6, 6))
         jacobian[:3, :3] = jacobian[3:, 3:] = -R.T
         jacobian[:3, 3:] = -R.T @ skew(t)
-        return Edge(self.to_id, self.from_id, inverse(self.T), jacobian @ self.covariance @ jacobian.T)
+        return GraphEdge(self.to_id, self.from_id, inverse(self.T), jacobian @ self.covariance @ jacobian.T)
 
 
 def metric_pose(message: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -78,10 +78,10 @@ class End:
     T_node_camera: np.ndarray
 
 
-def edge_of_pose(T: np.ndarray, covariance: np.ndarray, older: End, newer: End) -> Edge:
+def edge_of_pose(T: np.ndarray, covariance: np.ndarray, older: End, newer: End) -> GraphEdge:
     """Carry the metric pose of the newer camera in the older one, with its covariance, over to the two nodes."""
     moved = edge_between_bases(T, covariance, older.T_node_camera, newer.T_node_camera, is_metric=True)
-    return Edge(older.node.id, newer.node.id, *moved)
+    return GraphEdge(older.node.id, newer.node.id, *moved)
 
 
 class GraphNodes:

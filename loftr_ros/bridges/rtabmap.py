@@ -18,14 +18,14 @@ from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
-from loftr_ros.bridges.edges import Edge, End, GraphNode, GraphNodes, edge_of_pose, fill_transform, metric_pose
-from loftr_ros.geometry.covariance import to_gtsam
+from loftr_ros.bridges.edges import End, GraphEdge, GraphNode, GraphNodes, edge_of_pose, fill_transform, metric_pose
+from loftr_ros.geometry.uncertainty.covariance import to_gtsam
+from loftr_ros.ros.mount_lookup import MountLookup
 from loftr_ros.sensors.messages import pose_from_odometry
-from loftr_ros.transforms import Mount
-from perception_common.bridge import load_messages, run_bridge
 from perception_common.errors import InputError
-from perception_common.parameters import NodeParameters, parameter
-from perception_common.problems import Problems
+from perception_common.node.bridge import load_messages, run_bridge
+from perception_common.node.parameters import NodeParameters, parameter
+from perception_common.node.problems import Problems
 from perception_common.stamps import stamp_ns
 from yolc_ros.msg import RelativePose
 
@@ -47,14 +47,14 @@ class RtabmapParameters:
     min_inliers: int = parameter(30, "fewer inliers are no link", low=5, high=10_000)
 
 
-def information_of(edge: Edge) -> np.ndarray:
+def information_of(edge: GraphEdge) -> np.ndarray:
     """Return the information matrix (6, 6) as RTAB-Map has it: translation first, errors in the axes of `to`."""
     covariance = _ROTATION_FIRST.T @ to_gtsam(edge.covariance, edge.T[:3, :3]) @ _ROTATION_FIRST
     information = np.linalg.inv(covariance)
     return (information + information.T) / 2
 
 
-def fill_link(link: Any, edge: Edge) -> Any:
+def fill_link(link: Any, edge: GraphEdge) -> Any:
     """Fill an rtabmap_msgs/Link. Returns it."""
     link.from_id, link.to_id, link.type = edge.from_id, edge.to_id, USER_CLOSURE
     fill_transform(link.transform, edge.T)
@@ -73,7 +73,7 @@ class RtabmapBridge(Node):
         self._problems = Problems(self.get_logger().warning)
         for sentence in parameters.unknown(self):
             self._problems.report(sentence, sentence)
-        self._mount = Mount(self, self._problems, self._settings.base_frame, self._settings.base_from_optical)
+        self._mount = MountLookup(self, self._problems, self._settings.base_frame, self._settings.base_from_optical)
         self._nodes = GraphNodes(self._settings.tolerance)
         self._pending: deque[RelativePose] = deque(maxlen=_PENDING)
         self._linked: set[tuple[int, int]] = set()
@@ -115,7 +115,7 @@ class RtabmapBridge(Node):
             if edge is not None:
                 self._add(edge)
 
-    def _edge(self, pose: RelativePose) -> Edge | None:
+    def _edge(self, pose: RelativePose) -> GraphEdge | None:
         """Return the edge of a relative pose; None for what RTAB-Map has no use for."""
         if pose.inliers < self._settings.min_inliers:
             return None
@@ -139,7 +139,7 @@ class RtabmapBridge(Node):
             raise InputError("the camera's place in the base is not known")
         return self._nodes.end(node, keyframe_ns, T_base_camera)
 
-    def _add(self, edge: Edge) -> None:
+    def _add(self, edge: GraphEdge) -> None:
         if not self._client.service_is_ready():
             self._problems.report("service", f"nobody offers {self._client.srv_name}: start RTAB-Map or remap it")
             return

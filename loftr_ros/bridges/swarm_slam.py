@@ -18,7 +18,7 @@ from rclpy.qos import QoSProfile
 from rclpy.task import Future
 
 from loftr_ros.bridges.edges import (
-    Edge,
+    GraphEdge,
     GraphNode,
     GraphNodes,
     edge_of_pose,
@@ -26,12 +26,12 @@ from loftr_ros.bridges.edges import (
     metric_pose,
     stamped_id,
 )
+from loftr_ros.ros.mount_lookup import MountLookup
 from loftr_ros.sensors.messages import pose_from_odometry
-from loftr_ros.transforms import Mount
-from perception_common.bridge import load_messages, run_bridge
 from perception_common.errors import InputError
-from perception_common.parameters import NodeParameters, parameter
-from perception_common.problems import Problems
+from perception_common.node.bridge import load_messages, run_bridge
+from perception_common.node.parameters import NodeParameters, parameter
+from perception_common.node.problems import Problems
 from perception_common.stamps import stamp_ns
 from yolc_ros.msg import Keyframe
 from yolc_ros.srv import MatchKeyframes
@@ -50,7 +50,7 @@ class SwarmSlamParameters:
     min_inliers: int = parameter(30, "fewer inliers are no loop closure", low=5, high=10_000)
 
 
-def fill_answer(answer: Any, keyframe0_id: int, keyframe1_id: int, edge: Edge | None) -> Any:
+def fill_answer(answer: Any, keyframe0_id: int, keyframe1_id: int, edge: GraphEdge | None) -> Any:
     """Fill an IntraRobotLoopClosure: without an edge it says that the match failed. Returns it."""
     answer.keyframe0_id, answer.keyframe1_id = keyframe0_id, keyframe1_id
     answer.success = edge is not None
@@ -61,14 +61,14 @@ def fill_answer(answer: Any, keyframe0_id: int, keyframe1_id: int, edge: Edge | 
 
 
 @dataclass(frozen=True)
-class Request:
+class MatchRequest:
     """Two keyframes of Swarm-SLAM, as asked for, and those of ours that stand for them, in the order of theirs."""
 
     nodes: tuple[GraphNode, GraphNode]
     ours: tuple[GraphNode, GraphNode]
 
     @property
-    def in_order(self) -> Request:
+    def in_order(self) -> MatchRequest:
         """The same with the older keyframe of ours first."""
         if self.ours[0].id <= self.ours[1].id:
             return self
@@ -86,7 +86,7 @@ class SwarmSlamBridge(Node):
         self._problems = Problems(self.get_logger().warning)
         for sentence in parameters.unknown(self):
             self._problems.report(sentence, sentence)
-        self._mount = Mount(self, self._problems, self._settings.base_frame, self._settings.base_from_optical)
+        self._mount = MountLookup(self, self._problems, self._settings.base_frame, self._settings.base_from_optical)
         self._theirs = GraphNodes(self._settings.tolerance)
         self._ours = GraphNodes(self._settings.tolerance)
         self._frames: dict[int, str] = {}
@@ -122,7 +122,7 @@ class SwarmSlamBridge(Node):
         future = self._client.call_async(MatchKeyframes.Request(older_id=older.id, newer_id=newer.id))
         future.add_done_callback(partial(self._receive, ids, request))
 
-    def _request(self, keyframe0_id: int, keyframe1_id: int) -> Request:
+    def _request(self, keyframe0_id: int, keyframe1_id: int) -> MatchRequest:
         if not self._client.service_is_ready():
             raise InputError(f"nobody offers {self._client.srv_name}: start loftr_node")
         nodes = [self._theirs.node(each) for each in (keyframe0_id, keyframe1_id)]
@@ -136,9 +136,9 @@ class SwarmSlamBridge(Node):
         for node, own in zip(nodes, ours, strict=True):
             if node and own and abs(node.stamp_ns - own.stamp_ns) > self._settings.reach * 1e9:
                 raise InputError(f"no keyframe of loftr_node within {self._settings.reach:g} s of one asked for")
-        return Request((nodes[0], nodes[1]), (ours[0], ours[1])).in_order
+        return MatchRequest((nodes[0], nodes[1]), (ours[0], ours[1])).in_order
 
-    def _receive(self, ids: tuple[int, int], request: Request, future: Future) -> None:
+    def _receive(self, ids: tuple[int, int], request: MatchRequest, future: Future) -> None:
         try:
             edge = self._edge(request, future.result())
         except InputError as error:
@@ -146,7 +146,7 @@ class SwarmSlamBridge(Node):
             return
         self._say(ids, edge, "")
 
-    def _edge(self, request: Request, response: Any) -> Edge:
+    def _edge(self, request: MatchRequest, response: Any) -> GraphEdge:
         if not response.success:
             raise InputError(response.message)
         if response.relative_pose.inliers < self._settings.min_inliers:
@@ -164,7 +164,7 @@ class SwarmSlamBridge(Node):
             raise InputError("the camera's place in the base is not known")
         return T
 
-    def _say(self, ids: tuple[int, int], edge: Edge | None, reason: str) -> None:
+    def _say(self, ids: tuple[int, int], edge: GraphEdge | None, reason: str) -> None:
         self._publisher.publish(fill_answer(self._answer(), *ids, edge))
         text = f"keyframes {ids[0]} and {ids[1]}: " + (reason or "loop closure")
         self.get_logger().info(text)

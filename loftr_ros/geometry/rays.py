@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from perception_common.camera import Camera
+from perception_common.cameras.camera import Camera
 
 _STEP = 0.5  # pixels, for the derivative of the distortion
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loftr_ros.geometry.ambiguity import NO_PRIOR, MotionPrior
-from loftr_ros.geometry.essential import EssentialMotion
 from loftr_ros.geometry.rays import ray_pairs
-from loftr_ros.geometry.two_view import Geometry, RelativePose, TwoViewSettings, estimate_relative_pose
+from loftr_ros.geometry.two_view.ambiguity import NO_PRIOR, MotionPrior
+from loftr_ros.geometry.two_view.essential import EssentialMotion
+from loftr_ros.geometry.two_view.estimation import Geometry, RelativePose, TwoViewSettings, estimate_relative_pose
 from loftr_ros.sensors.settings import DEFAULT_DYNAMIC, DEFAULT_TWO_VIEW, DynamicSettings
 from loftr_ros.sensors.suite import FrameReadings
-from perception_common.camera import Camera
+from perception_common.cameras.camera import Camera
 
 _REACH = 3.0  # sigma within which a match agrees with a pose
 

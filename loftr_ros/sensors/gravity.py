@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loftr_ros.geometry.ambiguity import MotionPrior
+from loftr_ros.geometry.two_view.ambiguity import MotionPrior
 from loftr_ros.sensors.odometry import odometry_motion
 from loftr_ros.sensors.settings import DEFAULT_SENSORS, Mount, SensorSettings
 from loftr_ros.sensors.suite import FrameReadings

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from loftr_ros.geometry.rays import ray_pairs
-from loftr_ros.geometry.scale import (
-    Measurement,
+from loftr_ros.geometry.scale.sources import (
+    FactorEstimate,
     Scale,
     choose_scale,
     scale_from_altitude,
@@ -14,14 +14,14 @@ from loftr_ros.geometry.scale import (
     scale_from_odometry,
     unknown_scale,
 )
-from loftr_ros.geometry.two_view import Geometry, RelativePose
+from loftr_ros.geometry.two_view.estimation import Geometry, RelativePose
 from loftr_ros.sensors.buffer import Aged
 from loftr_ros.sensors.gravity import gravity
 from loftr_ros.sensors.odometry import odometry_motion
 from loftr_ros.sensors.readings import Altitude
 from loftr_ros.sensors.settings import DEFAULT_SENSORS, UNKNOWN_MOUNT, Mount, SensorSettings
 from loftr_ros.sensors.suite import FrameReadings
-from perception_common.camera import Camera
+from perception_common.cameras.camera import Camera
 
 
 def pair_scale(
@@ -39,7 +39,7 @@ def pair_scale(
     """Scale of a relative pose by the sensors; UNKNOWN with the reason where they say nothing or contradict each other.
 
     points0, points1: (N, 2) matches, pixels of the original images, of which pose.inliers count. dynamic: (N,) bool,
-    matches on what may move: they are left out. `loftr_ros.geometry.scale.scaled` applies the result.
+    matches on what may move: they are left out. `loftr_ros.geometry.scale.sources.scaled` applies the result.
     """
     if pose.geometry in (Geometry.FAILED, Geometry.ROTATION_ONLY):
         return unknown_scale("there is no translation to give a length")
@@ -109,10 +109,10 @@ def _by_altitude(
     )
 
 
-def _measured(aged: Aged[Altitude] | None, settings: SensorSettings) -> Measurement | None:
+def _measured(aged: Aged[Altitude] | None, settings: SensorSettings) -> FactorEstimate | None:
     if aged is None:
         return None
     value, deviation = aged.value.value, aged.value.deviation
     if not np.isfinite(deviation):
         deviation = max(settings.altitude_deviation * value, settings.altitude_floor)
-    return Measurement(value, deviation, aged.age)
+    return FactorEstimate(value, deviation, aged.age)

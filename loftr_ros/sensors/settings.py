@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from loftr_ros.geometry.scale import ScaleLimits
-from loftr_ros.geometry.two_view import TwoViewSettings
+from loftr_ros.geometry.scale.sources import ScaleLimits
+from loftr_ros.geometry.two_view.estimation import TwoViewSettings
 
 VEHICLES_AND_PEOPLE = (
     *("pedestrian", "people", "bicycle", "car", "van", "truck", "tricycle", "awning-tricycle", "bus", "motor"),

@@ -25,12 +25,12 @@ from loftr_ros.training.validation import fixed_batches, match_metrics, pose_met
 from perception_common import cli
 from perception_common.config import load_yaml, to_mapping
 from perception_common.errors import InputError
+from perception_common.node.transport import raise_malloc_thresholds
 from perception_common.training.average import WeightAverage
 from perception_common.training.broken_files import BrokenFiles
 from perception_common.training.checkpoint import RunState
 from perception_common.training.distributed import Processes, distributed, synchronise_batch_norm
 from perception_common.training.loop import CHECKPOINT, Task, make_optimizer, make_scaler, run_loop
-from perception_common.transport import raise_malloc_thresholds
 from perception_common.weights import load_weights
 
 VALIDATION_SCENE = 2**20  # seed of the first of the scenes that are never trained on

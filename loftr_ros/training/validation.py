@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 import torch
 
-from loftr_ros.datasets.mixture import PairSource
-from loftr_ros.evaluation import (
+from loftr_ros.datasets.image_pairs import (
     AUC_LIMITS,
     area_under_recall,
     estimate_plain_pose,
@@ -19,6 +18,7 @@ from loftr_ros.evaluation import (
     read_pairs,
     resizing,
 )
+from loftr_ros.datasets.mixture import PairSource
 from loftr_ros.network.loftr import ImageFeatures, LoFTR
 from loftr_ros.training.batch import PairBatch
 from perception_common.errors import InputError

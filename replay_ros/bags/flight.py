@@ -21,8 +21,8 @@ from flight_sim.trajectory import FlightKind, TrajectoryOptions
 from flight_sim.truth import Boxes
 from perception_common.errors import InputError
 from perception_common.geometry import quaternion_from_matrix
-from replay_ros.bags.calibration import Calibration
-from replay_ros.bags.ground_truth import Pose
+from replay_ros.bags.datasets.calibration import Calibration
+from replay_ros.bags.datasets.ground_truth import Pose
 from replay_ros.bags.messages import (
     ENCODINGS,
     camera_info_message,

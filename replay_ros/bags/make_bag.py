@@ -20,10 +20,10 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from perception_common.cli import run
 from perception_common.errors import InputError
-from replay_ros.bags.calibration import read_calibration
+from replay_ros.bags.datasets.calibration import read_calibration
 from replay_ros.bags.datasets.formats import FORMATS, open_recording
-from replay_ros.bags.datasets.recording import CameraStream, Recording, Timing, choose_cameras
-from replay_ros.bags.ground_truth import read_altitude, read_poses
+from replay_ros.bags.datasets.ground_truth import read_altitude, read_poses
+from replay_ros.bags.datasets.recording import CameraStream, FrameTiming, Recording, choose_cameras
 from replay_ros.bags.messages import ENCODINGS
 from replay_ros.bags.timeline import ALTITUDE_TOPIC, POSE_TOPIC, Contents, Form, camera_topics, events
 from replay_ros.bags.writer import STORAGES, BagWriter
@@ -171,7 +171,7 @@ def describe(summary: BagSummary) -> str:
 
 def _contents(options: MakeBagOptions) -> Contents:
     """Open the source and put what was given in the place of what it knows itself."""
-    timing = Timing(options.rate, options.start_ns)
+    timing = FrameTiming(options.rate, options.start_ns)
     recording = open_recording(options.source, timing, options.format, options.pattern)
     if options.cameras is not None:
         recording = choose_cameras(recording, options.cameras)

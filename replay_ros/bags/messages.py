@@ -13,8 +13,8 @@ from rosbags.typesys.store import Typestore
 from perception_common.errors import InputError
 from perception_common.resources import find_share
 from perception_common.stamps import stamp_ns
-from replay_ros.bags.calibration import Calibration
-from replay_ros.bags.ground_truth import Pose
+from replay_ros.bags.datasets.calibration import Calibration
+from replay_ros.bags.datasets.ground_truth import Pose
 
 PACKAGE = "yolc_ros"
 RAW_ENCODINGS = ("bgr8", "rgb8", "mono8", "bayer_rggb8")

@@ -13,8 +13,8 @@ from rosbags.interfaces import ConnectionExtRosbag2, Qos
 from rosbags.typesys.store import Typestore
 
 from perception_common.errors import InputError
+from replay_ros.bags.datasets.sequences import IMAGE_SUFFIXES, natural_key
 from replay_ros.bags.messages import load_types
-from replay_ros.bags.sequences import IMAGE_SUFFIXES, natural_key
 
 STORAGE_SUFFIXES = (".mcap", ".db3")
 IMAGE = "sensor_msgs/msg/Image"

@@ -13,9 +13,16 @@ import numpy as np
 from rosbags.typesys.store import Typestore
 
 from perception_common.errors import InputError
-from replay_ros.bags.calibration import Calibration, fit_to_image, uncalibrated
+from replay_ros.bags.datasets.calibration import Calibration, fit_to_image, uncalibrated
+from replay_ros.bags.datasets.ground_truth import (
+    ConstantAltitude,
+    NamedAltitude,
+    NamedPoses,
+    StampedAltitude,
+    StampedPoses,
+)
 from replay_ros.bags.datasets.recording import CameraStream, Recording
-from replay_ros.bags.ground_truth import ConstantAltitude, NamedAltitude, NamedPoses, StampedAltitude, StampedPoses
+from replay_ros.bags.datasets.sequences import BrokenFrame, Frame, ImageFolder
 from replay_ros.bags.messages import (
     COMPRESSED_ENCODINGS,
     MAX_RANGE,
@@ -25,7 +32,6 @@ from replay_ros.bags.messages import (
     range_message,
 )
 from replay_ros.bags.sensor_messages import depth_message, imu_message, transforms_message, true_detections_message
-from replay_ros.bags.sequences import BrokenFrame, Frame, ImageFolder
 
 WORLD_FRAME = "map"  # REP-105: fixed, z up
 POSE_TOPIC = "/ground_truth/pose"

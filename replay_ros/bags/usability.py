@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from perception_common.camera import Camera
+from perception_common.cameras.camera import Camera
 from perception_common.errors import InputError
-from perception_common.image import to_rgb
+from perception_common.images.conversion import to_rgb
 from replay_ros.bags.bag_report import TopicReport, Usability
 from replay_ros.bags.reader import COMPRESSED_IMAGE, IMAGE, Bag, find_camera_info_topic, image_base, is_depth_topic
 
@@ -29,7 +29,7 @@ DETECTION_TYPES = ("yolc_ros/msg/DetectionArray", "vision_msgs/msg/Detection2DAr
 TOLERANCE_NS = 50_000_000  # as evaluate_motion associates
 
 
-def judge(
+def assess_usability(
     bag: Bag, topics: Sequence[TopicReport], first: Mapping[str, Any], stamps: Mapping[str, Sequence[int]]
 ) -> Iterator[Usability]:
     """Tell for each use of a bag whether it is possible.

@@ -11,7 +11,7 @@ from typing import Any
 
 import rclpy
 
-from perception_common.node import RESULT_QOS
+from perception_common.node.base import RESULT_QOS
 from yolc_ros.msg import Correspondences, DetectionArray, RelativePose
 
 TOPICS: dict[str, type] = {

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from loftr_ros.matcher import shrink, to_original
 from perception_common.errors import InputError
-from replay_ros.evaluation.pair_predictions import Predictor
+from replay_ros.evaluation.pairs.predictions import Predictor
 from replay_ros.protocols.keypoint_merging import Merging, assign_matches, merge_keypoints
 
 LONG_SIDE = 1024

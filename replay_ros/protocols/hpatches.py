@@ -17,11 +17,11 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from loftr_ros.evaluation import area_under_recall, read_gray, resizing
+from loftr_ros.datasets.image_pairs import area_under_recall, read_gray, resizing
 from perception_common.errors import InputError
-from replay_ros.evaluation.pair_metrics import corner_error
-from replay_ros.evaluation.pair_predictions import Predictor
-from replay_ros.protocols.outcome import Outcome, PairOutcome
+from replay_ros.evaluation.pairs.metrics import corner_error
+from replay_ros.evaluation.pairs.predictions import Predictor
+from replay_ros.protocols.result import PairOutcome, ProtocolResult
 
 PAIRS = 540
 SHORT_SIDE = 480
@@ -60,7 +60,7 @@ def read_pairs(folder: Path) -> list[PlanePair]:
     ]
 
 
-def evaluate(pairs: Sequence[PlanePair], predictor: Predictor, thresholds: Sequence[float]) -> list[Outcome]:
+def evaluate(pairs: Sequence[PlanePair], predictor: Predictor, thresholds: Sequence[float]) -> list[ProtocolResult]:
     """Match each pair once; return an outcome for each threshold of RANSAC and group of sequences."""
     found: dict[float, list[PairOutcome]] = {threshold: [] for threshold in thresholds}
     for pair in tqdm(pairs, unit="pair", desc=f"{predictor.matcher.name}, HPatches", disable=None):
@@ -80,9 +80,9 @@ def evaluate(pairs: Sequence[PlanePair], predictor: Predictor, thresholds: Seque
     ]
 
 
-def _summarise(group: str, pairs: Sequence[PairOutcome], threshold: float, predictor: Predictor) -> Outcome:
+def _summarise(group: str, pairs: Sequence[PairOutcome], threshold: float, predictor: Predictor) -> ProtocolResult:
     errors = [np.inf if pair.error is None else pair.error for pair in pairs]
-    return Outcome(
+    return ProtocolResult(
         setting=f"short side {SHORT_SIDE}, {group}",
         matcher=predictor.matcher.name,
         weights_sha256=predictor.matcher.weights_sha256,

@@ -15,10 +15,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from loftr_ros.datasets.image_pairs import read_gray, resizing
 from loftr_ros.datasets.scene_info import read_scene_info
-from loftr_ros.evaluation import read_gray, resizing
 from perception_common.errors import InputError
-from replay_ros.protocols.posed_pairs import PosedPair, View
+from replay_ros.protocols.posed_pairs import PosedPair, PosedView
 
 PAIRS = 1500
 LONG_SIDES = (840, 1200)
@@ -45,16 +45,16 @@ def read_pairs(folder: Path, index: Path, limit: int | None = None) -> list[Pose
     return pairs[:limit]
 
 
-def loader(long_side: int) -> Callable[[Path], View]:
+def loader(long_side: int) -> Callable[[Path], PosedView]:
     """Return what reads an image with a long side of so many pixels, as the protocol has it."""
 
-    def load(path: Path) -> View:
+    def load(path: Path) -> PosedView:
         image = read_gray(path)
         height, width = image.shape
         factor = long_side / max(height, width)
         size = [max(MULTIPLE, round(side * factor) // MULTIPLE * MULTIPLE) for side in (width, height)]
         gray = cv2.resize(image, size)
-        return View(gray, np.linalg.inv(resizing((height, width), gray.shape)), width, height)
+        return PosedView(gray, np.linalg.inv(resizing((height, width), gray.shape)), width, height)
 
     return load
 

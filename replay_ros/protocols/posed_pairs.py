@@ -15,19 +15,19 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from loftr_ros.evaluation import AUC_LIMITS, area_under_recall, pose_degrees
-from perception_common.camera import Camera
+from loftr_ros.datasets.image_pairs import AUC_LIMITS, area_under_recall, pose_degrees
+from perception_common.cameras.camera import Camera
 from perception_common.geometry import pose_error
-from replay_ros.evaluation.pair_estimators import describe, estimate_pose
-from replay_ros.evaluation.pair_predictions import Predictor
-from replay_ros.protocols.outcome import Outcome, PairOutcome
+from replay_ros.evaluation.pairs.estimators import describe, estimate_pose
+from replay_ros.evaluation.pairs.predictions import Predictor
+from replay_ros.protocols.result import PairOutcome, ProtocolResult
 
 IMAGES = 32  # that are kept at a time
 
 
 @dataclass(frozen=True, eq=False)
 class PosedPair:
-    """Two images. K_a, K_b: (3, 3), pixels of the frame that `View.to_camera` leads to. T_ab: (4, 4), a to b."""
+    """Two images. K_a, K_b: (3, 3), pixels of the frame that `PosedView.to_camera` leads to. T_ab: (4, 4), a to b."""
 
     name: str
     path_a: Path
@@ -38,7 +38,7 @@ class PosedPair:
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class PosedView:
     """An image as a protocol matches it.
 
     gray: (H, W) uint8. to_camera: (3, 3), its pixels to those of the intrinsics, in which thresholds are measured too.
@@ -55,9 +55,9 @@ def evaluate_poses(
     pairs: Sequence[PosedPair],
     predictor: Predictor,
     estimators: Sequence[tuple[str, float]],
-    load: Callable[[Path], View],
+    load: Callable[[Path], PosedView],
     setting: str,
-) -> list[Outcome]:
+) -> list[ProtocolResult]:
     """Match each pair once; return an outcome for each estimator and threshold. setting: of the images, in words."""
     view = lru_cache(maxsize=IMAGES)(load)
     found: dict[tuple[str, float], list[PairOutcome]] = {each: [] for each in estimators}
@@ -74,7 +74,7 @@ def evaluate_poses(
                 error, signed = paper_error(pose.T_ab, pair.T_ab), pose_degrees(pose.T_ab, pair.T_ab)
             found[name, threshold].append(PairOutcome(pair.name, len(matches), pose.inliers, error, signed))
     return [
-        Outcome(
+        ProtocolResult(
             setting=setting,
             matcher=predictor.matcher.name,
             weights_sha256=predictor.matcher.weights_sha256,

@@ -14,10 +14,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from loftr_ros.evaluation import read_gray
+from loftr_ros.datasets.image_pairs import read_gray
 from perception_common.errors import InputError
 from perception_common.geometry import inverse
-from replay_ros.protocols.posed_pairs import PosedPair, View
+from replay_ros.protocols.posed_pairs import PosedPair, PosedView
 
 PAIRS = 1500
 WIDTH, HEIGHT = 640, 480
@@ -49,10 +49,10 @@ def read_pairs(folder: Path, index: Path, limit: int | None = None) -> list[Pose
     return pairs
 
 
-def load(path: Path) -> View:
+def load(path: Path) -> PosedView:
     """Read an image as the protocol has it."""
     gray = cv2.resize(read_gray(path), (WIDTH, HEIGHT))
-    return View(gray, np.eye(3), WIDTH, HEIGHT)
+    return PosedView(gray, np.eye(3), WIDTH, HEIGHT)
 
 
 def _read_pose(path: Path) -> np.ndarray:

@@ -42,7 +42,7 @@ class Boxes:
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
+class ReportFrame:
     """One image that was replayed.
 
     stamp_ns: of its header. size: width and height. picture: JPEG, None for a frame that is not shown. detections,
@@ -97,7 +97,7 @@ class KeyframePair:
 
 
 @dataclass(frozen=True, eq=False)
-class Trajectory:
+class TrajectorySection:
     """The flight from above. axes: names of x and y with their unit. about: how both paths were laid on each other.
 
     frames: (N,) of the keyframes. estimated: (N, 2). covariances: (N, 2, 2) of them, unit squared. starts: (N,) bool:
@@ -165,7 +165,7 @@ class Resources:
 
 
 @dataclass(frozen=True)
-class Timing:
+class TimingSection:
     """Latencies, drops and resources of a replay; each part may be missing."""
 
     stages: tuple[Stage, ...] = ()
@@ -184,7 +184,7 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Problem:
+class ReportedProblem:
     """Something that went wrong, in words. frame: where it can be seen."""
 
     text: str
@@ -216,17 +216,17 @@ class ReportContent:
 
     title: str
     subtitle: str
-    frames: tuple[Frame, ...]
+    frames: tuple[ReportFrame, ...]
     classes: tuple[str, ...] = ()
     trained: bool = True
     shown: str = ""
     tiles: tuple[Tile, ...] = ()
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[ReportedProblem, ...] = ()
     worst: tuple[WorstFrame, ...] = ()
     pairs: tuple[KeyframePair, ...] = ()
-    trajectory: Trajectory | None = None
+    trajectory: TrajectorySection | None = None
     errors: tuple[Series, ...] = ()
     curves: tuple[PrecisionRecall, ...] = ()
-    timing: Timing = Timing()
+    timing: TimingSection = TimingSection()
     tables: tuple[Table, ...] = ()
     provenance: tuple[Table, ...] = ()

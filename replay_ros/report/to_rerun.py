@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from perception_common.errors import InputError
-from replay_ros.report.content import Boxes, Frame, KeyframePair, MatchKind, ReportContent, Trajectory
+from replay_ros.report.content import Boxes, KeyframePair, MatchKind, ReportContent, ReportFrame, TrajectorySection
 
 TIMELINE = "image"
 _COLORS = {MatchKind.OUTLIER: (213, 94, 0), MatchKind.INLIER: (86, 180, 233), MatchKind.DYNAMIC: (0, 199, 149)}
@@ -47,11 +47,11 @@ def _entity(name: str) -> str:
     return name.replace(" ", "_")
 
 
-def _set_time(rr: Any, recording: Any, frame: Frame) -> None:
+def _set_time(rr: Any, recording: Any, frame: ReportFrame) -> None:
     recording.set_time(TIMELINE, timestamp=np.datetime64(frame.stamp_ns, "ns"))
 
 
-def _log_frame(rr: Any, recording: Any, frame: Frame, classes: Sequence[str]) -> None:
+def _log_frame(rr: Any, recording: Any, frame: ReportFrame, classes: Sequence[str]) -> None:
     if frame.picture is not None:
         recording.log("camera", rr.EncodedImage(contents=frame.picture, media_type="image/jpeg"))
     recording.log("camera/matches", rr.Clear(recursive=True))
@@ -80,7 +80,7 @@ def _log_matches(rr: Any, recording: Any, pair: KeyframePair) -> None:
             recording.log(f"camera/matches/{kind.name.lower()}", rr.LineStrips2D(lines, colors=color))
 
 
-def _log_trajectory(rr: Any, recording: Any, path: Trajectory) -> None:
+def _log_trajectory(rr: Any, recording: Any, path: TrajectorySection) -> None:
     pieces = np.split(path.estimated, np.flatnonzero(path.starts)[1:])
     recording.log("trajectory/estimated", rr.LineStrips2D(pieces, colors=(86, 180, 233)), static=True)
     if path.true is not None:

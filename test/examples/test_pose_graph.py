@@ -10,12 +10,12 @@ from evo.core import metrics
 from evo.core.trajectory import PosePath3D
 from evo.tools import file_interface
 
-from loftr_ros.geometry.scale import ScaleSource
-from loftr_ros.geometry.two_view import Geometry
+from loftr_ros.geometry.scale.sources import ScaleSource
+from loftr_ros.geometry.two_view.estimation import Geometry
 from perception_common.errors import InputError
 from perception_common.geometry import transform
 from perception_common.tum import write_tum
-from replay_ros.evaluation.motion_edges import Edge, chain
+from replay_ros.evaluation.motion.edges import PoseEdge, chain
 
 pytest.importorskip("gtsam")
 
@@ -74,7 +74,7 @@ def test_a_wrong_loop_closure_is_refused(example, loop):
     stamps = truth.stamps_ns
     T_older_newer = np.linalg.inv(truth.matrices()[3]) @ truth.matrices()[15]
     wrong = transform(T_older_newer[:3, :3], T_older_newer[:3, 3] + [25.0, 0, 0])
-    lie = Edge(stamps[3], stamps[15], wrong, 1e-3 * np.eye(6), Geometry.GENERAL, ScaleSource.ALTITUDE)
+    lie = PoseEdge(stamps[3], stamps[15], wrong, 1e-3 * np.eye(6), Geometry.GENERAL, ScaleSource.ALTITUDE)
     found = example("pose_graph").optimise([*edges, lie])
     assert (found.closures, found.refused) == (3, 1)
     assert ate(found.trajectory, truth) < 0.75 * ate(chain(edges), truth)

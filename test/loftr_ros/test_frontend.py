@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from loftr_ros.frontend import Frontend, FrontendSettings
-from loftr_ros.geometry.scale import ScaleSource
-from loftr_ros.geometry.two_view import Geometry
-from loftr_ros.keyframes import KeyframePolicy, Outcome
+from loftr_ros.geometry.scale.sources import ScaleSource
+from loftr_ros.geometry.two_view.estimation import Geometry
+from loftr_ros.keyframes.policy import KeyframePolicy, Outcome
 from loftr_ros.matcher import Matcher, MatcherSettings
-from loftr_ros.pairs import PairSettings, expected_motion
-from perception_common.device import choose_device
+from loftr_ros.pair_estimation import PairSettings, expected_motion
+from perception_common.backends.devices import choose_device
 from perception_common.errors import InputError
 
 EVERY = KeyframePolicy(max_interval=0.0)  # every image becomes a keyframe

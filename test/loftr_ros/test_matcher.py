@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from loftr_ros.matcher import Matcher, MatcherSettings, Matches, shrink, to_original
 from loftr_ros.network.config import LoFTRConfig
 from loftr_ros.network.loftr import LoFTR
+from perception_common.backends.devices import DevicePolicy
 from perception_common.config import from_mapping, load_yaml
-from perception_common.device import DevicePolicy
 from perception_common.errors import InputError
 from perception_common.resources import find_config
 from perception_common.weights import save_weights

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from perception_common.errors import InputError
-from replay_ros.live import LiveOptions, replay_live
-from replay_ros.offline import OfflineOptions
+from replay_ros.live.replay import LiveOptions, replay_live
+from replay_ros.offline.replay import OfflineOptions
 from replay_ros.replay import parse
 
 

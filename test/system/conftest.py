@@ -14,8 +14,8 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
-from perception_common.image import fill_image
-from replay_ros.processes import running
+from perception_common.images.conversion import fill_image
+from replay_ros.live.processes import running
 from yolc_ros.msg import Correspondences, DetectionArray, Keyframe, MatchingStatus, RelativePose
 
 RELIABLE = QoSProfile(depth=100, reliability=QoSReliabilityPolicy.RELIABLE)

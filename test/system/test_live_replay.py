@@ -18,10 +18,10 @@ from perception_common.resources import find_share
 from replay_ros.bags.flight import FlightBagOptions, write_flight
 from replay_ros.bags.messages import stamp_of
 from replay_ros.bags.reader import open_bag
-from replay_ros.live import LiveOptions, replay_live
-from replay_ros.offline import OfflineOptions, replay_offline
-from replay_ros.peak_rate import PeakSearch
-from replay_ros.result import node_latencies, read_result, write_result
+from replay_ros.live.replay import LiveOptions, replay_live
+from replay_ros.offline.replay import OfflineOptions, replay_offline
+from replay_ros.result.peak_rate import PeakSearch
+from replay_ros.result.replay_result import node_latencies, read_result, write_result
 
 pytestmark = pytest.mark.system
 REPLAY = find_share().parents[1] / "lib" / "yolc_ros" / "replay"

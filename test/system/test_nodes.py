@@ -9,8 +9,8 @@ import pytest
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
-from perception_common.image import fill_image
-from replay_ros.processes import stop
+from perception_common.images.conversion import fill_image
+from replay_ros.live.processes import stop
 
 pytestmark = pytest.mark.system
 FAILED = 0

@@ -7,10 +7,10 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, Range
 from std_msgs.msg import Float64
 
-from loftr_ros.frames import edge_between_bases, parse_mount
-from loftr_ros.messages import header_of, pose_message
+from loftr_ros.base_frame import edge_between_bases, parse_mount
+from loftr_ros.ros.messages import header_of, pose_message
 from perception_common.geometry import inverse, matrix_from_quaternion, transform
-from perception_common.image import fill_image
+from perception_common.images.conversion import fill_image
 from perception_common.tum import read_tum
 from yolc_ros.msg import Detection, DetectionArray, RelativePose
 from yolc_ros.srv import MatchKeyframes

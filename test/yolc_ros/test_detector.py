@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from perception_common.device import DevicePolicy, choose_device
+from perception_common.backends.devices import DevicePolicy, choose_device
 from perception_common.errors import InputError
 from perception_common.weights import save_weights
 from yolc_ros.clusters import LsmConfig, Region

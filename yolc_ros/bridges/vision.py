@@ -11,7 +11,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
-from perception_common.bridge import load_messages, run_bridge
+from perception_common.node.bridge import load_messages, run_bridge
 from yolc_ros.msg import DetectionArray
 
 RELIABLE = QoSProfile(depth=10)

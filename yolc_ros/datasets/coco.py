@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from perception_common.errors import InputError
-from yolc_ros.datasets.samples import ClassMap, LabelledBox, LabelledFile, LabelledFiles, Problem, check_box, truth_from
+from yolc_ros.datasets.samples import (
+    ClassMap,
+    LabelledBox,
+    LabelledFile,
+    LabelledFiles,
+    LabelProblem,
+    check_box,
+    truth_from,
+)
 
 
 def read_coco(annotations: Path, images: Path, classes: ClassMap) -> LabelledFiles:
@@ -21,17 +29,17 @@ def read_coco(annotations: Path, images: Path, classes: ClassMap) -> LabelledFil
     names = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
     known = classes.known(tuple(names.values()))
     boxes: defaultdict[Any, list[LabelledBox]] = defaultdict(list)
-    problems: list[Problem] = []
+    problems: list[LabelProblem] = []
     for entry in content["annotations"]:
         try:
             left, top, width, height = (float(value) for value in entry["bbox"])
             label = None if entry.get("iscrowd") else classes.label_of(names[entry["category_id"]])
             image_id = entry["image_id"]
         except (KeyError, TypeError, ValueError) as error:
-            problems.append(Problem(f"{annotations}, annotation {_id(entry)}", f"is broken ({error!r})"))
+            problems.append(LabelProblem(f"{annotations}, annotation {_id(entry)}", f"is broken ({error!r})"))
             continue
         if problem := check_box((left, top, width, height)):
-            problems.append(Problem(f"{annotations}, annotation {_id(entry)}", problem))
+            problems.append(LabelProblem(f"{annotations}, annotation {_id(entry)}", problem))
         else:
             boxes[image_id].append(LabelledBox((left, top, width, height), label))
     files = []
@@ -39,7 +47,7 @@ def read_coco(annotations: Path, images: Path, classes: ClassMap) -> LabelledFil
         try:
             files.append(LabelledFile(images / entry["file_name"], truth_from(boxes[entry["id"]], known)))
         except (KeyError, TypeError) as error:
-            problems.append(Problem(f"{annotations}, image {_id(entry)}", f"is broken ({error!r})"))
+            problems.append(LabelProblem(f"{annotations}, image {_id(entry)}", f"is broken ({error!r})"))
     return LabelledFiles(tuple(files), tuple(problems))
 
 

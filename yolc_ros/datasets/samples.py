@@ -14,7 +14,7 @@ from perception_common.errors import InputError
 
 
 @dataclass(frozen=True)
-class Truth:
+class ImageLabels:
     """What is known about one image. Coordinates are continuous: the top-left pixel covers 0 to 1 in x and y."""
 
     boxes: np.ndarray  # (N, 4) float32 xyxy, pixels
@@ -29,7 +29,7 @@ class Sample:
 
     name: str  # where it comes from, for messages
     image: np.ndarray  # (H, W, 3) uint8 RGB
-    truth: Truth
+    truth: ImageLabels
 
 
 class Source(Protocol):
@@ -46,7 +46,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class Problem:
+class LabelProblem:
     """An annotation that could not be used."""
 
     where: str
@@ -58,7 +58,7 @@ class LabelledFile:
     """An image file and its truth."""
 
     path: Path
-    truth: Truth
+    truth: ImageLabels
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class LabelledFiles:
     """A source of image files, and what of its annotations was left out."""
 
     files: tuple[LabelledFile, ...]
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[LabelProblem, ...] = ()
 
     def __len__(self) -> int:
         return len(self.files)
@@ -124,13 +124,13 @@ class LabelledBox:
     label: int | None  # None: an ignored region
 
 
-def truth_from(boxes: list[LabelledBox], known: np.ndarray) -> Truth:
+def truth_from(boxes: list[LabelledBox], known: np.ndarray) -> ImageLabels:
     """Collect the boxes of one image."""
     corners = np.array([box.corner_and_size for box in boxes], dtype=np.float32).reshape(-1, 4)
     corners[:, 2:] += corners[:, :2]
     is_object = np.array([box.label is not None for box in boxes], dtype=bool)
     labels = np.array([box.label for box in boxes if box.label is not None], dtype=np.int64)
-    return Truth(corners[is_object], labels, corners[~is_object], known)
+    return ImageLabels(corners[is_object], labels, corners[~is_object], known)
 
 
 def check_box(values: tuple[float, float, float, float]) -> str:

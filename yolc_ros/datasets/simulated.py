@@ -15,7 +15,7 @@ from flight_sim.sampling import ViewOptions, sample_view
 from flight_sim.scene import Scene, SceneOptions, build_scene
 from flight_sim.shapes import CLASS_NAMES
 from perception_common.errors import InputError
-from yolc_ros.datasets.samples import ClassMap, Sample, Truth, decode_image
+from yolc_ros.datasets.samples import ClassMap, ImageLabels, Sample, decode_image
 
 VIEWS_OF_A_SCENE = 16
 _JPEG_QUALITY = 92
@@ -130,9 +130,11 @@ class SimulatedViews:
             raise InputError(f"{path}: a simulated view cannot be kept ({error.strerror}); free some space") from error
 
 
-def _truth(view: dict[str, np.ndarray], classes: ClassMap) -> Truth:
+def _truth(view: dict[str, np.ndarray], classes: ClassMap) -> ImageLabels:
     labels = [classes.label_of(name) for name in view["names"].tolist()]
     is_object = ~view["hidden"] & np.array([label is not None for label in labels], dtype=bool)
     chosen = [label for label, taken in zip(labels, is_object, strict=True) if taken]
     boxes = view["boxes"].astype(np.float32).reshape(-1, 4)
-    return Truth(boxes[is_object], np.array(chosen, dtype=np.int64), boxes[~is_object], classes.known(CLASS_NAMES))
+    return ImageLabels(
+        boxes[is_object], np.array(chosen, dtype=np.int64), boxes[~is_object], classes.known(CLASS_NAMES)
+    )

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perception_common.errors import InputError
-from yolc_ros.datasets.samples import ClassMap, LabelledBox, LabelledFile, LabelledFiles, Problem, check_box, truth_from
+from yolc_ros.datasets.samples import (
+    ClassMap,
+    LabelledBox,
+    LabelledFile,
+    LabelledFiles,
+    LabelProblem,
+    check_box,
+    truth_from,
+)
 
 UAVDT_CLASSES = ("car", "truck", "bus")  # categories 1 to 3
 _WHOLE, _IGNORE = "_gt_whole.txt", "_gt_ignore.txt"
@@ -44,7 +52,7 @@ def read_uavdt(images: Path, annotations: Path, classes: ClassMap, sequences: tu
 
 def read_uavdt_frames(
     images: Path, annotations: Path, sequences: tuple[str, ...] = ()
-) -> tuple[tuple[UavdtFrame, ...], tuple[Problem, ...]]:
+) -> tuple[tuple[UavdtFrame, ...], tuple[LabelProblem, ...]]:
     """Read UAVDT as it is published, frames by sequence and number.
 
     images: the folder `UAV-benchmark-M` with `M0101/img000001.jpg` and so on. annotations: the folder `GT` with
@@ -56,7 +64,7 @@ def read_uavdt_frames(
     if not names:
         raise InputError(f"{annotations}: has no files NAME{_WHOLE}; give the folder GT of UAVDT")
     frames: list[UavdtFrame] = []
-    problems: list[Problem] = []
+    problems: list[LabelProblem] = []
     for name in names:
         paths = sorted((images / name).glob("img*.jpg"))
         if not paths:
@@ -75,7 +83,7 @@ def _labelled(box: UavdtBox, classes: ClassMap) -> LabelledBox:
     )
 
 
-def _read_sequence(annotations: Path, name: str, problems: list[Problem]) -> defaultdict[int, list[UavdtBox]]:
+def _read_sequence(annotations: Path, name: str, problems: list[LabelProblem]) -> defaultdict[int, list[UavdtBox]]:
     """Boxes by frame number; appends to `problems`."""
     boxes: defaultdict[int, list[UavdtBox]] = defaultdict(list)
     whole, ignore = annotations / f"{name}{_WHOLE}", annotations / f"{name}{_IGNORE}"
@@ -89,7 +97,7 @@ def _read_sequence(annotations: Path, name: str, problems: list[Problem]) -> def
             try:
                 frame, box = _parse(line, has_category=path is whole)
             except ValueError as error:
-                problems.append(Problem(f"{path}, line {number}", str(error)))
+                problems.append(LabelProblem(f"{path}, line {number}", str(error)))
             else:
                 boxes[frame].append(box)
     return boxes

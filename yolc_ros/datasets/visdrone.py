@@ -7,7 +7,15 @@ from pathlib import Path
 
 from perception_common.errors import InputError
 from yolc_ros.classes import VISDRONE_CLASSES
-from yolc_ros.datasets.samples import ClassMap, LabelledBox, LabelledFile, LabelledFiles, Problem, check_box, truth_from
+from yolc_ros.datasets.samples import (
+    ClassMap,
+    LabelledBox,
+    LabelledFile,
+    LabelledFiles,
+    LabelProblem,
+    check_box,
+    truth_from,
+)
 
 REGION, OTHERS = 0, 11  # categories that are no classes; those of VISDRONE_CLASSES lie between
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png"}
@@ -47,14 +55,14 @@ def read_visdrone(folder: Path, classes: ClassMap) -> LabelledFiles:
     )
 
 
-def read_visdrone_files(folder: Path) -> tuple[tuple[VisDroneFile, ...], tuple[Problem, ...]]:
+def read_visdrone_files(folder: Path) -> tuple[tuple[VisDroneFile, ...], tuple[LabelProblem, ...]]:
     """Read a folder of VisDrone-DET as it stands, images by name.
 
     A line is `left,top,width,height,score,category,truncation,occlusion`. A broken line is left out and named in the
     problems; so is an image without an annotation file. Raises InputError for a folder without images.
     """
     files: list[VisDroneFile] = []
-    problems: list[Problem] = []
+    problems: list[LabelProblem] = []
     for path in sorted((folder / "images").glob("*")):
         if path.suffix.lower() not in _IMAGE_SUFFIXES:
             continue
@@ -62,7 +70,7 @@ def read_visdrone_files(folder: Path) -> tuple[tuple[VisDroneFile, ...], tuple[P
         try:
             lines = annotation.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            problems.append(Problem(str(annotation), f"cannot be read ({error}); its image is left out"))
+            problems.append(LabelProblem(str(annotation), f"cannot be read ({error}); its image is left out"))
             continue
         boxes = []
         for number, line in enumerate(lines, start=1):
@@ -71,7 +79,7 @@ def read_visdrone_files(folder: Path) -> tuple[tuple[VisDroneFile, ...], tuple[P
             try:
                 boxes.append(_parse(line))
             except ValueError as error:
-                problems.append(Problem(f"{annotation}, line {number}", str(error)))
+                problems.append(LabelProblem(f"{annotation}, line {number}", str(error)))
         files.append(VisDroneFile(path, tuple(boxes)))
     if not files and not problems:
         raise InputError(f"{folder}: has no images; a VisDrone-DET folder holds images/ and annotations/")

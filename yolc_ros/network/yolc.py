@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from yolc_ros.network.backbones.hourglass import StackedHourglass
+from yolc_ros.network.backbones.hrnet import Hrnet, initialise_backbone
+from yolc_ros.network.backbones.resnet import Resnet
 from yolc_ros.network.config import INPUT_MULTIPLE, YolcConfig
 from yolc_ros.network.head import YolcHead, initialise_head
-from yolc_ros.network.hourglass import StackedHourglass
 from yolc_ros.network.hrfpn import Hrfpn, initialise_neck
-from yolc_ros.network.hrnet import Hrnet, initialise_backbone
-from yolc_ros.network.resnet import Resnet
 
 
 @dataclass(frozen=True)

@@ -39,11 +39,11 @@ class Judgement:
 
 
 def average_precision(images: Sequence[ClassResult], min_iou: float = 0.5) -> float:
-    """AP over 101 recalls of one class; NaN where there is no object in any image. See `judge`."""
-    return float(precision_over_recall([judge(image, np.array([min_iou])) for image in images])[0])
+    """AP over 101 recalls of one class; NaN where there is no object in any image. See `assign_hits`."""
+    return float(precision_over_recall([assign_hits(image, np.array([min_iou])) for image in images])[0])
 
 
-def judge(image: ClassResult, min_ious: np.ndarray, areas: tuple[float, float] = ANY_AREA) -> Judgement:
+def assign_hits(image: ClassResult, min_ious: np.ndarray, areas: tuple[float, float] = ANY_AREA) -> Judgement:
     """Decide on the detections of an image as pycocotools does, with `ignored` as crowds.
 
     In the order of the scores, a detection takes the free object with the largest IoU of at least min_iou; failing

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from yolc_ros.datasets.mixture import Mixture
 from yolc_ros.datasets.samples import Sample
-from yolc_ros.training.augmentation import AugmentationConfig, augment
+from yolc_ros.training.augmentation.compose import AugmentationConfig, augment
 from yolc_ros.training.targets import Targets, make_targets
 
 

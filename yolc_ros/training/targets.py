@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from yolc_ros.datasets.samples import Truth
+from yolc_ros.datasets.samples import ImageLabels
 from yolc_ros.network.config import BOX_STRIDE
 
 MIN_OVERLAP = 0.3
@@ -25,7 +25,7 @@ class Targets:
     objects: int
 
 
-def make_targets(truth: Truth, width: int, height: int, stride: int = 1) -> Targets:
+def make_targets(truth: ImageLabels, width: int, height: int, stride: int = 1) -> Targets:
     """Targets of an image of width x height pixels (multiples of 4); boxes must lie inside the image.
 
     An object's box is predicted at the cell that holds its centre; of two in one cell the later one stays. Places in
@@ -46,7 +46,7 @@ def make_targets(truth: Truth, width: int, height: int, stride: int = 1) -> Targ
     return Targets(heatmap, trust, truth.known, cells[kept], boxes[kept], len(truth.boxes))
 
 
-def presence_map(truth: Truth, width: int, height: int) -> np.ndarray:
+def presence_map(truth: ImageLabels, width: int, height: int) -> np.ndarray:
     """Class-less heatmap (height, width) float32 of the true objects: what LSM reads to cut training crops."""
     heatmap = np.zeros((height, width), dtype=np.float32)
     centres = (truth.boxes[:, :2] + truth.boxes[:, 2:]) / 2

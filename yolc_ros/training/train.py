@@ -13,16 +13,16 @@ import torch
 import yaml
 from torch import nn
 
+from perception_common.backends.devices import DevicePolicy, choose_device, set_threads
 from perception_common.cli import run
 from perception_common.config import load_yaml, to_mapping
-from perception_common.device import DevicePolicy, choose_device, set_threads
 from perception_common.errors import InputError
+from perception_common.node.transport import raise_malloc_thresholds
 from perception_common.resources import find_config
 from perception_common.training.average import WeightAverage
 from perception_common.training.checkpoint import RunState
 from perception_common.training.distributed import Processes, distributed, synchronise_batch_norm
 from perception_common.training.loop import CHECKPOINT, Task, make_optimizer, make_scaler, run_loop
-from perception_common.transport import raise_malloc_thresholds
 from perception_common.weights import load_weights
 from yolc_ros.datasets.mixture import Mixture, open_sources
 from yolc_ros.detector import Detector

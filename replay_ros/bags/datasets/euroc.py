@@ -15,10 +15,10 @@ import yaml
 
 from perception_common.errors import InputError
 from perception_common.geometry import inverse, matrix_from_quaternion, transform
-from perception_common.tables import read_text
+from perception_common.text.stamped_table import read_text
 from perception_common.tum import Trajectory
-from replay_ros.bags.calibration import Calibration, calibration_from_mapping
-from replay_ros.bags.datasets.recording import CameraStream, ImuSamples, Recording, Timing
+from replay_ros.bags.datasets.calibration import Calibration, calibration_from_mapping
+from replay_ros.bags.datasets.recording import CameraStream, FrameTiming, ImuSamples, Recording
 from replay_ros.bags.datasets.rows import ascending, read_rows, stamped_files, unit_quaternion
 
 TRUTHS = ("state_groundtruth_estimate0", "mocap0")  # the latter is TUM-VI's
@@ -30,9 +30,9 @@ def is_euroc(folder: Path) -> bool:
     return any(_mav(folder).glob("cam*/data.csv"))
 
 
-def read_euroc(folder: Path, timing: Timing) -> Recording:
+def read_euroc(folder: Path, timing: FrameTiming) -> Recording:
     """Read a sequence: its folder or the mav0 in it. Raises InputError."""
-    if timing != Timing():
+    if timing != FrameTiming():
         raise InputError(f"{folder} has its stamps in data.csv: leave rate and start stamp out")
     mav = _mav(folder)
     cameras = tuple(_camera(path.parent) for path in sorted(mav.glob("cam*/data.csv")))

@@ -9,10 +9,10 @@ from pathlib import Path
 from perception_common.errors import InputError
 from replay_ros.bags.datasets.euroc import is_euroc, read_euroc
 from replay_ros.bags.datasets.kitti import is_kitti, read_kitti
-from replay_ros.bags.datasets.recording import CameraStream, Recording, Timing
+from replay_ros.bags.datasets.recording import CameraStream, FrameTiming, Recording
+from replay_ros.bags.datasets.sequences import open_sequence
 from replay_ros.bags.datasets.tum import is_tum, read_tum_rgbd
 from replay_ros.bags.datasets.visdrone_video import is_visdrone_video, read_visdrone_video
-from replay_ros.bags.sequences import open_sequence
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Format:
     name: str
     marks: str
     is_one: Callable[[Path], bool]
-    read: Callable[[Path, Timing], Recording]
+    read: Callable[[Path, FrameTiming], Recording]
 
 
 DATASETS = (
@@ -34,7 +34,7 @@ DATASETS = (
 FORMATS = (*(each.name for each in DATASETS), "images", "video")
 
 
-def open_recording(source: Path, timing: Timing, name: str | None = None, pattern: str = "*") -> Recording:
+def open_recording(source: Path, timing: FrameTiming, name: str | None = None, pattern: str = "*") -> Recording:
     """Open a source as the format of that name, or as what it is recognised as. pattern: glob of a folder's images.
 
     Raises InputError for a source that is not of the format, and for options that contradict it.
@@ -60,7 +60,7 @@ def open_recording(source: Path, timing: Timing, name: str | None = None, patter
     return Recording("a folder of images" if source.is_dir() else "a video", (CameraStream("camera", sequence),))
 
 
-def _open_dataset(source: Path, timing: Timing, dataset: Format, pattern: str) -> Recording:
+def _open_dataset(source: Path, timing: FrameTiming, dataset: Format, pattern: str) -> Recording:
     if not source.is_dir() or not dataset.is_one(source):
         raise InputError(f"{source} is no {dataset.name} sequence: it has no {dataset.marks}; give another --format")
     if pattern != "*":

@@ -15,10 +15,10 @@ import numpy as np
 from perception_common.errors import InputError
 from perception_common.geometry import inverse, transform
 from perception_common.tum import Trajectory
-from replay_ros.bags.calibration import Calibration
-from replay_ros.bags.datasets.recording import CameraStream, Recording, Timing
+from replay_ros.bags.datasets.calibration import Calibration
+from replay_ros.bags.datasets.recording import CameraStream, FrameTiming, Recording
 from replay_ros.bags.datasets.rows import read_rows
-from replay_ros.bags.sequences import DEFAULT_START_NS, IMAGE_SUFFIXES, ImageFolder
+from replay_ros.bags.datasets.sequences import DEFAULT_START_NS, IMAGE_SUFFIXES, ImageFolder
 
 CAMERAS = ("image_2", "image_0", "image_3", "image_1")  # left before right, colour before gray
 # x forward, y left, z up (REP-103) of a camera that looks forward: the base frame, and "map" at the first image.
@@ -30,7 +30,7 @@ def is_kitti(folder: Path) -> bool:
     return (folder / "times.txt").is_file() and any((folder / name).is_dir() for name in CAMERAS)
 
 
-def read_kitti(folder: Path, timing: Timing) -> Recording:
+def read_kitti(folder: Path, timing: FrameTiming) -> Recording:
     """Read a sequence. Its times begin at 0, which ROS takes for "no stamp": they are counted from timing.start_ns, or
     1 s. Raises InputError.
     """

@@ -11,15 +11,15 @@ import numpy as np
 
 from perception_common.errors import InputError
 from perception_common.tum import Trajectory
-from replay_ros.bags.calibration import Calibration
-from replay_ros.bags.ground_truth import StampedPoses
-from replay_ros.bags.sequences import ImageFolder, Video, is_complete
+from replay_ros.bags.datasets.calibration import Calibration
+from replay_ros.bags.datasets.ground_truth import StampedPoses
+from replay_ros.bags.datasets.sequences import ImageFolder, Video, is_complete
 
 IDENTITY = np.eye(4)
 
 
 @dataclass(frozen=True)
-class Timing:
+class FrameTiming:
     """How the frames of a source without stamps follow each other. rate: Hz. start_ns: first stamp. None: not given."""
 
     rate: float | None = None

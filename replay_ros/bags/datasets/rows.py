@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from perception_common.errors import InputError
-from perception_common.tables import read_text
-from replay_ros.bags.sequences import ImageFolder
+from perception_common.text.stamped_table import read_text
+from replay_ros.bags.datasets.sequences import ImageFolder
 
 _LARGEST_STAMP = 2**31 * 10**9  # builtin_interfaces/Time has 32 bits of seconds
 

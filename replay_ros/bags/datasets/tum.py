@@ -13,8 +13,8 @@ import numpy as np
 
 from perception_common.errors import InputError
 from perception_common.tum import read_tum
-from replay_ros.bags.calibration import Calibration
-from replay_ros.bags.datasets.recording import CameraStream, DepthImages, Recording, Timing
+from replay_ros.bags.datasets.calibration import Calibration
+from replay_ros.bags.datasets.recording import CameraStream, DepthImages, FrameTiming, Recording
 from replay_ros.bags.datasets.rows import stamped_files
 
 UNITS_PER_METRE = 5000.0
@@ -32,12 +32,12 @@ def is_tum(folder: Path) -> bool:
     return (folder / "rgb.txt").is_file()
 
 
-def read_tum_rgbd(folder: Path, timing: Timing) -> Recording:
+def read_tum_rgbd(folder: Path, timing: FrameTiming) -> Recording:
     """Read a sequence. The camera is known by "freiburg1" to "freiburg3" (or fr1 to fr3) in the folder's name.
 
     Raises InputError.
     """
-    if timing != Timing():
+    if timing != FrameTiming():
         raise InputError(f"{folder} has its stamps in rgb.txt: leave rate and start stamp out")
     notes = []
     named = re.search(r"(?:freiburg|fr)([123])(?![0-9])", folder.resolve().name.lower())

@@ -10,9 +10,15 @@ from collections import defaultdict
 from pathlib import Path
 
 from perception_common.errors import InputError
-from replay_ros.bags.datasets.recording import CameraStream, Recording, Timing, TrueBox
+from replay_ros.bags.datasets.recording import CameraStream, FrameTiming, Recording, TrueBox
 from replay_ros.bags.datasets.rows import Row, read_rows
-from replay_ros.bags.sequences import DEFAULT_RATE, DEFAULT_START_NS, IMAGE_SUFFIXES, ImageFolder, regular_stamp
+from replay_ros.bags.datasets.sequences import (
+    DEFAULT_RATE,
+    DEFAULT_START_NS,
+    IMAGE_SUFFIXES,
+    ImageFolder,
+    regular_stamp,
+)
 from yolc_ros.classes import VISDRONE_CLASSES
 from yolc_ros.datasets.samples import check_box
 from yolc_ros.datasets.visdrone import OTHERS, REGION
@@ -28,7 +34,7 @@ def is_visdrone_video(folder: Path) -> bool:
     return _annotations(folder).is_file() and any(_is_frame(file) for file in folder.iterdir())
 
 
-def read_visdrone_video(folder: Path, timing: Timing) -> Recording:
+def read_visdrone_video(folder: Path, timing: FrameTiming) -> Recording:
     """Read a sequence: its folder of images, or the split when it holds one alone. Raises InputError."""
     images = _images_folder(folder)
     numbered = {int(file.stem): file for file in images.iterdir() if _is_frame(file)}

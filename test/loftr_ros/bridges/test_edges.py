@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loftr_ros.bridges.edges import Edge, GraphNode, GraphNodes, edge_of_pose, metric_pose
+from loftr_ros.bridges.edges import GraphEdge, GraphNode, GraphNodes, edge_of_pose, metric_pose
 from loftr_ros.sensors.readings import OdometryPose
 from perception_common.errors import InputError
 from perception_common.geometry import inverse, so3_exp, so3_log, transform
@@ -21,7 +21,7 @@ seeds = st.integers(0, 10_000)
 def test_an_edge_from_the_other_end_has_the_errors_of_the_inverse(T, seed):
     rng = np.random.default_rng(seed)
     root = rng.normal(size=(6, 6))
-    back = Edge(3, 7, T, root @ root.T).inverse()
+    back = GraphEdge(3, 7, T, root @ root.T).inverse()
     np.testing.assert_allclose(back.T, np.linalg.inv(T), atol=1e-9)
     assert (back.from_id, back.to_id) == (7, 3)
 

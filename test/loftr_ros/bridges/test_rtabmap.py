@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from loftr_ros.bridges.edges import Edge
+from loftr_ros.bridges.edges import GraphEdge
 from loftr_ros.bridges.rtabmap import USER_CLOSURE, fill_link, information_of
 from perception_common.geometry import inverse, so3_exp, so3_log, transform
 
@@ -16,7 +16,7 @@ seeds = st.integers(0, 10_000)
 
 def edge_with(T, seed):
     root = np.random.default_rng(seed).normal(size=(6, 6)) + 3 * np.eye(6)
-    return Edge(2, 9, T, root @ root.T)
+    return GraphEdge(2, 9, T, root @ root.T)
 
 
 @given(poses, seeds)

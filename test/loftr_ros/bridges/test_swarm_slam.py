@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from loftr_ros.bridges.edges import Edge, GraphNode
-from loftr_ros.bridges.swarm_slam import Request, fill_answer
+from loftr_ros.bridges.edges import GraphEdge, GraphNode
+from loftr_ros.bridges.swarm_slam import MatchRequest, fill_answer
 from perception_common.geometry import so3_exp, transform
 
 ANSWER = "cslam_common_interfaces/msg/IntraRobotLoopClosure"
@@ -23,7 +23,7 @@ def answer(stand_in):
 @settings(deadline=None, max_examples=20)
 def test_the_transform_is_that_of_keyframe_1_in_keyframe_0(answer, T_older_newer, newer_first):
     older, newer = 40, 90
-    edge = Edge(older, newer, T_older_newer, np.eye(6))
+    edge = GraphEdge(older, newer, T_older_newer, np.eye(6))
     message = answer(newer, older, edge) if newer_first else answer(older, newer, edge)
     t, q = message.transform.translation, message.transform.rotation
     point = np.array([0.3, -0.2, 5.0])  # in the frame of keyframe 1
@@ -40,7 +40,7 @@ def test_a_pair_without_an_edge_is_answered_too(answer):
 
 def test_a_request_is_put_to_loftr_node_with_the_older_keyframe_first():
     theirs, ours = (GraphNode(20, 8), GraphNode(10, 2)), (GraphNode(21, 5), GraphNode(11, 1))
-    asked = Request(theirs, ours).in_order
+    asked = MatchRequest(theirs, ours).in_order
     assert [each.id for each in asked.ours] == [1, 5]
     assert [each.id for each in asked.nodes] == [2, 8]
     assert asked.in_order == asked

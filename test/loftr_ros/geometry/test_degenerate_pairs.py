@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loftr_ros.geometry.two_view import Geometry, TwoViewSettings, estimate_relative_pose
-from perception_common.camera import Camera
+from loftr_ros.geometry.two_view.estimation import Geometry, TwoViewSettings, estimate_relative_pose
+from perception_common.cameras.camera import Camera
 from perception_common.geometry import so3_exp, so3_log
 
 MATRIX = np.array([[300.0, 0, 320], [0, 300, 240], [0, 0, 1]])

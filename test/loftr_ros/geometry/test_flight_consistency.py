@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from replay_ros.benchmarks.consistency import ALLOWED, KINDS, simulated_pairs, squared_error
+from replay_ros.benchmarks.subjects.consistency import ALLOWED, KINDS, simulated_pairs, squared_error
 
 PAIRS = 75  # of each geometry: the mean of 225 squares and more is known to 9 %, heavier tails apart
 

@@ -12,7 +12,7 @@ from flight_sim.rendering import render
 from flight_sim.scene import SceneOptions, build_scene
 from flight_sim.trajectory import TrajectoryOptions, fly
 from flight_sim.truth import frame_truth
-from perception_common.camera import Camera
+from perception_common.cameras.camera import Camera
 from perception_common.geometry import inverse
 
 SIDE = 163.84

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flight_sim.shapes import CLASS_NAMES
-from loftr_ros.geometry.ambiguity import MotionPrior
-from loftr_ros.geometry.two_view import Geometry, TwoViewSettings, estimate_relative_pose
+from loftr_ros.geometry.two_view.ambiguity import MotionPrior
+from loftr_ros.geometry.two_view.estimation import Geometry, TwoViewSettings, estimate_relative_pose
 from loftr_ros.sensors.buffer import Aged
 from loftr_ros.sensors.dynamic import dynamic_matches, estimate_beside_traffic, inside_any, moving_boxes
 from loftr_ros.sensors.readings import DetectedObjects

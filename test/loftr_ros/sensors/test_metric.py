@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from loftr_ros.geometry.scale import ScaleSource, scaled
-from loftr_ros.geometry.two_view import TwoViewSettings, estimate_relative_pose, failed_pose
+from loftr_ros.geometry.scale.sources import ScaleSource, scaled
+from loftr_ros.geometry.two_view.estimation import TwoViewSettings, estimate_relative_pose, failed_pose
 from loftr_ros.sensors.buffer import Aged
 from loftr_ros.sensors.gravity import motion_prior
 from loftr_ros.sensors.metric import pair_scale, sample_depth
 from loftr_ros.sensors.readings import Altitude, DepthImage, OdometryPose, Orientation
 from loftr_ros.sensors.settings import Mount, SensorSettings
 from loftr_ros.sensors.suite import FrameReadings
-from perception_common.camera import Camera
+from perception_common.cameras.camera import Camera
 from perception_common.geometry import so3_exp, so3_log
 
 ON_CAMERA = Mount(camera_frame="camera")

@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from perception_common.errors import InputError
-from perception_common.image import to_rgb
+from perception_common.images.conversion import to_rgb
 from replay_ros.bags.make_bag import MakeBagOptions, main, make_bag
 from replay_ros.bags.messages import stamp_of
 from replay_ros.bags.reader import open_bag

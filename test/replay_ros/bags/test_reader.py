@@ -8,7 +8,7 @@ import yaml
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
 from perception_common.errors import InputError
-from replay_ros.bags.calibration import uncalibrated
+from replay_ros.bags.datasets.calibration import uncalibrated
 from replay_ros.bags.messages import camera_info_message, image_message, load_types, new
 from replay_ros.bags.reader import find_camera_info_topic, find_image_topic, image_base, open_bag
 from replay_ros.bags.writer import BagWriter

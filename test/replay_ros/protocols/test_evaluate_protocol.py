@@ -9,8 +9,9 @@ import pytest
 
 from perception_common.errors import InputError
 from perception_common.geometry import so3_exp, transform
-from replay_ros.evaluation.pair_matchers import KeypointMatcher
-from replay_ros.protocols import evaluate_protocol, published
+from replay_ros.evaluation.pairs.matchers import KeypointMatcher
+from replay_ros.protocols import published
+from replay_ros.protocols import run as evaluate_protocol
 
 K = np.array([[500.0, 0, 319.5], [0, 500.0, 239.5], [0, 0, 1]])
 T_AB = transform(so3_exp(np.array([0.05, -0.03, 0.2])), np.array([0.2, -0.1, 0.05]))

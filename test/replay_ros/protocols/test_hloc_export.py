@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from perception_common.errors import InputError
-from replay_ros.protocols import evaluate_protocol, published
+from replay_ros.protocols import published
+from replay_ros.protocols import run as evaluate_protocol
 from replay_ros.protocols.hloc_export import read_pairs
 
 h5py = pytest.importorskip("h5py")

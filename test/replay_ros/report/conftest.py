@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from perception_common.geometry import inverse, quaternion_from_matrix, so3_exp, transform
-from replay_ros.bags.calibration import uncalibrated
-from replay_ros.bags.ground_truth import Pose
+from replay_ros.bags.datasets.calibration import uncalibrated
+from replay_ros.bags.datasets.ground_truth import Pose
 from replay_ros.bags.messages import camera_info_message, header, image_message, pose_message
 from replay_ros.bags.writer import BagWriter
-from replay_ros.report.from_bag import read_content
+from replay_ros.report.reading.from_bag import read_content
 from replay_ros.report.render import write_html
 
 SECOND = 10**9

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from replay_ros.report.content import Resources
-from replay_ros.report.from_bag import read_content
+from replay_ros.report.reading.from_bag import read_content
 from replay_ros.report.render import write_html
 
 DESKTOP, PHONE = (1280, 900), (375, 800)

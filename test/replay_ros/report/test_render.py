@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from perception_common.errors import InputError
-from replay_ros.report.command import main
-from replay_ros.report.content import Frame, ReportContent
+from replay_ros.report.content import ReportContent, ReportFrame
 from replay_ros.report.render import to_html, to_plain, write_html
 from replay_ros.report.selection import MAX_PICTURES, PICTURE_BYTES
+from replay_ros.report.write import main
 
 
 class Tags(HTMLParser):
@@ -65,7 +65,7 @@ def test_a_title_is_text():
 
 def test_two_hundred_large_frames_can_be_mailed(tmp_path):
     picture = b"x" * (PICTURE_BYTES // MAX_PICTURES)
-    frames = tuple(Frame(10**9 * k, (1920, 1080), picture) for k in range(MAX_PICTURES))
+    frames = tuple(ReportFrame(10**9 * k, (1920, 1080), picture) for k in range(MAX_PICTURES))
     write_html(ReportContent("long", "", frames), tmp_path / "report.html")
     assert (tmp_path / "report.html").stat().st_size < 23e6  # boxes, matches and plots take some more
 

@@ -11,10 +11,10 @@ import pytest
 from perception_common.config import from_mapping
 from perception_common.errors import InputError
 from yolc_ros.datasets.mixture import Mixture, Part, SourcesConfig, open_sources
-from yolc_ros.datasets.samples import Sample, Truth
+from yolc_ros.datasets.samples import ImageLabels, Sample
 from yolc_ros.training import render_views
 
-EMPTY = Truth(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros((0, 4), np.float32), np.ones(1, bool))
+EMPTY = ImageLabels(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros((0, 4), np.float32), np.ones(1, bool))
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ import torch
 
 from perception_common.config import load_yaml
 from perception_common.resources import find_config
+from yolc_ros.network.backbones.hourglass import StackedHourglass
+from yolc_ros.network.backbones.resnet import Resnet
 from yolc_ros.network.config import HourglassConfig, HrnetConfig, ResnetConfig, YolcConfig
 from yolc_ros.network.fuse import prepare_for_inference
-from yolc_ros.network.hourglass import StackedHourglass
-from yolc_ros.network.resnet import Resnet
 from yolc_ros.network.yolc import Yolc, initialise
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from yolc_ros.datasets.samples import Sample, Truth
+from yolc_ros.datasets.samples import ImageLabels, Sample
 from yolc_ros.detector import Detections
 from yolc_ros.network.yolc import YolcOutput
 from yolc_ros.training.batches import Batch, collate
@@ -17,7 +17,7 @@ from yolc_ros.training.validation import class_results
 
 def sample(boxes: list[list[float]], known: bool = True) -> Sample:
     rows = np.array(boxes, np.float32).reshape(-1, 4)
-    truth = Truth(rows, np.zeros(len(rows), np.int64), np.zeros((0, 4), np.float32), np.array([True, known]))
+    truth = ImageLabels(rows, np.zeros(len(rows), np.int64), np.zeros((0, 4), np.float32), np.array([True, known]))
     return Sample("drawn", np.zeros((32, 64, 3), np.uint8), truth)
 
 

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yolc_ros.datasets.samples import Truth
+from yolc_ros.datasets.samples import ImageLabels
 from yolc_ros.training.targets import draw_gaussian, gaussian_radius, make_targets, presence_map
 
 
 def truth_of(
     boxes: list[tuple[float, ...]], labels: list[int], ignored: list[tuple[float, ...]] | None = None
-) -> Truth:
-    return Truth(
+) -> ImageLabels:
+    return ImageLabels(
         np.array(boxes, np.float32).reshape(-1, 4),
         np.array(labels, np.int64),
         np.array(ignored or [], np.float32).reshape(-1, 4),

@@ -6,31 +6,31 @@ from hypothesis import strategies as st
 
 from perception_common.errors import InputError
 from replay_ros.bags.datasets.formats import DATASETS, FORMATS, open_recording
-from replay_ros.bags.datasets.recording import Timing
+from replay_ros.bags.datasets.recording import FrameTiming
 
 
 def test_each_dataset_is_recognised_as_itself_alone(kitti, tum, euroc, visdrone):
     folders = {"kitti": kitti[0], "tum": tum, "euroc": euroc[0], "visdrone-vid": visdrone}
     for name, folder in folders.items():
         assert [each.name for each in DATASETS if each.is_one(folder)] == [name]
-        assert open_recording(folder, Timing()).what == open_recording(folder, Timing(), name).what
+        assert open_recording(folder, FrameTiming()).what == open_recording(folder, FrameTiming(), name).what
 
 
 def test_the_images_of_a_dataset_can_be_taken_alone(tum):
-    recording = open_recording(tum / "rgb", Timing(), "images")
+    recording = open_recording(tum / "rgb", FrameTiming(), "images")
     assert (recording.what, recording.poses, recording.depth) == ("a folder of images", None, None)
     assert recording.cameras[0].sequence.stamps_ns[0] == 1305031102175304000
 
 
 def test_images_that_begin_with_a_pattern_are_a_plain_folder(visdrone):
     images = visdrone / "sequences" / "uav1_v"
-    assert open_recording(images, Timing(), pattern="*2.jpg").what == "a folder of images"
+    assert open_recording(images, FrameTiming(), pattern="*2.jpg").what == "a folder of images"
 
 
 def test_the_root_of_kitti_asks_for_a_sequence(kitti):
     root = kitti[0].parent.parent
     with pytest.raises(InputError, match=rf"{root} holds 1 KITTI sequences; give one, as {kitti[0]}"):
-        open_recording(root, Timing())
+        open_recording(root, FrameTiming())
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_the_root_of_kitti_asks_for_a_sequence(kitti):
 )
 def test_a_source_that_is_something_else_says_what_is_missing(tmp_path, name, sentence):
     with pytest.raises(InputError, match=sentence):
-        open_recording(tmp_path, Timing(), name)
+        open_recording(tmp_path, FrameTiming(), name)
 
 
 def test_the_command_offers_all_formats(capsys):
@@ -80,7 +80,7 @@ def test_whatever_a_file_holds_it_is_read_or_refused_in_one_line(kitti, tum, eur
     before, refusal = path.read_bytes(), ""
     path.write_text(text, encoding="utf-8", newline="")
     try:
-        recording = open_recording(folders[name], Timing(), name)
+        recording = open_recording(folders[name], FrameTiming(), name)
     except InputError as error:
         recording, refusal = None, str(error)
     finally:

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from evo.tools import file_interface
 
-from perception_common.camera import Camera
+from perception_common.cameras.camera import Camera
 from perception_common.errors import InputError
 from replay_ros.bags.datasets.euroc import read_euroc
-from replay_ros.bags.datasets.recording import Timing
+from replay_ros.bags.datasets.recording import FrameTiming
 from replay_ros.bags.make_bag import MakeBagOptions, make_bag
 from replay_ros.bags.reader import find_image_topic, open_bag
 
@@ -76,7 +76,7 @@ def test_transforms_hold_the_mounts(euroc, tmp_path, read_bag):
 def test_the_mav0_itself_and_a_sequence_without_truth_will_do(euroc):
     for file in (euroc[0] / "mav0" / "state_groundtruth_estimate0").iterdir():
         file.unlink()
-    recording = read_euroc(euroc[0] / "mav0", Timing())
+    recording = read_euroc(euroc[0] / "mav0", FrameTiming())
     assert recording.poses is None
     assert "there is no true pose" in recording.notes[0]
 
@@ -101,4 +101,4 @@ def test_broken_files_are_named(euroc, file, old, new, sentence):
     assert old in text
     path.write_text(text.replace(old, new))
     with pytest.raises(InputError, match=sentence):
-        read_euroc(euroc[0], Timing())
+        read_euroc(euroc[0], FrameTiming())

@@ -5,9 +5,9 @@ import pytest
 from evo.tools import file_interface
 
 from perception_common.errors import InputError
-from perception_common.image import to_rgb
+from perception_common.images.conversion import to_rgb
 from replay_ros.bags.datasets.kitti import read_kitti
-from replay_ros.bags.datasets.recording import Timing
+from replay_ros.bags.datasets.recording import FrameTiming
 from replay_ros.bags.make_bag import MakeBagOptions, describe, make_bag
 from replay_ros.bags.messages import stamp_of
 
@@ -70,11 +70,11 @@ def test_the_gray_camera_alone_has_its_own_truth(kitti, tmp_path, read_bag, matr
 
 def test_images_left_away_keep_the_times_of_the_others(kitti):
     (kitti[0] / "image_2" / "000001.png").unlink()
-    assert read_kitti(kitti[0], Timing()).cameras[0].sequence.stamps_ns == (STAMPS[0], STAMPS[2])
+    assert read_kitti(kitti[0], FrameTiming()).cameras[0].sequence.stamps_ns == (STAMPS[0], STAMPS[2])
 
 
 def test_a_start_stamp_moves_images_and_poses(kitti):
-    recording = read_kitti(kitti[0], Timing(start_ns=5_000_000_000))
+    recording = read_kitti(kitti[0], FrameTiming(start_ns=5_000_000_000))
     assert recording.cameras[0].sequence.stamps_ns[0] == 5_000_000_000 == recording.poses.stamps_ns[0]
 
 
@@ -102,4 +102,4 @@ def test_a_sequence_without_truth_says_so(kitti, tmp_path):
 def test_broken_files_are_named_with_their_line(kitti, file, content, sentence):
     (kitti[0] / file).write_text(content)
     with pytest.raises(InputError, match=sentence):
-        read_kitti(kitti[0], Timing())
+        read_kitti(kitti[0], FrameTiming())

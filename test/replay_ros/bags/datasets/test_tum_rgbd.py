@@ -6,7 +6,7 @@ from evo.tools import file_interface
 from scipy.spatial.transform import Rotation, Slerp
 
 from perception_common.errors import InputError
-from replay_ros.bags.datasets.recording import Timing
+from replay_ros.bags.datasets.recording import FrameTiming
 from replay_ros.bags.datasets.tum import read_tum_rgbd
 from replay_ros.bags.make_bag import MakeBagOptions, make_bag
 from replay_ros.bags.messages import stamp_of
@@ -53,7 +53,7 @@ def test_poses_lie_between_those_that_evo_reads(tum, tmp_path, read_bag, matrix_
 
 @pytest.mark.parametrize(("name", "focal"), [("freiburg1", 517.3), ("freiburg2", 520.9), ("fr3", 535.4), ("fr30", 0)])
 def test_the_camera_is_known_by_the_name_of_the_folder(tum, name, focal):
-    recording = read_tum_rgbd(tum.rename(tum.parent / f"{name}_desk"), Timing())
+    recording = read_tum_rgbd(tum.rename(tum.parent / f"{name}_desk"), FrameTiming())
     calibration = recording.cameras[0].calibration
     assert (0 if calibration is None else calibration.K[0, 0]) == focal
     assert any("give a camera file" in note for note in recording.notes) == (focal == 0)
@@ -89,4 +89,4 @@ def test_options_that_contradict_it_are_refused(tum, tmp_path, options, sentence
 def test_two_images_of_one_stamp_are_refused(tum):
     (tum / "rgb.txt").write_text("1.5 rgb/a.png\n1.50 rgb/b.png\n")
     with pytest.raises(InputError, match=r"a\.png and b\.png have the same stamp"):
-        read_tum_rgbd(tum, Timing())
+        read_tum_rgbd(tum, FrameTiming())

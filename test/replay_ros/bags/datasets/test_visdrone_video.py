@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from perception_common.errors import InputError
-from replay_ros.bags.datasets.recording import Timing
+from replay_ros.bags.datasets.recording import FrameTiming
 from replay_ros.bags.datasets.visdrone_video import read_visdrone_video
 from replay_ros.bags.make_bag import MakeBagOptions, make_bag
 
@@ -47,7 +47,7 @@ def test_boxes_shrink_with_the_image(visdrone, tmp_path, read_bag):
 
 def test_a_rate_that_is_assumed_is_told(visdrone):
     assert "VisDrone does not say its frame rates: 10 Hz are assumed (--rate)" in (
-        read_visdrone_video(visdrone, Timing()).notes
+        read_visdrone_video(visdrone, FrameTiming()).notes
     )
 
 
@@ -82,4 +82,4 @@ def test_an_empty_annotation_file_says_that_there_is_nothing(visdrone, tmp_path,
 def test_broken_lines_are_named(visdrone, line, sentence):
     (visdrone / "annotations" / "uav1_v.txt").write_text(line)
     with pytest.raises(InputError, match=sentence):
-        read_visdrone_video(visdrone, Timing())
+        read_visdrone_video(visdrone, FrameTiming())

@@ -1,0 +1,1 @@
+"""Metric scale of a two-view motion."""

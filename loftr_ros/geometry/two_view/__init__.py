@@ -1,0 +1,1 @@
+"""Motion of two views: essential matrix, homography, and the choice between them."""

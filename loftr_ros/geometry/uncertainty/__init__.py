@@ -1,0 +1,1 @@
+"""Noise, refinement and covariance of two-view motions."""

@@ -1,0 +1,132 @@
+"""What the matches of an image with the last keyframe show: how far it moved, and how much of it is still seen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from loftr_ros.geometry.triangulation import parallax
+from loftr_ros.geometry.two_view.estimation import Geometry, TwoViewSettings, estimate_relative_pose
+from loftr_ros.keyframes.policy import ViewChange
+from loftr_ros.keyframes.quality import Quality
+from perception_common.cameras.camera import Camera
+from perception_common.geometry import rotation_angle
+
+if TYPE_CHECKING:  # it brings torch
+    from loftr_ros.matcher import Matches
+
+Size = tuple[int, int]  # (width, height), pixels
+
+TWO_VIEW = TwoViewSettings()
+
+_GRID = 64  # samples of the older image in each direction
+_REACH = 0.01  # of the long side: how far a match may lie from the homography of a scene that is no plane
+_LEAST = 12  # inliers of a homography that can be believed
+_CELLS = 8  # of the older image in each direction, where there is no homography
+_ENOUGH = 300  # matches that show rotation and parallax well enough for a keyframe decision
+
+
+def measure_view_change(
+    matches: Matches,
+    seconds: float,
+    camera0: Camera | None = None,
+    camera1: Camera | None = None,
+    quality: Quality | None = None,
+    settings: TwoViewSettings = TWO_VIEW,
+) -> ViewChange:
+    """Measure what the keyframe policy asks for; image 0 is the keyframe, `seconds` the time since then.
+
+    Without both cameras parallax and rotation are None.
+    """
+    points0, points1 = matches.points0, matches.points1
+    rotation, angle = motion_deg(points0, points1, camera0, camera1, settings) if camera0 and camera1 else (None, None)
+    return ViewChange(
+        seconds,
+        len(matches),
+        overlap(points0, points1, matches.size0, matches.size1),
+        median_displacement(points0, points1, max(matches.size1)),
+        parallax_deg=angle,
+        rotation_deg=rotation,
+        quality=quality,
+    )
+
+
+def median_displacement(points0: np.ndarray, points1: np.ndarray, long_side: int) -> float:
+    """Median distance of matched points (N, 2), pixels, over the long side of the image; 0 without matches."""
+    if len(points0) == 0:
+        return 0.0
+    return float(np.median(np.linalg.norm(points1 - points0, axis=1))) / long_side
+
+
+def overlap(points0: np.ndarray, points1: np.ndarray, size0: Size, size1: Size) -> float:
+    """Share of the older image, 0 to 1, that the newer one still shows, from matches (N, 2), pixels.
+
+    A homography takes samples of the older image to the newer one: those that land in it are seen. Its inliers' convex
+    hull is seen in any case, which helps where the scene is no plane. Without a homography it is the share of the cells
+    of the older image, 8 x 8, that have a match.
+    """
+    points0, points1 = np.asarray(points0, np.float64), np.asarray(points1, np.float64)
+    if len(points0) == 0:
+        return 0.0
+    found = _homography(points0, points1, _REACH * max(*size0, *size1))
+    if found is None:
+        cells = np.floor((points0 + 0.5) / np.array(size0) * _CELLS).clip(0, _CELLS - 1)
+        return len(np.unique(cells, axis=0)) / _CELLS**2
+    H, inlier = found
+    u, v = np.meshgrid(*((np.arange(_GRID) + 0.5) / _GRID * side - 0.5 for side in size0))
+    mapped = np.column_stack([u.ravel(), v.ravel(), np.ones(u.size)]) @ H.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        x, y = mapped[:, 0] / mapped[:, 2], mapped[:, 1] / mapped[:, 2]
+    seen = (mapped[:, 2] > 0) & (x > -0.5) & (x < size1[0] - 0.5) & (y > -0.5) & (y < size1[1] - 0.5)
+    hull = cv2.contourArea(cv2.convexHull(points0[inlier].astype(np.float32)))
+    return max(float(seen.mean()), min(1.0, hull / (size0[0] * size0[1])))
+
+
+def median_parallax_deg(
+    points0: np.ndarray, points1: np.ndarray, camera0: Camera, camera1: Camera, rotation: np.ndarray
+) -> float:
+    """Median angle, degrees, between the rays of matches (N, 2), pixels, once the rotation is taken out.
+
+    rotation: (3, 3), of the newer camera in the older one, p0 = R p1 + t. 0 where no match has two rays.
+    """
+    rays0, rays1 = camera0.rays(points0), camera1.rays(points1)
+    usable = np.isfinite(rays0).all(axis=1) & np.isfinite(rays1).all(axis=1)
+    if not usable.any():
+        return 0.0
+    x0, x1 = (np.insert(rays[usable], 2, 1.0, axis=1) for rays in (rays0, rays1))
+    return float(np.degrees(np.median(parallax(x0, x1, rotation))))
+
+
+def motion_deg(
+    points0: np.ndarray,
+    points1: np.ndarray,
+    camera0: Camera,
+    camera1: Camera,
+    settings: TwoViewSettings = TWO_VIEW,
+) -> tuple[float, float] | tuple[None, None]:
+    """Rotation and median parallax, degrees, of the camera between matches (N, 2), pixels; None where there is no pose.
+
+    Both come from a relative pose of some of the matches: a rotation fitted alone would take most of the parallax of a
+    flat scene for its own. Over a plane the pose may still be the wrong one of two, with too small a parallax.
+    """
+    every = max(1, -(-len(points0) // _ENOUGH))
+    some0, some1 = points0[::every], points1[::every]
+    pose = estimate_relative_pose(some0, some1, camera0, camera1, settings)
+    if pose.geometry == Geometry.FAILED:
+        return None, None
+    return float(np.degrees(rotation_angle(pose.rotation))), pose.parallax
+
+
+def _homography(points0: np.ndarray, points1: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray] | None:
+    """H (3, 3) with p1 ~ H p0 and its inliers (N,) bool, signed so that they lie in front; None for too few."""
+    if len(points0) < _LEAST:
+        return None
+    cv2.setRNGSeed(0)
+    H, mask = cv2.findHomography(points0, points1, cv2.USAC_MAGSAC, reach, maxIters=500, confidence=0.999)
+    if H is None or not np.isfinite(H).all() or mask.sum() < max(_LEAST, 0.2 * len(points0)):
+        return None
+    inlier = mask.ravel().astype(bool)
+    depth = np.insert(points0[inlier], 2, 1.0, axis=1) @ H[2]
+    return (H if np.median(depth) > 0 else -H), inlier

@@ -1,0 +1,132 @@
+"""When an image becomes a keyframe: a pure policy on what matching it with the last keyframe showed."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from loftr_ros.keyframes.quality import Quality
+
+
+class Outcome(enum.IntEnum):
+    """What becomes of an image; the numbers are those of MatchingStatus.msg."""
+
+    SKIPPED = 0
+    TRACKED = 1
+    KEYFRAME = 2
+    LOST = 3
+
+
+@dataclass(frozen=True)
+class KeyframePolicy:
+    """When to make a keyframe; None switches a trigger off.
+
+    min_interval: an image sooner after the last keyframe is not matched at all, seconds.
+    max_interval: a keyframe is made after this time in any case, seconds.
+    max_displacement: median length of the matches that makes a keyframe, as a fraction of the image's long side. It
+        needs no camera, and stands for overlap and parallax together.
+    min_matches: fewer matches than this make a keyframe while the last one can still be seen.
+    lost_matches: fewer matches than this mean that the last keyframe is out of sight; 0: never.
+    min_overlap: a keyframe is made when less than this share of the last one is still seen, 0 to 1.
+    max_parallax_deg: median parallax that makes a keyframe, the rotation taken out; for images with a known camera.
+    max_rotation_deg: rotation since the last keyframe that makes one; for images with a known camera.
+    max_bad_seconds: a blurred or dark image becomes a keyframe only when there was no better one for longer than this,
+        None: never.
+    """
+
+    min_interval: float = 0.0
+    max_interval: float | None = 5.0
+    max_displacement: float | None = 0.15
+    min_matches: int | None = 200
+    lost_matches: int = 30
+    min_overlap: float | None = 0.6
+    max_parallax_deg: float | None = 10.0
+    max_rotation_deg: float | None = 25.0
+    max_bad_seconds: float | None = 1.0
+
+
+@dataclass(frozen=True)
+class ViewChange:
+    """What matching an image with the last keyframe showed; see tracking.py for how it is measured.
+
+    seconds: since that keyframe. matches: their number. overlap: share of the keyframe that is still seen, 0 to 1.
+    displacement: median length of the matches over the image's long side. parallax_deg, rotation_deg: of the camera
+    since the keyframe, None where they are not known. quality: of the image, None where nobody judged it.
+    """
+
+    seconds: float
+    matches: int
+    overlap: float
+    displacement: float
+    parallax_deg: float | None = None
+    rotation_deg: float | None = None
+    quality: Quality | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """An outcome, and in words why."""
+
+    outcome: Outcome
+    reason: str
+
+    @property
+    def makes_keyframe(self) -> bool:
+        """Whether the image becomes a keyframe."""
+        return self.outcome in (Outcome.KEYFRAME, Outcome.LOST)
+
+
+FIRST = Decision(Outcome.KEYFRAME, "the first image")
+
+
+def decide_first(policy: KeyframePolicy, quality: Quality | None) -> Decision:
+    """Decide on an image before there is any keyframe: the first good one becomes it, the others are skipped."""
+    return _doubt(policy, FIRST, quality, Outcome.SKIPPED)
+
+
+def is_too_soon(policy: KeyframePolicy, seconds: float) -> Decision | None:
+    """The decision to skip an image `seconds` after the last keyframe, or None when it is to be matched."""
+    if seconds < policy.min_interval:
+        return Decision(
+            Outcome.SKIPPED, f"{seconds:.3f} s after the last keyframe, min_interval is {policy.min_interval:g} s"
+        )
+    return None
+
+
+def decide(policy: KeyframePolicy, tracking: ViewChange) -> Decision:
+    """Decide on an image that was matched with the last keyframe."""
+    matches = f"{tracking.matches} matches with the last keyframe"
+    if tracking.matches < policy.lost_matches:
+        lost = Decision(Outcome.LOST, f"{matches}, fewer than {policy.lost_matches}")
+        return _doubt(policy, lost, tracking.quality, Outcome.TRACKED)
+    if reason := _trigger(policy, tracking):
+        return _doubt(policy, Decision(Outcome.KEYFRAME, reason), tracking.quality, Outcome.TRACKED)
+    return Decision(Outcome.TRACKED, f"{matches}, {100 * tracking.overlap:.0f} % of it still seen")
+
+
+def _trigger(policy: KeyframePolicy, tracking: ViewChange) -> str:
+    """The first trigger that asks for a keyframe, in words; empty: none."""
+    t, p = tracking, policy
+    if p.min_overlap is not None and t.overlap < p.min_overlap:
+        return f"{100 * t.overlap:.0f} % of the last keyframe is still seen, less than {100 * p.min_overlap:g} %"
+    if p.max_parallax_deg is not None and t.parallax_deg is not None and t.parallax_deg > p.max_parallax_deg:
+        return f"a parallax of {t.parallax_deg:.1f} degrees, more than {p.max_parallax_deg:g}"
+    if p.max_rotation_deg is not None and t.rotation_deg is not None and t.rotation_deg > p.max_rotation_deg:
+        return f"turned by {t.rotation_deg:.1f} degrees, more than {p.max_rotation_deg:g}"
+    if p.max_displacement is not None and t.displacement > p.max_displacement:
+        return f"moved by {t.displacement:.2f} of the image, more than {p.max_displacement:g}"
+    if p.min_matches is not None and t.matches < p.min_matches:
+        return f"{t.matches} matches with the last keyframe, fewer than {p.min_matches}"
+    if p.max_interval is not None and t.seconds >= p.max_interval:
+        return f"{t.seconds:.1f} s after the last keyframe, max_interval is {p.max_interval:g} s"
+    return ""
+
+
+def _doubt(policy: KeyframePolicy, wanted: Decision, quality: Quality | None, instead: Outcome) -> Decision:
+    """Make no keyframe of a poor image, unless there was nothing better for too long."""
+    if quality is None or quality.is_good:
+        return wanted
+    if policy.max_bad_seconds is not None and quality.bad_seconds > policy.max_bad_seconds:
+        nothing_better = f"; {quality.defect}, but there was nothing better for {quality.bad_seconds:.1f} s"
+        return Decision(wanted.outcome, wanted.reason + nothing_better)
+    return Decision(instead, f"not a keyframe because the image is {quality.defect} ({wanted.reason})")

@@ -1,0 +1,96 @@
+"""What the matches of two keyframes say: which of them lie on moving things, the motion, and its length in metres."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from loftr_ros.geometry.scale.sources import Scale, unknown_scale
+from loftr_ros.geometry.two_view.ambiguity import STEADY_ROTATION
+from loftr_ros.geometry.two_view.estimation import Geometry, RelativePose, TwoViewSettings, failed_pose
+from loftr_ros.matcher import Matches
+from loftr_ros.results import KeyframeInfo, PairResult
+from loftr_ros.sensors.dynamic import DynamicMatches, dynamic_matches, estimate_beside_traffic
+from loftr_ros.sensors.gravity import motion_prior, steady_motion
+from loftr_ros.sensors.metric import pair_scale
+from loftr_ros.sensors.settings import DynamicSettings, Mount, SensorSettings
+from loftr_ros.sensors.suite import FrameReadings
+from perception_common.cameras.camera import Camera
+
+
+@dataclass(frozen=True)
+class PairSettings:
+    """How the motion of a pair is estimated.
+
+    gimbal_pitch: degrees of the optical axis above the horizon, -90 is straight down; None where it is not known. It is
+    used where no sensor tells the orientation.
+    """
+
+    two_view: TwoViewSettings = field(default_factory=TwoViewSettings)
+    sensors: SensorSettings = field(default_factory=SensorSettings)
+    dynamic: DynamicSettings = field(default_factory=DynamicSettings)
+    gimbal_pitch: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class PairMotion:
+    """The motion of the newer camera in the older one (unit translation), its scale, and what may move."""
+
+    motion: RelativePose
+    scale: Scale
+    moving: DynamicMatches
+
+
+def estimate_pair(
+    older: KeyframeInfo,
+    newer: KeyframeInfo,
+    readings0: FrameReadings,
+    readings1: FrameReadings,
+    matches: Matches,
+    settings: PairSettings,
+    expected: np.ndarray | None = None,
+) -> PairMotion:
+    """Estimate motion and scale of a pair; matches on moving things weigh less.
+
+    readings0, readings1: of the sensors at the older and the newer image. expected: (4, 4), motion that is likely, None
+    where nothing is.
+    """
+    points0, points1 = matches.points0, matches.points1
+    cameras = cameras_of(older, newer)
+    moving = dynamic_matches(points0, points1, matches.size0, matches.size1, readings0, readings1, settings.dynamic)
+    if cameras is None:
+        reason = "no usable camera_info, see /diagnostics"
+        return PairMotion(failed_pose(len(matches), reason), unknown_scale(reason), moving)
+    mount = Mount(T_base_camera=older.T_base_camera, gimbal_pitch=settings.gimbal_pitch, camera_frame=older.frame_id)
+    motion = estimate_beside_traffic(
+        *(points0, points1, *cameras, moving, settings.two_view),
+        confidence=matches.confidence,
+        spread=matches.spread,
+        prior=motion_prior(readings0, readings1, mount, settings.sensors, expected),
+    )
+    scale = pair_scale(
+        *(points0, points1, *cameras, motion, readings0, readings1, mount, settings.sensors, moving.flags)
+    )
+    return PairMotion(motion, scale, moving)
+
+
+def expected_motion(last: PairResult | None, older: KeyframeInfo, newer: KeyframeInfo) -> np.ndarray | None:
+    """Motion (4, 4) to expect of a pair that goes on where the `last` one ended; None where that says nothing.
+
+    A last motion that may itself be the wrong one of a plane's two would only repeat its error.
+    """
+    if last is None or last.newer.id != older.id or last.motion.geometry not in (Geometry.GENERAL, Geometry.PLANAR):
+        return None
+    if np.linalg.eigvalsh(last.motion.covariance[3:, 3:])[-1] > STEADY_ROTATION**2:
+        return None
+    seconds, ahead = ((b.stamp_ns - a.stamp_ns) / 1e9 for a, b in ((last.older, last.newer), (older, newer)))
+    return steady_motion(last.motion.matrix, seconds, ahead)
+
+
+def cameras_of(older: KeyframeInfo, newer: KeyframeInfo) -> tuple[Camera, Camera] | None:
+    """Return both cameras; the newer one's also for an older image whose camera_info came late. None without them."""
+    camera0, camera1 = older.camera, newer.camera
+    if camera0 is None and camera1 is not None and camera1.matches_size(older.width, older.height):
+        camera0 = camera1
+    return None if camera0 is None or camera1 is None else (camera0, camera1)

@@ -1,0 +1,130 @@
+"""What the matching front end answers: frozen values that hold all that a message, a bag or a report needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from loftr_ros.geometry.scale.sources import Scale, ScaleSource, scaled
+from loftr_ros.geometry.two_view.estimation import RelativePose
+from loftr_ros.keyframes.policy import Decision, ViewChange
+from loftr_ros.matcher import Matches
+from loftr_ros.tracks.statistics import TrackStatistics
+from perception_common.cameras.camera import Camera
+from perception_common.geometry import transform
+
+
+@dataclass(frozen=True)
+class KeyframeInfo:
+    """An image that others are matched against.
+
+    id: counts up from 0, never reused. stamp_ns, frame_id: of the image. width, height: pixels of the original image.
+    camera: None where its calibration is not known. T_base_camera: (4, 4), pose of the optical frame in the vehicle at
+    the time of the image, None where it is not known.
+    """
+
+    id: int
+    stamp_ns: int
+    frame_id: str
+    width: int
+    height: int
+    camera: Camera | None
+    T_base_camera: np.ndarray | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, eq=False)
+class PairResult:
+    """What the matches of two keyframes say.
+
+    ids0, ids1: (N,) uint32, keypoint ids of the matches in the older and the newer keyframe. motion: of the newer
+    camera in the older one, its translation of length 1. scale: the metres to it, or UNKNOWN with the reason.
+    dynamic: (N,) bool, matches on a detected vehicle or person. dynamic_reason: why an image could not be looked at for
+    them, else empty.
+    """
+
+    older: KeyframeInfo
+    newer: KeyframeInfo
+    matches: Matches
+    ids0: np.ndarray
+    ids1: np.ndarray
+    motion: RelativePose
+    scale: Scale
+    dynamic: np.ndarray
+    dynamic_reason: str = ""
+
+    @property
+    def is_metric(self) -> bool:
+        """Whether `matrix` is in metres."""
+        return self.scale.source != ScaleSource.UNKNOWN
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """Pose (4, 4) of the newer camera in the older one; metres where the scale is known, else of length 1."""
+        translation, _ = scaled(self.motion.translation, self.motion.covariance, self.scale)
+        return transform(self.motion.rotation, translation)
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """Covariance (6, 6) of `matrix`, in the convention of geometry/covariance.py."""
+        return scaled(self.motion.translation, self.motion.covariance, self.scale)[1]
+
+
+@dataclass(frozen=True, eq=False)
+class TrajectoryPose:
+    """Pose (4, 4) of a keyframe's camera in the map, which is the optical frame of the first keyframe.
+
+    is_metric: every step from the first keyframe to this one is in metres. assumed: why the length of the step to it is
+    not measured, else empty.
+    """
+
+    keyframe: KeyframeInfo
+    T_map_camera: np.ndarray
+    is_metric: bool
+    assumed: str
+
+
+@dataclass(frozen=True, eq=False)
+class FrameResult:
+    """What became of one image.
+
+    stamp_ns, frame_id: of the image. pose: of the newest keyframe after this image, None while there is none. pairs:
+    those of a new keyframe, the one that continues the trajectory first. tracking: what matching with the keyframe
+    showed that was newest before; None where it was not matched. tracks: of the newest keyframes, None unless the image
+    became one. seconds: what each stage took.
+    """
+
+    stamp_ns: int
+    frame_id: str
+    decision: Decision
+    pose: TrajectoryPose | None
+    pairs: tuple[PairResult, ...]
+    tracking: ViewChange | None
+    tracks: TrackStatistics | None
+    seconds: Mapping[str, float]
+
+    @property
+    def keyframe(self) -> KeyframeInfo | None:
+        """The newest keyframe after this image."""
+        return self.pose.keyframe if self.pose else None
+
+    @property
+    def new_keyframe(self) -> KeyframeInfo | None:
+        """The keyframe that the image became; None when it became none."""
+        return self.keyframe if self.decision.makes_keyframe else None
+
+    @property
+    def T_map_camera(self) -> np.ndarray:  # noqa: N802  # the field's name for it
+        """Pose (4, 4) of the newest keyframe in the map; the identity while there is none."""
+        return self.pose.T_map_camera if self.pose else np.eye(4)
+
+    @property
+    def matches(self) -> int:
+        """Count the matches with the keyframe that was newest before this image."""
+        return self.tracking.matches if self.tracking else 0
+
+    @property
+    def displacement(self) -> float:
+        """Median length of those matches over the image's long side."""
+        return self.tracking.displacement if self.tracking else 0.0

@@ -1,0 +1,1 @@
+"""The ROS side of matching: loftr_node, its messages and its TF lookups."""

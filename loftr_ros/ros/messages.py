@@ -1,0 +1,158 @@
+"""Answers of the front end as ROS messages."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Sequence
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Point, Pose, PoseStamped, PoseWithCovariance, Quaternion
+from nav_msgs.msg import Path
+from std_msgs.msg import Header
+
+from loftr_ros.base_frame import edge_between_bases
+from loftr_ros.geometry.two_view.estimation import Geometry
+from loftr_ros.results import FrameResult, KeyframeInfo, PairResult, TrajectoryPose
+from perception_common.geometry import quaternion_from_matrix
+from yolc_ros.msg import Correspondences, Keyframe, MatchingStatus, RelativePose
+from yolc_ros.srv import MatchKeyframes
+
+
+def header_of(stamp_ns: int, frame_id: str) -> Header:
+    """Return a header."""
+    return Header(stamp=Time(sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9), frame_id=frame_id)
+
+
+def pose_message(T: np.ndarray) -> Pose:
+    """Return the Pose of a (4, 4) transform."""
+    x, y, z, w = quaternion_from_matrix(T[:3, :3]).tolist()
+    position = Point(x=float(T[0, 3]), y=float(T[1, 3]), z=float(T[2, 3]))
+    return Pose(position=position, orientation=Quaternion(x=x, y=y, z=z, w=w))
+
+
+def pose_stamped_message(stamp_ns: int, frame_id: str, T: np.ndarray) -> PoseStamped:
+    """Return the PoseStamped of a (4, 4) transform from a camera to `frame_id`."""
+    return PoseStamped(header=header_of(stamp_ns, frame_id), pose=pose_message(T))
+
+
+def path_message(poses: Sequence[TrajectoryPose], map_frame: str) -> Path:
+    """Return the Path of a trajectory, at least one pose, with the stamp of the last one."""
+    stamped = [pose_stamped_message(pose.keyframe.stamp_ns, map_frame, pose.T_map_camera) for pose in poses]
+    return Path(header=stamped[-1].header, poses=stamped)
+
+
+def keyframe_message(keyframe: KeyframeInfo) -> Keyframe:
+    """Return the message of a keyframe; the matrices are 0 where the camera is not known."""
+    message = Keyframe(
+        header=header_of(keyframe.stamp_ns, keyframe.frame_id),
+        id=keyframe.id,
+        width=keyframe.width,
+        height=keyframe.height,
+    )
+    if camera := keyframe.camera:
+        message.k = camera.rectified_matrix.ravel()
+        message.k_original = camera.matrix.ravel()
+        message.distortion_model = camera.model
+        message.d = list(camera.distortion)
+    return message
+
+
+def correspondences_message(pair: PairResult, model: str, trained: bool) -> Correspondences:
+    """Return the message of the matches of two keyframes. model, trained: of the network that found them."""
+    matches, newer = pair.matches, keyframe_message(pair.newer)
+
+    def floats(values: np.ndarray) -> array[float]:
+        return array("f", np.ascontiguousarray(values, np.float32).tobytes())
+
+    def integers(values: np.ndarray) -> array[int]:
+        return array("I", np.ascontiguousarray(values, np.uint32).tobytes())
+
+    def flags(values: np.ndarray) -> array[int]:
+        return array("B", np.ascontiguousarray(values, np.uint8).tobytes())
+
+    return Correspondences(
+        header=newer.header,
+        older=keyframe_message(pair.older),
+        newer=newer,
+        x0=floats(matches.points0[:, 0]),
+        y0=floats(matches.points0[:, 1]),
+        x1=floats(matches.points1[:, 0]),
+        y1=floats(matches.points1[:, 1]),
+        confidence=floats(matches.confidence),
+        spread=floats(matches.spread),
+        id0=integers(pair.ids0),
+        id1=integers(pair.ids1),
+        inlier=flags(pair.motion.inliers),
+        dynamic=flags(pair.dynamic),
+        model=model,
+        trained=trained,
+    )
+
+
+def relative_pose_message(pair: PairResult) -> RelativePose:
+    """Return the message of a relative pose; what is not known of it has a large variance (see covariance.py)."""
+    older, newer, motion = pair.older, pair.newer, pair.motion
+    header = header_of(newer.stamp_ns, newer.frame_id)
+    return RelativePose(
+        header=header,
+        older_id=older.id,
+        newer_id=newer.id,
+        older_stamp=header_of(older.stamp_ns, "").stamp,
+        newer_stamp=header.stamp,
+        pose=PoseWithCovariance(pose=pose_message(pair.matrix), covariance=pair.covariance.ravel()),
+        scale_status=int(pair.scale.source),
+        geometry=int(motion.geometry),
+        matches=len(pair.matches),
+        inliers=int(motion.inliers.sum()),
+        parallax=motion.parallax,
+        residual=motion.residual,
+        reason=motion.reason if motion.geometry != Geometry.GENERAL else "",
+        scale_reason=pair.scale.reason,
+    )
+
+
+def base_pose_message(pair: PairResult, base_frame: str) -> RelativePose | None:
+    """Return the relative pose of the vehicle, axes of `base_frame`; None where the camera's place is not known."""
+    mount0, mount1 = pair.older.T_base_camera, pair.newer.T_base_camera
+    if mount0 is None or mount1 is None:
+        return None
+    T, covariance = edge_between_bases(pair.matrix, pair.covariance, mount0, mount1, is_metric=pair.is_metric)
+    message = relative_pose_message(pair)
+    message.header.frame_id = base_frame
+    message.pose = PoseWithCovariance(pose=pose_message(T), covariance=covariance.ravel())
+    return message
+
+
+def failed_match(reason: str) -> MatchKeyframes.Response:
+    """Return the response to a request that cannot be answered."""
+    return MatchKeyframes.Response(success=False, message=reason)
+
+
+def match_response(pair: PairResult, model: str, trained: bool) -> MatchKeyframes.Response:
+    """Return the response to a request that was answered."""
+    return MatchKeyframes.Response(
+        success=True,
+        correspondences=correspondences_message(pair, model, trained),
+        relative_pose=relative_pose_message(pair),
+    )
+
+
+def status_message(answer: FrameResult) -> MatchingStatus:
+    """Return the status of an image, which is the last answer to it."""
+    keyframe, tracks = answer.keyframe, answer.tracks
+    return MatchingStatus(
+        header=header_of(answer.stamp_ns, answer.frame_id),
+        decision=int(answer.decision.outcome),
+        reason=answer.decision.reason,
+        keyframe_id=keyframe.id if keyframe else 0,
+        has_keyframe=keyframe is not None,
+        matches=answer.matches,
+        displacement=answer.displacement,
+        overlap=answer.tracking.overlap if answer.tracking else 0.0,
+        metric=answer.pose is not None and answer.pose.is_metric,
+        track_length=tracks.mean_length if tracks else math.nan,
+        reprojection_error=tracks.median_error_px if tracks else math.nan,
+        matching_seconds=float(sum(answer.seconds.values())),
+    )

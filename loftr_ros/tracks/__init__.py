@@ -1,0 +1,1 @@
+"""Tracks: keypoint ids that persist over keyframes, and their statistics."""

@@ -1,0 +1,1 @@
+"""Where networks run: devices, precision and preparation for inference."""

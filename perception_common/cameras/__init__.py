@@ -1,0 +1,1 @@
+"""Calibrated cameras and the CameraInfo messages that describe them."""

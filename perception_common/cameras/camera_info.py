@@ -1,0 +1,52 @@
+"""Pairs images with the calibration of their camera."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import Any
+
+from perception_common.cameras.camera import Camera
+from perception_common.errors import InputError
+from perception_common.stamps import stamp_ns
+
+
+class CameraInfoBuffer:
+    """The last camera_info messages by stamp; thread-safe.
+
+    A camera's calibration hardly ever changes, and camera_info may come a little later than its image, so the message
+    of the image's own stamp is used where it is there, else the newest one.
+    """
+
+    def __init__(self, topic: str, size: int = 64):
+        self._topic = topic
+        self._size = size
+        self._lock = threading.Lock()
+        self._infos: OrderedDict[int, Any] = OrderedDict()
+
+    def add(self, info: Any) -> None:
+        """Keep a sensor_msgs/CameraInfo."""
+        with self._lock:
+            self._infos[stamp_ns(info.header)] = info
+            while len(self._infos) > self._size:
+                self._infos.popitem(last=False)
+
+    def camera(self, stamp_ns: int, width: int, height: int) -> Camera:
+        """Return the camera of an image of this stamp and size (pixels).
+
+        Raises InputError, in words for the operator, when there is none or it does not fit.
+        """
+        with self._lock:
+            if not self._infos:
+                raise InputError(f"no camera_info on {self._topic}: relative poses need the calibration of the camera")
+            info = self._infos.get(stamp_ns) or next(reversed(self._infos.values()))
+        try:
+            camera = Camera.from_camera_info(info)
+        except InputError as error:
+            raise InputError(f"camera_info on {self._topic} cannot be used: {error}") from error
+        if not camera.matches_size(width, height):
+            raise InputError(
+                f"camera_info on {self._topic} is for {camera.width}x{camera.height}, the image is {width}x{height}: "
+                "do they belong together?"
+            )
+        return camera

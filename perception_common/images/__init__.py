@@ -1,0 +1,1 @@
+"""Images: conversion of ROS messages, and drawing."""

@@ -1,0 +1,166 @@
+"""Are covariances honest? Pairs of views of simulated flights with true correspondences and noise.
+
+The normalised estimation error squared (NEES; Bar-Shalom, Li and Kirubarajan, "Estimation with Applications to Tracking
+and Navigation", section 5.4) over its degrees of freedom has the mean 1 where a covariance is honest: more is
+overconfidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from flight_sim.camera import Camera as FlightCamera
+from flight_sim.flight import CameraOptions, Flight, FlightOptions, start_flight
+from flight_sim.rendering import render
+from flight_sim.scene import SceneOptions
+from flight_sim.trajectory import FlightKind, TrajectoryOptions
+from flight_sim.truth import Truth, frame_truth
+from loftr_ros.geometry.sphere import move_direction
+from loftr_ros.geometry.two_view.ambiguity import MotionPrior
+from loftr_ros.geometry.two_view.estimation import Geometry, RelativePose, TwoViewSettings, estimate_relative_pose
+from perception_common.cameras.camera import Camera
+from perception_common.geometry import inverse, so3_exp, so3_log, transform
+from replay_ros.benchmarks.measurement import Check, Measurement, Plan, Report
+
+NOISE = (1.0, 2.0, 4.0)  # pixels, in both images
+TOLERANCE = 0.2  # of the mean
+_VIEWS = 5  # rendered ones of each flight; every pair has another motion, other matches and other noise
+_MATCHES = 300
+_GRAVITY_ERROR = np.radians(3.0)
+_COURSES: dict[str, tuple[FlightKind, float]] = {
+    "general": ("orbit", -60.0),
+    "planar": ("survey", -80.0),
+    "forward": ("forward", -25.0),
+    "rotation": ("orbit", -60.0),
+}
+KINDS = tuple(_COURSES)
+_RELIEF = (Geometry.GENERAL, Geometry.PLANAR)
+ALLOWED = {
+    "general": _RELIEF,
+    "planar": (Geometry.PLANAR,),
+    "forward": _RELIEF,
+    "rotation": (Geometry.ROTATION_ONLY,),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class SimulatedPair:
+    """Matches (N, 2) of two views of a camera, pixels, their noise, the true pose (4, 4) of the newer view in the older
+    one, and the direction of gravity (3,) in the older one as an IMU gives it.
+    """
+
+    points0: np.ndarray
+    points1: np.ndarray
+    camera: Camera
+    noise: float
+    T: np.ndarray
+    down: np.ndarray
+
+    def estimate(self) -> RelativePose:
+        """Estimate the pose."""
+        prior = MotionPrior(down=self.down)
+        return estimate_relative_pose(
+            self.points0, self.points1, self.camera, self.camera, TwoViewSettings(threshold=1.5), prior=prior
+        )
+
+
+def measure(plan: Plan) -> Report:
+    """Estimate pairs of four geometries, without and with wrong matches."""
+    rows, checks, notes = [], [], []
+    for kind in KINDS:
+        for wrong in (0.0, 0.2):
+            estimated = [(pair, pair.estimate()) for pair in simulated_pairs(kind, plan.pairs, wrong)]
+            found = [(pair.noise, squared_error(p, pair.T)) for pair, p in estimated if p.geometry in ALLOWED[kind]]
+            name = f"{kind}, {100 * wrong:.0f} % wrong"
+            errors = [error for _, error in found]
+            rows.append(Measurement.of(name, "", errors))
+            checks.append(Check(f"{name}: mean off 1", "aim", abs(float(np.mean(errors)) - 1.0), TOLERANCE, ""))
+            by_noise = (
+                f"{np.mean([e for n, e in found if n == noise]):.2f} ({noise:g} px)"
+                for noise in NOISE
+                if any(n == noise for n, _ in found)
+            )
+            notes.append(
+                f"{name}: mean {np.mean(errors):.2f}; {', '.join(by_noise)}; "
+                f"{len(estimated) - len(errors)} of {len(estimated)} pairs called otherwise than they are"
+            )
+    return Report(
+        subject="consistency",
+        conditions="squared error in units of the covariance over its degrees of freedom, expected 1; "
+        f"{plan.pairs} pairs of simulated flights of each geometry, {_MATCHES} matches, "
+        f"{', '.join(f'{n:g}' for n in NOISE)} px of noise",
+        rows=tuple(rows),
+        checks=tuple(checks),
+        notes=tuple(notes),
+    )
+
+
+def simulated_pairs(kind: str, count: int, wrong: float = 0.0, seed: int = 7) -> Iterator[SimulatedPair]:
+    """Yield pairs of one of KINDS, the share `wrong` of whose matches is wrong; the same for the same arguments."""
+    flight = _flight_of(kind, seed)
+    camera = _camera_of(flight.camera)
+    views = _views_of(flight)
+    for number in range(count):
+        rng = np.random.default_rng([number, 11])
+        stamp, truth = views[number % _VIEWS]
+        T = inverse(truth.T_world_camera) @ flight.trajectory.pose_at(stamp + rng.uniform(1.0, 3.0))
+        if kind == "rotation":
+            T = transform(so3_exp(rng.normal(scale=0.1, size=3)), np.zeros(3))
+        noise = NOISE[number // _VIEWS % len(NOISE)]
+        tilt = _GRAVITY_ERROR * rng.normal(size=2)
+        down = move_direction(truth.T_world_camera[:3, :3].T @ [0.0, 0.0, -1.0], tilt)
+        points0, points1 = _matches_of(truth, camera, T, noise, rng)
+        is_wrong = rng.random(len(points1)) < wrong
+        points1[is_wrong] = rng.uniform(0, [camera.width, camera.height], (is_wrong.sum(), 2))
+        yield SimulatedPair(points0, points1, camera, noise, T, down)
+
+
+def squared_error(pose: RelativePose, T: np.ndarray) -> float:
+    """Normalised estimation error squared over its expectation: 5 degrees of freedom, 3 without a translation."""
+    turn = so3_log(T[:3, :3] @ pose.rotation.T)
+    if pose.geometry == Geometry.ROTATION_ONLY:
+        return float(turn @ np.linalg.solve(pose.covariance[3:, 3:], turn)) / 3
+    error = np.concatenate([T[:3, 3] / np.linalg.norm(T[:3, 3]) - pose.translation, turn])
+    return float(error @ np.linalg.solve(pose.covariance, error)) / 5
+
+
+def _flight_of(kind: str, seed: int) -> Flight:
+    course, pitch = _COURSES[kind]
+    scene = SceneOptions(side=163.84, metres_per_pixel=0.32, built=kind != "planar", height_limit=30.0)
+    trajectory = TrajectoryOptions(course, duration_s=30.0, pitch_deg=pitch)
+    return start_flight(seed, FlightOptions(scene, trajectory, CameraOptions(640, 480)))
+
+
+def _views_of(flight: Flight) -> list[tuple[float, Truth]]:
+    """Stamps and truths along the first part of the flight, the rest is for the newer views."""
+    stamps = np.linspace(2.0, 20.0, _VIEWS).tolist()
+    poses = [(stamp, flight.trajectory.pose_at(stamp)) for stamp in stamps]
+    return [
+        (stamp, frame_truth(flight.scene, flight.lens, pose, render(flight.scene, flight.lens.pinhole, pose, stamp)))
+        for stamp, pose in poses
+    ]
+
+
+def _camera_of(camera: FlightCamera) -> Camera:
+    return Camera.from_matrix(camera.matrix, camera.width, camera.height, camera.distortion)
+
+
+def _matches_of(
+    truth: Truth, camera: Camera, T: np.ndarray, noise: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Noisy matches of the still part of a view with one whose camera has the pose T in it."""
+    still = np.isfinite(truth.depth) & ~truth.moving
+    rows, columns = np.nonzero(still)
+    chosen = rng.permutation(len(rows))[: 8 * _MATCHES]
+    points0 = np.column_stack([columns[chosen], rows[chosen]]).astype(float)
+    rays = np.insert(camera.rays(points0), 2, 1.0, axis=1)
+    newer = (rays * truth.depth[rows[chosen], columns[chosen], None] - T[:3, 3]) @ T[:3, :3]
+    points1 = truth.camera.project(newer)
+    size = np.array([camera.width, camera.height])
+    inside = (newer[:, 2] > 1.0) & (points1 >= 0).all(axis=1) & (points1 < size).all(axis=1)
+    seen = np.flatnonzero(inside)[:_MATCHES]
+    observed0, observed1 = (p[seen] + noise * rng.normal(size=(len(seen), 2)) for p in (points0, points1))
+    return observed0, observed1

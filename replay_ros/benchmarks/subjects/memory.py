@@ -1,0 +1,115 @@
+"""Peak memory of full-size LoFTR and of kornia's, each in a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from loftr_ros.network.loftr import prepare_for_inference
+from perception_common.backends.devices import set_threads
+from perception_common.errors import InputError
+from replay_ros.benchmarks.machine import available_memory
+from replay_ros.benchmarks.measurement import Check, Measurement, Plan, Report
+from replay_ros.benchmarks.subjects.loftr import MODEL, kornia_loftr
+from replay_ros.benchmarks.untrained import textured_pair, to_tensor, untrained_loftr
+
+MIB = 2**20
+MEMORY_AIM = 1 / 5  # of kornia's
+RESERVE = 2 << 30  # bytes that other processes may come to need while kornia runs
+
+
+def measure(plan: Plan) -> Report:
+    """Match one fresh pair with each network."""
+    width, height = plan.memory_pair
+    needed, free = estimate_kornia(width, height) + RESERVE, available_memory()
+    rows = [peak_in_child("ours", plan)]
+    checks: tuple[Check, ...] = ()
+    notes: tuple[str, ...] = ()
+    if needed > free:
+        notes = (f"kornia was left out: it needs about {needed >> 20} MiB, {free >> 20} MiB are free",)
+    else:
+        rows.append(peak_in_child("kornia", plan))
+        rows.append(Measurement.ratio("ours / kornia", [rows[0].median], [rows[1].median]))
+        checks = (Check("peak memory, ours / kornia", "aim", rows[2].median, MEMORY_AIM, "x"),)
+    return Report(
+        subject="memory",
+        conditions=f"{MODEL} in fp32, a fresh pair of {width}x{height}: largest resident memory while it is matched, "
+        "less that before (network and images)",
+        rows=tuple(rows),
+        checks=checks,
+        notes=notes,
+    )
+
+
+def estimate_kornia(width: int, height: int) -> int:
+    """Bytes that kornia needs for a pair: four matrices of all pairs of cells at a time, and the maps at 1/2."""
+    cells = -(-width // 8) * -(-height // 8)
+    return 4 * 4 * cells**2 + 2 * 16 * 4 * 128 * cells * 3
+
+
+def peak_in_child(side: str, plan: Plan) -> Measurement:
+    """Run one network in a process of its own. Raises InputError when that process fails."""
+    size = [str(pixels) for pixels in plan.memory_pair]
+    command = [sys.executable, __file__, side, *size, "--threads", str(plan.threads)]
+    child = subprocess.run(command, capture_output=True, text=True, env=child_environment())
+    if child.returncode:
+        reason = (child.stderr.strip().splitlines() or ["it was killed"])[-1]
+        raise InputError(f"memory: matching with {side} failed: {reason}")
+    return Measurement.of(side, "MiB", [json.loads(child.stdout)["peak_bytes"] / MIB])
+
+
+def child_environment() -> dict[str, str]:
+    """This process's environment, in which a child finds our packages too."""
+    root = str(Path(__file__).resolve().parents[3])
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
+
+
+@torch.inference_mode()
+def peak_of_match(side: str, width: int, height: int) -> int:
+    """Bytes by which the resident memory of this process grows, at most, while a pair is matched."""
+    image0, image1 = (to_tensor(image) for image in textured_pair(width, height))
+    network = untrained_loftr(MODEL)
+    if side == "ours":
+        ours = prepare_for_inference(network)
+        before = _status_bytes("VmRSS")
+        ours(image0, image1)
+    else:
+        peer = kornia_loftr(network)
+        before = _status_bytes("VmRSS")
+        peer({"image0": image0, "image1": image1})
+    return _status_bytes("VmHWM") - before
+
+
+def _status_bytes(field: str) -> int:
+    """A value of /proc/self/status, whose peak is this program's own; getrusage's begins at that of its parent."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) * 1024
+    raise InputError(f"memory can be measured on Linux only: /proc/self/status has no {field}")
+
+
+def main() -> None:
+    """Measure one side and print it; started by `measure`."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("side", choices=("ours", "kornia"))
+    parser.add_argument("width", type=int)
+    parser.add_argument("height", type=int)
+    parser.add_argument("--threads", type=int, default=0)
+    arguments = parser.parse_args()
+    set_threads(arguments.threads)
+    # What the machine does not have must fail here, and not in another process of it.
+    Path("/proc/self/oom_score_adj").write_text("1000")
+    limit = _status_bytes("VmSize") + available_memory()
+    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+    print(json.dumps({"peak_bytes": peak_of_match(arguments.side, arguments.width, arguments.height)}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""One training step of each lite network, as config/training has it: forward pass with loss, backward pass, optimizer.
+
+The batch is made up and stays the same; reading images and augmenting them runs on threads beside the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from torch import nn
+
+from loftr_ros.datasets.supervision import TrainingPair, true_matches
+from loftr_ros.network.config import LoFTRConfig
+from loftr_ros.training.batch import PairBatch
+from loftr_ros.training.config import TrainingConfig as LoftrTrainingConfig
+from loftr_ros.training.losses import TrainedLoFTR
+from perception_common.config import load_yaml
+from perception_common.resources import find_config
+from perception_common.training.distributed import Processes
+from perception_common.training.loop import LoopConfig, make_optimizer
+from replay_ros.benchmarks.measurement import Measurement, Plan, Report, take_turns
+from replay_ros.benchmarks.untrained import crowded_frame, textured_pair
+from yolc_ros.datasets.samples import ImageLabels, Sample
+from yolc_ros.network.config import YolcConfig
+from yolc_ros.network.yolc import Yolc, initialise
+from yolc_ros.training.batches import Batch, collate
+from yolc_ros.training.config import YolcTrainingConfig
+from yolc_ros.training.criterion import compute_losses
+from yolc_ros.training.targets import make_targets
+
+OBJECTS = 40  # in a training image
+Losses = Mapping[str, torch.Tensor]
+
+
+class Step:
+    """A training step in three parts, to be called in order."""
+
+    def __init__(self, network: nn.Module, loop: LoopConfig, compute_loss: Callable[[], Losses]) -> None:
+        self.network = network.train()
+        self.loop = loop
+        self.compute_loss = compute_loss
+        self.optimizer = make_optimizer(network, loop)
+        self.loss = torch.zeros(())
+
+    def forward(self) -> None:
+        """Compute the loss in the configured precision."""
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.loop.precision == "bf16"):
+            self.loss = self.compute_loss()["loss"]
+
+    def backward(self) -> None:
+        """Compute the gradients."""
+        self.loss.backward()
+
+    def update(self) -> None:
+        """Clip the gradients and update the weights."""
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.loop.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+
+def measure(plan: Plan) -> Report:
+    """Time both networks."""
+    conditions, tasks = [], {}
+    for name, (step, batch) in {"loftr_lite": loftr_step(plan), "yolc_lite": yolc_step(plan)}.items():
+        conditions.append(f"{name} with {batch} in {step.loop.precision}")
+        tasks[f"{name}, forward and loss"] = step.forward
+        tasks[f"{name}, backward"] = step.backward
+        tasks[f"{name}, optimizer"] = step.update
+    seconds = take_turns(tasks, plan.rounds, "training")
+    return Report(
+        subject="training",
+        conditions=f"one training step, the batch ready: {', '.join(conditions)}",
+        rows=tuple(Measurement.milliseconds(name, values) for name, values in seconds.items()),
+    )
+
+
+def loftr_step(plan: Plan) -> tuple[Step, str]:
+    """A step of LoFTR, and its batch in words."""
+    config = load_yaml(LoftrTrainingConfig, find_config("training/loftr_lite.yaml"))
+    model = load_yaml(LoFTRConfig, find_config(f"models/{config.model}.yaml"))
+    width, height = plan.training_size or config.data.sizes[0]
+    image0, image1 = textured_pair(width, height)
+    shift = width // 3 // 8 * 8  # of textured_pair
+
+    def moved(by: int) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+        return lambda points: (points + np.array([by, 0]), np.ones(len(points), bool))
+
+    truth = true_matches(height, width, model.backbone.coarse_stride, moved(shift), moved(-shift))
+    batch = PairBatch.of([TrainingPair(image0, image1, truth)] * config.loop.batch)
+    network = TrainedLoFTR(model, config.losses, Processes()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Step(network, config.loop, lambda: network(batch)), f"{config.loop.batch} pairs of {width}x{height}"
+
+
+def yolc_step(plan: Plan) -> tuple[Step, str]:
+    """A step of YOLC, and its batch in words."""
+    config = load_yaml(YolcTrainingConfig, find_config("training/yolc_lite.yaml"))
+    model = load_yaml(YolcConfig, find_config(f"models/{config.model}.yaml"))
+    width, height = plan.training_size or config.input_size
+    batch = yolc_batch(config.loop.batch, width, height, model)
+    network = Yolc(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    initialise(network)
+
+    def compute_loss() -> Losses:
+        output = network(batch.images)
+        with torch.autocast("cpu", enabled=False):
+            return compute_losses(output, batch, batch.objects, config.loss)
+
+    return Step(network, config.loop, compute_loss), f"{config.loop.batch} images of {width}x{height}"
+
+
+def yolc_batch(count: int, width: int, height: int, model: YolcConfig) -> Batch:
+    """So many times the same image with objects all over it."""
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 0.8, (OBJECTS, 2)) * (width, height)
+    boxes = np.concatenate([corners, corners + rng.uniform(6, 0.2 * min(width, height), (OBJECTS, 2))], axis=1)
+    classes = len(model.class_names)
+    truth = ImageLabels(
+        boxes=boxes.astype(np.float32),
+        labels=rng.integers(0, classes, OBJECTS),
+        ignored=np.zeros((0, 4), np.float32),
+        known=np.ones(classes, bool),
+    )
+    sample = Sample("benchmark", crowded_frame(width, height), truth)
+    return collate([sample] * count, [make_targets(truth, width, height, model.heatmap_stride)] * count)

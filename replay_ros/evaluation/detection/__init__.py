@@ -1,0 +1,1 @@
+"""Average precision of detections by named protocols."""

@@ -1,0 +1,1 @@
+"""Accuracy of relative poses, covariances and trajectories."""

@@ -1,0 +1,85 @@
+"""All figures about the motion in a recording: relative poses, covariances, chained trajectory and tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from perception_common.geometry import inverse
+from perception_common.tum import Trajectory
+from replay_ros.evaluation.motion.edges import PoseEdge, chain, chain_is_metric
+from replay_ros.evaluation.motion.pose_accuracy import calibrate, compare_edge, summarise_poses
+from replay_ros.evaluation.motion.results import (
+    Association,
+    EdgeError,
+    MotionResult,
+    TrackFigures,
+)
+from replay_ros.evaluation.motion.trajectory_accuracy import LEAST_POSES, compare_trajectory
+from replay_ros.evaluation.motion.truth import TOLERANCE, TrueMotion, associate
+
+UNNAMED = "not said"
+
+
+def evaluate_motion(
+    edges: Sequence[PoseEdge],
+    truth: TrueMotion,
+    *,
+    trajectory: Trajectory | None = None,
+    estimator: str = UNNAMED,
+    tolerance: float = TOLERANCE,
+    tracks: TrackFigures | None = None,
+) -> MotionResult:
+    """Compare edges and the trajectory that they chain to with the truth.
+
+    trajectory: poses of the optical frame; None: the edges are chained. Its scale is that of the edges. estimator: what
+    estimated the edges and with which threshold. tolerance: seconds between a pose and its truth.
+    """
+    if trajectory is None:
+        trajectory = chain(edges)
+    is_metric = chain_is_metric(edges)
+    errors = _edge_errors(edges, truth.trajectory, tolerance)
+    matched, poses, association = associate(trajectory.stamps_ns, truth.trajectory, tolerance)
+    accuracy = compare_trajectory(
+        trajectory.stamps_ns[matched], trajectory.matrices()[matched], poses[matched], is_metric
+    )
+    return MotionResult(
+        truth=truth.source,
+        association=association,
+        poses=summarise_poses(errors, estimator),
+        calibration=calibrate(errors),
+        trajectory=accuracy,
+        tracks=tracks,
+        notes=tuple(_notes(edges, errors, association, is_metric)),
+    )
+
+
+def _edge_errors(edges: Sequence[PoseEdge], truth: Trajectory, tolerance: float) -> list[EdgeError]:
+    stamps = np.array([(edge.older_ns, edge.newer_ns) for edge in edges], np.int64).reshape(-1, 2)
+    older_matched, older, _ = associate(stamps[:, 0], truth, tolerance)
+    newer_matched, newer, _ = associate(stamps[:, 1], truth, tolerance)
+    return [
+        compare_edge(edge, inverse(older[k]) @ newer[k])
+        for k, edge in enumerate(edges)
+        if older_matched[k] and newer_matched[k]
+    ]
+
+
+def _notes(
+    edges: Sequence[PoseEdge], errors: Sequence[EdgeError], association: Association, is_metric: bool
+) -> Iterator[str]:
+    if association.unmatched:
+        yield (
+            f"{association.unmatched} of {association.poses} poses have no truth within {association.tolerance_s:g} s"
+        )
+    if len(errors) < len(edges):
+        yield f"{len(edges) - len(errors)} of {len(edges)} relative poses have no truth at one of their ends"
+    if association.matched < LEAST_POSES:
+        yield f"{association.matched} poses with truth are too few for a trajectory error"
+    elif not is_metric:
+        metric = sum(edge.is_metric for edge in edges)
+        yield (
+            f"{metric} of {len(edges)} relative poses have metres: the trajectory is compared up to scale (Sim3), and "
+            "its steps are as long as the chain made them"
+        )

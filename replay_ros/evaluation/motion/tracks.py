@@ -1,0 +1,65 @@
+"""How long places were followed through the keyframes of a bag, and how well the true poses explain them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from loftr_ros.tracks.statistics import NamedPair, collect_tracks, measure_tracks
+from perception_common.cameras.camera import Camera
+from perception_common.errors import InputError
+from perception_common.stamps import stamp_ns
+from perception_common.tum import Trajectory
+from replay_ros.evaluation.motion.results import TrackFigures
+from replay_ros.evaluation.motion.truth import TOLERANCE, associate
+
+
+def track_figures(
+    messages: Iterable[Any], truth: Trajectory | None, tolerance: float = TOLERANCE
+) -> TrackFigures | None:
+    """Chain the matches of yolc_ros/Correspondences messages to tracks; None where there are none.
+
+    truth: poses of the optical frame; the tracks are triangulated with them, so that the error is that of the matches
+    (in pixels of the original images) and not that of the estimated motion.
+    """
+    pairs: list[NamedPair] = []
+    keyframes: dict[int, Any] = {}
+    for message in messages:
+        keyframes |= {keyframe.id: keyframe for keyframe in (message.older, message.newer)}
+        points = [np.column_stack([np.asarray(message.x0), message.y0]), np.column_stack([message.x1, message.y1])]
+        ids = [np.array(values, np.uint32) for values in (message.id0, message.id1)]
+        pairs.append(NamedPair(message.older.id, message.newer.id, *points, *ids))
+    tracks = collect_tracks(pairs)
+    if len(tracks.ids) == 0:
+        return None
+    poses = {} if truth is None else _true_poses(keyframes, truth, tolerance)
+    cameras = {number: camera for number, keyframe in keyframes.items() if (camera := camera_of(keyframe)) is not None}
+    found = measure_tracks(tracks, poses, cameras)
+    return TrackFigures(
+        tracks=found.tracks,
+        mean_length=found.mean_length,
+        share_of_3=found.long_share,
+        reprojection_px=found.median_error_px if np.isfinite(found.median_error_px) else None,
+    )
+
+
+def camera_of(keyframe: Any) -> Camera | None:
+    """Return the camera of a yolc_ros/Keyframe message; None where it is not calibrated."""
+    K = np.array(keyframe.k_original, np.float64).reshape(3, 3)
+    if K[0, 0] == 0:
+        return None
+    try:
+        return Camera.from_matrix(
+            K, keyframe.width, keyframe.height, np.array(keyframe.d), keyframe.distortion_model or "plumb_bob"
+        )
+    except InputError:
+        return None
+
+
+def _true_poses(keyframes: dict[int, Any], truth: Trajectory, tolerance: float) -> dict[int, np.ndarray]:
+    """Return the true poses (4, 4) of the keyframes that have one, by id."""
+    ids = list(keyframes)
+    matched, poses, _ = associate(np.array([stamp_ns(keyframes[k].header) for k in ids]), truth, tolerance)
+    return {number: poses[k] for k, number in enumerate(ids) if matched[k]}

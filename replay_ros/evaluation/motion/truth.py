@@ -1,0 +1,164 @@
+"""Where the camera truly was: from a topic of a bag or a TUM file, and which pose has which truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perception_common.errors import InputError
+from perception_common.geometry import matrix_from_quaternion, transform
+from perception_common.stamps import stamp_ns
+from perception_common.tum import Trajectory, read_tum
+from replay_ros.bags.datasets.ground_truth import interpolate_rotation
+from replay_ros.bags.reader import Bag
+from replay_ros.evaluation.motion.results import Association
+
+TOLERANCE = 0.05  # seconds
+TF = "tf2_msgs/msg/TFMessage"
+TRANSFORM = "geometry_msgs/msg/TransformStamped"
+TYPES = (
+    "geometry_msgs/msg/PoseStamped",
+    "geometry_msgs/msg/PoseWithCovarianceStamped",
+    "nav_msgs/msg/Odometry",
+    TRANSFORM,
+    TF,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class TrueMotion:
+    """The true poses of the optical frame. source: where they are from, in words."""
+
+    source: str
+    trajectory: Trajectory
+
+
+def read_truth(
+    source: str, bag: Bag | None, *, child_frame: str | None = None, T_base_optical: np.ndarray | None = None
+) -> TrueMotion:
+    """Read the truth from a TUM file, or from a topic of the bag when there is no such file.
+
+    child_frame: of the transforms that count, where a topic holds several. T_base_optical: (4, 4), pose of the optical
+    frame in the frame whose poses the truth gives; None: it gives those of the optical frame itself.
+    Raises InputError when there is no such file and topic, and for topics of other types.
+    """
+    path = Path(source).expanduser()
+    if path.is_file():
+        trajectory, where = read_tum(path), str(path)
+    elif bag is None:
+        raise InputError(f"the truth {source} is no file; give a TUM file (stamp tx ty tz qx qy qz qw)")
+    else:
+        trajectory, where = _read_topic(bag, source, child_frame)
+    if T_base_optical is not None:
+        trajectory = Trajectory.from_matrices(trajectory.stamps_ns, trajectory.matrices() @ T_base_optical)
+        where += ", moved to the optical frame"
+    return TrueMotion(where, trajectory)
+
+
+def find_truth_topic(bag: Bag) -> str | None:
+    """Return the only topic of poses whose name has "ground_truth" or "groundtruth" in it; None for none or several."""
+    names = [topic.name for topic in bag.of_type(*TYPES) if "groundtruth" in topic.name.lower().replace("_", "")]
+    return names[0] if len(names) == 1 else None
+
+
+def parse_base_optical(text: str) -> np.ndarray:
+    """Return the (4, 4) of "x y z qx qy qz qw" (metres; separated by blanks or commas). Raises InputError."""
+    try:
+        values = np.array([float(cell) for cell in text.replace(",", " ").split()])
+        if len(values) != 7 or not np.isfinite(values).all():
+            raise ValueError(text)
+        return transform(matrix_from_quaternion(values[3:]), values[:3])
+    except ValueError as error:
+        raise InputError(f"{text!r} is no pose of the optical frame in the base; give x,y,z,qx,qy,qz,qw") from error
+
+
+def associate(
+    stamps_ns: np.ndarray, truth: Trajectory, tolerance: float = TOLERANCE
+) -> tuple[np.ndarray, np.ndarray, Association]:
+    """Find the true pose at each stamp (N,), nanoseconds.
+
+    A stamp has truth when the nearest true pose lies within `tolerance` seconds. Between two true poses that are no
+    more than twice that apart it is interpolated (a vehicle moves on in that time), else the nearest one is taken.
+    Returns (matched (N,) bool, poses (N, 4, 4), identity where unmatched, Association).
+    """
+    stamps = np.asarray(stamps_ns, np.int64)
+    limit = round(tolerance * 1e9)
+    after = np.searchsorted(truth.stamps_ns, stamps)
+    last = len(truth) - 1
+    before, after = np.clip(after - 1, 0, last), np.clip(after, 0, last)
+    gaps_before, gaps_after = (np.abs(stamps - truth.stamps_ns[index]) for index in (before, after))
+    gaps = np.minimum(gaps_before, gaps_after)
+    matched = gaps <= limit
+    poses = np.tile(np.eye(4), (len(stamps), 1, 1))
+    for k in np.flatnonzero(matched):
+        i, j = int(before[k]), int(after[k])
+        span = int(truth.stamps_ns[j] - truth.stamps_ns[i])
+        is_between = truth.stamps_ns[i] <= stamps[k] <= truth.stamps_ns[j]
+        if gaps[k] == 0 or not is_between or span > 2 * limit:
+            fraction = 0.0 if gaps_before[k] < gaps_after[k] else 1.0
+        else:
+            fraction = float(gaps_before[k] / span)
+        rotation = matrix_from_quaternion(interpolate_rotation(truth.orientations[i], truth.orientations[j], fraction))
+        poses[k] = transform(rotation, (1 - fraction) * truth.positions[i] + fraction * truth.positions[j])
+    found = gaps[matched] / 1e9
+    return (
+        matched,
+        poses,
+        Association(
+            tolerance_s=tolerance,
+            poses=len(stamps),
+            matched=int(matched.sum()),
+            unmatched=int((~matched).sum()),
+            median_gap_s=float(np.median(found)) if len(found) else None,
+            largest_gap_s=float(found.max()) if len(found) else None,
+        ),
+    )
+
+
+def _read_topic(bag: Bag, name: str, child_frame: str | None) -> tuple[Trajectory, str]:
+    topic = bag.topic(name)
+    if topic.type not in TYPES:
+        raise InputError(
+            f"{topic.name} in {bag.path} is a {topic.type}, no truth; it must be one of {', '.join(TYPES)}"
+        )
+    poses: dict[int, np.ndarray] = {}
+    children: set[str] = set()
+    for item in bag.messages([topic.name]):
+        for stamp, child, position, orientation in _poses(item.message, topic.type):
+            children.add(child)
+            if child_frame is None or child == child_frame:
+                values = [
+                    *(getattr(position, axis) for axis in "xyz"),
+                    *(getattr(orientation, axis) for axis in "xyzw"),
+                ]
+                if not np.isfinite(values).all() or not np.any(values[3:]):
+                    raise InputError(f"{topic.name} in {bag.path}: the pose at {stamp / 1e9:.6f} s is not finite")
+                poses[stamp] = transform(matrix_from_quaternion(np.array(values[3:])), np.array(values[:3]))
+    if child_frame is None and len(children) > 1:
+        raise InputError(
+            f"{topic.name} in {bag.path} has transforms of {', '.join(sorted(children))}; "
+            "say which are the truth with --truth-frame"
+        )
+    if not poses:
+        there = f"no transform of {child_frame}, only of {', '.join(sorted(children))}" if children else "no poses"
+        raise InputError(f"{topic.name} in {bag.path} holds {there}")
+    stamps = sorted(poses)
+    chosen = f", frame {child_frame}" if child_frame else ""
+    return Trajectory.from_matrices(stamps, [poses[stamp] for stamp in stamps]), f"{topic.name} ({topic.type}{chosen})"
+
+
+def _poses(message: Any, type_name: str) -> Iterator[tuple[int, str, Any, Any]]:
+    """Yield (stamp, child frame, position, orientation) of all poses in a message."""
+    if type_name == TF:
+        for each in message.transforms:
+            yield from _poses(each, TRANSFORM)
+    elif type_name == TRANSFORM:
+        motion = message.transform
+        yield stamp_ns(message.header), message.child_frame_id, motion.translation, motion.rotation
+    else:
+        pose = message.pose if type_name.endswith("/PoseStamped") else message.pose.pose
+        yield stamp_ns(message.header), getattr(message, "child_frame_id", ""), pose.position, pose.orientation

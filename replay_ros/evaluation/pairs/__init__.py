@@ -1,0 +1,1 @@
+"""Pose and homography errors on image pairs."""

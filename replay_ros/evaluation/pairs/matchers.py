@@ -1,0 +1,145 @@
+"""What `evaluate_pairs` compares: LoFTR, and OpenCV's SIFT and ORB, behind one interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+
+from loftr_ros.matcher import Matcher, MatcherSettings
+from perception_common.backends.devices import DevicePolicy
+from perception_common.config import to_mapping
+from perception_common.resources import list_models
+from replay_ros.evaluation.common import find_model_weights
+
+KEYPOINTS = 4000  # for an image, at most
+RATIO = 0.8  # a match must be nearer than this times the second best (Lowe 2004, section 7.1)
+KEYPOINT_METHODS = ("sift", "orb")
+UNRESIZED = MatcherSettings(max_side=0)
+
+
+@dataclass(frozen=True, eq=False)
+class PointPairs:
+    """Matching pixels of two images. points_a, points_b: (N, 2) float64. confidence: (N,) float64, larger is better.
+
+    seconds: that matching took, without the encoding of the two images.
+    """
+
+    points_a: np.ndarray
+    points_b: np.ndarray
+    confidence: np.ndarray
+    seconds: float = 0.0
+
+    def __len__(self) -> int:
+        """Count the matches."""
+        return len(self.points_a)
+
+    def best(self, count: int) -> PointPairs:
+        """Return the `count` most confident ones (all of them, as they are, where there are fewer)."""
+        if len(self) <= count:
+            return self
+        order = np.argsort(-self.confidence, kind="stable")[:count]
+        return PointPairs(self.points_a[order], self.points_b[order], self.confidence[order], self.seconds)
+
+
+class PairMatcher(Protocol):
+    """Finds matching points in pairs of images that were encoded before."""
+
+    name: str
+    weights_sha256: str  # empty where there are no weights
+    settings: Mapping[str, Any]  # plain values: all else that its matches depend on
+
+    def encode(self, gray: np.ndarray) -> Any:
+        """Return what `match` needs of an image (H, W) uint8."""
+
+    def match(self, a: Any, b: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return matching pixels of both images, (N, 2) float64 each, and their confidence (N,) float64."""
+
+
+@dataclass(frozen=True)
+class Keypoints:
+    """Keypoints of an image. points: (N, 2) float64, pixels. descriptors: (N, D)."""
+
+    points: np.ndarray
+    descriptors: np.ndarray
+
+
+class KeypointMatcher:
+    """SIFT or ORB with the ratio test."""
+
+    weights_sha256 = ""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._detector: Any = cv2.SIFT.create(KEYPOINTS) if name == "sift" else cv2.ORB.create(KEYPOINTS)
+        self._matcher = cv2.BFMatcher(cv2.NORM_L2 if name == "sift" else cv2.NORM_HAMMING)
+        self.settings: Mapping[str, Any] = {"keypoints": KEYPOINTS, "ratio": RATIO, "opencv": cv2.__version__}
+
+    def encode(self, gray: np.ndarray) -> Keypoints:
+        """Detect and describe keypoints."""
+        keypoints, descriptors = self._detector.detectAndCompute(gray, None)
+        if descriptors is None:
+            return Keypoints(np.zeros((0, 2)), np.zeros((0, self._detector.descriptorSize())))
+        return Keypoints(np.array([keypoint.pt for keypoint in keypoints], np.float64), descriptors)
+
+    def match(self, a: Keypoints, b: Keypoints) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Match nearest descriptors that stand out from the second best; the confidence is by how much."""
+        if len(a.points) == 0 or len(b.points) < 2:
+            return np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0)
+        pairs = self._matcher.knnMatch(a.descriptors, b.descriptors, k=2)
+        chosen = [
+            (best.queryIdx, best.trainIdx, 1 - best.distance / second.distance)
+            for best, second in pairs
+            if best.distance < RATIO * second.distance
+        ]
+        index_a, index_b, confidence = np.array(chosen, np.float64).reshape(-1, 3).T
+        return a.points[index_a.astype(int)], b.points[index_b.astype(int)], confidence
+
+
+class LoFTRMatcher:
+    """LoFTR on images as they are given."""
+
+    def __init__(self, name: str, matcher: Matcher) -> None:
+        self.name = name
+        self.weights_sha256 = matcher.weights_sha256
+        self.settings: Mapping[str, Any] = {
+            "model": matcher.name,
+            "network": to_mapping(matcher.network.config),
+            "matcher": to_mapping(matcher.settings),
+            "device": matcher.device.type,
+            "precision": str(matcher.policy.dtype),
+        }
+        self._matcher = matcher
+
+    def encode(self, gray: np.ndarray) -> Any:
+        """Compute the features of an image."""
+        return self._matcher.encode(gray)
+
+    def match(self, a: Any, b: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Match two images."""
+        matches = self._matcher.match(a, b)
+        points0, points1, confidence = (
+            values.astype(np.float64) for values in (matches.points0, matches.points1, matches.confidence)
+        )
+        return points0, points1, confidence
+
+
+def load_matcher(
+    name: str, model: str | None, policy: DevicePolicy, settings: MatcherSettings = UNRESIZED
+) -> PairMatcher:
+    """Make the matcher of this name.
+
+    name: "sift", "orb", a LoFTR variant with shipped weights, or a weights file. model: variant that the file is of;
+    None: see `find_model_weights`. settings: of LoFTR; without a size, the caller sees to it.
+    Raises InputError for names that are none of these.
+    """
+    if name in KEYPOINT_METHODS:
+        return KeypointMatcher(name)
+    variants = [f"loftr_{variant}" for variant in list_models("loftr_")]
+    model, weights = find_model_weights(name, model, "loftr_lite", variants, KEYPOINT_METHODS)
+    matcher = Matcher.load(model, weights, policy, settings)
+    return LoFTRMatcher(name if name in variants else Path(name).name, matcher)

@@ -1,0 +1,78 @@
+"""From what was estimated for each pair of images to the figures that are published."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from loftr_ros.datasets.image_pairs import AUC_LIMITS, area_under_recall
+
+SUCCESS_DEGREES = 5.0
+
+
+@dataclass(frozen=True)
+class PairErrors:
+    """What came out for one pair.
+
+    geometry: what the estimator says of the scene, "FAILED" where it has nothing. error_degrees: of the pose, 180 for
+    a failure; None where the truth is a homography. corner_px: of the homography, pixels of the original image; None
+    where it failed or the truth is a pose. seconds_matching is without the encoding of the two images.
+    """
+
+    a: str
+    b: str
+    matches: int
+    inliers: int
+    geometry: str
+    error_degrees: float | None
+    corner_px: float | None
+    seconds_matching: float
+    seconds_estimating: float
+
+
+@dataclass(frozen=True)
+class PairSummary:
+    """Figures over pairs; None where no pair has the truth that a figure needs.
+
+    success_5deg: number of poses with an error under 5 degrees. auc: {"5", "10", "20"}, 0 to 1, by the integration of
+    SuperGlue and LoFTR. corner_px: mean corner error of the homographies; None too when one of them failed. failures:
+    pairs without a result. matches, inliers, seconds_per_pair: means.
+    """
+
+    pairs: int
+    success_5deg: int | None
+    auc: dict[str, float | None]
+    median_degrees: float | None
+    corner_px: float | None
+    failures: int
+    matches: float
+    inliers: float
+    seconds_per_pair: float
+
+
+def summarise(results: Sequence[PairErrors]) -> PairSummary:
+    """Sum up at least one pair."""
+    degrees = [result.error_degrees for result in results if result.error_degrees is not None]
+    corners = [result.corner_px for result in results if result.error_degrees is None]
+    finite = [corner for corner in corners if corner is not None]
+    return PairSummary(
+        pairs=len(results),
+        success_5deg=sum(error < SUCCESS_DEGREES for error in degrees) if degrees else None,
+        auc={str(limit): area_under_recall(degrees, limit) if degrees else None for limit in AUC_LIMITS},
+        median_degrees=float(np.median(degrees)) if degrees else None,
+        corner_px=float(np.mean(finite)) if finite and len(finite) == len(corners) else None,
+        failures=sum(result.geometry == "FAILED" for result in results),
+        matches=float(np.mean([result.matches for result in results])),
+        inliers=float(np.mean([result.inliers for result in results])),
+        seconds_per_pair=float(np.mean([result.seconds_matching + result.seconds_estimating for result in results])),
+    )
+
+
+def corner_error(H_estimated: np.ndarray, H_true: np.ndarray, width: int, height: int) -> float:
+    """Mean distance between the images of the four corner pixels of image a under both homographies (3, 3), pixels."""
+    corners = np.array([[[0, 0]], [[width - 1, 0]], [[width - 1, height - 1]], [[0, height - 1]]], np.float64)
+    estimated, true = (cv2.perspectiveTransform(corners, H) for H in (H_estimated, H_true))
+    return float(np.linalg.norm(estimated - true, axis=2).mean())

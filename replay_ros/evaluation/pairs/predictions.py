@@ -1,0 +1,108 @@
+"""Matches of image pairs that are computed once: estimators and thresholds sweep without running the network again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perception_common.errors import InputError
+from replay_ros.evaluation.pairs.matchers import PairMatcher, PointPairs
+
+ENCODED_IMAGES = 32  # features that are kept at a time
+_FORMAT = 1  # of the files; part of their names
+
+
+class Predictor:
+    """Matches images with one matcher and, where a folder is given, keeps what it found there.
+
+    A file is named after the hash of the matcher's name, weights and settings and of the pixels of both images: what
+    changes any of them is computed anew, and files of different matchers may share a folder. `computed` and `read`
+    count the pairs that the matcher and the folder answered.
+    """
+
+    def __init__(self, matcher: PairMatcher, folder: Path | None = None) -> None:
+        """Raises InputError when the folder cannot be made."""
+        self.matcher = matcher
+        self.computed = self.read = 0
+        self._folder = folder
+        self._identity = json.dumps([_FORMAT, matcher.name, matcher.weights_sha256, matcher.settings], sort_keys=True)
+        self._encode = lru_cache(maxsize=ENCODED_IMAGES)(lambda image: matcher.encode(image.pixels))
+        if folder is not None:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise InputError(f"{folder} cannot be made ({error.strerror}); choose another folder") from error
+
+    def match(self, a: np.ndarray, b: np.ndarray) -> PointPairs:
+        """Match two gray images (H, W) uint8."""
+        image_a, image_b = _Image(a), _Image(b)
+        if self._folder is None:
+            return self._compute(image_a, image_b)
+        key = hashlib.sha256(f"{self._identity} {image_a.digest} {image_b.digest}".encode()).hexdigest()
+        path = self._folder / f"{key}.npz"
+        found = _load(path)
+        if found is None:
+            found = self._compute(image_a, image_b)
+            _save(path, found)
+        else:
+            self.read += 1
+        return found
+
+    def _compute(self, a: _Image, b: _Image) -> PointPairs:
+        encode: Callable[[_Image], Any] = self._encode
+        features_a, features_b = encode(a), encode(b)
+        start = time.perf_counter()
+        points_a, points_b, confidence = self.matcher.match(features_a, features_b)
+        self.computed += 1
+        return PointPairs(points_a, points_b, confidence, time.perf_counter() - start)
+
+
+class _Image:
+    """An image that is equal to others by its content."""
+
+    def __init__(self, pixels: np.ndarray) -> None:
+        self.pixels = pixels
+        self.digest = hashlib.sha256(f"{pixels.shape}".encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Image) and self.digest == other.digest
+
+
+def _load(path: Path) -> PointPairs | None:
+    """Return the matches of a file; None where it is missing or broken (it is made anew then)."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return PointPairs(file["points_a"], file["points_b"], file["confidence"], float(file["seconds"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def _save(path: Path, found: PointPairs) -> None:
+    try:
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            unfinished = Path(folder) / path.name
+            np.savez(
+                unfinished,
+                points_a=found.points_a,
+                points_b=found.points_b,
+                confidence=found.confidence,
+                seconds=found.seconds,
+            )
+            os.replace(unfinished, path)
+    except OSError as error:
+        raise InputError(f"matches cannot be written to {path.parent} ({error.strerror or error})") from error

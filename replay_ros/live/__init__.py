@@ -1,0 +1,1 @@
+"""Live replay: a bag through running nodes over DDS."""

@@ -1,0 +1,86 @@
+"""The nodes of a live replay as a process: started on the topics of a bag, watched, and ended."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from loftr_ros.sensors.topics import SensorTopic
+from perception_common.errors import InputError
+from replay_ros.live.processes import running
+
+
+@dataclass(frozen=True)
+class NodeTopics:
+    """Which topics of the bag the nodes read. sensors: of loftr_node, by the topic in the bag."""
+
+    image: str
+    is_compressed: bool
+    camera_info: str | None
+    sensors: dict[str, SensorTopic]
+
+
+@dataclass(frozen=True)
+class NodeLaunch:
+    """What is started: the executable, its ROS arguments, and the file for what it prints (None: our own output)."""
+
+    executable: str
+    arguments: tuple[str, ...]
+    log: Path | None
+
+
+@dataclass(frozen=True)
+class LiveNodes:
+    """Nodes that run. process: None when somebody else started them."""
+
+    process: subprocess.Popen | None = None
+    log: Path | None = None
+
+    @property
+    def hint(self) -> str:
+        """Where to read what went wrong."""
+        return f"look at {self.log}" if self.log else "look at what they printed"
+
+    def check(self) -> None:
+        """Raise InputError when the process has ended."""
+        if self.process is not None and (status := self.process.poll()) is not None:
+            how = f"by signal {-status}" if status < 0 else f"with status {status}"
+            raise InputError(f"the nodes ended during the replay {how}: {self.hint}")
+
+
+def node_arguments(topics: NodeTopics, params_file: Path | None, namespace: str, is_lockstep: bool) -> tuple[str, ...]:
+    """Return the ROS arguments with which the nodes read the topics of the bag, on simulated time."""
+    # ROS lets the file win over a -p that stands after it when another -p stands before it, so the file comes first.
+    ros = ["--params-file", str(params_file)] if params_file else []
+    remaps = {"image": topics.image, "image/compressed": topics.image}
+    remaps |= {"camera_info": topics.camera_info} if topics.camera_info else {}
+    remaps |= {sensor.name: topic for topic, sensor in topics.sensors.items()}
+    if namespace:
+        ros += ["-r", f"__ns:={namespace}"]
+    for name, topic in remaps.items():
+        ros += ["-r", f"{name}:={topic}"]
+    ros += ["-p", "use_sim_time:=true", "-p", f"image_transport:={'compressed' if topics.is_compressed else 'raw'}"]
+    if is_lockstep:  # nothing may be lost on its way
+        for topic in (topics.image, *filter(None, [topics.camera_info]), *topics.sensors):
+            ros += ["-p", f"qos_overrides.{topic}.subscription.reliability:=reliable"]
+        ros += ["-p", "processing_mode:=every"]
+    return tuple(ros)
+
+
+@contextmanager
+def running_nodes(launch: NodeLaunch | None) -> Iterator[LiveNodes]:
+    """Run the nodes while the block lasts; None: nodes are used that run already."""
+    if launch is None:
+        yield LiveNodes()
+    elif launch.log is None:
+        with running(launch.executable, ["--ros-args", *launch.arguments]) as process:
+            yield LiveNodes(process)
+    else:
+        with (
+            launch.log.open("wb") as log,
+            running(launch.executable, ["--ros-args", *launch.arguments], log) as process,
+        ):
+            yield LiveNodes(process, launch.log)

@@ -1,0 +1,159 @@
+"""Live replay: a bag through the nodes over DDS, with simulated time, and what a vehicle would get of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import rclpy
+
+from loftr_ros.parameters import LoftrParameters
+from loftr_ros.sensors.topics import DETECTIONS as DETECTIONS_SENSOR
+from perception_common.errors import InputError
+from perception_common.node.parameter_file import read_parameters
+from perception_common.node.transport import raise_malloc_thresholds, use_large_image_profile
+from perception_common.resources import choose_weights
+from perception_common.weights import file_sha256
+from replay_ros.bags.node_inputs import find_sensors
+from replay_ros.bags.output_topics import DETECTIONS, STATUS
+from replay_ros.bags.reader import (
+    COMPRESSED_IMAGE,
+    Bag,
+    absolute,
+    find_camera_info_topic,
+    find_image_topic,
+    open_bag,
+)
+from replay_ros.bags.writer import BagWriter
+from replay_ros.live.nodes import NodeLaunch, NodeTopics, node_arguments, running_nodes
+from replay_ros.live.peak import find_peak_rate
+from replay_ros.live.player import LivePlayer, Pace
+from replay_ros.result.peak_rate import PeakSearch
+from replay_ros.result.provenance import provenance
+from replay_ros.result.replay_result import ReplayResult
+from replay_ros.result.resources import sampling
+from replay_ros.result.timing import Timing
+from yolc_ros.ros.node import YolcParameters
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """What is replayed and how.
+
+    pace: "lockstep" sends the next image when the last one is answered; "rate" plays at `rate` times the bag's speed.
+    start_nodes: False: nodes that run already are used. params_file: parameters of the nodes; extra: further
+    command-line arguments for them. node_log: file for what the nodes print; None: our own output. peak: after the
+    replay, search the highest rate that the nodes keep up with.
+    """
+
+    bag: Path
+    out: Path
+    pace: Literal["lockstep", "rate"] = "lockstep"
+    rate: float = 1.0
+    image_topic: str | None = None
+    camera_info_topic: str | None = None
+    namespace: str = ""
+    detection: bool = True
+    matching: bool = True
+    start_nodes: bool = True
+    params_file: Path | None = None
+    extra: tuple[str, ...] = ()
+    node_log: Path | None = None
+    start_timeout: float = 120.0
+    answer_timeout: float = 60.0
+    limit: int | None = None
+    storage: str = "mcap"
+    force: bool = False
+    peak: PeakSearch | None = None
+
+    @property
+    def awaited(self) -> tuple[str, ...]:
+        """The topics on which every image gets one answer."""
+        return (DETECTIONS,) * self.detection + (STATUS,) * self.matching
+
+
+def replay_live(options: LiveOptions) -> ReplayResult:
+    """Replay a bag through the nodes.
+
+    Raises InputError when the bag cannot be used, or when the nodes do not come up, end, or stop to answer in lockstep.
+    """
+    if not options.awaited:
+        raise InputError("nothing to do: both detection and matching are switched off")
+    with open_bag(options.bag) as bag:
+        topics = _topics(options, bag)
+        launch = _launch(options, topics)
+        pace = Pace(
+            options.rate if options.pace == "rate" else None,
+            options.start_timeout,
+            options.answer_timeout,
+            options.limit,
+        )
+        with _ros(), BagWriter(options.out, options.storage, force=options.force) as writer:
+            node = rclpy.create_node("replay", namespace=options.namespace)
+            try:
+                with running_nodes(launch) as nodes:
+                    with sampling() as sampler:
+                        player = LivePlayer(pace, options.awaited, bag, topics, node, writer, nodes)
+                        seconds = player.run()
+                    peak = find_peak_rate(player, options.peak) if options.peak else None
+                return ReplayResult(
+                    *("live", str(options.out), topics.image, len(player.frames), seconds, player.counts, {}),
+                    Timing(player.stages(), player.drops(), sampler.use(), peak),
+                    provenance(options.bag, *_weights_and_configuration(options)),
+                    nodes=player.diagnoses,
+                )
+            finally:
+                node.destroy_node()
+
+
+@contextmanager
+def _ros() -> Iterator[None]:
+    use_large_image_profile()
+    raise_malloc_thresholds()
+    rclpy.init()
+    try:
+        yield
+    finally:
+        rclpy.try_shutdown()
+
+
+def _topics(options: LiveOptions, bag: Bag) -> NodeTopics:
+    image = find_image_topic(bag, options.image_topic)
+    sensors = {}
+    if options.matching and options.start_nodes:  # whoever started the nodes has remapped their topics
+        parameters = read_parameters(options.params_file, "loftr_node", LoftrParameters)
+        found = find_sensors(
+            bag, parameters, lambda name: absolute(f"{options.namespace.strip('/')}/{name}".lstrip("/"))
+        )
+        sensors = {topic: sensor for topic, sensor in found.items() if sensor is not DETECTIONS_SENSOR}
+    return NodeTopics(
+        image,
+        bag.topic(image).type == COMPRESSED_IMAGE,
+        find_camera_info_topic(bag, image, options.camera_info_topic),
+        sensors,
+    )
+
+
+def _launch(options: LiveOptions, topics: NodeTopics) -> NodeLaunch | None:
+    if not options.start_nodes:
+        return None
+    executable = (
+        "perception" if options.detection and options.matching else ("yolc_node" if options.detection else "loftr_node")
+    )
+    arguments = node_arguments(topics, options.params_file, options.namespace, options.pace == "lockstep")
+    return NodeLaunch(executable, (*arguments, *options.extra), options.node_log)
+
+
+def _weights_and_configuration(options: LiveOptions) -> tuple[dict[str, str], dict[str, Any]]:
+    """SHA-256 of the weights by model, and the parameters of the nodes; nothing is known of nodes that ran already."""
+    kinds: dict[str, Any] = {"yolc_node": YolcParameters} if options.detection else {}
+    kinds |= {"loftr_node": LoftrParameters} if options.matching else {}
+    if not options.start_nodes:
+        return {}, {}
+    parameters = {name: read_parameters(options.params_file, name, kind) for name, kind in kinds.items()}
+    files = {given.model: choose_weights(given.model, given.weights) for given in parameters.values()}
+    weights = {model: "" if file is None else file_sha256(file) for model, file in files.items()}
+    return weights, {name: asdict(given) for name, given in parameters.items()}

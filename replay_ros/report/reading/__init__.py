@@ -1,0 +1,1 @@
+"""Reads answers bags and result files for the report."""

@@ -1,0 +1,1 @@
+"""The result of a replay as one JSON file, and its parts."""

@@ -1,0 +1,45 @@
+"""The sample of matches that a fit looks at: spread, heavy, the same every time."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loftr_ros.geometry.rays import ray_pairs
+from loftr_ros.geometry.sampling import spread_sample
+from perception_common.cameras.camera import Camera
+
+CAMERA = Camera.from_matrix(np.array([[600.0, 0, 320], [0, 600, 240], [0, 0, 1]]), 640, 480)
+
+
+def pairs_of(points, weights=None):
+    return ray_pairs(points, points, CAMERA, CAMERA, weights)[0]
+
+
+@given(st.integers(0, 300), st.integers(1, 300), st.integers(0, 1000))
+@settings(deadline=None, max_examples=50)
+def test_a_sample_has_the_size_asked_for_and_no_match_twice(matches, count, seed):
+    pairs = pairs_of(np.random.default_rng(seed).uniform(0, 480, (matches, 2)))
+    chosen = spread_sample(pairs, count)
+    assert len(chosen) == min(matches, count)
+    assert (np.diff(chosen) > 0).all()
+    np.testing.assert_array_equal(chosen, spread_sample(pairs, count))
+
+
+def test_a_crowd_in_one_corner_leaves_room_for_the_rest():
+    rng = np.random.default_rng(0)
+    crowd, rest = rng.uniform(0, 30, (1000, 2)), rng.uniform([40, 40], [640, 480], (100, 2))
+    chosen = spread_sample(pairs_of(np.concatenate([crowd, rest])), 150)
+    assert (chosen >= 1000).sum() == 100
+
+
+def test_of_matches_in_one_place_the_heaviest_are_taken():
+    rng = np.random.default_rng(0)
+    weights = rng.uniform(0.1, 1.0, 500)
+    points = np.repeat(rng.uniform(0, 480, (50, 2)), 10, axis=0)
+    chosen = spread_sample(pairs_of(points, weights), 50)
+    heaviest = weights.reshape(50, 10).argmax(axis=1) + 10 * np.arange(50)
+    assert np.isin(chosen, heaviest).mean() > 0.8  # two places may share a cell
+
+
+def test_matches_in_one_point_are_sampled_too():
+    assert len(spread_sample(pairs_of(np.full((50, 2), 7.0)), 20)) == 20

@@ -1,0 +1,110 @@
+"""Chains of keyframe poses: metric, assumed and broken steps, and their file."""
+
+import numpy as np
+import pytest
+
+from loftr_ros.geometry.scale.sources import Scale, ScaleSource, unknown_scale
+from loftr_ros.geometry.two_view.estimation import Geometry, RelativePose, failed_pose
+from loftr_ros.matcher import Matches
+from loftr_ros.results import KeyframeInfo, PairResult
+from loftr_ros.trajectory.chain import PoseChain
+from loftr_ros.trajectory.tum_file import TrajectoryFile, numbered
+from perception_common.errors import InputError
+from perception_common.geometry import so3_exp, transform
+from perception_common.tum import read_tum
+
+NOTHING = np.zeros(0)
+NO_MATCHES = Matches(*(np.zeros((0, 2)), np.zeros((0, 2)), NOTHING, NOTHING, NOTHING, NOTHING), (320, 240), (320, 240))
+TURN = so3_exp(np.array([0.0, 0.0, 0.5]))
+
+
+def keyframe(number):
+    return KeyframeInfo(number, number * 10**9, "camera", 320, 240, None)
+
+
+def pair(older, newer, metres=None, geometry=Geometry.GENERAL, direction=(1.0, 0.0, 0.0)):
+    """A pair whose newer camera is turned, and ahead of the older one; metres: None where the scale is unknown."""
+    motion = RelativePose(TURN, np.array(direction), geometry, NOTHING, 5.0, 0.5, "", np.eye(6), 0.5)
+    if geometry == Geometry.FAILED:
+        motion = failed_pose(0, "nothing to see")
+    scale = unknown_scale("no altitude")
+    if metres is not None:
+        scale = Scale(ScaleSource.ALTITUDE, metres, 0.01, np.zeros(6), "")
+    return PairResult(keyframe(older), keyframe(newer), NO_MATCHES, NOTHING, NOTHING, motion, scale, NOTHING)
+
+
+def chain(*pairs):
+    trajectory = PoseChain()
+    trajectory.start(keyframe(0))
+    for each in pairs:
+        trajectory.extend(each)
+    return trajectory
+
+
+def test_measured_steps_chain_to_metric_poses():
+    trajectory = chain(pair(0, 1, 10.0), pair(1, 2, 20.0))
+    expected = transform(TURN, np.array([10.0, 0, 0])) @ transform(TURN, np.array([20.0, 0, 0]))
+    np.testing.assert_allclose(trajectory.newest.T_map_camera, expected, atol=1e-12)
+    assert all(pose.is_metric and not pose.assumed for pose in trajectory.poses)
+
+
+def lengths(trajectory):
+    positions = np.array([pose.T_map_camera[:3, 3] for pose in trajectory.poses])
+    return np.linalg.norm(np.diff(positions, axis=0), axis=1)
+
+
+def test_an_unknown_step_takes_the_last_measured_length_and_is_never_metric_again():
+    trajectory = chain(pair(0, 1), pair(1, 2, 12.0), pair(2, 3), pair(3, 4, 7.0))
+    np.testing.assert_allclose(lengths(trajectory), [1.0, 12.0, 12.0, 7.0])
+    assert [pose.is_metric for pose in trajectory.poses] == [True, False, False, False, False]
+    assert [pose.assumed for pose in trajectory.poses] == ["", "no altitude", "", "no altitude", ""]
+
+
+def test_a_rotation_is_measured_and_a_failure_stays_in_place():
+    turn = pair(1, 2, geometry=Geometry.ROTATION_ONLY, direction=(0.0, 0.0, 0.0))
+    trajectory = chain(pair(0, 1, 5.0), turn, pair(2, 3, geometry=Geometry.FAILED))
+    np.testing.assert_allclose(lengths(trajectory), [5.0, 0.0, 0.0], atol=1e-12)
+    assert [pose.is_metric for pose in trajectory.poses] == [True, True, True, False]
+    assert "nothing to see" in trajectory.newest.assumed
+
+
+def test_a_recovered_track_goes_on_from_the_older_keyframe():
+    trajectory = chain(pair(0, 1, 5.0), pair(1, 2, geometry=Geometry.FAILED), pair(1, 3, 8.0))
+    expected = transform(TURN, np.array([5.0, 0, 0])) @ transform(TURN, np.array([8.0, 0, 0]))
+    np.testing.assert_allclose(trajectory.newest.T_map_camera, expected, atol=1e-12)
+    assert trajectory.newest.is_metric  # the failed step is not on the way to it
+
+
+def ids_of_end(trajectory, count=10):
+    return [pose.keyframe.id for pose in trajectory.consistent_end(count)]
+
+
+def test_the_end_of_one_scale_stops_at_assumed_steps():
+    assert ids_of_end(chain(pair(0, 1, 5.0), pair(1, 2, 5.0))) == [0, 1, 2]
+    assert ids_of_end(chain(pair(0, 1, 5.0), pair(1, 2, 5.0)), count=2) == [1, 2]
+    assert ids_of_end(chain(pair(0, 1, 5.0), pair(1, 2))) == [1, 2]  # two views are of one scale whatever it is
+    assert ids_of_end(chain(pair(0, 1, 5.0), pair(1, 2), pair(2, 3, 5.0), pair(3, 4, 5.0))) == [2, 3, 4]
+    assert ids_of_end(chain()) == [0]
+
+
+def test_the_file_is_tum_and_marks_what_is_not_metric(tmp_path):
+    trajectory = chain(pair(0, 1, 10.0), pair(1, 2))
+    path = tmp_path / "flight.txt"
+    file = TrajectoryFile(path)
+    for number, pose in enumerate(trajectory.poses, start=1):
+        file.add(pose)
+        assert len(read_tum(path)) == file.poses == number  # readable while it grows
+    file.close()
+    read = read_tum(path)
+    np.testing.assert_array_equal(read.stamps_ns, [0, 10**9, 2 * 10**9])
+    np.testing.assert_allclose(read.matrices(), [pose.T_map_camera for pose in trajectory.poses], atol=1e-12)
+    lines = path.read_text().splitlines()
+    assert lines[0].startswith("#")
+    assert [line.startswith("# not metric") for line in lines] == [False, False, False, True, False]
+
+
+def test_a_file_that_cannot_be_written_is_refused_in_words(tmp_path):
+    with pytest.raises(InputError, match="choose another place"):
+        TrajectoryFile(tmp_path / "nowhere" / "flight.txt")
+    assert numbered(tmp_path / "flight.txt", 1) == tmp_path / "flight.txt"
+    assert numbered(tmp_path / "flight.txt", 2) == tmp_path / "flight_2.txt"

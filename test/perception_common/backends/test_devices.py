@@ -1,0 +1,97 @@
+import os
+
+import pytest
+import torch
+
+from perception_common.backends.devices import choose_device, default_threads, set_threads
+from perception_common.errors import InputError
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    """Let torch report a number of GPUs of a compute capability."""
+
+    def pretend(count: int, capability: tuple[int, int] = (8, 7)) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Some GPU")
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("count", "asked", "chosen"),
+    [(0, "auto", "cpu"), (2, "auto", "cuda:0"), (2, "cuda", "cuda:0"), (2, "cuda:1", "cuda:1"), (2, "cpu", "cpu")],
+)
+def test_what_is_there_is_used_without_a_note(gpus, count, asked, chosen):
+    gpus(count)
+    policy = choose_device(asked)
+    assert policy.device == torch.device(chosen)
+    assert policy.dtype == torch.float32
+    assert policy.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("count", "asked", "reason"), [(0, "cuda", "no CUDA"), (0, "cuda:1", "no"), (1, "cuda:1", "only 1")]
+)
+def test_a_gpu_that_is_not_there_falls_back_to_the_cpu(gpus, count, asked, reason):
+    gpus(count)
+    policy = choose_device(asked)
+    assert policy.device == torch.device("cpu")
+    assert len(policy.notes) == 1
+    assert asked in policy.notes[0]
+    assert reason in policy.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("capability", "device", "precision", "dtype", "notes"),
+    [
+        ((8, 7), "cuda", "fp16", torch.float16, 0),
+        ((8, 7), "cuda", "bf16", torch.bfloat16, 0),
+        ((7, 2), "cuda", "bf16", torch.float32, 1),  # a Jetson Xavier
+        ((8, 7), "cpu", "bf16", torch.bfloat16, 0),
+        ((8, 7), "cpu", "fp16", torch.float32, 1),
+    ],
+)
+def test_precision_is_what_the_device_can_do(gpus, capability, device, precision, dtype, notes):
+    gpus(1, capability)
+    policy = choose_device(device, precision)
+    assert policy.dtype == dtype
+    assert len(policy.notes) == notes
+
+
+def test_both_fallbacks_are_noted(gpus):
+    gpus(0)
+    assert len(choose_device("cuda:0", "fp16").notes) == 2
+
+
+@pytest.mark.parametrize("device", ["", "gpu", "cuda:", "cuda:x", "cuda:-1", "CPU", "cuda:0 "])
+def test_unknown_devices_are_refused(device):
+    with pytest.raises(InputError, match="unknown device"):
+        choose_device(device)
+
+
+def test_unknown_precisions_are_refused():
+    with pytest.raises(InputError, match="'int8'; use fp32, fp16, bf16"):
+        choose_device("cpu", "int8")
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system does not tell")
+@pytest.mark.parametrize(("cores", "nodes", "threads"), [(8, 1, 8), (8, 2, 4), (8, 3, 2), (1, 2, 1)])
+def test_cores_are_shared_out_among_nodes(monkeypatch, cores, nodes, threads):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)))
+    assert default_threads(nodes) == threads
+
+
+def test_threads_are_set_or_left():
+    before = torch.get_num_threads()
+    try:
+        set_threads(3)
+        assert torch.get_num_threads() == 3
+        set_threads(0)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    with pytest.raises(InputError, match="-1"):
+        set_threads(-1)

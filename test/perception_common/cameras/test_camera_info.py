@@ -1,0 +1,60 @@
+"""Which calibration belongs to an image."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from perception_common.cameras.camera_info import CameraInfoBuffer
+from perception_common.errors import InputError
+
+
+def info(stamp, focal=500.0, width=640, height=480):
+    return SimpleNamespace(
+        header=SimpleNamespace(stamp=SimpleNamespace(sec=stamp, nanosec=0)),
+        width=width,
+        height=height,
+        distortion_model="plumb_bob",
+        d=[],
+        k=[focal, 0.0, 320.0, 0.0, focal, 240.0, 0.0, 0.0, 1.0],
+        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+        p=[0.0] * 12,
+        binning_x=0,
+        binning_y=0,
+        roi=SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0),
+    )
+
+
+def second(stamp):
+    return stamp * 1_000_000_000
+
+
+def test_the_message_of_the_image_is_used_else_the_newest():
+    buffer = CameraInfoBuffer("/camera/camera_info")
+    for stamp, focal in ((1, 500.0), (2, 600.0), (3, 700.0)):
+        buffer.add(info(stamp, focal))
+    assert buffer.camera(second(2), 640, 480).matrix[0, 0] == 600
+    assert buffer.camera(second(9), 640, 480).matrix[0, 0] == 700
+
+
+def test_only_so_many_are_kept():
+    buffer = CameraInfoBuffer("/camera/camera_info", size=2)
+    for stamp, focal in ((1, 500.0), (2, 600.0), (3, 700.0)):
+        buffer.add(info(stamp, focal))
+    assert buffer.camera(second(1), 640, 480).matrix[0, 0] == 700
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (None, "no camera_info on /camera/camera_info"),
+        (info(1, width=320, height=240), "is for 320x240, the image is 640x480"),
+        (info(1, focal=float("nan")), "cannot be used"),
+        (info(1, focal=0.0), "not calibrated"),
+    ],
+)
+def test_what_cannot_be_used_is_said(given, words):
+    buffer = CameraInfoBuffer("/camera/camera_info")
+    if given:
+        buffer.add(given)
+    with pytest.raises(InputError, match=words):
+        buffer.camera(second(1), 640, 480)

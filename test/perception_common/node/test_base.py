@@ -1,0 +1,237 @@
+"""The node base, with a node that answers each image by its mean brightness."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
+from std_msgs.msg import Float64
+
+from perception_common.errors import InputError
+from perception_common.images.conversion import fill_image, to_gray
+from perception_common.node.base import RESULT_QOS, PerceptionNode, PerceptionParameters
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class Brightness(PerceptionNode[PerceptionParameters]):
+    def __init__(self):
+        self.gate = threading.Event()
+        self.gate.set()
+        self.started = threading.Semaphore(0)
+        self.seen = []
+        self.forgotten = 0
+        self.load_error = None
+        super().__init__("brightness", PerceptionParameters)
+
+    def load(self, parameters, device):
+        if self.load_error:
+            raise self.load_error
+        self.answers = self.result_publisher(Float64, "brightness")
+
+    def unload(self):
+        pass
+
+    def decode(self, message):
+        return to_gray(message)
+
+    def process(self, header, image):
+        self.started.release()
+        assert self.gate.wait(10)
+        if image.mean() > 250:
+            raise RuntimeError("too bright")
+        self.seen.append(header.stamp.sec)
+        self.answers.publish(Float64(data=float(image.mean())))
+
+    def forget(self):
+        self.forgotten += 1
+
+
+class Bench:
+    """The node, and a camera and listeners beside it, spun by the test."""
+
+    def __init__(self):
+        self.node = Brightness()
+        self.peer = rclpy.create_node("peer")
+        self.images = self.peer.create_publisher(Image, "image", RESULT_QOS)
+        self.answers, self.diagnostics = [], []
+        self.peer.create_subscription(Float64, "brightness", lambda m: self.answers.append(m.data), RESULT_QOS)
+        self.peer.create_subscription(DiagnosticArray, "/diagnostics", self._keep, RESULT_QOS)
+        self.executor = SingleThreadedExecutor()
+        self.executor.add_node(self.node)
+        self.executor.add_node(self.peer)
+
+    def _keep(self, message):
+        self.diagnostics += [s for s in message.status if s.name == "/brightness"]
+
+    def until(self, condition, seconds=10.0):
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "it did not happen in time"
+            self.executor.spin_once(timeout_sec=0.02)
+
+    def start(self):
+        self.node.autostart()
+        self.until(lambda: self.images.get_subscription_count() and self.peer.count_publishers("brightness"))
+
+    def send(self, stamp, value=100):
+        message = Image()
+        fill_image(message, np.full((4, 6), value, np.uint8), message.header)
+        message.header.stamp.sec = stamp
+        self.images.publish(message)
+        return message
+
+    def values(self):
+        return {pair.key: pair.value for pair in self.diagnostics[-1].values}
+
+    def close(self):
+        self.node.gate.set()
+        self.executor.shutdown()
+        self.node.destroy_node()
+        self.peer.destroy_node()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ros():
+    rclpy.init(domain_id=92)
+    yield
+    rclpy.try_shutdown()
+
+
+@pytest.fixture
+def bench():
+    bench = Bench()
+    yield bench
+    bench.close()
+
+
+def set_parameters(node, **values):
+    assert node.set_parameters_atomically([Parameter(k, value=v) for k, v in values.items()]).successful
+
+
+def test_an_image_is_answered_and_the_diagnostics_say_so(bench):
+    bench.start()
+    bench.send(1, value=40)
+    bench.until(lambda: bench.answers == [40.0])
+    bench.until(lambda: bench.diagnostics and bench.values().get("images answered") == "1")
+    values = bench.values()
+    assert bench.diagnostics[-1].level == DiagnosticStatus.OK
+    assert values["state"] == "active"
+    assert values["images received"] == "1"
+    assert values["images dropped"] == "0"
+    assert float(values["conversion p50 [ms]"]) >= 0
+
+
+def test_the_newest_image_wins_and_drops_are_counted(bench):
+    bench.start()
+    bench.node.gate.clear()
+    bench.send(1)
+    bench.until(lambda: bench.node.started.acquire(blocking=False))
+    for stamp in (2, 3, 4):
+        bench.send(stamp)
+        bench.until(lambda count=stamp: bench.node._received == count)
+    bench.node.gate.set()
+    bench.until(lambda: len(bench.node.seen) == 2)
+    assert bench.node.seen == [1, 4]
+    bench.until(lambda: bench.diagnostics and bench.values()["images dropped"] == "2")
+
+
+def test_every_image_in_order(bench):
+    set_parameters(bench.node, processing_mode="every")
+    bench.start()
+    bench.node.gate.clear()
+    for stamp in range(1, 7):
+        bench.send(stamp)
+        bench.until(lambda count=stamp: bench.node._received == count)
+    bench.node.gate.set()
+    bench.until(lambda: bench.node.seen == [1, 2, 3, 4, 5, 6])
+
+
+def test_a_bad_image_is_skipped_and_named(bench):
+    bench.start()
+    message = Image(height=4, width=6, encoding="mono8", step=6)  # no data
+    bench.images.publish(message)
+    bench.until(lambda: bench.node._refused == 1)
+    (problem,) = bench.node.problems.active()
+    assert "/image skipped" in problem
+    bench.until(lambda: bench.diagnostics and bench.diagnostics[-1].level == DiagnosticStatus.WARN)
+    assert problem == bench.values()["last refusal"]
+
+    bench.send(1)
+    bench.until(lambda: bench.node.seen == [1])
+    assert bench.node.problems.active() == ()
+
+
+def test_a_failing_frame_does_not_stop_the_node(bench):
+    bench.start()
+    bench.send(1, value=255)
+    bench.until(lambda: bench.node._refused == 1)
+    assert "too bright" in bench.node.problems.active()[0]
+    bench.send(2)
+    bench.until(lambda: bench.node.seen == [2])
+
+
+def test_stamps_that_jump_back_make_the_node_forget(bench):
+    bench.start()
+    for number, stamp in enumerate((5, 6, 2, 3), 1):
+        bench.send(stamp)
+        bench.until(lambda count=number: len(bench.node.seen) == count)
+    assert bench.node.seen == [5, 6, 2, 3]
+    assert bench.node.forgotten == 2  # once at the start
+    bench.until(lambda: bench.diagnostics and bench.values()["stamps jumped back"] == "1")
+
+
+def test_silence_is_a_problem_that_names_the_topic(bench):
+    set_parameters(bench.node, input_timeout=0.1)
+    bench.start()
+    bench.until(lambda: bench.node.problems.active())
+    assert "no image on /image for 0.1 s" in bench.node.problems.active()[0]
+    set_parameters(bench.node, input_timeout=60.0)
+    bench.until(lambda: not bench.node.problems.active())
+
+
+def test_the_life_cycle_can_be_run_twice(bench):
+    node = bench.node
+    for _ in range(2):
+        assert node.trigger_configure() == SUCCESS
+        assert node.count_subscribers("image") == 0
+        assert node.trigger_activate() == SUCCESS
+        bench.until(lambda: bench.images.get_subscription_count() == 1)
+        assert node.trigger_deactivate() == SUCCESS
+        bench.until(lambda: bench.images.get_subscription_count() == 0)
+        assert node.trigger_cleanup() == SUCCESS
+        bench.until(lambda: bench.peer.count_publishers("brightness") == 0)
+
+
+@pytest.mark.parametrize("error", [InputError("no such weights: look there"), RuntimeError("boom")])
+def test_a_load_that_fails_is_one_line_and_can_be_tried_again(bench, error):
+    node = bench.node
+    node.load_error = error
+    assert node.trigger_configure() == FAILURE
+    bench.until(lambda: bench.diagnostics and bench.diagnostics[-1].level == DiagnosticStatus.ERROR)
+    assert str(error) in bench.diagnostics[-1].message
+    assert "\n" not in bench.diagnostics[-1].message
+
+    node.load_error = None
+    assert node.trigger_configure() == SUCCESS
+
+
+def test_autostart_can_be_switched_off(bench):
+    set_parameters(bench.node, autostart=False)
+    bench.node.autostart()
+    assert bench.node._state_machine.current_state[1] == "unconfigured"
+
+
+def test_some_parameters_wait_for_a_cleanup(bench):
+    bench.start()
+    change = [Parameter("processing_mode", value="every")]
+    assert not bench.node.set_parameters_atomically(change).successful
+    bench.node.trigger_deactivate()
+    bench.node.trigger_cleanup()
+    assert bench.node.set_parameters_atomically(change).successful

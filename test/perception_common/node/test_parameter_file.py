@@ -1,0 +1,67 @@
+"""Parameter files as ROS reads them, without ROS's node."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from perception_common.errors import InputError
+from perception_common.node.parameter_file import read_parameters
+from perception_common.node.parameters import parameter
+from perception_common.resources import find_config
+from yolc_ros.ros.node import YolcParameters
+
+
+@dataclass(frozen=True)
+class Few:
+    threshold: float = parameter(0.3, "lowest score", low=0.0, high=1.0)
+    mode: str = parameter("fast", "how", choices=("fast", "good"))
+
+
+def read(tmp_path, text, **overrides):
+    path = tmp_path / "p.yaml"
+    path.write_text(text)
+    return read_parameters(path, "a_node", Few, overrides)
+
+
+@pytest.mark.parametrize("name", ["/**", "/**/a_node", "a_node", "/drone1/a_node", "/*/a_node"])
+def test_a_node_is_meant_by_its_name_or_a_wildcard(tmp_path, name):
+    assert read(tmp_path, f'"{name}": {{ros__parameters: {{threshold: 0.5}}}}') == Few(threshold=0.5)
+
+
+def test_other_nodes_and_what_every_node_has_are_passed_over(tmp_path):
+    text = """
+/**/other_node: {ros__parameters: {whatever: 1}}
+/**/a_node: {ros__parameters: {use_sim_time: true, mode: good, qos_overrides./image.subscription.depth: 1}}
+"""
+    assert read(tmp_path, text) == Few(mode="good")
+
+
+def test_later_entries_and_overrides_win(tmp_path):
+    text = "/**: {ros__parameters: {threshold: 0.1, mode: good}}\na_node: {ros__parameters: {threshold: 0.2}}"
+    assert read(tmp_path, text) == Few(threshold=0.2, mode="good")
+    assert read(tmp_path, text, threshold=0.9) == Few(threshold=0.9, mode="good")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a_node: {ros__parameters: {treshold: 0.5}}", "treshold"),
+        ("a_node: {ros__parameters: {threshold: 1.5}}", "0 to 1"),
+        ("a_node: {ros__parameters: {mode: slow}}", "fast, good"),
+        ("a_node: {threshold: 0.5}", "ros__parameters"),
+        ("a_node: [", "no ROS parameter file"),
+    ],
+)
+def test_what_a_node_would_refuse_is_refused(tmp_path, text, words):
+    with pytest.raises(InputError, match=words):
+        read(tmp_path, text)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        read_parameters(tmp_path / "none.yaml", "a_node", Few)
+
+
+def test_the_shipped_parameters_are_read():
+    assert read_parameters(find_config("perception.yaml"), "yolc_node", YolcParameters).model == "yolc_lite"
+    assert read_parameters(None, "yolc_node", YolcParameters) == YolcParameters()

@@ -1,0 +1,120 @@
+"""Parameters on a real node: declared, validated together, live or refused."""
+
+from dataclasses import dataclass
+
+import pytest
+import rclpy
+from rclpy.parameter import Parameter
+
+from perception_common.errors import InputError
+from perception_common.node.parameters import NodeParameters, parameter
+
+
+@dataclass(frozen=True)
+class Example:
+    model: str = parameter("lite", "a name")
+    mode: str = parameter("a", "a choice", choices=("a", "b"), live=True)
+    low: float = parameter(0.2, "lower bound", low=0.0, high=1.0, live=True)
+    high: float = parameter(0.8, "upper bound", low=0.0, high=1.0, live=True)
+    count: int = parameter(3, "a number", low=1, high=9)
+
+    def __post_init__(self):
+        if self.low > self.high:
+            raise InputError(f"low {self.low} is above high {self.high}")
+
+
+@pytest.fixture(scope="module")
+def context():
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=91)
+    yield context
+    rclpy.try_shutdown(context=context)
+
+
+@pytest.fixture
+def make(context):
+    nodes = []
+
+    def make(overrides=(), locked=False):
+        node = rclpy.create_node(
+            "example", context=context, parameter_overrides=[Parameter(name, value=value) for name, value in overrides]
+        )
+        nodes.append(node)
+        changes = []
+        return node, NodeParameters(node, Example, lambda: locked, changes.append), changes
+
+    yield make
+    for node in nodes:
+        node.destroy_node()
+
+
+def set_parameters(node, **values):
+    return node.set_parameters_atomically([Parameter(name, value=value) for name, value in values.items()])
+
+
+def test_defaults_and_overrides(make):
+    node, parameters, _ = make([("low", 0.5)])
+    assert parameters.values == Example(low=0.5)
+    described = node.describe_parameter("low")
+    assert described.description == "lower bound"
+    assert described.floating_point_range[0].to_value == 1.0
+    assert node.describe_parameter("count").integer_range[0].from_value == 1
+    assert "a, b" in node.describe_parameter("mode").additional_constraints
+
+
+def test_a_change_is_validated_as_a_whole(make):
+    node, parameters, changes = make()
+    refused = set_parameters(node, low=0.9)
+    assert not refused.successful
+    assert "low 0.9 is above high 0.8" in refused.reason
+    assert parameters.values == Example()
+
+    assert set_parameters(node, low=0.9, high=1.0).successful
+    assert parameters.values == Example(low=0.9, high=1.0)
+    assert changes == [Example(low=0.9, high=1.0)]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"mode": "c"}, "choose one of a, b"),
+        ({"low": 1.5}, "range"),
+        ({"count": 0}, "range"),
+        ({"count": "many"}, "type"),
+        ({"model": "other"}, "clean it up first"),
+    ],
+)
+def test_refusals_say_why(make, change, words):
+    node, parameters, changes = make(locked=True)
+    result = set_parameters(node, **change)
+    assert not result.successful
+    assert words in result.reason
+    assert parameters.values == Example()
+    assert changes == []
+
+
+def test_what_is_not_live_may_change_while_nothing_is_configured(make):
+    node, parameters, _ = make()
+    assert set_parameters(node, model="other").successful
+    assert parameters.values.model == "other"
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        (("low", 1), "write 1.0"),
+        (("mode", "c"), "choose one of"),
+        (("low", 7.0), "range"),
+        (("count", "x"), "not a int"),
+    ],
+)
+def test_wrong_overrides_are_refused_at_the_start(make, override, words):
+    with pytest.raises(InputError, match=words):
+        make([override])
+
+
+def test_unknown_overrides_are_named_with_the_nearest(make):
+    node, parameters, _ = make([("hihg", 0.7), ("qos_overrides./image.subscription.depth", 3)])
+    (sentence,) = parameters.unknown(node)
+    assert "hihg" in sentence
+    assert "did you mean 'high'" in sentence

@@ -1,0 +1,102 @@
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from perception_common.node.transport import raise_malloc_thresholds, use_large_image_profile
+from perception_common.resources import find_config
+
+VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+NAMESPACE = "{http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles}"
+MB = 1 << 20
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """An environment without profiles, put back afterwards."""
+    for variable in VARIABLES:
+        monkeypatch.setenv(variable, "")
+        monkeypatch.delenv(variable)
+    return os.environ
+
+
+@pytest.fixture
+def shared_memory(monkeypatch):
+    """Let the system report so many free bytes of shared memory."""
+
+    def pretend(free: int) -> None:
+        usage = namedtuple("usage", "f_bavail f_frsize")(free // 4096, 4096)
+        monkeypatch.setattr(os, "statvfs", lambda folder: usage)
+
+    pretend(1024 * MB)
+    return pretend
+
+
+def test_the_profile_is_set(environment, shared_memory):
+    assert use_large_image_profile() is None
+    assert environment[VARIABLES[0]] == str(find_config("fastdds_large_images.xml"))
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_a_profile_of_the_users_stays(environment, shared_memory, variable):
+    environment[variable] = "mine.xml"
+    assert use_large_image_profile() is None
+    assert {name: environment.get(name) for name in VARIABLES} == {**dict.fromkeys(VARIABLES), variable: "mine.xml"}
+
+
+def test_shared_memory_without_room_is_noted(environment, shared_memory):
+    shared_memory(64 * MB)  # what a container has by default
+    note = use_large_image_profile()
+    assert note is not None
+    assert "64 MB free" in note
+    assert "--shm-size" in note
+    assert VARIABLES[0] not in environment
+
+
+def test_a_system_without_shared_memory_is_noted(environment):
+    assert "0 MB free" in (use_large_image_profile(Path("no such folder")) or "")
+
+
+def test_the_profile_holds_frames_in_shared_memory_and_keeps_udp():
+    root = ET.parse(find_config("fastdds_large_images.xml")).getroot()
+    transports = {
+        transport.findtext(f"{NAMESPACE}type"): transport for transport in root.iter(f"{NAMESPACE}transport_descriptor")
+    }
+    assert set(transports) == {"SHM", "UDPv4"}
+    frame = 1920 * 1080 * 3
+    assert int(transports["SHM"].findtext(f"{NAMESPACE}segment_size") or 0) >= 10 * frame
+    (participant,) = root.iter(f"{NAMESPACE}participant")
+    assert participant.get("is_default_profile") == "true"
+    used = {element.text for element in participant.find(f"{NAMESPACE}rtps/{NAMESPACE}userTransports") or ()}
+    assert used == {transport.findtext(f"{NAMESPACE}transport_id") for transport in transports.values()}
+
+
+MEASURE_FAULTS = """
+import resource, sys
+from perception_common.node.transport import raise_malloc_thresholds
+if sys.argv[1] == "raised":
+    assert raise_malloc_thresholds()
+def faults_of_one_image():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    image = bytearray(6_000_000); image[:] = bytes(6_000_000)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+held = bytearray(40_000_000)  # above any threshold that glibc learns by itself
+faults_of_one_image()
+print(sum(faults_of_one_image() for _ in range(5)))
+"""
+
+
+@pytest.mark.skipif(not raise_malloc_thresholds(), reason="needs glibc")
+def test_memory_of_freed_images_is_used_again(repository):
+    def faults(argument: str) -> int:
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURE_FAULTS, argument],
+            cwd=repository, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return int(done.stdout)
+
+    assert faults("raised") < 0.1 * faults("default")

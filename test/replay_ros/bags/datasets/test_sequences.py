@@ -1,0 +1,193 @@
+"""Folders of images and videos as sequences of stamped frames."""
+
+import shutil
+from decimal import Decimal
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from perception_common.errors import InputError
+from replay_ros.bags.datasets.sequences import (
+    BrokenFrame,
+    Frame,
+    is_complete,
+    natural_key,
+    open_sequence,
+    parse_stamp,
+    read_image,
+    regular_stamp,
+)
+
+
+def write_images(folder, *names):
+    """Write small images whose blue channel holds their number."""
+    folder.mkdir(exist_ok=True)
+    for number, name in enumerate(names):
+        image = np.full((6, 8, 3), (10 * number, 100, 200), np.uint8)
+        assert cv2.imwrite(str(folder / name), image)
+    return folder
+
+
+def test_numbered_images_come_in_their_natural_order_at_the_given_rate(tmp_path):
+    folder = write_images(tmp_path / "images", "a10.png", "a2.png", "a1.png")
+    frames = list(open_sequence(folder, rate=4.0, start_ns=5_000_000_000))
+    assert [frame.name for frame in frames] == ["a1.png", "a2.png", "a10.png"]
+    assert [frame.stamp_ns for frame in frames] == [5_000_000_000, 5_250_000_000, 5_500_000_000]
+    assert [int(frame.image[0, 0, 0]) for frame in frames] == [20, 10, 0]
+
+
+def test_names_that_are_seconds_are_stamps_to_the_nanosecond(shared_data):
+    sequence = open_sequence(shared_data / "tum_fr2_desk" / "images")
+    frames = list(sequence)
+    assert len(frames) == len(sequence) == 20
+    assert frames[0].stamp_ns == 1_311_868_169_163_498_000
+    assert all(Decimal(frame.name.removesuffix(".png")) * 10**9 == frame.stamp_ns for frame in frames)
+    assert frames[0].image.shape == (480, 640, 3)
+
+
+def test_names_that_are_nanoseconds_are_stamps(tmp_path):
+    folder = write_images(tmp_path / "images", "1403636579763555584.png", "1403636579813555456.png")
+    assert [frame.stamp_ns for frame in open_sequence(folder)] == [1403636579763555584, 1403636579813555456]
+
+
+def test_one_name_that_is_no_stamp_makes_all_of_them_names(tmp_path):
+    folder = write_images(tmp_path / "images", "10.5.png", "cover.png")
+    assert [frame.stamp_ns for frame in open_sequence(folder)] == [1_000_000_000, 1_100_000_000]
+
+
+def test_a_rate_overrides_stamps_in_names(tmp_path):
+    folder = write_images(tmp_path / "images", "10.5.png", "11.5.png")
+    assert [frame.stamp_ns for frame in open_sequence(folder, rate=2.0)] == [1_000_000_000, 1_500_000_000]
+
+
+def test_a_pattern_picks_images(tmp_path):
+    folder = write_images(tmp_path / "images", "left1.png", "right1.png", "left2.png")
+    assert [frame.name for frame in open_sequence(folder, pattern="left*")] == ["left1.png", "left2.png"]
+
+
+def test_a_broken_image_is_named_and_the_rest_goes_on(tmp_path):
+    folder = write_images(tmp_path / "images", "1.png", "2.png", "3.png")
+    (folder / "2.png").write_bytes(b"no image")
+    first, broken, last = open_sequence(folder)
+    assert isinstance(first, Frame)
+    assert isinstance(last, Frame)
+    assert broken == BrokenFrame("2.png", 1_100_000_000, broken.reason)
+    assert "2.png: not an image that OpenCV can read" in broken.reason
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_an_image_that_is_cut_short_is_broken(tmp_path, suffix):
+    path = tmp_path / f"image{suffix}"
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(InputError, match="cut short; copy it again"):
+        read_image(path)
+
+
+@settings(deadline=None, max_examples=50)
+@given(keep=st.floats(0.0, 0.999))
+def test_no_part_of_a_jpeg_is_complete_even_with_a_thumbnail_inside(keep):
+    image = np.random.default_rng(1).integers(0, 255, (16, 16, 3), np.uint8)
+    jpeg = cv2.imencode(".jpg", image)[1].tobytes()
+    segment = b"Exif\0\0" + jpeg  # a whole JPEG, end marker included, inside a segment
+    photo = jpeg[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + jpeg[2:]
+    assert is_complete(photo)
+    assert is_complete(photo + b"data that cameras append")
+    cut = photo[: int(keep * len(photo))]
+    assert not is_complete(cut) or not cut.startswith(b"\xff\xd8")
+
+
+def test_pixels_stay_as_stored_whatever_the_exif_orientation_says(tmp_path):
+    jpeg = cv2.imencode(".jpg", np.zeros((8, 16, 3), np.uint8))[1].tobytes()
+    tiff = b"MM\0*\0\0\0\x08" + b"\0\x01" + b"\x01\x12\0\x03\0\0\0\x01\0\x06\0\0" + b"\0\0\0\0"  # orientation 6
+    exif = b"Exif\0\0" + tiff
+    path = tmp_path / "turned.jpg"
+    path.write_bytes(jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:])
+    assert cv2.imread(str(path)).shape == (16, 8, 3)  # the marker is understood
+    assert read_image(path).shape == (8, 16, 3)
+
+
+def write_video(path, count, size=(64, 48)):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25.0, size)
+    for number in range(count):
+        writer.write(np.full((size[1], size[0], 3), 20 * number, np.uint8))
+    writer.release()
+    return path
+
+
+def test_a_video_has_its_own_rate(tmp_path):
+    video = write_video(tmp_path / "flight.avi", 6)
+    sequence = open_sequence(video)
+    frames = list(sequence)
+    assert len(sequence) == len(frames) == 6
+    assert [frame.stamp_ns for frame in frames] == [1_000_000_000 + 40_000_000 * index for index in range(6)]
+    assert [round(float(frame.image.mean()), -1) for frame in frames] == [0, 20, 40, 60, 80, 100]
+
+
+def test_a_video_takes_a_given_rate(tmp_path):
+    frames = list(open_sequence(write_video(tmp_path / "flight.avi", 2), rate=10.0, start_ns=0))
+    assert [frame.stamp_ns for frame in frames] == [0, 100_000_000]
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "sentence"),
+    [
+        (lambda path: None, {}, "does not exist"),
+        (lambda path: path.mkdir(), {}, "holds no images"),
+        (lambda path: write_images(path, "1.png"), {"pattern": "left*"}, "none matches 'left\\*'"),
+        (lambda path: write_images(path, "1.5.png", "1.50.png"), {}, "have the same stamp"),
+        (lambda path: write_images(path, "1.5.png"), {"start_ns": 0}, "a start stamp contradicts them"),
+        (lambda path: write_images(path, "1.png"), {"rate": 0.0}, "the rate is 0.0 Hz"),
+        (lambda path: write_images(path, "1.png"), {"start_ns": -1}, "not negative"),
+        (lambda path: path.write_bytes(b"no video"), {}, "not a video that OpenCV can read"),
+        (lambda path: path.write_bytes(b"no video"), {"pattern": "*.png"}, "leave it out"),
+    ],
+)
+def test_what_cannot_be_read_is_explained(tmp_path, make, options, sentence):
+    make(tmp_path / "source")
+    with pytest.raises(InputError, match=sentence):
+        open_sequence(tmp_path / "source", **options)
+
+
+def test_a_folder_of_folders_names_the_one_with_images(tmp_path):
+    write_images(tmp_path / "images", "1.png")
+    with pytest.raises(InputError, match=f"{tmp_path / 'images'} does: give that"):
+        open_sequence(tmp_path)
+
+
+def test_a_single_image_is_no_sequence(tmp_path):
+    write_images(tmp_path / "images", "1.png")
+    with pytest.raises(InputError, match="is a single image"):
+        open_sequence(tmp_path / "images" / "1.png")
+
+
+def test_images_are_read_only_when_it_is_their_turn(tmp_path):
+    folder = write_images(tmp_path / "images", "1.png", "2.png")
+    frames = iter(open_sequence(folder))
+    next(frames)
+    shutil.copy(folder / "1.png", folder / "2.png")
+    assert int(next(frames).image[0, 0, 0]) == 0
+
+
+@given(seconds=st.integers(0, 9_999_999_999), nanoseconds=st.integers(0, 999_999_999))
+def test_stamps_are_parsed_exactly(seconds, nanoseconds):
+    assert parse_stamp(f"{seconds}.{nanoseconds:09d}") == seconds * 10**9 + nanoseconds
+
+
+@given(st.text(alphabet="abz_-", min_size=1))
+def test_words_are_no_stamps(stem):
+    assert parse_stamp(stem) is None
+
+
+@given(st.lists(st.integers(0, 10**6), unique=True), st.sampled_from(["", "img", "img-"]))
+def test_natural_order_is_that_of_the_numbers(numbers, prefix):
+    names = [f"{prefix}{number}.png" for number in numbers]
+    assert sorted(names, key=natural_key) == [f"{prefix}{number}.png" for number in sorted(numbers)]
+
+
+@given(rate=st.floats(0.1, 1000.0), index=st.integers(0, 10**6))
+def test_regular_stamps_do_not_drift(rate, index):
+    assert abs(regular_stamp(0, rate, index) - index * Decimal(10**9) / Decimal(rate)) <= max(1, index * 1e-6)

@@ -1,0 +1,72 @@
+"""Tracks through messages: points that are seen from true poses are explained by them, to the noise put in."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from perception_common.geometry import inverse, so3_exp, transform
+from perception_common.tum import Trajectory
+from replay_ros.evaluation.motion.tracks import camera_of, track_figures
+
+K = np.array([[500.0, 0, 319.5], [0, 500.0, 239.5], [0, 0, 1]])
+STEP = 100_000_000
+POSES = [transform(so3_exp(np.array([0, 0.02 * k, 0])), np.array([0.5 * k, 0, 0])) for k in range(4)]
+
+
+def keyframe(number):
+    seconds, nanoseconds = divmod(number * STEP, 1_000_000_000)
+    header = SimpleNamespace(stamp=SimpleNamespace(sec=seconds, nanosec=nanoseconds))
+    return SimpleNamespace(
+        id=number, header=header, width=640, height=480, k_original=K.ravel(), d=np.zeros(5),
+        distortion_model="plumb_bob",
+    )  # fmt: skip
+
+
+def messages(noise, last):
+    """Matches of neighbouring keyframes up to `last`; point n has id n in all of them."""
+    rng = np.random.default_rng(0)
+    points = rng.uniform([-2, -1.5, 5], [3, 1.5, 10], (100, 3))
+    seen = []
+    for T in POSES:
+        local = points @ inverse(T)[:3, :3].T + inverse(T)[:3, 3]
+        pixels = (local / local[:, 2:]) @ K.T
+        seen.append((pixels[:, :2] + noise * rng.normal(size=(100, 2))).astype(np.float32))
+    ids = np.arange(100, dtype=np.uint32)
+    return [
+        SimpleNamespace(
+            older=keyframe(k), newer=keyframe(k + 1), x0=seen[k][:, 0], y0=seen[k][:, 1], x1=seen[k + 1][:, 0],
+            y1=seen[k + 1][:, 1], id0=ids, id1=ids,
+        )
+        for k in range(last)
+    ]  # fmt: skip
+
+
+def truth(offset=0):
+    return Trajectory.from_matrices(np.arange(4) * STEP + offset, POSES)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.5])
+def test_lengths_and_reprojection_errors(noise):
+    found = track_figures(messages(noise, 3), truth())
+    assert (found.tracks, found.mean_length, found.share_of_3) == (100, 4, 1)
+    # Eight coordinates less three of the point: of the noise sqrt(5 / 8) is left, its median length is 1.18 of that.
+    assert found.reprojection_px == pytest.approx(noise * 1.18 * np.sqrt(5 / 8), rel=0.15, abs=1e-3)
+
+
+def test_pairs_alone_are_short_tracks():
+    found = track_figures(messages(0.0, 1), truth())
+    assert (found.mean_length, found.share_of_3) == (2, 0)
+
+
+def test_without_truth_there_is_no_error_and_without_matches_nothing():
+    assert track_figures(messages(0.5, 3), None).reprojection_px is None
+    assert track_figures(messages(0.5, 3), truth(10 * STEP)).reprojection_px is None
+    assert track_figures([], truth()) is None
+
+
+def test_cameras_that_are_not_calibrated():
+    blank = keyframe(0)
+    blank.k_original = np.zeros(9)
+    assert camera_of(blank) is None
+    np.testing.assert_array_equal(camera_of(keyframe(0)).matrix, K)

@@ -1,0 +1,219 @@
+"""The command evaluate_pairs: exact pairs of drawn scenes, the published figures of SIFT and ORB, and bad input."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from loftr_ros.matcher import Matcher
+from loftr_ros.network.config import LoFTRConfig
+from loftr_ros.network.loftr import LoFTR
+from perception_common.backends.devices import choose_device
+from perception_common.config import load_yaml
+from perception_common.errors import InputError
+from perception_common.resources import find_config, find_weights
+from perception_common.weights import save_weights
+from replay_ros.evaluation.pairs import evaluate as evaluate_pairs
+from replay_ros.evaluation.pairs.matchers import KeypointMatcher, LoFTRMatcher
+
+K = np.array([[500.0, 0, 319.5], [0, 500.0, 239.5], [0, 0, 1]])
+
+
+@pytest.fixture(scope="module")
+def ground():
+    """Spots of all sizes, as seen from straight above, 640x480."""
+    rng = np.random.default_rng(0)
+    noise = sum(cv2.resize(rng.normal(size=(480 // n, 640 // n)), (640, 480), interpolation=3) for n in (4, 8, 16, 32))
+    return cv2.normalize(noise, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def pairs(ground, tmp_path_factory):
+    """A plane at one metre with its homography, and a step (its right half at two metres) with its pose."""
+    R = cv2.Rodrigues(np.array([0.05, -0.03, 0.2]))[0]
+    t = np.array([0.2, -0.1, 0.05])
+    H, H_far = (K @ (R + np.outer(t, [0, 0, 1]) / depth) @ np.linalg.inv(K) for depth in (1, 2))
+    T = np.eye(4)
+    T[:3, :3], T[:3, 3] = R, t
+    folder = tmp_path_factory.mktemp("pairs")
+    cv2.imwrite(str(folder / "a.png"), ground)
+    cv2.imwrite(str(folder / "plane.png"), cv2.warpPerspective(ground, H, (640, 480)))
+    is_near = np.zeros_like(ground)
+    is_near[:, :320] = 1
+    near, far, is_near = (
+        cv2.warpPerspective(image, matrix, (640, 480)) for image, matrix in ((ground, H), (ground, H_far), (is_near, H))
+    )
+    cv2.imwrite(str(folder / "step.png"), np.where(is_near, near, far))
+    names = {"a": "a.png", "b": "plane.png"}
+    posed = {"a": "a.png", "b": "step.png", "K_a": K.tolist(), "K_b": K.tolist(), "T_ab": T.tolist()}
+    for name, entries in (("posed", [posed]), ("planes", [names | {"H_ab": H.tolist()}])):
+        (folder / f"{name}.json").write_text(json.dumps({"pairs": entries}))
+    return folder
+
+
+def run(*arguments):
+    """Run the command and return its JSON."""
+    path = arguments[0].parent / "result.json"
+    assert evaluate_pairs.main([*map(str, arguments), "--json", str(path)]) == 0
+    return json.loads(path.read_text())
+
+
+@pytest.mark.parametrize("matcher", ["sift", "orb"])
+@pytest.mark.parametrize("side", [0, 480])
+def test_corners_are_pixels_of_the_stored_image(pairs, matcher, side):
+    result = run(pairs / "planes.json", "--matcher", matcher, "--max-side", side)
+    assert result["corner_px"] < 1.0
+    assert (result["pairs"], result["success_5deg"], result["failures"]) == (1, None, 0)
+    assert result["details"][0]["geometry"] == "PLANAR"
+
+
+@pytest.mark.parametrize("estimator", evaluate_pairs.ESTIMATORS)
+def test_every_estimator_returns_its_pose_in_the_convention_of_the_file(pairs, estimator):
+    if estimator == "poselib":
+        pytest.importorskip("poselib")
+    result = run(pairs / "posed.json", "--matcher", "sift", "--estimator", estimator)
+    # The inverse of the right pose would be 23 degrees off in rotation alone.
+    assert result["details"][0]["error_degrees"] < 2
+    assert result["details"][0]["geometry"] == "GENERAL"
+    assert result["details"][0]["inliers"] > 50
+    assert result["estimator"] == estimator
+    assert result["median_degrees"] == result["details"][0]["error_degrees"]
+
+
+def test_repeated_options_make_a_table(pairs, capsys):
+    result = run(
+        pairs / "posed.json", *("--matcher", "sift", "--matcher", "orb", "--max-side", 320, "--max-side", 640),
+        *("--estimator", "opencv", "--estimator", "fallback"),
+    )  # fmt: skip
+    combinations = [(each["matcher"], each["max_side"], each["estimator"]) for each in result["runs"]]
+    assert combinations == [(m, s, e) for m in ("sift", "orb") for s in (320, 640) for e in ("opencv", "fallback")]
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith(("| sift", "| orb")) for line in lines) == 8
+    assert any("USAC_MAGSAC, 1 px" in line for line in lines)
+
+
+def test_thresholds_and_estimators_sweep_over_matches_that_are_kept(pairs, tmp_path, monkeypatch):
+    def figures(*options):
+        arguments = (pairs / "posed.json", "--matcher", "sift", "--max-side", 320, *options)
+        result = run(*arguments, "--cache", tmp_path / "matches")
+        return {(each["estimator"], each["threshold"]): each["details"][0] for each in result.get("runs", [result])}
+
+    (first,) = figures().values()
+
+    def never(*arguments):
+        raise AssertionError("it matched again")
+
+    monkeypatch.setattr(KeypointMatcher, "encode", never)
+    sweep = figures("--estimator", "opencv", "--estimator", "fallback", "--threshold", 0.5, "--threshold", 2)
+    assert list(sweep) == [(name, px) for name in ("opencv", "fallback") for px in (0.5, 2)]
+    assert {each["matches"] for each in sweep.values()} == {first["matches"]}
+    assert sweep["opencv", 0.5]["inliers"] < sweep["opencv", 2]["inliers"]
+    with pytest.raises(AssertionError, match="matched again"):
+        figures("--max-side", 240)
+
+
+def test_two_runs_are_equal(pairs):
+    def figures():
+        result = run(pairs / "posed.json", "--matcher", "orb", "--estimator", "fallback")
+        return [{k: v for k, v in each.items() if "seconds" not in k} for each in result["details"]]
+
+    assert figures() == figures()
+
+
+def test_a_weights_file_says_which_network_it_is_of(pairs):
+    torch.manual_seed(0)
+    network = LoFTR(load_yaml(LoFTRConfig, find_config("models/loftr_lite.yaml")))
+    file = pairs / "random.safetensors"
+    save_weights(network.state_dict(), file, {"model": "loftr_lite"})
+    result = run(pairs / "posed.json", "--matcher", file, "--max-side", 128)
+    assert result["matcher"] == "random.safetensors"
+    assert len(result["weights_sha256"]) == 64
+    assert result["details"][0]["error_degrees"] == 180 or result["details"][0]["matches"] >= 5
+    with pytest.raises(InputError, match="does not fit"):
+        evaluate_pairs.main([str(pairs / "posed.json"), "--matcher", str(file), "--model", "loftr_outdoor_ds"])
+
+
+def test_failures_count_as_180_degrees(pairs):
+    cv2.imwrite(str(pairs / "blank.png"), np.full((480, 640), 90, np.uint8))
+    content = json.loads((pairs / "posed.json").read_text())
+    content["pairs"][0]["b"] = "blank.png"
+    (pairs / "blank.json").write_text(json.dumps(content))
+    result = run(pairs / "blank.json", "--matcher", "sift", "--matcher", "orb", "--estimator", "opencv")
+    for each in result["runs"]:
+        assert (each["failures"], each["success_5deg"], each["median_degrees"]) == (1, 0, 180)
+        assert each["auc"] == {"5": 0, "10": 0, "20": 0}
+
+
+@pytest.mark.parametrize("gray", [np.zeros((64, 64), np.uint8), np.full((16, 16), 255, np.uint8)])
+@pytest.mark.parametrize("name", ["sift", "orb"])
+def test_keypoints_of_blank_images_match_nothing(name, gray, ground):
+    matcher = KeypointMatcher(name)
+    blank, full = matcher.encode(gray), matcher.encode(ground)
+    for a, b in ((blank, full), (full, blank), (blank, blank)):
+        points_a, points_b, confidence = matcher.match(a, b)
+        assert points_a.shape == points_b.shape == (0, 2)
+        assert confidence.shape == (0,)
+
+
+def test_loftr_gets_the_image_as_it_is(ground):
+    matcher = LoFTRMatcher("loftr_lite", Matcher.load("loftr_lite", None, choose_device("cpu")))
+    features = matcher.encode(ground[:96, :128])
+    points_a, points_b, confidence = matcher.match(features, features)
+    assert points_a.dtype == points_b.dtype == confidence.dtype == np.float64
+    assert points_a.shape == points_b.shape == (len(confidence), 2)
+
+
+class TestBadInput:
+    def fails(self, message, *arguments):
+        with pytest.raises(InputError, match=message) as caught:
+            evaluate_pairs.main([*map(str, arguments), "--matcher", "sift"])
+        assert "\n" not in str(caught.value)
+
+    def test_missing_files(self, pairs):
+        self.fails(r"none\.json: cannot be read", pairs / "none.json")
+        (pairs / "gone.json").write_text((pairs / "posed.json").read_text().replace("step.png", "gone.png"))
+        self.fails(r"gone\.png: is missing", pairs / "gone.json")
+
+    def test_no_pairs(self, pairs):
+        (pairs / "empty.json").write_text('{"pairs": []}')
+        self.fails("holds no pairs", pairs / "empty.json")
+
+    def test_names_that_mean_nothing(self, pairs):
+        self.fails(
+            r"'superglue' is neither a weights file nor one of sift, orb, .*loftr_lite",
+            pairs / "posed.json",
+            "--matcher",
+            "superglue",
+        )
+        self.fails(r"nothing\.safetensors does not exist", pairs / "posed.json", "--matcher", "nothing.safetensors")
+        self.fails("--max-side", pairs / "posed.json", "--max-side", "-1")
+        self.fails("--threshold", pairs / "posed.json", "--threshold", "0")
+
+    @pytest.mark.skipif(find_weights("loftr_outdoor_ds") is not None, reason="its weights are there")
+    def test_a_network_without_shipped_weights(self, pairs):
+        self.fails("no weights are shipped", pairs / "posed.json", "--matcher", "loftr_outdoor_ds")
+
+
+@pytest.mark.shared_data
+class TestPublishedFigures:
+    """The figures that come with the data: another implementation of the same protocol, made elsewhere."""
+
+    def test_sift_on_the_drone_frames(self, shared_data, tmp_path):
+        path = tmp_path / "result.json"
+        evaluate_pairs.main(
+            [str(shared_data / "odm_brighton_beach" / "pairs.json"), "--matcher", "sift", "--json", str(path)]
+        )
+        result = json.loads(path.read_text())
+        assert (result["pairs"], result["success_5deg"]) == (37, 30)
+        assert result["auc"] == pytest.approx({"5": 0.62, "10": 0.72, "20": 0.76}, abs=0.005)
+
+    def test_sift_and_orb_on_graf(self, shared_data, tmp_path):
+        path = tmp_path / "result.json"
+        pairs = shared_data / "opencv_doc_pairs" / "pairs.json"
+        evaluate_pairs.main(
+            [str(pairs), "--matcher", "sift", "--matcher", "orb", "--max-side", "0", "--json", str(path)]
+        )
+        sift, orb = json.loads(path.read_text())["runs"]
+        assert (sift["corner_px"], orb["corner_px"]) == pytest.approx((3.34, 1.99), abs=0.01)

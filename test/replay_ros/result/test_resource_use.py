@@ -1,0 +1,28 @@
+"""Samples of processes that do something known."""
+
+import subprocess
+import sys
+import time
+
+from replay_ros.result.resources import sampling
+
+
+def test_a_busy_child_and_its_memory_are_seen():
+    child = "import time; block = bytearray(200 * 2**20); end = time.time() + 1.5\nwhile time.time() < end: pass"
+    with sampling(0.1) as alone:
+        time.sleep(0.4)
+    with sampling(0.1) as beside:
+        subprocess.run([sys.executable, "-c", child], check=True)
+    quiet, busy = alone.use(), beside.use()
+    assert max(busy.memory_mib) > max(quiet.memory_mib) + 150
+    spent = (
+        sum(c * (b - a) for c, a, b in zip(busy.cpu_percent, (0.0, *busy.seconds), busy.seconds, strict=False)) / 100
+    )
+    assert spent > 0.5  # seconds of a processor, on a machine however loaded
+    assert list(busy.seconds) == sorted(busy.seconds)
+
+
+def test_no_sample_is_no_use():
+    with sampling(60.0) as sampler:
+        pass
+    assert sampler.use() is None

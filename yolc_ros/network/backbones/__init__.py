@@ -1,0 +1,1 @@
+"""Backbones: HRNet, and ResNet and Hourglass of the ablation."""

@@ -1,0 +1,1 @@
+"""Augmentation: views, photometric distortion, crops and mosaics."""

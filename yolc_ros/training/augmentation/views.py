@@ -1,0 +1,92 @@
+"""Geometry of training images: any flip, turn, scale and crop is one affine map, applied to the image and its truth."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from yolc_ros.datasets.samples import ImageLabels, Sample
+
+_SHRINK_FIRST = 0.75  # below this scale bilinear sampling alone would alias
+
+
+@dataclass(frozen=True)
+class KeepRule:
+    """Which objects count after a crop. What does not count, but is still to be seen, becomes an ignored region."""
+
+    visible: float = 0.4  # share of the box that must remain inside
+    smallest_side: float = 3.0  # pixels, of what remains
+
+    def __post_init__(self) -> None:
+        if not 0 < self.visible <= 1 or self.smallest_side <= 0:
+            raise ValueError("visible must lie in (0, 1] and smallest_side be positive")
+
+
+@dataclass(frozen=True)
+class View:
+    """What of an image is shown, and how."""
+
+    centre: tuple[float, float]  # image pixels, shown at the middle
+    scale: float = 1.0  # output pixels for an image pixel
+    turn: float = 0.0  # radians, clockwise as seen
+    mirror: bool = False  # left-right, after the turn
+
+    def matrix(self, width: int, height: int) -> np.ndarray:
+        """Affine map (2, 3) float64 from image to output coordinates (continuous), for an output of width x height."""
+        cos, sin = self.scale * math.cos(self.turn), self.scale * math.sin(self.turn)
+        linear = np.array([[cos, -sin], [sin, cos]])
+        if self.mirror:
+            linear[0] *= -1
+        return np.column_stack([linear, np.array([width / 2, height / 2]) - linear @ self.centre])
+
+
+def show(sample: Sample, view: View, width: int, height: int, rule: KeepRule) -> Sample:
+    """Apply a view; what lies outside of the image is black."""
+    matrix = view.matrix(width, height)
+    image, to_output = sample.image, matrix
+    if view.scale < _SHRINK_FIRST:
+        size = max(1, round(image.shape[1] * view.scale)), max(1, round(image.shape[0] * view.scale))
+        to_output = matrix @ np.diag([image.shape[1] / size[0], image.shape[0] / size[1], 1.0])
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    warped = cv2.warpAffine(image, between_pixel_centres(to_output), (width, height), flags=cv2.INTER_LINEAR)
+    return Sample(sample.name, warped, transform_truth(sample.truth, matrix, width, height, rule))
+
+
+def between_pixel_centres(matrix: np.ndarray) -> np.ndarray:
+    """Turn a map (2, 3) of continuous coordinates into OpenCV's, where the first pixel's centre is (0, 0)."""
+    shifted = matrix.copy()
+    shifted[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5
+    return shifted
+
+
+def transform_truth(truth: ImageLabels, matrix: np.ndarray, width: int, height: int, rule: KeepRule) -> ImageLabels:
+    """Map boxes by an affine `matrix` (2, 3) into an image of width x height and clip them.
+
+    A turned box becomes the upright box around its turned corners. That is exact for upright rectangular objects
+    and for quarter turns, and too large for others: by up to 41 % a side for a square at 45 degrees, 17 % at 10.
+    """
+    whole = transform_boxes(truth.boxes, matrix)
+    shown = clip_boxes(whole, width, height)
+    sides = shown[:, 2:] - shown[:, :2]
+    counts = (sides.prod(1) >= rule.visible * (whole[:, 2:] - whole[:, :2]).prod(1)) & (
+        sides.min(1, initial=np.inf) >= rule.smallest_side
+    )
+    ignored = clip_boxes(transform_boxes(truth.ignored, matrix), width, height)
+    ignored = np.concatenate([ignored, shown[~counts]])
+    is_seen = (ignored[:, 2:] - ignored[:, :2]).min(1, initial=np.inf) > 0
+    return replace(truth, boxes=shown[counts], labels=truth.labels[counts], ignored=ignored[is_seen])
+
+
+def transform_boxes(boxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Upright boxes (N, 4) xyxy float32 around the mapped corners of boxes (N, 4) xyxy."""
+    corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2).astype(np.float64)
+    mapped = corners @ matrix[:, :2].T + matrix[:, 2]
+    return np.concatenate([mapped.min(1), mapped.max(1)], axis=1).astype(np.float32)
+
+
+def clip_boxes(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Cut boxes (N, 4) xyxy at the borders of an image; a side is 0 where nothing remains."""
+    return boxes.clip(0, np.array([width, height, width, height], dtype=np.float32))
