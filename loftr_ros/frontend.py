@@ -9,9 +9,6 @@ The live node and the offline replay both run it, so that they give the same ans
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -31,6 +28,7 @@ from loftr_ros.tracks.window import TrackWindow
 from loftr_ros.trajectory.chain import PoseChain
 from perception_common.cameras.camera import Camera
 from perception_common.errors import InputError
+from perception_common.stage_timer import StageTimer
 
 
 @dataclass(frozen=True)
@@ -70,20 +68,6 @@ class Keyframe:
         """Memory that keeping this costs."""
         depth = self.readings.depth
         return self.features.nbytes + self.image.nbytes + (depth.value.depth.nbytes if depth else 0)
-
-
-@dataclass
-class Stopwatch:
-    """Seconds spent in each stage of one image."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Add the time of a block to a stage."""
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 
 class Frontend:
@@ -174,7 +158,7 @@ class Frontend:
             raise InputError(
                 f"expected a gray image (H, W) uint8, got {image.shape} {image.dtype}; convert with to_gray"
             )
-        watch = Stopwatch()
+        watch = StageTimer()
         height, width = image.shape
         # The id is its own only once it becomes a keyframe.
         info = KeyframeInfo(self._next_keyframe_id, stamp_ns, frame_id, width, height, camera, T_base_camera)
@@ -233,7 +217,7 @@ class Frontend:
         """Match two keyframes on request, as for a loop closure. Raises InputError for one that is not kept."""
         if older_id >= newer_id:
             raise InputError(f"keyframe {older_id} is not older than keyframe {newer_id}: give the lower id first")
-        return self._name(self._match(self._keyframe(older_id), self._keyframe(newer_id), Stopwatch()))
+        return self._name(self._match(self._keyframe(older_id), self._keyframe(newer_id), StageTimer()))
 
     def image(self, keyframe_id: int) -> np.ndarray:
         """Return the image (H, W) uint8 of a keyframe. Raises InputError for one that is not kept."""
@@ -253,7 +237,7 @@ class Frontend:
         for gone in self._store.add(keyframe.info.id, keyframe):
             del self._keypoints[gone]
 
-    def _recover(self, newer: Keyframe, watch: Stopwatch) -> JudgedPair | None:
+    def _recover(self, newer: Keyframe, watch: StageTimer) -> JudgedPair | None:
         """Match an image that lost the track with older keyframes; the first pair that fits, None where none does."""
         places = [Place(pose.keyframe.id, pose.T_map_camera[:3, 3]) for pose in self._trajectory.poses]
         kept = [place for place in places if place.id in self._store]
@@ -264,12 +248,12 @@ class Frontend:
                 return pair
         return None
 
-    def _match(self, older: Keyframe, newer: Keyframe, watch: Stopwatch) -> JudgedPair:
+    def _match(self, older: Keyframe, newer: Keyframe, watch: StageTimer) -> JudgedPair:
         with watch.stage("network"):
             matches = self._matcher.match(older.features, newer.features)
         return self._judge(older, newer, matches, watch)
 
-    def _judge(self, older: Keyframe, newer: Keyframe, matches: Matches, watch: Stopwatch) -> JudgedPair:
+    def _judge(self, older: Keyframe, newer: Keyframe, matches: Matches, watch: StageTimer) -> JudgedPair:
         with watch.stage("geometry"):
             # Detections and depths may come after their image.
             older, newer = (

@@ -20,8 +20,8 @@ from loftr_ros.network.loftr import ImageFeatures, LoFTR, prepare_for_inference
 from perception_common.backends.devices import DevicePolicy
 from perception_common.config import load_yaml
 from perception_common.errors import InputError
-from perception_common.resources import choose_weights, find_config
-from perception_common.weights import WeightsReport, load_weights
+from perception_common.resources import find_config
+from perception_common.weights import WeightsReport, load_chosen_weights
 
 SEED = 0  # of random weights
 
@@ -123,8 +123,7 @@ class Matcher:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(SEED)
             network = LoFTR(config)
-        path = choose_weights(name, weights)
-        report = None if path is None else load_weights(network, path, sha256=sha256)
+        report = load_chosen_weights(network, name, weights, sha256=sha256)
         return cls.from_network(network, policy, settings, name=name, weights=report)
 
     @classmethod

@@ -16,6 +16,7 @@ import safetensors.torch
 import torch
 
 from perception_common.errors import InputError
+from perception_common.resources import choose_weights
 
 CHECKPOINT_SUFFIXES = (".ckpt", ".pth", ".pt")
 """Files that torch.save writes; everything else must be .safetensors."""
@@ -89,6 +90,18 @@ def load_weights(module: torch.nn.Module, path: Path | str, *, sha256: str | Non
         raise InputError(f"{path} does not fit {type(module).__name__}: {problem}")
     module.load_state_dict(state, strict=False)
     return report
+
+
+def load_chosen_weights(
+    module: torch.nn.Module, model: str, weights: Path | str | None, *, sha256: str | None = None
+) -> WeightsReport | None:
+    """Load the weights that a user chose for `model` into `module` in place; None when they stay random.
+
+    weights: a file; "default": the ones that are shipped for this model, if any; "none" or None: none. sha256: expected
+    digest of the file. Raises InputError as `load_weights`.
+    """
+    path = choose_weights(model, weights)
+    return None if path is None else load_weights(module, path, sha256=sha256)
 
 
 def save_weights(state_dict: Mapping[str, torch.Tensor], path: Path | str, metadata: Mapping[str, str]) -> None:

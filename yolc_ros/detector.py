@@ -13,8 +13,8 @@ from torch import Tensor
 from perception_common.backends.devices import DevicePolicy
 from perception_common.config import load_yaml
 from perception_common.errors import InputError
-from perception_common.resources import choose_weights, find_config
-from perception_common.weights import WeightsReport, load_weights
+from perception_common.resources import find_config
+from perception_common.weights import WeightsReport, load_chosen_weights
 from yolc_ros.clusters import (
     LSM_PRESETS,
     LsmConfig,
@@ -131,8 +131,7 @@ class Detector:
         """
         network = Yolc(load_yaml(YolcConfig, find_config(f"models/{name}.yaml")))
         initialise(network)
-        path = choose_weights(name, weights)
-        report = load_weights(network, path, sha256=sha256) if path is not None else None
+        report = load_chosen_weights(network, name, weights, sha256=sha256)
         return cls.from_network(network, policy, settings, name=name, weights=report)
 
     @classmethod

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from loftr_ros.network.config import BackboneConfig
 from loftr_ros.network.projection import project
@@ -106,15 +103,3 @@ class ResNetFPN(nn.Module):
         # A level of odd size is one cell smaller than twice the next one.
         lateral += above[..., : lateral.shape[-2], : lateral.shape[-1]]
         return lateral
-
-
-def fold_batch_norm(backbone: ResNetFPN) -> ResNetFPN:
-    """Return a copy in which every batch normalisation is part of the convolution before it (for inference only)."""
-    folded = copy.deepcopy(backbone).eval()
-    for module in folded.modules():
-        for convolution, norm in (("conv1", "bn1"), ("conv2", "bn2"), ("0", "1")):
-            first, second = getattr(module, convolution, None), getattr(module, norm, None)
-            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                setattr(module, convolution, fuse_conv_bn_eval(first, second))
-                setattr(module, norm, nn.Identity())
-    return folded

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from loftr_ros.network.backbone import ResNetFPN, fold_batch_norm
+from loftr_ros.network.backbone import ResNetFPN
 from loftr_ros.network.coarse_matching import CoarseMatching
 from loftr_ros.network.config import LoFTRConfig, SelectionConfig
 from loftr_ros.network.fine_matching import FinePreprocess, expected_offset, gather_windows, log_heatmap, peak_offset
 from loftr_ros.network.position_encoding import position_encoding
 from loftr_ros.network.transformer import FeatureTransformer, Tokens
+from perception_common.backends.batch_norm import fold_batch_norm
 
 REFINE_AT_ONCE = 1024  # matches that inference refines at a time, which bounds its memory
 
@@ -179,6 +180,7 @@ class LoFTR(nn.Module):
 
 def prepare_for_inference(network: LoFTR) -> LoFTR:
     """Return a copy that computes the same, faster: batch normalisation folded, channels last, no gradients."""
-    prepared = copy.deepcopy(network)
-    prepared.backbone = fold_batch_norm(network.backbone).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return prepared.eval().requires_grad_(False)
+    prepared = copy.deepcopy(network).eval().requires_grad_(False)
+    fold_batch_norm(prepared.backbone)
+    prepared.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return prepared

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,6 +13,8 @@ from typing import Any
 from perception_common.backends.devices import default_threads, set_threads
 from perception_common.cli import run
 from perception_common.errors import InputError
+from perception_common.text.json_files import write_json
+from perception_common.text.markdown import markdown_table
 from replay_ros.benchmarks.machine import Machine, describe_machine
 from replay_ros.benchmarks.measurement import Check, Measurement, Plan, Report
 
@@ -75,7 +76,7 @@ def main(argv: list[str] | None = None) -> int:
     reports = [report for name in arguments.only or SUBJECTS if (report := measure(name, plan, bool(arguments.only)))]
     print("\n".join(render(machine, reports)))
     if arguments.json:
-        write_json(arguments.json, machine, plan, reports)
+        write_reports(arguments.json, machine, plan, reports)
     broken = [check for report in reports for check in report.checks if check.kind == "equality" and not check.holds]
     return 2 if broken else 0
 
@@ -121,26 +122,14 @@ def measure(name: str, plan: Plan, was_named: bool) -> Report | None:
     return module.measure(plan)
 
 
-def write_json(path: Path, machine: Machine, plan: Plan, reports: Sequence[Report]) -> None:
+def write_reports(path: Path, machine: Machine, plan: Plan, reports: Sequence[Report]) -> None:
     """Write machine, plan and reports. Raises InputError when the file cannot be written."""
 
     def check_mapping(check: Check) -> dict[str, Any]:
         return asdict(check) | {"holds": check.holds}
 
-    content = {
-        "machine": asdict(machine),
-        "plan": asdict(plan),
-        "reports": [
-            asdict(report) | {"checks": [check_mapping(check) for check in report.checks]} for report in reports
-        ],
-    }
-    try:
-        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
-
-
-# --- the table ---------------------------------------------------------------------------------------------------
+    checked = [asdict(report) | {"checks": [check_mapping(check) for check in report.checks]} for report in reports]
+    write_json(path, {"machine": asdict(machine), "plan": asdict(plan), "reports": checked})
 
 
 def render(machine: Machine, reports: Sequence[Report]) -> Iterator[str]:
@@ -153,24 +142,13 @@ def render(machine: Machine, reports: Sequence[Report]) -> Iterator[str]:
         yield f"## {report.subject}"
         yield report.conditions
         yield ""
-        yield from table([("", "median", "", "quartiles", "minimum", "runs"), *map(_cells, report.rows)])
+        yield from markdown_table([("", "median", "", "quartiles", "minimum", "runs"), *map(_cells, report.rows)])
         if report.checks:
             yield ""
         for check in report.checks:
             yield f"- {_sentence(check)}"
         for note in report.notes:
             yield f"- {note}"
-
-
-def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Lines of a Markdown table with padded columns; the first row is the head, the first column is left-aligned."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for number, row in enumerate(rows):
-        cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
-        cells[0] = row[0].ljust(widths[0])
-        yield f"| {' | '.join(cells)} |"
-        if number == 0:
-            yield "|" + "|".join(["-" * (widths[0] + 2)] + ["-" * (width + 1) + ":" for width in widths[1:]]) + "|"
 
 
 def _cells(row: Measurement) -> tuple[str, ...]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from perception_common.errors import InputError
 from perception_common.resources import find_weights
+from perception_common.text.json_files import write_json
 from perception_common.weights import CHECKPOINT_SUFFIXES, read_metadata
 
 
@@ -41,16 +41,3 @@ def find_model_weights(
 def write_results(path: Path, truth: Path, runs: Sequence[Mapping[str, Any]]) -> None:
     """Write one run as an object, several as {"truth": FILE, "runs": [...]}. Raises InputError when it cannot."""
     write_json(path, {"truth": str(truth), **(runs[0] if len(runs) == 1 else {"runs": runs})})
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write plain values as JSON. Raises InputError when the file cannot be written."""
-    try:
-        path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
-
-
-def shown(value: float | None, digits: int) -> str:
-    """A number as a cell of a table; a dash for None."""
-    return "-" if value is None else f"{value:.{digits}f}"

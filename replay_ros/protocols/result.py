@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from replay_ros.benchmarks.run import table
+from perception_common.text.markdown import markdown_table
 from replay_ros.protocols.published import Published
 
 
@@ -59,7 +59,7 @@ def render(outcomes: Sequence[ProtocolResult], published: Sequence[Published], e
     for one in published:
         figures = (f"{value:g}" for value in one.values)
         rows.append((one.method, "published", one.source, *figures, "", "", ""))
-    yield from table(rows)
+    yield from markdown_table(rows)
     notes = [f"{each.matcher}, {each.setting}, {each.estimator}: {note}" for each in outcomes for note in each.notes]
     most = max(len(each.pairs) for each in outcomes)
     if most != expected:

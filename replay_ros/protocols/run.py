@@ -12,8 +12,8 @@ from loftr_ros.matcher import MatcherSettings
 from perception_common.backends.devices import choose_device
 from perception_common.cli import run
 from perception_common.errors import InputError
-from replay_ros.benchmarks.run import table
-from replay_ros.evaluation.common import write_json
+from perception_common.text.json_files import write_json
+from perception_common.text.markdown import markdown_table
 from replay_ros.evaluation.pairs.estimators import ESTIMATORS, THRESHOLDS, describe
 from replay_ros.evaluation.pairs.matchers import UNRESIZED, load_matcher
 from replay_ros.evaluation.pairs.predictions import Predictor
@@ -105,7 +105,7 @@ def _export(
 
 
 def _published_table(columns: Sequence[str], rows: Sequence[Published]) -> Iterator[str]:
-    yield from table(
+    yield from markdown_table(
         [("method", *columns, "source"), *((r.method, *(f"{v:g}" for v in r.values), r.source) for r in rows)]
     )
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import copy
-import itertools
 
 import torch
-from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from perception_common.backends.batch_norm import fold_batch_norm
 from yolc_ros.network.yolc import Yolc
 
 
@@ -20,15 +18,5 @@ def prepare_for_inference(network: Yolc) -> Yolc:
     left as it is.
     """
     fused = copy.deepcopy(network).eval().requires_grad_(False)
-    for module in list(fused.modules()):
-        fold_batch_norm(module)
+    fold_batch_norm(fused)
     return fused.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def fold_batch_norm(module: nn.Module) -> None:
-    """Fold each child that normalises into the convolution that was registered right before it."""
-    children = list(module.named_children())
-    for (conv_name, conv), (norm_name, norm) in itertools.pairwise(children):
-        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-            setattr(module, conv_name, fuse_conv_bn_eval(conv, norm))
-            setattr(module, norm_name, nn.Identity())

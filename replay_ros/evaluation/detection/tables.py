@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from replay_ros.benchmarks.run import table
-from replay_ros.evaluation.common import shown
+from perception_common.text.markdown import markdown_table, number_cell
 from replay_ros.evaluation.detection.protocols import PROTOCOLS
 from replay_ros.evaluation.detection.published import published_for
 from replay_ros.evaluation.detection.results import DetectionResult
@@ -16,12 +15,12 @@ def render(results: Sequence[DetectionResult], dataset: str) -> Iterator[str]:
 
     dataset: whose published figures stand beside ours.
     """
-    yield from table(list(_average_precisions(results, dataset)))
+    yield from markdown_table(list(_average_precisions(results, dataset)))
     yield ""
-    yield from table(list(_operating_points(results)))
+    yield from markdown_table(list(_operating_points(results)))
     yield ""
     if len({name for each in results for name in each.scores.by_class}) > 1:
-        yield from table(list(_classes(results)))
+        yield from markdown_table(list(_classes(results)))
         yield ""
     first = results[0]
     mapped = ", ".join(name if name == meant else f"{name} as {meant}" for name, meant in first.classes.items())
@@ -36,18 +35,18 @@ def _average_precisions(results: Sequence[DetectionResult], dataset: str) -> Ite
     yield "protocol", "look", "AP", "AP50", "AP75", "small", "medium", "large", "crops/image", "s/image"
     for number, each in enumerate(results):
         values = (each.scores.ap, each.scores.ap50, each.scores.ap75, *each.scores.by_size.values())
-        figures = (shown(each.crops_per_image, 2), shown(each.seconds_per_image, 3))
-        yield (each.protocol, each.look, *(shown(value, 3) for value in values), *figures)
+        figures = (number_cell(each.crops_per_image, 2), number_cell(each.seconds_per_image, 3))
+        yield (each.protocol, each.look, *(number_cell(value, 3) for value in values), *figures)
         if [other.protocol for other in results[number + 1 : number + 2]] != [each.protocol]:
             for row in published_for(dataset, each.protocol):
-                published = (shown(value, 3) for value in (row.ap, row.ap50, row.ap75))
+                published = (number_cell(value, 3) for value in (row.ap, row.ap50, row.ap75))
                 yield (row.protocol, row.method, *published, *["-"] * 5)
 
 
 def _operating_points(results: Sequence[DetectionResult]) -> Iterator[tuple[str, ...]]:
     yield "protocol", "look", "score from", "precision", "recall", "F1", "hits", "false", "missed"
     for each, point in [(run, point) for run in results for point in (run.scores.operating, run.scores.best)]:
-        rates = (shown(value, 3) for value in (point.precision, point.recall, point.f1))
+        rates = (number_cell(value, 3) for value in (point.precision, point.recall, point.f1))
         yield (
             *(each.protocol, each.look, f"{point.score:.3g}{' (best F1)' * (point is each.scores.best)}"),
             *rates,
@@ -59,4 +58,4 @@ def _classes(results: Sequence[DetectionResult]) -> Iterator[tuple[str, ...]]:
     yield ("AP50", *(f"{each.protocol}, {each.look}" for each in results))
     for name in dict.fromkeys(name for each in results for name in each.scores.by_class):
         cells = (each.scores.by_class.get(name) for each in results)
-        yield (name, *("-" if cell is None else shown(cell.ap50, 3) for cell in cells))
+        yield (name, *("-" if cell is None else number_cell(cell.ap50, 3) for cell in cells))

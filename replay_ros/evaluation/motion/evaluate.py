@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from perception_common.cli import run
-from replay_ros.evaluation.common import write_json
+from perception_common.text.json_files import write_json
 from replay_ros.evaluation.motion.bags import MotionBagOptions, evaluate_motion_of_bag
 from replay_ros.evaluation.motion.metrics import UNNAMED
 from replay_ros.evaluation.motion.text import render

@@ -22,8 +22,8 @@ from perception_common.backends.devices import choose_device
 from perception_common.cameras.camera import Camera
 from perception_common.cli import run
 from perception_common.errors import InputError
-from replay_ros.benchmarks.run import table
-from replay_ros.evaluation.common import shown, write_results
+from perception_common.text.markdown import markdown_table, number_cell
+from replay_ros.evaluation.common import write_results
 from replay_ros.evaluation.pairs.estimators import ESTIMATORS, THRESHOLDS, describe, estimate_pose
 from replay_ros.evaluation.pairs.matchers import load_matcher
 from replay_ros.evaluation.pairs.metrics import PairErrors, PairSummary, corner_error, summarise
@@ -207,8 +207,8 @@ def render(runs: Sequence[Run]) -> Iterator[str]:
                 f"{each.threshold:g}",
                 str(each.max_side or "full"),
                 str(found.pairs),
-                shown(found.success_5deg, 0),
-                *(shown(area, 3) for area in found.auc.values()),
+                number_cell(found.success_5deg, 0),
+                *(number_cell(area, 3) for area in found.auc.values()),
                 "-" if found.corner_px is None else f"{found.corner_px:.2f} px",
                 str(found.failures),
                 f"{found.matches:.0f}",
@@ -216,7 +216,7 @@ def render(runs: Sequence[Run]) -> Iterator[str]:
                 f"{found.seconds_per_pair:.2f}",
             )
         )
-    yield from table(rows)
+    yield from markdown_table(rows)
     yield ""
     if any(each.summary.success_5deg is not None for each in runs):
         for name, threshold in dict.fromkeys((each.estimator, each.threshold) for each in runs):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 
-from loftr_ros.network.backbone import PointwiseConvolution, ResNetFPN, fold_batch_norm
+from loftr_ros.network.backbone import PointwiseConvolution, ResNetFPN
 from loftr_ros.network.config import BackboneConfig
+from perception_common.backends.batch_norm import fold_batch_norm
 
 
 def make_backbone(config: BackboneConfig) -> ResNetFPN:
@@ -57,7 +60,8 @@ def test_a_coarse_cell_is_centred_on_its_pixel() -> None:
 @pytest.mark.parametrize("config", [BackboneConfig((8, 12, 16)), BackboneConfig((8, 12, 16, 20), fine_level=2)])
 def test_folding_is_exact(config: BackboneConfig) -> None:
     backbone = make_backbone(config)
-    folded = fold_batch_norm(backbone)
+    folded = copy.deepcopy(backbone)
+    fold_batch_norm(folded)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
     assert any(isinstance(module, nn.BatchNorm2d) for module in backbone.modules())
     images = torch.rand(1, 1, 61, 75)

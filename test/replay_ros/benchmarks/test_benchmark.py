@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from perception_common.errors import InputError
+from perception_common.text.markdown import markdown_table
 from replay_ros.benchmarks import measurement, plain_yolc, untrained
 from replay_ros.benchmarks import run as benchmark
 from replay_ros.benchmarks.measurement import Check, Measurement, Report, take_turns
@@ -105,7 +106,7 @@ class TestCommand:
             benchmark.main(["--only", "yolc", "--json", str(tmp_path / "missing" / "file.json")])
 
     def test_the_table_is_markdown_with_columns_of_one_width(self):
-        lines = list(benchmark.table([("", "median"), ("a long name", "1"), ("b", "1234")]))
+        lines = list(markdown_table([("", "median"), ("a long name", "1"), ("b", "1234")]))
         assert lines == [
             "|             | median |",
             "|-------------|-------:|",
