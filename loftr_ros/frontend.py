@@ -1,43 +1,47 @@
-"""The matching front end: images in, answers on keyframes, pairs and the trajectory out. It knows no ROS.
+"""The matching front end: images in; keyframes, pairs and the trajectory out. It knows no ROS.
 
-The live node and the offline replay both run it, so that they give the same answers.
+The live node and the offline replay both run it, so their results are equal.
 
     frontend = Frontend(Matcher.load("loftr_lite", "default", choose_device()))
     frontend.sensors.add_range(message)                   # where there are sensors; see sensors/
-    answer = frontend.process(stamp_ns, gray, camera)     # answers.py
+    result = frontend.process(stamp_ns, gray, camera)     # see results.py
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Generic
 
 import numpy as np
 
 from loftr_ros.geometry.two_view.estimation import Geometry
+from loftr_ros.image_matcher import Encoded, ImageMatcher, MatcherSettings, check_gray
 from loftr_ros.keyframes.overlap import measure_view_change
 from loftr_ros.keyframes.policy import Decision, KeyframePolicy, Outcome, ViewChange, decide, decide_first, is_too_soon
-from loftr_ros.keyframes.quality import QualityMonitor, QualitySettings
+from loftr_ros.keyframes.quality import Quality, QualityMonitor, QualitySettings
 from loftr_ros.keyframes.store import KeyframeStore, Place, recovery_candidates
-from loftr_ros.matcher import Features, Matcher, MatcherSettings, Matches
+from loftr_ros.matches import Matches
 from loftr_ros.pair_estimation import PairMotion, PairSettings, cameras_of, estimate_pair, expected_motion
 from loftr_ros.results import FrameResult, KeyframeInfo, PairResult
 from loftr_ros.sensors.suite import FrameReadings, Sensors
-from loftr_ros.tracks.keypoint_ids import RADIUS, KeypointIds, name_matches
+from loftr_ros.tracks.keypoint_ids import RADIUS, REPEATED_KEYPOINT_RADIUS, KeypointIds, name_matches
 from loftr_ros.tracks.statistics import TrackStatistics
 from loftr_ros.tracks.window import TrackWindow
-from loftr_ros.trajectory.chain import PoseChain
+from loftr_ros.trajectory.chain import KeyframeChain
 from perception_common.cameras.camera import Camera
 from perception_common.errors import InputError
 from perception_common.stage_timer import StageTimer
+
+KEYFRAME_MEMORY = 256 << 20  # bytes; the default of the parameter keyframe_memory_mb
 
 
 @dataclass(frozen=True)
 class FrontendSettings:
     """How images are matched, and when they become keyframes.
 
-    match_last: keyframes that a new one is matched with. memory: bytes for keyframes; the ones used longest ago leave.
-    recovery_candidates: older keyframes that an image is matched with when the track is lost. keypoint_radius: pixels
-    of the original image within which keypoints are one place.
+    match_last: number of keyframes that a new one is matched with. memory: bytes for keyframes; the least recently used
+    ones are dropped. recovery_candidates: number of older keyframes that an image is matched with when the track is
+    lost. keypoint_radius: pixels of the original image within which keypoints get one id.
     """
 
     matcher: MatcherSettings = field(default_factory=MatcherSettings)
@@ -45,7 +49,7 @@ class FrontendSettings:
     quality: QualitySettings = field(default_factory=QualitySettings)
     pair: PairSettings = field(default_factory=PairSettings)
     match_last: int = 2
-    memory: int = 256 << 20
+    memory: int = KEYFRAME_MEMORY
     recovery_candidates: int = 5
     keypoint_radius: float = RADIUS
 
@@ -55,11 +59,11 @@ class FrontendSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class Keyframe:
-    """A keyframe and what it needs to be matched again. image: (H, W) uint8. readings: as of its making."""
+class Keyframe(Generic[Encoded]):
+    """A keyframe and what it needs to be matched again. image: (H, W) uint8. readings: of the sensors, at its time."""
 
     info: KeyframeInfo
-    features: Features
+    encoded: Encoded
     image: np.ndarray
     readings: FrameReadings
 
@@ -67,20 +71,30 @@ class Keyframe:
     def nbytes(self) -> int:
         """Memory that keeping this costs."""
         depth = self.readings.depth
-        return self.features.nbytes + self.image.nbytes + (depth.value.depth.nbytes if depth else 0)
+        return self.encoded.nbytes + self.image.nbytes + (depth.value.depth.nbytes if depth else 0)
 
 
-class Frontend:
-    """Keeps keyframes, the names of their keypoints and the trajectory. For use from one thread at a time.
+@dataclass(frozen=True, eq=False)
+class EstimatedPair(Generic[Encoded]):
+    """A matched pair with its motion, before its keypoints have ids."""
 
-    sensors: what stands beside the camera; other threads may add to it.
+    older: Keyframe[Encoded]
+    newer: Keyframe[Encoded]
+    matches: Matches
+    estimate: PairMotion
+
+
+class Frontend(Generic[Encoded]):
+    """Keeps keyframes, the ids of their keypoints and the trajectory. Use it from one thread at a time.
+
+    sensors: the sensors beside the camera; other threads may add readings.
     """
 
-    def __init__(self, matcher: Matcher, settings: FrontendSettings = FrontendSettings()):
+    def __init__(self, matcher: ImageMatcher[Encoded], settings: FrontendSettings = FrontendSettings()):
         self.sensors = Sensors(settings.pair.sensors)
         self._next_keyframe_id = 0
         self._next_keypoint_id = 0
-        self._store: KeyframeStore[Keyframe] = KeyframeStore(settings.memory)
+        self._store: KeyframeStore[Keyframe[Encoded]] = KeyframeStore(settings.memory)
         self._matcher = matcher
         self._settings = settings
         self.apply(settings)
@@ -93,49 +107,49 @@ class Frontend:
 
     @property
     def model(self) -> str:
-        """The network variant."""
+        """Name of the matcher's model."""
         return self._matcher.name
 
     @property
     def trained(self) -> bool:
-        """Whether the weights come from a file; else the matches mean nothing."""
+        """False: the matcher has random weights and its matches mean nothing."""
         return self._matcher.trained
 
     @property
     def keyframes_made(self) -> int:
-        """How many keyframes were made so far, those that were forgotten included."""
+        """Number of keyframes made so far, dropped ones included."""
         return self._next_keyframe_id
 
     @property
     def keyframes_kept(self) -> tuple[int, ...]:
-        """The ids of the keyframes that can be matched."""
+        """Ids of the keyframes that can still be matched."""
         return self._store.ids
 
     @property
     def keyframe_bytes(self) -> int:
-        """Memory that the kept keyframes take."""
+        """Memory of the kept keyframes, bytes."""
         return self._store.nbytes
 
     @property
-    def trajectory(self) -> PoseChain:
+    def trajectory(self) -> KeyframeChain:
         """The chained poses of the keyframes."""
         return self._trajectory
 
     def apply(self, settings: FrontendSettings) -> None:
-        """Use other settings from the next image on; what was kept stays valid."""
+        """Use other settings from the next image on; kept keyframes stay valid."""
         if settings.quality != self._settings.quality:
             self._monitor = QualityMonitor(settings.quality)
         self._settings = settings
         self._matcher = self._matcher.with_settings(settings.matcher)
         self.sensors.settings = settings.pair.sensors
-        for gone in self._store.resize(settings.memory, pinned=settings.match_last + 1):
-            del self._keypoints[gone]
+        for dropped in self._store.resize(settings.memory, pinned=settings.match_last + 1):
+            del self._keypoints[dropped]
 
     def forget(self) -> None:
-        """Start a new trajectory; ids are not used again. Readings of sensors stay."""
+        """Start a new trajectory. Ids are not used again; readings of sensors are kept."""
         self._store.clear()
         self._keypoints: dict[int, KeypointIds] = {}
-        self._trajectory = PoseChain()
+        self._trajectory = KeyframeChain()
         self._tracks = TrackWindow()
         self._monitor = QualityMonitor(self._settings.quality)
         self._last_step: PairResult | None = None
@@ -149,69 +163,84 @@ class Frontend:
         frame_id: str = "",
         T_base_camera: np.ndarray | None = None,
     ) -> FrameResult:
-        """Match an image (H, W) uint8 with the last keyframe; make it a keyframe when the policy says so.
+        """Match an image (H, W) uint8 with the last keyframe; make it a keyframe when the policy decides so.
 
-        camera: of the image, None while it is not known (pairs have no pose then). T_base_camera: (4, 4), where the
-        camera sits on the vehicle; None where it is not known. Raises InputError for anything but a gray image.
+        camera: of the image, None while it is unknown (pairs then have no pose). T_base_camera: (4, 4), pose of the
+        camera in the vehicle; None where it is unknown. Raises InputError for anything but a gray image.
         """
-        if image.ndim != 2 or image.dtype != np.uint8 or 0 in image.shape:
-            raise InputError(
-                f"expected a gray image (H, W) uint8, got {image.shape} {image.dtype}; convert with to_gray"
-            )
-        watch = StageTimer()
+        check_gray(image)
+        timer = StageTimer()
         height, width = image.shape
-        # The id is its own only once it becomes a keyframe.
+        # The id is used up only when the image becomes a keyframe.
         info = KeyframeInfo(self._next_keyframe_id, stamp_ns, frame_id, width, height, camera, T_base_camera)
-
-        def answer(
-            decision: Decision,
-            tracking: ViewChange | None = None,
-            pairs: tuple[PairResult, ...] = (),
-            tracks: TrackStatistics | None = None,
-        ) -> FrameResult:
-            newest = self._trajectory.newest
-            return FrameResult(stamp_ns, frame_id, decision, newest, pairs, tracking, tracks, watch.seconds)
-
         last = next(iter(self._store.newest(1)), None)
         seconds = (stamp_ns - last.info.stamp_ns) / 1e9 if last else 0.0
         if last and (too_soon := is_too_soon(self._settings.policy, seconds)):
-            return answer(too_soon)
-        with watch.stage("quality"):
-            quality = self._monitor.judge(image, stamp_ns / 1e9)
+            return self._result(info, too_soon, timer)
+        with timer.stage("quality"):
+            quality = self._monitor.assess(image, stamp_ns / 1e9)
         if last is None:
-            decision = decide_first(self._settings.policy, quality)
-            if decision.makes_keyframe:
-                with watch.stage("network"):
-                    features = self._matcher.encode(image)
-                self._keep(Keyframe(info, features, image, self.sensors.at(stamp_ns)))
-                self._trajectory.start(info)
-            return answer(decision)
+            return self._process_first(info, image, quality, timer)
+        return self._process_next(last, info, image, quality, timer)
 
-        with watch.stage("network"):
-            features = self._matcher.encode(image)
-            matches = self._matcher.match(last.features, features)
-        with watch.stage("geometry"):
+    def _process_first(self, info: KeyframeInfo, image: np.ndarray, quality: Quality, timer: StageTimer) -> FrameResult:
+        decision = decide_first(self._settings.policy, quality)
+        if decision.makes_keyframe:
+            with timer.stage("network"):
+                encoded = self._matcher.encode(image)
+            self._keep(Keyframe(info, encoded, image, self.sensors.at(info.stamp_ns)))
+            self._trajectory.start(info)
+        return self._result(info, decision, timer)
+
+    def _process_next(
+        self, last: Keyframe[Encoded], info: KeyframeInfo, image: np.ndarray, quality: Quality, timer: StageTimer
+    ) -> FrameResult:
+        with timer.stage("network"):
+            encoded = self._matcher.encode(image)
+            matches = self._matcher.match(last.encoded, encoded)
+        with timer.stage("geometry"):
             camera0, camera1 = cameras_of(last.info, info) or (None, None)
-            tracking = measure_view_change(matches, seconds, camera0, camera1, quality, self._settings.pair.two_view)
-        decision = decide(self._settings.policy, tracking)
+            seconds = (info.stamp_ns - last.info.stamp_ns) / 1e9
+            change = measure_view_change(matches, seconds, camera0, camera1, quality, self._settings.pair.two_view)
+        decision = decide(self._settings.policy, change)
         if not decision.makes_keyframe:
-            return answer(decision, tracking)
+            return self._result(info, decision, timer, change)
 
-        newer = Keyframe(info, features, image, self.sensors.at(stamp_ns))
+        newer = Keyframe(info, encoded, image, self.sensors.at(info.stamp_ns))
         others = self._store.newest(self._settings.match_last)[:-1]
-        found = self._recover(newer, watch) if decision.outcome == Outcome.LOST else None
+        found = self._recover(newer, timer) if decision.outcome == Outcome.LOST else None
         self._keep(newer)
         if found:
             decision = replace(decision, reason=f"{decision.reason}; found keyframe {found.older.info.id} again")
             pairs = [self._name(found)]
         else:
-            pairs = [self._name(self._judge(last, newer, matches, watch))]
-            pairs += [self._name(self._match(older, newer, watch)) for older in reversed(others)]
+            pairs = [self._name(self._estimate(last, newer, matches, timer))]
+            pairs += [self._name(self._match(older, newer, timer)) for older in reversed(others)]
         self._trajectory.extend(pairs[0])
         self._last_step = pairs[0]
-        with watch.stage("tracks"):
+        with timer.stage("tracks"):
             tracks = self._tracks.add(pairs, self._trajectory)
-        return answer(decision, tracking, tuple(pairs), tracks)
+        return self._result(info, decision, timer, change, tuple(pairs), tracks)
+
+    def _result(
+        self,
+        info: KeyframeInfo,
+        decision: Decision,
+        timer: StageTimer,
+        change: ViewChange | None = None,
+        pairs: tuple[PairResult, ...] = (),
+        tracks: TrackStatistics | None = None,
+    ) -> FrameResult:
+        return FrameResult(
+            stamp_ns=info.stamp_ns,
+            frame_id=info.frame_id,
+            decision=decision,
+            pose=self._trajectory.newest,
+            pairs=pairs,
+            change=change,
+            tracks=tracks,
+            seconds=timer.seconds,
+        )
 
     def match_keyframes(self, older_id: int, newer_id: int) -> PairResult:
         """Match two keyframes on request, as for a loop closure. Raises InputError for one that is not kept."""
@@ -223,79 +252,87 @@ class Frontend:
         """Return the image (H, W) uint8 of a keyframe. Raises InputError for one that is not kept."""
         return self._keyframe(keyframe_id).image
 
-    def _keyframe(self, keyframe_id: int) -> Keyframe:
+    def _keyframe(self, keyframe_id: int) -> Keyframe[Encoded]:
         keyframe = self._store.get(keyframe_id)
         if keyframe is None and keyframe_id < self._next_keyframe_id:
-            raise InputError(f"keyframe {keyframe_id} is no longer kept: kept are {_words(self._store.ids)}")
+            raise InputError(f"keyframe {keyframe_id} is no longer kept: kept are {_describe_ids(self._store.ids)}")
         if keyframe is None:
-            raise InputError(f"there is no keyframe {keyframe_id}: kept are {_words(self._store.ids)}")
+            raise InputError(f"there is no keyframe {keyframe_id}: kept are {_describe_ids(self._store.ids)}")
         return keyframe
 
-    def _keep(self, keyframe: Keyframe) -> None:
+    def _keep(self, keyframe: Keyframe[Encoded]) -> None:
         self._next_keyframe_id += 1
         self._keypoints[keyframe.info.id] = KeypointIds()
-        for gone in self._store.add(keyframe.info.id, keyframe):
-            del self._keypoints[gone]
+        for dropped in self._store.add(keyframe.info.id, keyframe):
+            del self._keypoints[dropped]
 
-    def _recover(self, newer: Keyframe, watch: StageTimer) -> JudgedPair | None:
-        """Match an image that lost the track with older keyframes; the first pair that fits, None where none does."""
+    def _recover(self, newer: Keyframe[Encoded], timer: StageTimer) -> EstimatedPair[Encoded] | None:
+        """Match an image that lost the track with older keyframes; return the first pair that fits, else None."""
         places = [Place(pose.keyframe.id, pose.T_map_camera[:3, 3]) for pose in self._trajectory.poses]
         kept = [place for place in places if place.id in self._store]
         for keyframe_id in recovery_candidates(kept, self._settings.recovery_candidates):
-            pair = self._match(self._keyframe(keyframe_id), newer, watch)
+            pair = self._match(self._keyframe(keyframe_id), newer, timer)
             enough = len(pair.matches) >= self._settings.policy.lost_matches
-            if enough and pair.judged.motion.geometry != Geometry.FAILED:
+            if enough and pair.estimate.motion.geometry != Geometry.FAILED:
                 return pair
         return None
 
-    def _match(self, older: Keyframe, newer: Keyframe, watch: StageTimer) -> JudgedPair:
-        with watch.stage("network"):
-            matches = self._matcher.match(older.features, newer.features)
-        return self._judge(older, newer, matches, watch)
+    def _match(self, older: Keyframe[Encoded], newer: Keyframe[Encoded], timer: StageTimer) -> EstimatedPair[Encoded]:
+        with timer.stage("network"):
+            matches = self._matcher.match(older.encoded, newer.encoded)
+        return self._estimate(older, newer, matches, timer)
 
-    def _judge(self, older: Keyframe, newer: Keyframe, matches: Matches, watch: StageTimer) -> JudgedPair:
-        with watch.stage("geometry"):
-            # Detections and depths may come after their image.
+    def _estimate(
+        self, older: Keyframe[Encoded], newer: Keyframe[Encoded], matches: Matches, timer: StageTimer
+    ) -> EstimatedPair[Encoded]:
+        with timer.stage("geometry"):
+            # Detections and depths may arrive after their image.
             older, newer = (
                 replace(each, readings=self.sensors.at(each.info.stamp_ns, each.readings)) for each in (older, newer)
             )
-            expected = expected_motion(self._last_step, older.info, newer.info)
-            judged = estimate_pair(
-                *(older.info, newer.info, older.readings, newer.readings), matches, self._settings.pair, expected
+            estimate = estimate_pair(
+                older.info,
+                newer.info,
+                older.readings,
+                newer.readings,
+                matches,
+                self._settings.pair,
+                expected=expected_motion(self._last_step, older.info, newer.info),
             )
-        return JudgedPair(older, newer, matches, judged)
+        return EstimatedPair(older, newer, matches, estimate)
 
-    def _name(self, pair: JudgedPair) -> PairResult:
-        """Give ids to the keypoints of a pair, which persist while its keyframes are kept."""
-        older, newer, matches, judged = pair.older.info, pair.newer.info, pair.matches, pair.judged
+    def _name(self, pair: EstimatedPair[Encoded]) -> PairResult:
+        """Give ids to the keypoints of a pair; they persist while its keyframes are kept."""
+        older, newer, matches, estimate = pair.older.info, pair.newer.info, pair.matches, pair.estimate
+        is_calibrated = cameras_of(older, newer) is not None
         named = name_matches(
             self._keypoints.get(older.id, KeypointIds()),
             self._keypoints.get(newer.id, KeypointIds()),
             matches.points0,
             matches.points1,
             self._next_keypoint_id,
-            radius=self._settings.keypoint_radius,
-            inlier=judged.motion.inliers if cameras_of(older, newer) else None,  # nobody was asked without cameras
+            radius=self._keypoint_radius,
+            inlier=estimate.motion.inliers if is_calibrated else None,  # no estimator ran: no calibration
         )
         after = {older.id: named.keypoints0, newer.id: named.keypoints1}
         self._keypoints |= {keyframe_id: ids for keyframe_id, ids in after.items() if keyframe_id in self._store}
         self._next_keypoint_id = named.next_id
-        moving = judged.moving
         return PairResult(
-            *(older, newer, matches, named.ids0, named.ids1, judged.motion, judged.scale, moving.flags, moving.reason)
+            older=older,
+            newer=newer,
+            matches=matches,
+            ids0=named.ids0,
+            ids1=named.ids1,
+            motion=estimate.motion,
+            scale=estimate.scale,
+            dynamic=estimate.moving.flags,
+            dynamic_reason=estimate.moving.reason,
         )
 
-
-@dataclass(frozen=True, eq=False)
-class JudgedPair:
-    """A pair whose keypoints have no names yet."""
-
-    older: Keyframe
-    newer: Keyframe
-    matches: Matches
-    judged: PairMotion
+    @property
+    def _keypoint_radius(self) -> float:
+        return REPEATED_KEYPOINT_RADIUS if self._matcher.repeats_keypoints else self._settings.keypoint_radius
 
 
-def _words(ids: tuple[int, ...]) -> str:
-    """Ids in words, runs of them in short."""
+def _describe_ids(ids: tuple[int, ...]) -> str:
     return f"{ids[0]} to {ids[-1]}, {len(ids)} of them" if ids else "none"

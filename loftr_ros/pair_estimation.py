@@ -9,7 +9,7 @@ import numpy as np
 from loftr_ros.geometry.scale.sources import Scale, unknown_scale
 from loftr_ros.geometry.two_view.ambiguity import STEADY_ROTATION
 from loftr_ros.geometry.two_view.estimation import Geometry, RelativePose, TwoViewSettings, failed_pose
-from loftr_ros.matcher import Matches
+from loftr_ros.matches import Matches
 from loftr_ros.results import KeyframeInfo, PairResult
 from loftr_ros.sensors.dynamic import DynamicMatches, dynamic_matches, estimate_beside_traffic
 from loftr_ros.sensors.gravity import motion_prior, steady_motion

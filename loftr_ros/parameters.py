@@ -8,9 +8,9 @@ from loftr_ros.base_frame import parse_mount
 from loftr_ros.frontend import FrontendSettings
 from loftr_ros.geometry.scale.sources import ScaleLimits
 from loftr_ros.geometry.two_view.estimation import TwoViewSettings
+from loftr_ros.image_matcher import MatcherSettings
 from loftr_ros.keyframes.policy import KeyframePolicy
 from loftr_ros.keyframes.quality import QualitySettings
-from loftr_ros.matcher import MatcherSettings
 from loftr_ros.pair_estimation import PairSettings
 from loftr_ros.sensors.settings import VEHICLES_AND_PEOPLE, DynamicSettings, SensorSettings
 from perception_common.errors import InputError
@@ -24,7 +24,7 @@ FIRST_FIX = -10_000.0  # metres; of `ground_height`
 class LoftrParameters(PerceptionParameters):
     """The parameters of loftr_node."""
 
-    model: str = parameter("loftr_lite", "network variant: a file in config/models")
+    model: str = parameter("loftr_lite", "LoFTR variant: a file in config/models, or sift: keypoints, no network")
     max_side: int = parameter(640, "images are matched at this long side, pixels; 0: as they are", low=0, high=8192)
     match_threshold: float = parameter(0.2, "lowest confidence of a match", low=0.001, high=0.999, live=True)
     max_matches: int = parameter(2000, "only the most confident matches; 0: all", low=0, high=100_000, live=True)

@@ -1,4 +1,4 @@
-"""What the matching front end answers: frozen values that hold all that a message, a bag or a report needs."""
+"""Results of the matching front end: frozen values with everything that a message, a bag or a report needs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from loftr_ros.geometry.scale.sources import Scale, ScaleSource, scaled
 from loftr_ros.geometry.two_view.estimation import RelativePose
 from loftr_ros.keyframes.policy import Decision, ViewChange
-from loftr_ros.matcher import Matches
+from loftr_ros.matches import Matches
 from loftr_ros.tracks.statistics import TrackStatistics
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import transform
@@ -18,11 +18,11 @@ from perception_common.geometry import transform
 
 @dataclass(frozen=True)
 class KeyframeInfo:
-    """An image that others are matched against.
+    """A keyframe: an image that later ones are matched against.
 
-    id: counts up from 0, never reused. stamp_ns, frame_id: of the image. width, height: pixels of the original image.
-    camera: None where its calibration is not known. T_base_camera: (4, 4), pose of the optical frame in the vehicle at
-    the time of the image, None where it is not known.
+    id: counts up from 0 and is never reused. stamp_ns, frame_id: of the image. width, height: pixels of the original
+    image. camera: None where the image is not calibrated. T_base_camera: (4, 4), pose of the optical frame in the
+    vehicle at the time of the image, None where it is unknown.
     """
 
     id: int
@@ -36,12 +36,12 @@ class KeyframeInfo:
 
 @dataclass(frozen=True, eq=False)
 class PairResult:
-    """What the matches of two keyframes say.
+    """The matches of two keyframes and the motion estimated from them.
 
-    ids0, ids1: (N,) uint32, keypoint ids of the matches in the older and the newer keyframe. motion: of the newer
-    camera in the older one, its translation of length 1. scale: the metres to it, or UNKNOWN with the reason.
-    dynamic: (N,) bool, matches on a detected vehicle or person. dynamic_reason: why an image could not be looked at for
-    them, else empty.
+    ids0, ids1: (N,) uint32, keypoint ids of the matches in the older and the newer keyframe. motion: pose of the newer
+    camera in the older one, its translation of length 1. scale: metres for that length, or UNKNOWN with the reason.
+    dynamic: (N,) bool, matches on a detected vehicle or person. dynamic_reason: why the detections of an image are
+    missing, else empty.
     """
 
     older: KeyframeInfo
@@ -75,7 +75,7 @@ class PairResult:
 class TrajectoryPose:
     """Pose (4, 4) of a keyframe's camera in the map, which is the optical frame of the first keyframe.
 
-    is_metric: every step from the first keyframe to this one is in metres. assumed: why the length of the step to it is
+    is_metric: every step from the first keyframe to this one is in metres. assumed: why the length of the last step is
     not measured, else empty.
     """
 
@@ -87,12 +87,12 @@ class TrajectoryPose:
 
 @dataclass(frozen=True, eq=False)
 class FrameResult:
-    """What became of one image.
+    """The result of one image.
 
-    stamp_ns, frame_id: of the image. pose: of the newest keyframe after this image, None while there is none. pairs:
-    those of a new keyframe, the one that continues the trajectory first. tracking: what matching with the keyframe
-    showed that was newest before; None where it was not matched. tracks: of the newest keyframes, None unless the image
-    became one. seconds: what each stage took.
+    stamp_ns, frame_id: of the image. pose: of the newest keyframe after this image, None while there is none. pairs: of
+    a new keyframe, the one that extends the trajectory first. change: since the keyframe that was newest before this
+    image, None where they were not matched. tracks: over the newest keyframes, None unless the image became one.
+    seconds: duration of each stage.
     """
 
     stamp_ns: int
@@ -100,7 +100,7 @@ class FrameResult:
     decision: Decision
     pose: TrajectoryPose | None
     pairs: tuple[PairResult, ...]
-    tracking: ViewChange | None
+    change: ViewChange | None
     tracks: TrackStatistics | None
     seconds: Mapping[str, float]
 
@@ -122,9 +122,9 @@ class FrameResult:
     @property
     def matches(self) -> int:
         """Count the matches with the keyframe that was newest before this image."""
-        return self.tracking.matches if self.tracking else 0
+        return self.change.matches if self.change else 0
 
     @property
     def displacement(self) -> float:
         """Median length of those matches over the image's long side."""
-        return self.tracking.displacement if self.tracking else 0.0
+        return self.change.displacement if self.change else 0.0

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from perception_common.errors import InputError
 from perception_common.resources import find_config
-from replay_ros.bags.output_topics import DETECTIONS
 from replay_ros.bags.reader import open_bag
 from replay_ros.evaluation.detection.bags import TRUTH, score_bag
 from replay_ros.evaluation.motion.bags import MotionBagOptions, evaluate_motion_of_bag
 from replay_ros.evaluation.motion.truth import find_truth_topic
 from replay_ros.live.replay import LiveOptions, replay_live
 from replay_ros.offline.replay import OfflineOptions, replay_offline
+from replay_ros.outputs import DETECTIONS
 from replay_ros.report.reading.from_bag import read_content
 from replay_ros.report.reading.from_result import read_results
 from replay_ros.report.render import write_html

@@ -109,6 +109,11 @@ class Detector:
         return self.weights is not None
 
     @property
+    def weights_sha256(self) -> str:
+        """SHA-256 of the weights file in hex; empty for random weights."""
+        return self.weights.sha256 if self.weights else ""
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """Name of each label."""
         return self.network.config.class_names

@@ -1,8 +1,6 @@
-"""What the matches of an image with the last keyframe show: how far it moved, and how much of it is still seen."""
+"""How the view changed since the last keyframe, from matches: overlap, displacement, parallax and rotation."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -11,21 +9,19 @@ from loftr_ros.geometry.triangulation import parallax
 from loftr_ros.geometry.two_view.estimation import Geometry, TwoViewSettings, estimate_relative_pose
 from loftr_ros.keyframes.policy import ViewChange
 from loftr_ros.keyframes.quality import Quality
+from loftr_ros.matches import Matches
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import rotation_angle
-
-if TYPE_CHECKING:  # it brings torch
-    from loftr_ros.matcher import Matches
 
 Size = tuple[int, int]  # (width, height), pixels
 
 TWO_VIEW = TwoViewSettings()
 
 _GRID = 64  # samples of the older image in each direction
-_REACH = 0.01  # of the long side: how far a match may lie from the homography of a scene that is no plane
-_LEAST = 12  # inliers of a homography that can be believed
-_CELLS = 8  # of the older image in each direction, where there is no homography
-_ENOUGH = 300  # matches that show rotation and parallax well enough for a keyframe decision
+_HOMOGRAPHY_TOLERANCE = 0.01  # of the long side; wide, because the scene is not quite a plane (empirical)
+_MIN_INLIERS = 12  # of a homography (empirical)
+_CELLS = 8  # of the older image in each direction, used without a homography
+_ENOUGH_MATCHES = 300  # for rotation and parallax in a keyframe decision; more cost time alone (empirical)
 
 
 def measure_view_change(
@@ -36,9 +32,9 @@ def measure_view_change(
     quality: Quality | None = None,
     settings: TwoViewSettings = TWO_VIEW,
 ) -> ViewChange:
-    """Measure what the keyframe policy asks for; image 0 is the keyframe, `seconds` the time since then.
+    """Measure the view change between keyframe (image 0) and image (image 1), `seconds` later.
 
-    Without both cameras parallax and rotation are None.
+    Parallax and rotation are None without both cameras.
     """
     points0, points1 = matches.points0, matches.points1
     rotation, angle = motion_deg(points0, points1, camera0, camera1, settings) if camera0 and camera1 else (None, None)
@@ -63,14 +59,14 @@ def median_displacement(points0: np.ndarray, points1: np.ndarray, long_side: int
 def overlap(points0: np.ndarray, points1: np.ndarray, size0: Size, size1: Size) -> float:
     """Share of the older image, 0 to 1, that the newer one still shows, from matches (N, 2), pixels.
 
-    A homography takes samples of the older image to the newer one: those that land in it are seen. Its inliers' convex
-    hull is seen in any case, which helps where the scene is no plane. Without a homography it is the share of the cells
-    of the older image, 8 x 8, that have a match.
+    A homography maps samples of the older image to the newer one; those that land inside are seen. The convex hull of
+    its inliers is seen in any case, which helps where the scene is not a plane. Without a homography it is the share of
+    the 8 x 8 cells of the older image that have a match.
     """
     points0, points1 = np.asarray(points0, np.float64), np.asarray(points1, np.float64)
     if len(points0) == 0:
         return 0.0
-    found = _homography(points0, points1, _REACH * max(*size0, *size1))
+    found = _homography(points0, points1, _HOMOGRAPHY_TOLERANCE * max(*size0, *size1))
     if found is None:
         cells = np.floor((points0 + 0.5) / np.array(size0) * _CELLS).clip(0, _CELLS - 1)
         return len(np.unique(cells, axis=0)) / _CELLS**2
@@ -111,7 +107,7 @@ def motion_deg(
     Both come from a relative pose of some of the matches: a rotation fitted alone would take most of the parallax of a
     flat scene for its own. Over a plane the pose may still be the wrong one of two, with too small a parallax.
     """
-    every = max(1, -(-len(points0) // _ENOUGH))
+    every = max(1, -(-len(points0) // _ENOUGH_MATCHES))
     some0, some1 = points0[::every], points1[::every]
     pose = estimate_relative_pose(some0, some1, camera0, camera1, settings)
     if pose.geometry == Geometry.FAILED:
@@ -121,11 +117,11 @@ def motion_deg(
 
 def _homography(points0: np.ndarray, points1: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray] | None:
     """H (3, 3) with p1 ~ H p0 and its inliers (N,) bool, signed so that they lie in front; None for too few."""
-    if len(points0) < _LEAST:
+    if len(points0) < _MIN_INLIERS:
         return None
     cv2.setRNGSeed(0)
     H, mask = cv2.findHomography(points0, points1, cv2.USAC_MAGSAC, reach, maxIters=500, confidence=0.999)
-    if H is None or not np.isfinite(H).all() or mask.sum() < max(_LEAST, 0.2 * len(points0)):
+    if H is None or not np.isfinite(H).all() or mask.sum() < max(_MIN_INLIERS, 0.2 * len(points0)):
         return None
     inlier = mask.ravel().astype(bool)
     depth = np.insert(points0[inlier], 2, 1.0, axis=1) @ H[2]

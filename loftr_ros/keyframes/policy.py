@@ -1,4 +1,4 @@
-"""When an image becomes a keyframe: a pure policy on what matching it with the last keyframe showed."""
+"""The keyframe policy: a pure function of how the view changed since the last keyframe."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from loftr_ros.keyframes.quality import Quality
 
 
 class Outcome(enum.IntEnum):
-    """What becomes of an image; the numbers are those of MatchingStatus.msg."""
+    """The decision on an image; the numbers are those of MatchingStatus.msg."""
 
     SKIPPED = 0
     TRACKED = 1
@@ -47,11 +47,11 @@ class KeyframePolicy:
 
 @dataclass(frozen=True)
 class ViewChange:
-    """What matching an image with the last keyframe showed; see tracking.py for how it is measured.
+    """How the view changed since the last keyframe; see overlap.py for how it is measured.
 
-    seconds: since that keyframe. matches: their number. overlap: share of the keyframe that is still seen, 0 to 1.
+    seconds: since that keyframe. matches: number of matches. overlap: share of the keyframe that is still seen, 0 to 1.
     displacement: median length of the matches over the image's long side. parallax_deg, rotation_deg: of the camera
-    since the keyframe, None where they are not known. quality: of the image, None where nobody judged it.
+    since the keyframe, None without calibration. quality: of the image, None where it was not assessed.
     """
 
     seconds: float
@@ -65,7 +65,7 @@ class ViewChange:
 
 @dataclass(frozen=True)
 class Decision:
-    """An outcome, and in words why."""
+    """An outcome and the reason in words."""
 
     outcome: Outcome
     reason: str
@@ -80,12 +80,12 @@ FIRST = Decision(Outcome.KEYFRAME, "the first image")
 
 
 def decide_first(policy: KeyframePolicy, quality: Quality | None) -> Decision:
-    """Decide on an image before there is any keyframe: the first good one becomes it, the others are skipped."""
-    return _doubt(policy, FIRST, quality, Outcome.SKIPPED)
+    """Decide on an image while there is no keyframe: the first good image becomes one, others are skipped."""
+    return _unless_poor(policy, FIRST, quality, Outcome.SKIPPED)
 
 
 def is_too_soon(policy: KeyframePolicy, seconds: float) -> Decision | None:
-    """The decision to skip an image `seconds` after the last keyframe, or None when it is to be matched."""
+    """Return the decision to skip an image `seconds` after the last keyframe; None where it must be matched."""
     if seconds < policy.min_interval:
         return Decision(
             Outcome.SKIPPED, f"{seconds:.3f} s after the last keyframe, min_interval is {policy.min_interval:g} s"
@@ -93,20 +93,20 @@ def is_too_soon(policy: KeyframePolicy, seconds: float) -> Decision | None:
     return None
 
 
-def decide(policy: KeyframePolicy, tracking: ViewChange) -> Decision:
+def decide(policy: KeyframePolicy, change: ViewChange) -> Decision:
     """Decide on an image that was matched with the last keyframe."""
-    matches = f"{tracking.matches} matches with the last keyframe"
-    if tracking.matches < policy.lost_matches:
+    matches = f"{change.matches} matches with the last keyframe"
+    if change.matches < policy.lost_matches:
         lost = Decision(Outcome.LOST, f"{matches}, fewer than {policy.lost_matches}")
-        return _doubt(policy, lost, tracking.quality, Outcome.TRACKED)
-    if reason := _trigger(policy, tracking):
-        return _doubt(policy, Decision(Outcome.KEYFRAME, reason), tracking.quality, Outcome.TRACKED)
-    return Decision(Outcome.TRACKED, f"{matches}, {100 * tracking.overlap:.0f} % of it still seen")
+        return _unless_poor(policy, lost, change.quality, Outcome.TRACKED)
+    if reason := _trigger(policy, change):
+        return _unless_poor(policy, Decision(Outcome.KEYFRAME, reason), change.quality, Outcome.TRACKED)
+    return Decision(Outcome.TRACKED, f"{matches}, {100 * change.overlap:.0f} % of it still seen")
 
 
-def _trigger(policy: KeyframePolicy, tracking: ViewChange) -> str:
-    """The first trigger that asks for a keyframe, in words; empty: none."""
-    t, p = tracking, policy
+def _trigger(policy: KeyframePolicy, change: ViewChange) -> str:
+    """Return the first trigger that asks for a keyframe, in words; empty: none."""
+    t, p = change, policy
     if p.min_overlap is not None and t.overlap < p.min_overlap:
         return f"{100 * t.overlap:.0f} % of the last keyframe is still seen, less than {100 * p.min_overlap:g} %"
     if p.max_parallax_deg is not None and t.parallax_deg is not None and t.parallax_deg > p.max_parallax_deg:
@@ -122,8 +122,8 @@ def _trigger(policy: KeyframePolicy, tracking: ViewChange) -> str:
     return ""
 
 
-def _doubt(policy: KeyframePolicy, wanted: Decision, quality: Quality | None, instead: Outcome) -> Decision:
-    """Make no keyframe of a poor image, unless there was nothing better for too long."""
+def _unless_poor(policy: KeyframePolicy, wanted: Decision, quality: Quality | None, instead: Outcome) -> Decision:
+    """Replace the decision for a poor image, unless there was no better one for `max_bad_seconds`."""
     if quality is None or quality.is_good:
         return wanted
     if policy.max_bad_seconds is not None and quality.bad_seconds > policy.max_bad_seconds:

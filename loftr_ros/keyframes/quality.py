@@ -1,7 +1,7 @@
-"""Whether an image is sharp and well lit enough to be a keyframe, as compared with the recent ones of its flight.
+"""Image quality: whether an image is sharp and bright enough for a keyframe, relative to recent images.
 
-What is sharp depends on the lens, and what is bright on the exposure: absolute limits do not travel from camera to
-camera, so an image is held against the running median.
+Sharpness depends on the lens and brightness on the exposure, so absolute limits do not carry over to another camera.
+Each image is compared with the running median of its flight.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-_LONG_SIDE = 480  # pixels that an image is reduced to: finer blur does not disturb the matching
-_NEAR, _FAR = 1, 4  # pixels between which differences are taken
+_LONG_SIDE = 480  # pixels of the reduced image; blur below its pixel does not affect matching
+_NEAR, _FAR = 1, 4  # distances of the compared pixels
 _DIRECTIONS = ((1, 0), (0, 1), (1, 1), (1, -1))  # x, y
-_BLACK, _WHITE = 5, 250  # gray values from which a pixel is under- or overexposed
+_BLACK, _WHITE = 5, 250  # gray values at and beyond which a pixel is under- or overexposed
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class QualitySettings:
 
     min_sharpness: least sharpness over the running median. min_brightness: least mean brightness over the running
     median. max_underexposed, max_overexposed: largest share of black and of white pixels. min_contrast: gray levels.
-    window: images in the running median. least: fewer images than this are no measure to hold others against.
+    window: images in the running median. least: images needed before the median is used.
     """
 
     min_sharpness: float | None = 0.6
@@ -43,7 +43,7 @@ class QualitySettings:
 
 @dataclass(frozen=True)
 class Appearance:
-    """What can be measured of one image.
+    """Measurements of one image.
 
     sharpness: mean squared difference of pixels 1 apart over that of pixels 4 apart, in the direction where it is
     least, so that motion blur shows; unlike a gradient energy it hardly depends on how much texture there is.
@@ -60,7 +60,7 @@ class Appearance:
 
 @dataclass(frozen=True)
 class Quality:
-    """Verdict on an image. defect: in words, empty for a good one. bad_seconds: since the last good one, 0 for it."""
+    """Quality of an image. defect: in words, empty for a good image. bad_seconds: since the last good image."""
 
     appearance: Appearance
     defect: str
@@ -77,7 +77,7 @@ def measure(gray: np.ndarray) -> Appearance:
     height, width = gray.shape
     step = max(1, round(max(height, width) / _LONG_SIDE))
     size = (max(1, width // step), max(1, height // step))
-    # A whole factor: the mean of equal blocks, and no resampling that would blur one image more than another.
+    # A whole factor averages equal blocks; resampling would blur some images more than others.
     small = (
         gray if step == 1 else cv2.resize(gray[: size[1] * step, : size[0] * step], size, None, 0, 0, cv2.INTER_AREA)
     )
@@ -95,7 +95,7 @@ def measure(gray: np.ndarray) -> Appearance:
 
 
 def find_defect(appearance: Appearance, recent: Sequence[Appearance], settings: QualitySettings) -> str:
-    """Say in words what is wrong with an image, beside the recent ones of the same flight; empty: nothing."""
+    """Return what is wrong with an image, in words, relative to recent images of the flight; empty: nothing."""
     a, s = appearance, settings
     if s.max_underexposed is not None and a.underexposed > s.max_underexposed:
         return f"dark: {100 * a.underexposed:.0f} % of the image is black"
@@ -115,15 +115,15 @@ def find_defect(appearance: Appearance, recent: Sequence[Appearance], settings: 
 
 
 class QualityMonitor:
-    """Judges the images of one flight as they come; a lasting change of light or lens becomes the usual."""
+    """Assesses the images of one flight in order; it adapts to a lasting change of light or lens."""
 
     def __init__(self, settings: QualitySettings = QualitySettings()):
         self._settings = settings
         self._recent: deque[Appearance] = deque(maxlen=settings.window)
         self._good_at: float | None = None
 
-    def judge(self, gray: np.ndarray, seconds: float) -> Quality:
-        """Judge an image (H, W) uint8 taken at `seconds`, on any clock; the first one is never bad for long."""
+    def assess(self, gray: np.ndarray, seconds: float) -> Quality:
+        """Assess an image (H, W) uint8 taken at `seconds`, on any clock. `bad_seconds` counts from the first image."""
         appearance = measure(gray)
         defect = find_defect(appearance, self._recent, self._settings)
         self._recent.append(appearance)

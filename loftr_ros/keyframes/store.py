@@ -1,4 +1,4 @@
-"""Keyframes in bounded memory, and which of them to try when the track is lost."""
+"""Keyframes in bounded memory, and the choice of those to try when the track is lost."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ import numpy as np
 
 
 class Sized(Protocol):
-    """What can be stored: it knows the memory that it takes."""
+    """An entry that knows its size in memory."""
 
     @property
     def nbytes(self) -> int:
-        """Bytes that keeping this costs."""
+        """Size of the entry, bytes."""
 
 
 Entry = TypeVar("Entry", bound=Sized)
 
 
 class KeyframeStore(Generic[Entry]):
-    """Keyframes by id, within `limit_bytes`: the one that was used longest ago leaves first.
+    """Keyframes by id, within `limit_bytes`; the least recently used one is dropped first.
 
-    The newest `pinned` ones never leave, even when they alone take more than the limit. The size of an entry is that
-    at the time when it was added.
+    The newest `pinned` keyframes are never dropped, even when they alone exceed the limit. An entry counts with
+    its size at the time when it was added.
     """
 
     def __init__(self, limit_bytes: int, pinned: int = 1):
-        self._entries: OrderedDict[int, tuple[Entry, int]] = OrderedDict()  # by last use
-        self._ids: list[int] = []  # by age
+        self._entries: OrderedDict[int, tuple[Entry, int]] = OrderedDict()  # least recently used first
+        self._ids: list[int] = []  # oldest first
         self._nbytes = 0
         self.resize(limit_bytes, pinned)
 
@@ -40,12 +40,12 @@ class KeyframeStore(Generic[Entry]):
         return len(self._ids)
 
     def __contains__(self, keyframe_id: object) -> bool:
-        """Say whether a keyframe is kept; this is no use of it."""
+        """Tell whether a keyframe is kept; does not refresh its LRU position."""
         return keyframe_id in self._entries
 
     @property
     def ids(self) -> tuple[int, ...]:
-        """The ids that are kept, in the order in which they were added."""
+        """The kept ids in the order in which they were added."""
         return tuple(self._ids)
 
     @property
@@ -54,18 +54,18 @@ class KeyframeStore(Generic[Entry]):
         return self._nbytes
 
     def get(self, keyframe_id: int) -> Entry | None:
-        """Return an entry, which counts as a use of it; None for one that is not kept."""
+        """Return an entry and refresh its LRU position; None for one that is not kept."""
         if keyframe_id not in self._entries:
             return None
         self._entries.move_to_end(keyframe_id)
         return self._entries[keyframe_id][0]
 
     def newest(self, count: int) -> tuple[Entry, ...]:
-        """Return the newest `count` entries, or all there are, the newest one last; this is no use of them."""
+        """Return at most `count` newest entries, the newest last; does not refresh their LRU positions."""
         return tuple(self._entries[keyframe_id][0] for keyframe_id in self._ids[max(0, len(self._ids) - count) :])
 
     def add(self, keyframe_id: int, entry: Entry) -> tuple[int, ...]:
-        """Keep a new entry; returns the ids of those that left for it. Raises ValueError for an id that is kept."""
+        """Keep a new entry; returns the ids of the dropped ones. Raises ValueError for an id that is kept."""
         if keyframe_id in self._entries:
             raise ValueError(f"keyframe {keyframe_id} is kept already")
         size = entry.nbytes
@@ -75,46 +75,46 @@ class KeyframeStore(Generic[Entry]):
         return self._evict()
 
     def resize(self, limit_bytes: int, pinned: int) -> tuple[int, ...]:
-        """Change the limits; returns the ids of the entries that left. Raises ValueError for limits below 0 and 1."""
+        """Change the limits; returns the ids of the dropped entries. Raises ValueError for limits below 0 and 1."""
         if limit_bytes < 0 or pinned < 1:
             raise ValueError(f"limit_bytes must not be negative and pinned at least 1, got {limit_bytes} and {pinned}")
         self._limit_bytes, self._pinned = limit_bytes, pinned
         return self._evict()
 
     def clear(self) -> None:
-        """Let go of all entries."""
+        """Drop all entries."""
         self._entries.clear()
         self._ids.clear()
         self._nbytes = 0
 
     def _evict(self) -> tuple[int, ...]:
         pinned = set(self._ids[-self._pinned :])
-        gone = []
+        dropped = []
         for keyframe_id in list(self._entries):
             if self._nbytes <= self._limit_bytes:
                 break
             if keyframe_id not in pinned:
                 self._nbytes -= self._entries.pop(keyframe_id)[1]
                 self._ids.remove(keyframe_id)
-                gone.append(keyframe_id)
-        return tuple(gone)
+                dropped.append(keyframe_id)
+        return tuple(dropped)
 
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """A keyframe on the trajectory. position: (3,) of its camera, in any unit; None where it is not known."""
+    """A keyframe on the trajectory. position: (3,) of its camera, in any unit; None where it is unknown."""
 
     id: int
     position: np.ndarray | None = None
 
 
 def recovery_candidates(places: Sequence[Place], count: int) -> tuple[int, ...]:
-    """Choose keyframes to try when the track of the newest one is lost; ids, the most promising first.
+    """Return the ids of keyframes to try when the track is lost, the most promising first.
 
-    places: those that are kept, oldest first; the last one is that which was just lost, and is not tried again. Three
-    guesses take turns: the newest one left (the loss was short), the one nearest to the lost one on the map (the course
-    came by there before), and the one farthest from all that were tried (the map is wrong, or the drone was carried).
-    Where a position is not known, the order in time stands for all distances.
+    places: the kept keyframes, oldest first; the last one is the one just lost and is not tried again. Three guesses
+    take turns: the newest one left (the loss was short), the one nearest to the lost one on the map (the drone was
+    there before), and the one farthest from all tried ones (the map is wrong, or the drone was carried). Where a
+    position is unknown, keyframe counts replace all distances.
     """
     if len(places) < 2:
         return ()
@@ -136,7 +136,7 @@ def recovery_candidates(places: Sequence[Place], count: int) -> tuple[int, ...]:
 
 
 def _distances(places: Sequence[Place]) -> np.ndarray:
-    """Distances (N, N) between places; in keyframes where a position is missing."""
+    """Distances (N, N) between places; counted in keyframes where a position is missing."""
     positions = [place.position for place in places]
     known = [position for position in positions if position is not None]
     points = np.array(known) if len(known) == len(places) else np.arange(len(places), dtype=float)[:, None]

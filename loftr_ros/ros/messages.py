@@ -1,23 +1,109 @@
-"""Answers of the front end as ROS messages."""
+"""Results of the front end as ROS messages: the one place that says what loftr_node publishes."""
 
 from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Pose, PoseStamped, PoseWithCovariance, Quaternion
 from nav_msgs.msg import Path
+from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from loftr_ros.base_frame import edge_between_bases
+from loftr_ros.drawing import draw_matches
+from loftr_ros.frontend import Frontend
 from loftr_ros.geometry.two_view.estimation import Geometry
 from loftr_ros.results import FrameResult, KeyframeInfo, PairResult, TrajectoryPose
 from perception_common.geometry import quaternion_from_matrix
+from perception_common.images.conversion import fill_image
 from yolc_ros.msg import Correspondences, Keyframe, MatchingStatus, RelativePose
 from yolc_ros.srv import MatchKeyframes
+
+KEYFRAME = "loftr/keyframe"
+CORRESPONDENCES = "loftr/correspondences"
+RELATIVE_POSE = "loftr/relative_pose"
+BASE_POSE = "loftr/relative_pose_base"  # only with a base frame
+POSE = "loftr/pose"
+PATH = "loftr/path"
+DEBUG_IMAGE = "loftr/debug_image"
+STATUS = "loftr/status"  # the last message of each image
+
+TOPICS: dict[str, type] = {
+    KEYFRAME: Keyframe,
+    CORRESPONDENCES: Correspondences,
+    RELATIVE_POSE: RelativePose,
+    BASE_POSE: RelativePose,
+    POSE: PoseStamped,
+    PATH: Path,
+    DEBUG_IMAGE: Image,
+    STATUS: MatchingStatus,
+}
+"""What loftr_node publishes, by relative topic name."""
+
+ON_DEMAND = frozenset({PATH, DEBUG_IMAGE})
+"""Made for viewers: published only while somebody subscribes, and not recorded by a replay."""
+
+
+@dataclass(frozen=True)
+class FrameNames:
+    """Names of frames. map_frame: of the trajectory. base_frame: of the vehicle, empty for none."""
+
+    map_frame: str
+    base_frame: str = ""
+
+
+def frame_messages(
+    frontend: Frontend[Any], result: FrameResult, frames: FrameNames, wants: Callable[[str], bool]
+) -> Iterator[tuple[str, Any]]:
+    """Yield (topic, message) of the result of one image, the status last.
+
+    wants: whether a topic is wanted; messages of others are not built.
+    """
+    for topic, build in _builders(frontend, result, frames):
+        if wants(topic) and (message := build()) is not None:
+            yield topic, message
+
+
+def _builders(
+    frontend: Frontend[Any], result: FrameResult, frames: FrameNames
+) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Yield the topics of a result with functions that build their messages."""
+    if keyframe := result.new_keyframe:
+        yield KEYFRAME, partial(keyframe_message, keyframe)
+        for pair in result.pairs:
+            yield CORRESPONDENCES, partial(correspondences_message, pair, frontend.model, frontend.trained)
+            yield RELATIVE_POSE, partial(relative_pose_message, pair)
+            if frames.base_frame:
+                yield BASE_POSE, partial(base_pose_message, pair, frames.base_frame)
+        yield POSE, partial(pose_stamped_message, keyframe.stamp_ns, frames.map_frame, result.T_map_camera)
+        yield PATH, partial(path_message, frontend.trajectory.poses, frames.map_frame)
+        if result.pairs:
+            yield DEBUG_IMAGE, partial(debug_image_message, frontend, result.pairs[0])
+    yield STATUS, partial(status_message, result)
+
+
+def debug_image_message(frontend: Frontend[Any], pair: PairResult) -> Image:
+    """Return a picture of the matches of a pair, whose keyframes must still be kept."""
+    picture = draw_matches(
+        frontend.image(pair.older.id),
+        frontend.image(pair.newer.id),
+        pair.matches.points0,
+        pair.matches.points1,
+        pair.matches.confidence,
+        pair.motion.inliers,
+        title=f"keyframes {pair.older.id} and {pair.newer.id}: {pair.motion.geometry.name}",
+        trained=frontend.trained,
+    )
+    message = Image()
+    fill_image(message, picture, header_of(pair.newer.stamp_ns, pair.newer.frame_id))
+    return message
 
 
 def header_of(stamp_ns: int, frame_id: str) -> Header:
@@ -44,7 +130,7 @@ def path_message(poses: Sequence[TrajectoryPose], map_frame: str) -> Path:
 
 
 def keyframe_message(keyframe: KeyframeInfo) -> Keyframe:
-    """Return the message of a keyframe; the matrices are 0 where the camera is not known."""
+    """Return the message of a keyframe; the matrices are 0 where the camera is unknown."""
     message = Keyframe(
         header=header_of(keyframe.stamp_ns, keyframe.frame_id),
         id=keyframe.id,
@@ -60,7 +146,7 @@ def keyframe_message(keyframe: KeyframeInfo) -> Keyframe:
 
 
 def correspondences_message(pair: PairResult, model: str, trained: bool) -> Correspondences:
-    """Return the message of the matches of two keyframes. model, trained: of the network that found them."""
+    """Return the message of the matches of two keyframes. model, trained: of the matcher that found them."""
     matches, newer = pair.matches, keyframe_message(pair.newer)
 
     def floats(values: np.ndarray) -> array[float]:
@@ -92,7 +178,7 @@ def correspondences_message(pair: PairResult, model: str, trained: bool) -> Corr
 
 
 def relative_pose_message(pair: PairResult) -> RelativePose:
-    """Return the message of a relative pose; what is not known of it has a large variance (see covariance.py)."""
+    """Return the message of a relative pose; what it does not observe has a large variance (see covariance.py)."""
     older, newer, motion = pair.older, pair.newer, pair.motion
     header = header_of(newer.stamp_ns, newer.frame_id)
     return RelativePose(
@@ -114,7 +200,7 @@ def relative_pose_message(pair: PairResult) -> RelativePose:
 
 
 def base_pose_message(pair: PairResult, base_frame: str) -> RelativePose | None:
-    """Return the relative pose of the vehicle, axes of `base_frame`; None where the camera's place is not known."""
+    """Return the relative pose of the vehicle, axes of `base_frame`; None where the camera mount is unknown."""
     mount0, mount1 = pair.older.T_base_camera, pair.newer.T_base_camera
     if mount0 is None or mount1 is None:
         return None
@@ -126,12 +212,12 @@ def base_pose_message(pair: PairResult, base_frame: str) -> RelativePose | None:
 
 
 def failed_match(reason: str) -> MatchKeyframes.Response:
-    """Return the response to a request that cannot be answered."""
+    """Return the response to a request that failed."""
     return MatchKeyframes.Response(success=False, message=reason)
 
 
 def match_response(pair: PairResult, model: str, trained: bool) -> MatchKeyframes.Response:
-    """Return the response to a request that was answered."""
+    """Return the response to a request that succeeded."""
     return MatchKeyframes.Response(
         success=True,
         correspondences=correspondences_message(pair, model, trained),
@@ -139,20 +225,20 @@ def match_response(pair: PairResult, model: str, trained: bool) -> MatchKeyframe
     )
 
 
-def status_message(answer: FrameResult) -> MatchingStatus:
-    """Return the status of an image, which is the last answer to it."""
-    keyframe, tracks = answer.keyframe, answer.tracks
+def status_message(result: FrameResult) -> MatchingStatus:
+    """Return the status of an image."""
+    keyframe, tracks = result.keyframe, result.tracks
     return MatchingStatus(
-        header=header_of(answer.stamp_ns, answer.frame_id),
-        decision=int(answer.decision.outcome),
-        reason=answer.decision.reason,
+        header=header_of(result.stamp_ns, result.frame_id),
+        decision=int(result.decision.outcome),
+        reason=result.decision.reason,
         keyframe_id=keyframe.id if keyframe else 0,
         has_keyframe=keyframe is not None,
-        matches=answer.matches,
-        displacement=answer.displacement,
-        overlap=answer.tracking.overlap if answer.tracking else 0.0,
-        metric=answer.pose is not None and answer.pose.is_metric,
+        matches=result.matches,
+        displacement=result.displacement,
+        overlap=result.change.overlap if result.change else 0.0,
+        metric=result.pose is not None and result.pose.is_metric,
         track_length=tracks.mean_length if tracks else math.nan,
         reprojection_error=tracks.median_error_px if tracks else math.nan,
-        matching_seconds=float(sum(answer.seconds.values())),
+        matching_seconds=float(sum(result.seconds.values())),
     )

@@ -1,36 +1,31 @@
-"""loftr_node: matches images with keyframes and publishes correspondences, relative poses and the trajectory."""
+"""loftr_node: matches images with keyframes; publishes correspondences, relative poses and the trajectory."""
 
 from __future__ import annotations
 
 import importlib
 from functools import partial
-from pathlib import Path as FilePath
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import PoseStamped
-from nav_msgs.msg import Path
 from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from loftr_ros.drawing import draw_matches
 from loftr_ros.frontend import Frontend
 from loftr_ros.geometry.two_view.estimation import Geometry
 from loftr_ros.keyframes.policy import Outcome
-from loftr_ros.matcher import Matcher
+from loftr_ros.matcher_choice import load_matcher
 from loftr_ros.parameters import LoftrParameters
-from loftr_ros.results import FrameResult, PairResult
+from loftr_ros.results import FrameResult
 from loftr_ros.ros.messages import (
-    base_pose_message,
-    correspondences_message,
+    BASE_POSE,
+    ON_DEMAND,
+    TOPICS,
+    FrameNames,
     failed_match,
-    header_of,
-    keyframe_message,
+    frame_messages,
     match_response,
-    path_message,
-    pose_stamped_message,
-    relative_pose_message,
-    status_message,
 )
 from loftr_ros.ros.mount_lookup import MountLookup
 from loftr_ros.sensors.topics import SensorTopic, sensor_topics
@@ -39,19 +34,18 @@ from perception_common.backends.devices import DevicePolicy
 from perception_common.cameras.camera import Camera
 from perception_common.cameras.camera_info import CameraInfoBuffer
 from perception_common.errors import InputError
-from perception_common.images.conversion import fill_image, to_gray
+from perception_common.images.conversion import to_gray
 from perception_common.node.base import PerceptionNode
 from perception_common.node.runner import run_nodes
 from perception_common.stamps import stamp_ns
-from yolc_ros.msg import Correspondences, Keyframe, MatchingStatus, RelativePose
 from yolc_ros.srv import MatchKeyframes
 
 
 class LoftrNode(PerceptionNode[LoftrParameters]):
-    """Publishes what the front end answers; see msg/ for the fields."""
+    """Publishes the results of the front end; see msg/ for the fields."""
 
     def __init__(self, nodes_in_process: int = 1):
-        self._frontend: Frontend | None = None
+        self._frontend: Frontend[Any] | None = None
         self._device = ""
         self._scale = ""
         self._trajectories = 0
@@ -61,8 +55,8 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         self.create_service(MatchKeyframes, "match_keyframes", self._match_keyframes)
 
     def load(self, parameters: LoftrParameters, device: DevicePolicy) -> None:
-        """Load the network, warm it up and make the publishers."""
-        matcher = Matcher.load(
+        """Load the matcher, warm it up and make the publishers."""
+        matcher = load_matcher(
             parameters.model,
             parameters.weights,
             device,
@@ -73,25 +67,20 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
             self.problems.report("untrained", f"{parameters.model} has random weights: its matches mean nothing")
         blank = matcher.encode(np.zeros((480, 640), np.uint8))
         matcher.match(blank, blank)
-        self._device = str(matcher.device)
+        self._device = matcher.device_name
         self._mount = MountLookup(self, self.problems, parameters.base_frame, parameters.base_from_optical)
         self._trajectories = 0
         self._frontend = Frontend(matcher, parameters.frontend)
-        self._keyframe = self.result_publisher(Keyframe, "loftr/keyframe")
-        self._correspondences = self.result_publisher(Correspondences, "loftr/correspondences")
-        self._relative_pose = self.result_publisher(RelativePose, "loftr/relative_pose")
-        self._base_pose = (
-            self.result_publisher(RelativePose, "loftr/relative_pose_base") if parameters.base_frame else None
-        )
-        self._status = self.result_publisher(MatchingStatus, "loftr/status")
-        self._pose = self.result_publisher(PoseStamped, "loftr/pose")
-        self._path = self.result_publisher(Path, "loftr/path")
-        self._debug_image = self.result_publisher(Image, "loftr/debug_image")
-        if parameters.trajectory_file:  # that it cannot be written is said before the flight
+        self._results = {
+            topic: self.result_publisher(kind, topic)
+            for topic, kind in TOPICS.items()
+            if topic != BASE_POSE or parameters.base_frame
+        }
+        if parameters.trajectory_file:  # fail now, not in flight, if the file cannot be written
             self._begin_file(parameters.trajectory_file)
 
     def unload(self) -> None:
-        """Let go of the network and the keyframes."""
+        """Release the matcher and the keyframes."""
         self._frontend = None
         self._device = self._scale = ""
         if self._mount is not None:
@@ -118,11 +107,11 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         """Use changed parameters from the next image on."""
         if self._frontend is not None:
             change = partial(self._frontend.apply, parameters.frontend)
-            if not self.call_worker(change):  # it is the only one that may change the front end while it runs
+            if not self.call_worker(change):  # while the worker runs, only it may change the front end
                 change()
 
     def describe(self) -> dict[str, str]:
-        """What the diagnostics say of the network, the keyframes and the sensors."""
+        """Return the diagnostics of the matcher, the keyframes and the sensors."""
         frontend = self._frontend
         values = {
             "model": self.parameters.model,
@@ -150,28 +139,33 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
             self._frontend.forget()
 
     def process(self, header: Header, image: np.ndarray) -> None:
-        """Ask the front end and publish what it answers."""
+        """Run the front end on an image and publish its result."""
         frontend, mount = self._frontend, self._mount
         if frontend is None or mount is None:
             return
         stamp = stamp_ns(header)
         height, width = image.shape
-        answer = frontend.process(
+        result = frontend.process(
             stamp,
             image,
             self._camera(stamp, width, height),
             frame_id=header.frame_id,
             T_base_camera=mount.lookup(header.frame_id, stamp),
         )
-        for stage, seconds in answer.seconds.items():
+        for stage, seconds in result.seconds.items():
             self.record(stage, seconds)
         with self.stage("publishing"):
-            self._publish(frontend, answer)
-        if answer.new_keyframe:
-            self._write_trajectory(answer)
-            self._watch_sensors(answer)
-        if answer.decision.outcome == Outcome.LOST:
-            self.get_logger().warning(answer.decision.reason, throttle_duration_sec=5.0)
+            frames = FrameNames(self.parameters.map_frame, self.parameters.base_frame)
+            for topic, message in frame_messages(frontend, result, frames, self._is_wanted):
+                self._results[topic].publish(message)
+        if result.new_keyframe:
+            self._write_trajectory(result)
+            self._watch_sensors(result)
+        if result.decision.outcome == Outcome.LOST:
+            self.get_logger().warning(result.decision.reason, throttle_duration_sec=5.0)
+
+    def _is_wanted(self, topic: str) -> bool:
+        return topic not in ON_DEMAND or self._results[topic].get_subscription_count() > 0
 
     def _camera(self, stamp: int, width: int, height: int) -> Camera | None:
         try:
@@ -186,10 +180,10 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         if self._frontend is not None:
             topic.add(self._frontend.sensors, message, self.get_clock().now().nanoseconds)
 
-    def _watch_sensors(self, answer: FrameResult) -> None:
-        """Say what sensors that are switched on do not give."""
+    def _watch_sensors(self, result: FrameResult) -> None:
+        """Report sensors that are switched on and give nothing."""
         parameters = self.parameters
-        for pair in answer.pairs[:1]:
+        for pair in result.pairs[:1]:
             self._scale = pair.scale.source.name.lower() + (f": {pair.scale.reason}" if pair.scale.reason else "")
             has_source = parameters.altitude != "none" or parameters.use_depth or parameters.use_odometry
             if has_source and pair.motion.geometry in (Geometry.GENERAL, Geometry.PLANAR):
@@ -203,49 +197,15 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         else:
             self.problems.resolve(problem)
 
-    # --- answers ---------------------------------------------------------------------------------------------------
-
-    def _publish(self, frontend: Frontend, answer: FrameResult) -> None:
-        """Publish an answer; its status comes last."""
-        if keyframe := answer.new_keyframe:
-            self._keyframe.publish(keyframe_message(keyframe))
-            for pair in answer.pairs:
-                self._correspondences.publish(correspondences_message(pair, frontend.model, frontend.trained))
-                self._relative_pose.publish(relative_pose_message(pair))
-                if self._base_pose and (message := base_pose_message(pair, self.parameters.base_frame)):
-                    self._base_pose.publish(message)
-            map_frame = self.parameters.map_frame
-            self._pose.publish(pose_stamped_message(keyframe.stamp_ns, map_frame, answer.T_map_camera))
-            if self._path.get_subscription_count():
-                self._path.publish(path_message(frontend.trajectory.poses, map_frame))
-            if answer.pairs and self._debug_image.get_subscription_count():
-                self._publish_debug_image(frontend, answer.pairs[0])
-        self._status.publish(status_message(answer))
-
-    def _publish_debug_image(self, frontend: Frontend, pair: PairResult) -> None:
-        picture = draw_matches(
-            frontend.image(pair.older.id),
-            frontend.image(pair.newer.id),
-            pair.matches.points0,
-            pair.matches.points1,
-            pair.matches.confidence,
-            pair.motion.inliers,
-            title=f"keyframes {pair.older.id} and {pair.newer.id}: {pair.motion.geometry.name}",
-            trained=frontend.trained,
-        )
-        message = Image()
-        fill_image(message, picture, header_of(pair.newer.stamp_ns, pair.newer.frame_id))
-        self._debug_image.publish(message)
-
     async def _match_keyframes(
         self, request: MatchKeyframes.Request, response: MatchKeyframes.Response
     ) -> MatchKeyframes.Response:
-        """Answer a request in the worker thread; meanwhile the executor goes on."""
+        """Answer a request in the worker thread; the executor goes on meanwhile."""
         frontend = self._frontend
         future = Future(executor=self.executor)
-        future.add_done_callback(lambda _: None)  # it wakes the executor
+        future.add_done_callback(lambda _: None)  # wakes the executor
 
-        def answer() -> None:
+        def respond() -> None:
             try:
                 if frontend is None:
                     raise InputError("the node is not active")
@@ -256,7 +216,7 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
             except Exception as error:
                 future.set_result(failed_match(f"{type(error).__name__}: {error}"))
 
-        if frontend is None or not self.call_worker(answer):
+        if frontend is None or not self.call_worker(respond):
             return failed_match("the node is not active: activate it first")
         return await future
 
@@ -266,15 +226,15 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         if self._file is not None:
             self._file.close()
         self._trajectories += 1
-        self._file = TrajectoryFile(numbered(FilePath(path).expanduser(), self._trajectories))
+        self._file = TrajectoryFile(numbered(Path(path).expanduser(), self._trajectories))
 
-    def _write_trajectory(self, answer: FrameResult) -> None:
-        if self._file is None or answer.pose is None:
+    def _write_trajectory(self, result: FrameResult) -> None:
+        if self._file is None or result.pose is None:
             return
         try:
-            if not answer.pairs and self._file.poses:  # the first keyframe of another trajectory
+            if not result.pairs and self._file.poses:  # the first keyframe of another trajectory
                 self._begin_file(self.parameters.trajectory_file)
-            self._file.add(answer.pose)
+            self._file.add(result.pose)
         except InputError as error:
             self.problems.report("trajectory", str(error))
 

@@ -1,8 +1,8 @@
 """Keypoint ids that persist from pair to pair, so that a back end can chain matches to tracks.
 
-LoFTR has no repeatable keypoints: the same place comes out at a slightly different point in every pair. Points of a
-keyframe that lie within a radius are therefore one place: its position is their running mean, and it has one id in
-every pair that the keyframe takes part in.
+LoFTR has no repeatable keypoints: the same scene point gets a slightly different image point in every pair. Points of a
+keyframe within a radius of each other are therefore one place: its position is their running mean, and it keeps one id
+in all pairs of the keyframe.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ import numpy as np
 
 from loftr_ros.tracks.neighbours import nearest_within, thin_out
 
-RADIUS = 4.0  # pixels of the original image
+RADIUS = 4.0  # pixels of the original image: half a coarse cell of LoFTR where images are not shrunk
+REPEATED_KEYPOINT_RADIUS = 1e-3  # pixels: only rounding separates points of one keypoint
 
 
 @dataclass(frozen=True, eq=False)
 class KeypointIds:
     """The places of one keyframe; no two have the same id.
 
-    ids: (M,) uint32. points: (M, 2) float64, pixels of the original image: means of the points that were merged.
-    counts: (M,) int64, how many those are.
+    ids: (M,) uint32. points: (M, 2) float64, pixels of the original image: means of the merged points. counts: (M,)
+    int64, number of merged points.
     """
 
     ids: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint32))
@@ -40,7 +41,10 @@ class KeypointIds:
 
 @dataclass(frozen=True, eq=False)
 class NamedMatches:
-    """ids0, ids1: (N,) uint32, equal where a match joins two places to one; then the state after naming."""
+    """Matches with ids, and the keypoints after naming.
+
+    ids0, ids1: (N,) uint32, equal where a match joins two places.
+    """
 
     ids0: np.ndarray
     ids1: np.ndarray
@@ -59,12 +63,12 @@ def name_matches(
     radius: float = RADIUS,
     inlier: np.ndarray | None = None,
 ) -> NamedMatches:
-    """Give ids to matches (N, 2), pixels, best first; `next_id` is the first one that was never used.
+    """Give ids to matches (N, 2), pixels, best first; `next_id` is the first unused id.
 
-    A place keeps the id that it has. A match hands its id to the place that has none; within a keyframe an id belongs
-    to one place only, so that of several matches that compete for it the best one wins. inlier: (N,) bool, None where
-    no estimator was asked. An outlier joins nothing and makes no place: on a place that is known it has its id, else
-    an id that is not used again. Raises ValueError for a radius that is not positive.
+    A place keeps its id. A match gives the id of one place to the other if that has none; within a keyframe an id
+    belongs to one place only, so the best of several competing matches wins. inlier: (N,) bool, None where no estimator
+    ran. An outlier joins nothing and makes no place: it gets the id of the known place it lies on, else an id that is
+    not used again. Raises ValueError for a radius that is not positive.
     """
     if not radius > 0:
         raise ValueError(f"radius must be positive, got {radius}")
@@ -90,7 +94,7 @@ def name_matches(
 
 @dataclass(frozen=True, eq=False)
 class _Places:
-    """Places of a keyframe, old ones first, after points were merged; of_points: (N,), the place of each point."""
+    """Places of a keyframe after merging, old ones first. of_points: (N,), index of the place of each point."""
 
     points: np.ndarray
     counts: np.ndarray
@@ -98,13 +102,13 @@ class _Places:
 
 
 def _merge(keypoints: KeypointIds, points: np.ndarray, radius: float) -> _Places:
-    """Add points (N, 2) to the places that they are nearest to; the others make places, the first ones first."""
+    """Merge points (N, 2) into their nearest places; the others become new places, in their order."""
     place = nearest_within(points, keypoints.points, radius)
     new = np.flatnonzero(place < 0)
-    stands = thin_out(points[new], radius)
-    _, place[new] = np.unique(stands, return_inverse=True)
+    representative = thin_out(points[new], radius)
+    _, place[new] = np.unique(representative, return_inverse=True)
     place[new] += len(keypoints)
-    total = len(keypoints) + int((stands == np.arange(len(new))).sum())
+    total = len(keypoints) + int((representative == np.arange(len(new))).sum())
     added = np.bincount(place, minlength=total)
     counts = added.copy()
     counts[: len(keypoints)] += keypoints.counts
@@ -115,12 +119,12 @@ def _merge(keypoints: KeypointIds, points: np.ndarray, radius: float) -> _Places
 
 
 def _names(keypoints: KeypointIds, places: _Places) -> list[int]:
-    """The id of each place, -1 where it has none yet."""
+    """Return the id of each place, -1 where it has none."""
     return [*keypoints.ids.tolist(), *[-1] * (len(places.counts) - len(keypoints))]
 
 
 def _join(names0: list[int], names1: list[int], places0: np.ndarray, places1: np.ndarray, next_id: int) -> int:
-    """Fill the names of the places (N,) that matches join, best match first; returns the next id."""
+    """Fill the ids of the places (N,) that matches join, best match first; returns the next id."""
     used0, used1 = set(names0), set(names1)
     for place0, place1 in zip(places0.tolist(), places1.tolist(), strict=True):
         name0, name1 = names0[place0], names1[place1]

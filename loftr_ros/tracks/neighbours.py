@@ -1,4 +1,4 @@
-"""Points that lie close together, by hashing them to a grid."""
+"""Neighbouring points, found by hashing them to a grid."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ def nearest_within(points0: np.ndarray, points1: np.ndarray, radius: float) -> n
 
 
 def thin_out(points: np.ndarray, radius: float) -> np.ndarray:
-    """Choose points (N, 2), the first ones first, so that no two are within `radius`; says who stands for each.
+    """Choose points (N, 2), the first ones first, so that no two are within `radius`.
 
-    Returns (N,) int64: the index of a chosen point within the radius, for a chosen one its own. A point that is left
-    out goes to the first chosen one that is near it.
+    Returns (N,) int64, the representative of each point: the index of a chosen point within the radius; for a chosen
+    point its own. A point that is left out goes to the first chosen one within the radius.
     """
     index0, index1 = pairs_within(points, points, radius)
     earlier = index1 < index0
-    stands = np.arange(len(points))
+    representative = np.arange(len(points))
     index0, index1 = index0[earlier], index1[earlier]
     order = np.lexsort([index1, index0])
     for later, before in zip(index0[order].tolist(), index1[order].tolist(), strict=True):
-        if stands[later] == later and stands[before] == before:
-            stands[later] = before
-    return stands
+        if representative[later] == later and representative[before] == before:
+            representative[later] = before
+    return representative
 
 
 def _cells(points: np.ndarray, radius: float) -> np.ndarray:

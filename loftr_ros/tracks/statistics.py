@@ -1,4 +1,4 @@
-"""How long the tracks of a sequence are, and how well points explain them."""
+"""Tracks of a sequence: their lengths and their reprojection errors."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class Tracks:
 
 @dataclass(frozen=True)
 class TrackStatistics:
-    """Tracks of a sequence in figures; NaN where there is nothing to measure.
+    """Statistics of tracks; NaN where there is nothing to measure.
 
-    tracks: their number. mean_length, median_length: keyframes in a track. long_share: share of tracks of 3 or more
+    tracks: number of tracks. mean_length, median_length: keyframes in a track. long_share: share of tracks of 3 or more
     keyframes. longest: keyframes. triangulated: tracks whose point lies in front of all cameras that see it.
     behind: tracks whose point does not. mean_error_px, median_error_px, p95_error_px: distance of an observation of a
     triangulated track from its reprojected point, pixels of the original image.
@@ -72,7 +72,7 @@ class TrackStatistics:
 
 
 def collect_tracks(pairs: Iterable[NamedPair]) -> Tracks:
-    """Chain the matches whose ids are equal to tracks."""
+    """Join matches with equal ids to tracks."""
     keyframes, ids, points = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros((0, 2))]
     for pair in pairs:
         joined = pair.ids0 == pair.ids1
@@ -88,29 +88,14 @@ def collect_tracks(pairs: Iterable[NamedPair]) -> Tracks:
     return Tracks(track, unique % _KEYS, sums / counts[:, None], names.astype(np.uint32))
 
 
-def chain_poses(steps: Iterable[tuple[int, int, np.ndarray]]) -> dict[int, np.ndarray]:
-    """Poses T_map_camera (4, 4) by keyframe id, from steps (older, newer, T_older_newer) in the order of the sequence.
-
-    The first older keyframe is the map. A keyframe takes the first step that leads to it from a known one. The steps
-    must have one scale.
-    """
-    poses: dict[int, np.ndarray] = {}
-    for older, newer, T_older_newer in steps:
-        if not poses:
-            poses[older] = np.eye(4)
-        if older in poses and newer not in poses:
-            poses[newer] = poses[older] @ T_older_newer
-    return poses
-
-
 def reprojection_errors(
     tracks: Tracks, poses: Mapping[int, np.ndarray], cameras: Mapping[int, Camera]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Triangulate the tracks and project them again: errors (N,) in pixels of the original image, and who is behind.
+    """Triangulate the tracks and reproject them; return errors (N,), pixels of the original image, and (M,) bool.
 
-    poses: T_world_camera (4, 4) by keyframe id, all of one scale; cameras: by keyframe id. A keyframe that lacks one of
-    them is left out. The error is NaN for an observation of a track with fewer than two views left, and for one whose
-    point lies behind a camera that sees it; those tracks are told by the second value, (M,) bool.
+    poses: T_world_camera (4, 4) by keyframe id, all of one scale; cameras: by keyframe id. Keyframes without both are
+    left out. The error is NaN for observations of a track with fewer than two views left, and of a track whose point
+    lies behind a camera that sees it; the second value, (M,) bool, flags the latter tracks.
     """
     errors, behind = np.full(len(tracks.track), np.nan), np.zeros(len(tracks.ids), bool)
     rays, T_camera_world = _views(tracks, poses, cameras)
@@ -128,7 +113,7 @@ def reprojection_errors(
 
 
 def measure_tracks(tracks: Tracks, poses: Mapping[int, np.ndarray], cameras: Mapping[int, Camera]) -> TrackStatistics:
-    """Sum up the tracks of a sequence; poses and cameras as for `reprojection_errors`, empty where none are known."""
+    """Compute the statistics of tracks; poses and cameras as for `reprojection_errors`, empty where unknown."""
     lengths = tracks.lengths
     errors, behind = reprojection_errors(tracks, poses, cameras)
     known = np.isfinite(errors)
@@ -156,7 +141,7 @@ def measure_tracks(tracks: Tracks, poses: Mapping[int, np.ndarray], cameras: Map
 def _views(
     tracks: Tracks, poses: Mapping[int, np.ndarray], cameras: Mapping[int, Camera]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The rays (N, 2) and cameras (N, 4, 4), T_camera_world, of the observations; NaN where they are not known."""
+    """Rays (N, 2) and T_camera_world (N, 4, 4) of the observations; NaN where they are unknown."""
     rays, T = np.full((len(tracks.track), 2), np.nan), np.full((len(tracks.track), 4, 4), np.nan)
     for keyframe in np.unique(tracks.keyframe).tolist():
         if keyframe in poses and keyframe in cameras:

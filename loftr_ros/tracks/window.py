@@ -1,4 +1,4 @@
-"""Tracks over the newest keyframes, measured again with each of them."""
+"""Statistics of the tracks over the newest keyframes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from loftr_ros.geometry.two_view.estimation import Geometry
 from loftr_ros.results import PairResult
 from loftr_ros.tracks.statistics import NamedPair, TrackStatistics, collect_tracks, measure_tracks
-from loftr_ros.trajectory.chain import PoseChain
+from loftr_ros.trajectory.chain import KeyframeChain
 from perception_common.cameras.camera import Camera
 
-KEYFRAMES = 8  # that a window holds
+KEYFRAMES = 8  # in the window: a few seconds of flight, and bounded work for each keyframe
 
 
 class TrackWindow:
@@ -19,8 +19,8 @@ class TrackWindow:
     def __init__(self) -> None:
         self._pairs: list[NamedPair] = []
 
-    def add(self, pairs: Sequence[PairResult], trajectory: PoseChain) -> TrackStatistics:
-        """Add the pairs of a new keyframe, which ends the trajectory with the first of them, and measure the tracks."""
+    def add(self, pairs: Sequence[PairResult], trajectory: KeyframeChain) -> TrackStatistics:
+        """Add the pairs of a new keyframe and measure the tracks; pairs[0] is the one that extended the trajectory."""
         self._pairs += [
             NamedPair(p.older.id, p.newer.id, p.matches.points0, p.matches.points1, p.ids0, p.ids1) for p in pairs
         ]

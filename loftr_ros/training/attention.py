@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import torch
 
-from loftr_ros.matcher import shrink
+from loftr_ros.image_matcher import shrink
 from loftr_ros.network.config import LoFTRConfig
 from loftr_ros.network.loftr import LoFTR
 from loftr_ros.network.transformer import AttentionLayer, Tokens

@@ -1,8 +1,15 @@
-"""The chain of keyframe poses: metric where the scale of every step is known, and never called so where it is not."""
+"""The one rule for chaining relative poses: the node, the offline replay, the evaluation, the report and examples.
+
+A keyframe is connected by the first of its edges whose older keyframe is connected already. A step of unknown scale
+gets the length of the last measured step, because keyframes lie about as far apart; 1 while none was measured. A failed
+edge and a rotation keep the position.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,19 +17,125 @@ from loftr_ros.geometry.two_view.estimation import Geometry
 from loftr_ros.results import KeyframeInfo, PairResult, TrajectoryPose
 from perception_common.geometry import transform
 
-LENGTH = 10_000  # poses that are kept
+MAX_POSES = 10_000  # bounds the memory and the path message of long flights
 
 
-class PoseChain:
-    """Chains pairs of keyframes, each from any keyframe that stands in it already.
+@dataclass(frozen=True, eq=False)
+class ChainEdge:
+    """A relative pose as the chain needs it.
 
-    A step of unknown scale is as long as the last one that was measured, for keyframes lie about as far apart; it is 1
-    while none was. A pair without a pose adds a keyframe at the same place.
+    older, newer: keys of the keyframes that order them in time (ids or stamps). T_older_newer: (4, 4), its translation
+    of length 1 where the scale is unknown. geometry: of the pair. is_metric: T_older_newer is in metres.
     """
 
+    older: int
+    newer: int
+    T_older_newer: np.ndarray
+    geometry: Geometry
+    is_metric: bool
+
+    @property
+    def moves(self) -> bool:
+        """Whether the edge has a translation."""
+        return self.geometry in (Geometry.GENERAL, Geometry.PLANAR)
+
+
+@dataclass(frozen=True, eq=False)
+class ChainedPose:
+    """Pose (4, 4) of a keyframe in the map.
+
+    step: (4, 4), T_older_newer with the length that the chain gave it. edge: that connects the keyframe, None for a
+    start. is_measured: the length of the step is measured. is_metric: so are all steps since the start.
+    """
+
+    key: int
+    T_map_camera: np.ndarray
+    step: np.ndarray
+    edge: ChainEdge | None
+    is_measured: bool
+    is_metric: bool
+
+
+class Chain:
+    """Chains edges to poses, one keyframe at a time."""
+
     def __init__(self) -> None:
+        self._poses: OrderedDict[int, ChainedPose] = OrderedDict()
+        self._step_length = 1.0
+
+    def __contains__(self, key: object) -> bool:
+        """Tell whether a keyframe is connected."""
+        return key in self._poses
+
+    def start(self, key: int, T_map_camera: np.ndarray | None = None) -> ChainedPose:
+        """Begin a map with a keyframe, at the origin or at a given pose (4, 4)."""
+        T = np.eye(4) if T_map_camera is None else T_map_camera
+        return self._add(ChainedPose(key, T, np.eye(4), edge=None, is_measured=True, is_metric=True))
+
+    def extend(self, edge: ChainEdge) -> ChainedPose:
+        """Connect the newer keyframe of an edge. Raises KeyError where the older one is not connected."""
+        older = self._poses[edge.older]
+        step, is_measured = self._step(edge)
+        return self._add(
+            ChainedPose(
+                edge.newer,
+                older.T_map_camera @ step,
+                step,
+                edge=edge,
+                is_measured=is_measured,
+                is_metric=older.is_metric and is_measured,
+            )
+        )
+
+    def _step(self, edge: ChainEdge) -> tuple[np.ndarray, bool]:
+        """T_older_newer (4, 4), and whether its length is measured."""
+        if edge.geometry == Geometry.FAILED:
+            return np.eye(4), False
+        if not edge.moves:
+            return edge.T_older_newer, True
+        if edge.is_metric:
+            self._step_length = float(np.linalg.norm(edge.T_older_newer[:3, 3]))
+            return edge.T_older_newer, True
+        return transform(edge.T_older_newer[:3, :3], self._step_length * edge.T_older_newer[:3, 3]), False
+
+    def _add(self, pose: ChainedPose) -> ChainedPose:
+        self._poses[pose.key] = pose
+        while len(self._poses) > MAX_POSES:
+            self._poses.popitem(last=False)
+        return pose
+
+
+def connecting_edges(edges: Iterable[ChainEdge]) -> Iterator[ChainEdge]:
+    """Yield the edges that connect the keyframes of a recording, in the order of the keyframes.
+
+    The oldest keyframe starts the chain; of the edges to a keyframe the one to the newest connected keyframe counts.
+    Keyframes that nothing connects, as after a restart of the node, are left out.
+    """
+    connected: set[int] = set()
+    for edge in sorted(edges, key=lambda edge: (edge.newer, -edge.older)):
+        connected = connected or {edge.older}
+        if edge.older in connected and edge.newer not in connected:
+            connected.add(edge.newer)
+            yield edge
+
+
+def chain_edges(edges: Iterable[ChainEdge]) -> tuple[ChainedPose, ...]:
+    """Chain the edges of a recording; the poses are in the frame of its oldest keyframe, in order."""
+    chain = Chain()
+    poses: list[ChainedPose] = []
+    for edge in connecting_edges(edges):
+        if not poses:
+            poses.append(chain.start(edge.older))
+        poses.append(chain.extend(edge))
+    return tuple(poses)
+
+
+class KeyframeChain:
+    """The trajectory of the keyframes while the drone flies."""
+
+    def __init__(self) -> None:
+        self._chain = Chain()
         self._poses: OrderedDict[int, TrajectoryPose] = OrderedDict()
-        self._step = 1.0
 
     def __len__(self) -> int:
         """Count the poses that are kept."""
@@ -30,7 +143,7 @@ class PoseChain:
 
     @property
     def poses(self) -> tuple[TrajectoryPose, ...]:
-        """The poses in the order of their keyframes, the newest LENGTH of them."""
+        """The poses in the order of their keyframes, the newest MAX_POSES of them."""
         return tuple(self._poses.values())
 
     @property
@@ -49,29 +162,33 @@ class PoseChain:
 
     def start(self, keyframe: KeyframeInfo) -> TrajectoryPose:
         """Begin with the first keyframe, at the origin."""
-        return self._add(TrajectoryPose(keyframe, np.eye(4), True, ""))
+        return self._add(keyframe, self._chain.start(keyframe.id), assumed="")
 
     def extend(self, pair: PairResult) -> TrajectoryPose:
         """Add the newer keyframe of a pair. Raises KeyError where the older one is not in the trajectory."""
-        before = self._poses[pair.older.id]
-        step, assumed = self._step_of(pair)
-        return self._add(
-            TrajectoryPose(pair.newer, before.T_map_camera @ step, before.is_metric and not assumed, assumed)
-        )
+        chained = self._chain.extend(chain_edge(pair))
+        return self._add(pair.newer, chained, assumed="" if chained.is_measured else _why_assumed(pair))
 
-    def _step_of(self, pair: PairResult) -> tuple[np.ndarray, str]:
-        """T_older_newer (4, 4), and why its length is a guess."""
-        if pair.motion.geometry == Geometry.FAILED:
-            return np.eye(4), f"no pose: {pair.motion.reason}"
-        if pair.motion.geometry == Geometry.ROTATION_ONLY:
-            return pair.matrix, ""
-        if pair.is_metric:
-            self._step = float(np.linalg.norm(pair.matrix[:3, 3]))
-            return pair.matrix, ""
-        return transform(pair.motion.rotation, self._step * pair.motion.translation), pair.scale.reason
-
-    def _add(self, pose: TrajectoryPose) -> TrajectoryPose:
-        self._poses[pose.keyframe.id] = pose
-        while len(self._poses) > LENGTH:
+    def _add(self, keyframe: KeyframeInfo, chained: ChainedPose, *, assumed: str) -> TrajectoryPose:
+        pose = TrajectoryPose(keyframe, chained.T_map_camera, is_metric=chained.is_metric, assumed=assumed)
+        self._poses[keyframe.id] = pose
+        while len(self._poses) > MAX_POSES:
             self._poses.popitem(last=False)
         return pose
+
+
+def chain_edge(pair: PairResult) -> ChainEdge:
+    """Return the edge of a pair, keyed by keyframe ids."""
+    return ChainEdge(
+        pair.older.id,
+        pair.newer.id,
+        pair.matrix,
+        geometry=pair.motion.geometry,
+        is_metric=pair.is_metric,
+    )
+
+
+def _why_assumed(pair: PairResult) -> str:
+    """Say why the length of the step to the newer keyframe is not measured."""
+    is_failed = pair.motion.geometry == Geometry.FAILED
+    return f"no pose: {pair.motion.reason}" if is_failed else pair.scale.reason

@@ -1,4 +1,4 @@
-"""The trajectory as a TUM text file that grows with the flight."""
+"""The trajectory as a TUM text file that is written during the flight."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEADING = "# T_map_camera of the keyframes: stamp tx ty tz qx qy qz qw; in metre
 
 
 class TrajectoryFile:
-    """Writes one pose after the other, each at once on disk; `poses` counts them. Raises InputError when it cannot."""
+    """Appends poses, each flushed to disk at once; `poses` counts them. Raises InputError when it cannot write."""
 
     def __init__(self, path: Path):
         self._path = path
@@ -25,7 +25,7 @@ class TrajectoryFile:
         self._write(HEADING)
 
     def add(self, pose: TrajectoryPose) -> None:
-        """Append a pose. A step whose length is not measured is announced by a comment."""
+        """Append a pose. A comment precedes a step whose length is not measured."""
         q = quaternion_from_matrix(pose.T_map_camera[:3, :3])
         line = tum_line(pose.keyframe.stamp_ns, [*pose.T_map_camera[:3, 3].tolist(), *q.tolist()])
         note = f"# not metric: the length of the next step is assumed ({pose.assumed})\n" if pose.assumed else ""
@@ -33,7 +33,7 @@ class TrajectoryFile:
         self.poses += 1
 
     def close(self) -> None:
-        """End the file."""
+        """Close the file."""
         self._file.close()
 
     def _write(self, text: str) -> None:

@@ -22,11 +22,11 @@ from tqdm import tqdm
 from perception_common.errors import InputError
 from perception_common.stamps import stamp_ns
 from replay_ros.bags.node_inputs import TF_TOPICS
-from replay_ros.bags.output_topics import DETECTIONS, DIAGNOSTICS, OUTPUTS, STATUS, type_name
 from replay_ros.bags.reader import Bag, RawMessage
 from replay_ros.bags.writer import BagWriter
 from replay_ros.live.nodes import LiveNodes, NodeTopics
 from replay_ros.offline.replay import SETTLE_NS
+from replay_ros.outputs import DETECTIONS, DIAGNOSTICS, OUTPUTS, STATUS, type_name
 from replay_ros.result.timing import Dropped, StageTimes
 
 NODES = {DETECTIONS: "yolc_node", STATUS: "loftr_node"}  # by the topic of a node's last answer to an image

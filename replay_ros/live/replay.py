@@ -18,7 +18,6 @@ from perception_common.node.transport import raise_malloc_thresholds, use_large_
 from perception_common.resources import choose_weights
 from perception_common.weights import file_sha256
 from replay_ros.bags.node_inputs import find_sensors
-from replay_ros.bags.output_topics import DETECTIONS, STATUS
 from replay_ros.bags.reader import (
     COMPRESSED_IMAGE,
     Bag,
@@ -31,6 +30,7 @@ from replay_ros.bags.writer import BagWriter
 from replay_ros.live.nodes import NodeLaunch, NodeTopics, node_arguments, running_nodes
 from replay_ros.live.peak import find_peak_rate
 from replay_ros.live.player import LivePlayer, Pace
+from replay_ros.outputs import DETECTIONS, STATUS
 from replay_ros.result.peak_rate import PeakSearch
 from replay_ros.result.provenance import provenance
 from replay_ros.result.replay_result import ReplayResult
@@ -99,10 +99,17 @@ def replay_live(options: LiveOptions) -> ReplayResult:
                         player = LivePlayer(pace, options.awaited, bag, topics, node, writer, nodes)
                         seconds = player.run()
                     peak = find_peak_rate(player, options.peak) if options.peak else None
+                weights, configuration = _weights_and_configuration(options)
                 return ReplayResult(
-                    *("live", str(options.out), topics.image, len(player.frames), seconds, player.counts, {}),
-                    Timing(player.stages(), player.drops(), sampler.use(), peak),
-                    provenance(options.bag, *_weights_and_configuration(options)),
+                    kind="live",
+                    out=str(options.out),
+                    image_topic=topics.image,
+                    frames=len(player.frames),
+                    seconds=seconds,
+                    topics=player.counts,
+                    refused={},
+                    timing=Timing(stages=player.stages(), drops=player.drops(), resources=sampler.use(), peak=peak),
+                    provenance=provenance(options.bag, weights, configuration),
                     nodes=player.diagnoses,
                 )
             finally:

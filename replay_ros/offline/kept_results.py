@@ -1,90 +1,70 @@
-"""What the networks answered, kept on disk while a replay runs, so that a broken run goes on where it stopped.
+"""A detector and a matcher that run their network only for images without a kept result.
 
-The cores are pure: the same image gives the same answer. `KeptDetector` and `KeptMatcher` stand in for `Detector` and
-`Matcher`; they run the network only for images that were not answered before.
+Networks are pure functions: the same image gives the same result.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import time
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from typing import Generic
 
 import numpy as np
 
-from loftr_ros.matcher import Features, Matcher, MatcherSettings, Matches
-from perception_common.errors import InputError
+from loftr_ros.image_matcher import Encoded, ImageMatcher, MatcherSettings
+from loftr_ros.matches import Matches
+from replay_ros.offline.result_cache import ResultCache
 from yolc_ros.clusters import Region
-from yolc_ros.detector import Detections, Detector
+from yolc_ros.detector import Detections
+from yolc_ros.object_detector import ObjectDetector
 
 _MATCH_ARRAYS = ("points0", "points1", "confidence", "spread", "cells0", "cells1")
 _BOX_ARRAYS = ("boxes", "scores", "labels", "region")
 
 
 @dataclass(frozen=True)
-class ResultCache:
-    """Arrays by name, one file each, below a folder."""
-
-    folder: Path
-
-    def keep(self, name: str, arrays: dict[str, np.ndarray]) -> None:
-        """Write arrays, all or nothing. Raises InputError when that fails."""
-        path = self._path(name)
-        unfinished = path.with_suffix(".unfinished")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with unfinished.open("wb") as file:
-                np.savez(file, **arrays)  # type: ignore[arg-type]
-            os.replace(unfinished, path)
-        except OSError as error:
-            raise InputError(f"{path} cannot be written ({error.strerror}); free some space") from error
-
-    def find(self, name: str) -> dict[str, np.ndarray] | None:
-        """Return kept arrays; None where there are none, or broken ones."""
-        try:
-            with np.load(self._path(name), allow_pickle=False) as file:
-                return dict(file)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-            return None
-
-    def _path(self, name: str) -> Path:
-        return self.folder / f"{name}.npz"
-
-
-@dataclass(frozen=True)
 class KeptDetector:
-    """A detector that answers an image it has seen from the cache. `seconds` of an answer are those of the network."""
+    """A detector that reads the result of an image from the cache where there is one."""
 
-    detector: Detector
+    detector: ObjectDetector
     cache: ResultCache
 
-    def detect(self, image: np.ndarray) -> tuple[Detections, float]:
-        """Detect objects in an RGB image (H, W, 3) uint8; also return how long the network took for it."""
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self.detector.name
+
+    @property
+    def trained(self) -> bool:
+        """False: the weights are random."""
+        return self.detector.trained
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name of each label."""
+        return self.detector.class_names
+
+    def detect(self, image: np.ndarray) -> Detections:
+        """Detect objects in an RGB image (H, W, 3) uint8."""
         name = f"detections/{_digest(image)}"
         kept = self.cache.find(name)
         if kept is not None:
             regions = tuple(Region(*(int(v) for v in row[:4]), *row[4:].tolist()) for row in kept["regions"])
             arrays = {key: kept[key] for key in _BOX_ARRAYS}
-            found = Detections(**arrays, regions=regions, class_names=self.detector.class_names)
-            return found, float(kept["seconds"])
-        start = time.perf_counter()
+            return Detections(**arrays, regions=regions, class_names=self.class_names)
         found = self.detector.detect(image)
-        seconds = time.perf_counter() - start
         regions_array = np.array([[r.x0, r.y0, r.x1, r.y1, r.expected, r.scale] for r in found.regions], np.float64)
-        arrays_of = {key: getattr(found, key) for key in _BOX_ARRAYS}
-        self.cache.keep(name, arrays_of | {"regions": regions_array.reshape(-1, 6), "seconds": np.array(seconds)})
-        return found, seconds
+        boxes = {key: getattr(found, key) for key in _BOX_ARRAYS}
+        self.cache.keep(name, boxes | {"regions": regions_array.reshape(-1, 6)})
+        return found
 
 
-class ImageToMatch:
-    """An image whose features are computed when somebody needs them. It says the memory that they would take."""
+class LazyImage(Generic[Encoded]):
+    """An image that is encoded when it is first needed. It knows its size in memory without being encoded."""
 
-    def __init__(self, image: np.ndarray, encode: Callable[[np.ndarray], Features], nbytes: int | None):
+    def __init__(self, image: np.ndarray, encode: Callable[[np.ndarray], Encoded], nbytes: int | None):
         self.digest = _digest(image)
         self.size = image.shape[1], image.shape[0]
         self._image = image
@@ -92,52 +72,73 @@ class ImageToMatch:
         self._nbytes = nbytes
 
     @cached_property
-    def features(self) -> Features:
-        """The features, from the network."""
+    def encoded(self) -> Encoded:
+        """The encoded image."""
         return self._encode(self._image)
 
     @property
     def nbytes(self) -> int:
-        """Memory that the features cost."""
-        return self.features.nbytes if self._nbytes is None else self._nbytes
+        """Memory that the encoded image costs, bytes."""
+        return self.encoded.nbytes if self._nbytes is None else self._nbytes
 
 
-class KeptMatcher:
-    """A matcher that answers a pair of images it has seen from the cache, for use in the matching front end."""
+class KeptMatcher(Generic[Encoded]):
+    """A matcher that reads the matches of a pair of images from the cache where there are some."""
 
-    def __init__(self, matcher: Matcher, cache: ResultCache):
+    def __init__(self, matcher: ImageMatcher[Encoded], cache: ResultCache):
         self._matcher = matcher
         self._cache = cache
 
     @property
     def name(self) -> str:
-        """The network variant."""
+        """Name of the model."""
         return self._matcher.name
 
     @property
     def trained(self) -> bool:
-        """Whether the weights come from a file."""
+        """False: the weights are random."""
         return self._matcher.trained
 
-    def with_settings(self, settings: MatcherSettings) -> KeptMatcher:
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 of the weights file in hex; empty where there is none."""
+        return self._matcher.weights_sha256
+
+    @property
+    def device_name(self) -> str:
+        """Where the matcher computes."""
+        return self._matcher.device_name
+
+    @property
+    def repeats_keypoints(self) -> bool:
+        """Whether an image has the same keypoints in every pair."""
+        return self._matcher.repeats_keypoints
+
+    def with_settings(self, settings: MatcherSettings) -> KeptMatcher[Encoded]:
         """Return this matcher with other settings."""
         return KeptMatcher(self._matcher.with_settings(settings), self._cache)
 
-    def encode(self, gray: np.ndarray) -> ImageToMatch:
-        """Take an image (H, W) uint8."""
-        kept = self._cache.find(f"sizes/{gray.shape[1]}x{gray.shape[0]}")
-        image = ImageToMatch(gray, self._matcher.encode, None if kept is None else int(kept["nbytes"]))
+    def encode(self, gray: np.ndarray) -> LazyImage[Encoded]:
+        """Take an image (H, W) uint8.
+
+        The size in memory of an encoded image is kept by image size, except where it depends on the image itself.
+        """
+        if self._matcher.repeats_keypoints:  # as many bytes as it has keypoints
+            return LazyImage(gray, self._matcher.encode, None)
+        name = f"sizes/{gray.shape[1]}x{gray.shape[0]}"
+        kept = self._cache.find(name)
+        image = LazyImage(gray, self._matcher.encode, None if kept is None else int(kept["nbytes"]))
         if kept is None:
-            self._cache.keep(f"sizes/{gray.shape[1]}x{gray.shape[0]}", {"nbytes": np.array(image.nbytes)})
+            self._cache.keep(name, {"nbytes": np.array(image.nbytes)})
         return image
 
-    def match(self, image0: ImageToMatch, image1: ImageToMatch) -> Matches:
+    def match(self, image0: LazyImage[Encoded], image1: LazyImage[Encoded]) -> Matches:
         """Match two images."""
         name = f"matches/{image0.digest}_{image1.digest}"
         kept = self._cache.find(name)
         if kept is not None:
             return Matches(**{key: kept[key] for key in _MATCH_ARRAYS}, size0=image0.size, size1=image1.size)
-        found = self._matcher.match(image0.features, image1.features)
+        found = self._matcher.match(image0.encoded, image1.encoded)
         self._cache.keep(name, {key: getattr(found, key) for key in _MATCH_ARRAYS})
         return found
 

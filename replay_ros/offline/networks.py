@@ -1,4 +1,4 @@
-"""The networks of both nodes, as their parameters say: what the offline replay runs."""
+"""The detector and the matcher of both nodes, loaded as their parameters say, without the nodes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loftr_ros.matcher import Matcher
+from loftr_ros.image_matcher import ImageMatcher
+from loftr_ros.matcher_choice import load_matcher
 from loftr_ros.parameters import LoftrParameters
 from perception_common.backends.devices import choose_device
 from perception_common.node.parameter_file import read_parameters
@@ -20,34 +21,35 @@ class Networks:
     """The networks and the parameters of their nodes. detector, matcher: None where it is switched off."""
 
     detector: Detector | None
-    matcher: Matcher | None
+    matcher: ImageMatcher[Any] | None
     yolc: YolcParameters
     loftr: LoftrParameters
 
     @property
     def weights(self) -> dict[str, str]:
-        """SHA-256 of the weights by model; "" for random ones."""
-        parts: list[Detector | Matcher] = [part for part in (self.detector, self.matcher) if part is not None]
-        return {part.name: part.weights.sha256 if part.weights else "" for part in parts}
+        """SHA-256 of the weights by model; "" for random weights and for models without any."""
+        detector = {} if self.detector is None else {self.detector.name: self.detector.weights_sha256}
+        matcher = {} if self.matcher is None else {self.matcher.name: self.matcher.weights_sha256}
+        return detector | matcher
 
     @property
     def configuration(self) -> dict[str, Any]:
         """The parameters of the nodes that are not switched off, as plain values."""
-        parts = ((self.detector, self.yolc), (self.matcher, self.loftr))
-        names = ("yolc_node", "loftr_node")
-        return {n: dataclasses.asdict(p) for n, (core, p) in zip(names, parts, strict=True) if core is not None}
+        detection = {} if self.detector is None else {"yolc_node": dataclasses.asdict(self.yolc)}
+        matching = {} if self.matcher is None else {"loftr_node": dataclasses.asdict(self.loftr)}
+        return detection | matching
 
 
-def load_networks(params_file: Path | None, detection: bool, matching: bool) -> Networks:
+def load_networks(params_file: Path | None, *, detection: bool, matching: bool) -> Networks:
     """Load what the nodes would load with these parameters. Raises InputError for what cannot be used."""
     yolc = read_parameters(params_file, "yolc_node", YolcParameters)
     loftr = read_parameters(params_file, "loftr_node", LoftrParameters)
     detector: Detector | None = None
-    matcher: Matcher | None = None
+    matcher: ImageMatcher[Any] | None = None
     if detection:
         policy, sha256 = choose_device(yolc.device, yolc.precision), yolc.weights_sha256 or None
         detector = Detector.load(yolc.model, yolc.weights, policy, yolc.detector, sha256=sha256)
     if matching:
         policy, sha256 = choose_device(loftr.device, loftr.precision), loftr.weights_sha256 or None
-        matcher = Matcher.load(loftr.model, loftr.weights, policy, loftr.matcher, sha256=sha256)
+        matcher = load_matcher(loftr.model, loftr.weights, policy, loftr.matcher, sha256=sha256)
     return Networks(detector, matcher, yolc, loftr)

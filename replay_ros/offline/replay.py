@@ -1,21 +1,17 @@
-"""Offline replay: a bag through the cores, every image in order, as fast as the machine allows.
+"""Offline replay: a bag through the networks and the front end, every image in order, as fast as the machine allows.
 
-Two runs over the same input, weights and configuration write the same bytes: the durations that the messages carry are
-0 in the output bag and stand in the result. A run that was broken off goes on where it stopped: what the networks
-answered lies in a folder beside the output until the bag is whole.
+Two runs over the same input, weights and configuration write the same bytes: durations in messages are 0 in the output
+bag and stand in the result. A broken run continues where it stopped: the results of the networks are kept in a folder
+beside the output until the bag is complete.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from rclpy.serialization import serialize_message
@@ -23,34 +19,27 @@ from std_msgs.msg import Header
 from tqdm import tqdm
 
 from loftr_ros.frontend import Frontend
-from loftr_ros.matcher import Matcher
-from loftr_ros.ros.messages import (
-    base_pose_message,
-    correspondences_message,
-    header_of,
-    keyframe_message,
-    pose_stamped_message,
-    relative_pose_message,
-    status_message,
-)
+from loftr_ros.ros import messages as matching
 from perception_common.cameras.camera import Camera
 from perception_common.cameras.camera_info import CameraInfoBuffer
 from perception_common.errors import InputError
 from perception_common.images.conversion import to_gray, to_rgb
+from perception_common.stage_timer import StageTimer
 from perception_common.stamps import stamp_ns
 from replay_ros.bags.node_inputs import TF_TOPICS, BagMountLookup, find_sensors
-from replay_ros.bags.output_topics import DETECTIONS, MARKERS, OUTPUTS, STATUS, type_name
 from replay_ros.bags.reader import Bag, RawMessage, absolute, find_camera_info_topic, find_image_topic, open_bag
 from replay_ros.bags.writer import BagWriter
-from replay_ros.offline.kept_results import KeptDetector, KeptMatcher, ResultCache
+from replay_ros.offline.kept_results import KeptDetector, KeptMatcher
 from replay_ros.offline.networks import Networks, load_networks
+from replay_ros.offline.result_cache import ResultCache, run_cache
+from replay_ros.outputs import OUTPUTS, type_name
 from replay_ros.result.provenance import Provenance, hash_of_values, provenance
 from replay_ros.result.replay_result import ReplayResult
 from replay_ros.result.resources import sampling
 from replay_ros.result.timing import StageTimes, Timing
-from yolc_ros.ros.messages import detections_message, image_marker
+from yolc_ros.ros import messages as detection
 
-SETTLE_NS = 100_000_000  # what a sensor says of an image may come so much later than the image
+SETTLE_NS = 100_000_000  # an image waits so long for sensor readings of its time, which may be recorded after it
 
 
 @dataclass(frozen=True)
@@ -71,63 +60,56 @@ class OfflineOptions:
 
 
 def replay_offline(options: OfflineOptions) -> ReplayResult:
-    """Replay a bag through the cores. Raises InputError when the bag or the configuration cannot be used."""
+    """Replay a bag without nodes. Raises InputError when the bag or the configuration cannot be used."""
     if not (options.detection or options.matching):
         raise InputError("nothing to do: both detection and matching are switched off")
     start = time.monotonic()
     with open_bag(options.bag) as bag, sampling() as sampler:
         image_topic = find_image_topic(bag, options.image_topic)
         info_topic = find_camera_info_topic(bag, image_topic, options.camera_info_topic)
-        cores = load_networks(options.params_file, options.detection, options.matching)
-        origin = provenance(options.bag, cores.weights, cores.configuration)
+        networks = load_networks(options.params_file, detection=options.detection, matching=options.matching)
+        origin = provenance(options.bag, networks.weights, networks.configuration)
         with (
-            _workspace(options, origin) as cache,
+            run_cache(options.out, _identity(origin)) as cache,
             BagWriter(options.out, options.storage, force=options.force) as writer,
         ):
-            run = _Run(options, bag, image_topic, info_topic, cores, cache, writer)
+            run = _Run(
+                options=options,
+                bag=bag,
+                image_topic=image_topic,
+                info_topic=info_topic,
+                networks=networks,
+                cache=cache,
+                writer=writer,
+            )
             run.play()
-        timing = Timing(run.stages(), (), sampler.use())
         return ReplayResult(
-            *("offline", str(options.out), image_topic, run.frames, time.monotonic() - start),
-            *(run.topics, run.refused, timing, origin),
+            kind="offline",
+            out=str(options.out),
+            image_topic=image_topic,
+            frames=run.frames,
+            seconds=time.monotonic() - start,
+            topics=run.topics,
+            refused=run.refused,
+            timing=Timing(stages=run.stages(), resources=sampler.use()),
+            provenance=origin,
         )
 
 
-@contextmanager
-def _workspace(options: OfflineOptions, origin: Provenance) -> Iterator[ResultCache]:
-    """Give the cache of this run: that of a broken one with the same input, weights and configuration, else a new one.
-
-    It goes when the block ends well and stays when it is broken off.
-    """
-    folder = options.out.with_name(f"{options.out.name}.unfinished")
-    identity = hash_of_values([origin.input_sha256, origin.weights, origin.configuration_sha256, origin.versions])
-    mark = folder / "run.json"
-    try:
-        if folder.exists() and json.loads(mark.read_text()) != {"identity": identity}:
-            print(f"{folder} is of a run with another input or configuration: starting anew")
-            shutil.rmtree(folder)
-        elif folder.exists():
-            print(f"going on with the run that was broken off ({folder})")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder} is no folder of a broken replay ({error}); remove it") from error
-    folder.mkdir(parents=True, exist_ok=True)
-    mark.write_text(json.dumps({"identity": identity}))
-    try:
-        yield ResultCache(folder)
-    except KeyboardInterrupt:
-        raise InputError(f"stopped; the same command goes on from here ({folder})") from None
-    shutil.rmtree(folder)
+def _identity(origin: Provenance) -> str:
+    """Hash everything that the results of the networks depend on."""
+    return hash_of_values([origin.input_sha256, origin.weights, origin.configuration_sha256, origin.versions])
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Run:
-    """One pass over the bag. frames: images taken. refused: reasons with their number. topics: messages written."""
+    """One pass over the bag. frames: images taken. refused: count by reason. topics: messages written, by topic."""
 
     options: OfflineOptions
     bag: Bag
     image_topic: str
     info_topic: str | None
-    cores: Networks
+    networks: Networks
     cache: ResultCache
     writer: BagWriter
     frames: int = 0
@@ -136,21 +118,18 @@ class _Run:
     seconds: dict[str, dict[int, float]] = field(default_factory=dict)  # by stage and stamp
 
     def __post_init__(self) -> None:
-        self.detector = None if self.cores.detector is None else KeptDetector(self.cores.detector, self.cache)
-        self.frontend = None
-        if self.cores.matcher is not None:
-            self.frontend = Frontend(
-                cast(Matcher, KeptMatcher(self.cores.matcher, self.cache)), self.cores.loftr.frontend
-            )
+        detector, matcher, parameters = self.networks.detector, self.networks.matcher, self.networks.loftr
+        self.detector = None if detector is None else KeptDetector(detector, self.cache)
+        self.frontend = None if matcher is None else Frontend(KeptMatcher(matcher, self.cache), parameters.frontend)
         self.cameras = CameraInfoBuffer(self.info_topic or "camera_info")
-        self.sensors = {} if self.frontend is None else find_sensors(self.bag, self.cores.loftr, self._name)
-        self.mount = BagMountLookup(self.cores.loftr.base_frame, self.cores.loftr.base_from_optical)
+        self.sensors = {} if self.frontend is None else find_sensors(self.bag, parameters, self._name)
+        self.mount = BagMountLookup(parameters.base_frame, parameters.base_from_optical)
 
     def play(self) -> None:
-        """Take all messages in the order in which they were received."""
-        if self.info_topic:  # images may come before the first one
+        """Process all messages in the order in which they were received."""
+        if self.info_topic:  # images may come before the first camera_info
             self.cameras.add(next(iter(self.bag.messages([self.info_topic]))).message)
-        inputs = [topic for topic in self.bag.topics.values() if topic.name not in self._ours()]
+        inputs = [topic for topic in self.bag.topics.values() if topic.name not in self._output_names()]
         for topic in inputs:
             self.writer.declare(topic.name, topic.type, types=self.bag.types)
         waiting: list[RawMessage] = []
@@ -158,7 +137,7 @@ class _Run:
         with tqdm(total=total, unit="frame", desc="replay", disable=None) as progress:
             for raw in self.bag.raw_messages([topic.name for topic in inputs]):
                 while waiting and raw.stamp_ns > waiting[0].stamp_ns + SETTLE_NS:
-                    self._answer(waiting.pop(0))
+                    self._process(waiting.pop(0))
                     progress.update()
                 if raw.topic == self.image_topic:
                     if self.frames + len(waiting) == total:
@@ -170,14 +149,14 @@ class _Run:
                     self._read_sensor(raw)
                 self.writer.write_raw(raw.topic, raw.data, raw.stamp_ns)
             for raw in waiting:
-                self._answer(raw)
+                self._process(raw)
                 progress.update()
 
     def stages(self) -> tuple[StageTimes, ...]:
         """Return the durations of all stages."""
         return tuple(StageTimes(name, tuple(times), tuple(times.values())) for name, times in self.seconds.items())
 
-    def _ours(self) -> set[str]:
+    def _output_names(self) -> set[str]:
         """Topics of an earlier replay, which must not be taken for those of this one."""
         return {self._name(name) for name in (*OUTPUTS, "/clock")}
 
@@ -190,62 +169,59 @@ class _Run:
         elif raw.topic in TF_TOPICS:
             self.mount.add(raw.topic, self.bag.deserialize(raw))
 
-    def _answer(self, raw: RawMessage) -> None:
+    def _process(self, raw: RawMessage) -> None:
         self.frames += 1
         message = self.bag.deserialize(raw)
         stamp = stamp_ns(message.header)
-        header = header_of(stamp, message.header.frame_id)
+        header = matching.header_of(stamp, message.header.frame_id)
+        timer = StageTimer()
         try:
-            times = self._detect(header, message, raw.stamp_ns) | self._match(header, message, raw.stamp_ns)
+            self._detect(header, message, raw.stamp_ns, timer)
+            self._match(header, message, raw.stamp_ns, timer)
         except InputError as error:
             self.refused[str(error)] = self.refused.get(str(error), 0) + 1
             return
-        for stage, seconds in self._first_times(stamp, times).items():
+        for stage, seconds in self._first_times(stamp, timer.seconds).items():
             self.seconds.setdefault(stage, {})[stamp] = seconds
 
-    def _detect(self, header: Header, message: Any, received_ns: int) -> dict[str, float]:
+    def _detect(self, header: Header, message: Any, received_ns: int, timer: StageTimer) -> None:
         if self.detector is None:
-            return {}
-        detector = self.detector.detector
-        start = time.perf_counter()
-        image = to_rgb(message)
-        converted = time.perf_counter()
-        found, seconds = self.detector.detect(image)
-        size = image.shape[1], image.shape[0]
-        answer = detections_message(header, size, found, detector.name, detector.trained, 0.0)
-        self._write(MARKERS, image_marker(header, found), received_ns)
-        self._write(DETECTIONS, answer, received_ns)
-        if self.frontend is not None and self.cores.loftr.use_detections:
-            self.frontend.sensors.add_detections(answer)
-        return {"decode rgb": converted - start, "detection": seconds}
+            return
+        with timer.stage("decode rgb"):
+            image = to_rgb(message)
+        with timer.stage("detection"):
+            found = self.detector.detect(image)
+        for topic, output in detection.frame_messages(
+            header,
+            image,
+            found,
+            model=self.detector.name,
+            trained=self.detector.trained,
+            seconds=0.0,
+            wants=detection.RECORDED.__contains__,
+        ):
+            self._write(topic, output, received_ns)
+            if topic == detection.DETECTIONS and self.frontend is not None and self.networks.loftr.use_detections:
+                self.frontend.sensors.add_detections(output)
 
-    def _match(self, header: Header, message: Any, received_ns: int) -> dict[str, float]:
+    def _match(self, header: Header, message: Any, received_ns: int, timer: StageTimer) -> None:
         if self.frontend is None:
-            return {}
-        frontend, start = self.frontend, time.perf_counter()
-        image = to_gray(message)
-        converted = time.perf_counter()
+            return
+        with timer.stage("decode gray"):
+            image = to_gray(message)
         stamp = stamp_ns(header)
-        answer = frontend.process(
+        result = self.frontend.process(
             stamp,
             image,
             self._camera(stamp, image),
             frame_id=header.frame_id,
             T_base_camera=self.mount.lookup(header.frame_id, stamp),
         )
-        map_frame, base_frame = self.cores.loftr.map_frame, self.cores.loftr.base_frame
-        if keyframe := answer.new_keyframe:
-            self._write("loftr/keyframe", keyframe_message(keyframe), received_ns)
-            for pair in answer.pairs:
-                correspondences = correspondences_message(pair, frontend.model, frontend.trained)
-                self._write("loftr/correspondences", correspondences, received_ns)
-                self._write("loftr/relative_pose", relative_pose_message(pair), received_ns)
-                if base_frame and (in_base := base_pose_message(pair, base_frame)):
-                    self._write("loftr/relative_pose_base", in_base, received_ns)
-            self._write("loftr/pose", pose_stamped_message(stamp, map_frame, answer.T_map_camera), received_ns)
-        self._write(STATUS, status_message(dataclasses.replace(answer, seconds={})), received_ns)
-        stages = {f"matching: {stage}": seconds for stage, seconds in answer.seconds.items()}
-        return {"decode gray": converted - start, **stages}
+        timer.seconds |= {f"matching: {stage}": seconds for stage, seconds in result.seconds.items()}
+        frames = matching.FrameNames(self.networks.loftr.map_frame, self.networks.loftr.base_frame)
+        untimed = dataclasses.replace(result, seconds={})
+        for topic, output in matching.frame_messages(self.frontend, untimed, frames, OUTPUTS.__contains__):
+            self._write(topic, output, received_ns)
 
     def _camera(self, stamp: int, image: np.ndarray) -> Camera | None:
         try:
@@ -256,7 +232,7 @@ class _Run:
             return None
 
     def _first_times(self, stamp: int, times: dict[str, float]) -> dict[str, float]:
-        """The durations of the run that really did the work: answers from the cache take no time."""
+        """Return the durations of the run that computed the results: reading kept ones takes no time."""
         name = f"times/{stamp}"
         if kept := self.cache.find(name):
             return {stage: float(seconds) for stage, seconds in kept.items()}
@@ -265,7 +241,7 @@ class _Run:
 
     def _write(self, topic: str, message: Any, received_ns: int) -> None:
         name, kind, types = self._name(topic), type_name(type(message)), self.writer.types
-        # The padding that ROS leaves in serialised messages is whatever lay in memory; that of rosbags is 0.
+        # ROS leaves uninitialised memory in the padding of serialised messages; rosbags pads with 0.
         message = types.deserialize_cdr(serialize_message(message), kind)
         self.writer.declare(name, kind)
         self.writer.write_raw(name, types.serialize_cdr(message, kind), received_ns)

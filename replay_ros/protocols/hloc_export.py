@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from loftr_ros.matcher import shrink, to_original
+from loftr_ros.image_matcher import shrink, to_original
 from perception_common.errors import InputError
 from replay_ros.evaluation.pairs.predictions import Predictor
 from replay_ros.protocols.keypoint_merging import Merging, assign_matches, merge_keypoints

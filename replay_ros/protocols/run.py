@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeAlias
 
-from loftr_ros.matcher import MatcherSettings
+from loftr_ros.image_matcher import MatcherSettings
 from perception_common.backends.devices import choose_device
 from perception_common.cli import run
 from perception_common.errors import InputError

@@ -9,8 +9,9 @@ import pytest
 from loftr_ros.frontend import Frontend, FrontendSettings
 from loftr_ros.geometry.scale.sources import ScaleSource
 from loftr_ros.geometry.two_view.estimation import Geometry
+from loftr_ros.image_matcher import MatcherSettings
 from loftr_ros.keyframes.policy import KeyframePolicy, Outcome
-from loftr_ros.matcher import Matcher, MatcherSettings
+from loftr_ros.matcher import Matcher
 from loftr_ros.pair_estimation import PairSettings, expected_motion
 from perception_common.backends.devices import choose_device
 from perception_common.errors import InputError

@@ -12,7 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loftr_ros.matcher import Matcher, MatcherSettings, Matches, shrink, to_original
+from loftr_ros.image_matcher import MatcherSettings, shrink, to_original
+from loftr_ros.matcher import Matcher
+from loftr_ros.matches import Matches
 from loftr_ros.network.config import LoFTRConfig
 from loftr_ros.network.loftr import LoFTR
 from perception_common.backends.devices import DevicePolicy

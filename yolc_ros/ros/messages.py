@@ -1,17 +1,88 @@
-"""Detections as ROS messages: our own, and boxes for viewers. For vision_msgs see bridges/vision.py."""
+"""Detections as ROS messages: the one place that says what yolc_node publishes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import Point
+from sensor_msgs.msg import Image
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import ImageMarker
 
+from perception_common.images.conversion import fill_image
+from yolc_ros.bridges.vision import detections_2d
 from yolc_ros.clusters import Region
 from yolc_ros.detector import Detections
+from yolc_ros.drawing import draw_detections
 from yolc_ros.msg import ClusterRegion, Detection, DetectionArray
+
+try:
+    from vision_msgs import msg as vision_msgs
+except ImportError:  # optional: our own messages carry more
+    vision_msgs = None
+
+DETECTIONS = "yolc/detections"
+DETECTIONS_2D = "yolc/detections_2d"  # only where vision_msgs is installed
+MARKERS = "yolc/image_markers"
+DEBUG_IMAGE = "yolc/debug_image"
+
+TOPICS: dict[str, type] = {
+    DETECTIONS: DetectionArray,
+    **({DETECTIONS_2D: vision_msgs.Detection2DArray} if vision_msgs else {}),
+    MARKERS: ImageMarker,
+    DEBUG_IMAGE: Image,
+}
+"""What yolc_node publishes, by relative topic name."""
+
+ON_DEMAND = frozenset({DETECTIONS_2D, MARKERS, DEBUG_IMAGE})
+"""Made for viewers: published only while somebody subscribes."""
+
+RECORDED = frozenset({DETECTIONS, MARKERS})
+"""What a replay records."""
+
+
+def frame_messages(
+    header: Header,
+    image: np.ndarray,
+    detections: Detections,
+    *,
+    model: str,
+    trained: bool,
+    seconds: float,
+    wants: Callable[[str], bool],
+) -> Iterator[tuple[str, Any]]:
+    """Yield (topic, message) of the detections of an RGB image (H, W, 3) uint8.
+
+    model, trained, seconds: of the detector. wants: whether a topic is wanted; messages of others are not built.
+    """
+    size = image.shape[1], image.shape[0]
+    if wants(MARKERS):
+        yield MARKERS, image_marker(header, detections)
+    message = detections_message(header, size, detections, model, trained, seconds)
+    yield DETECTIONS, message
+    if DETECTIONS_2D in TOPICS and wants(DETECTIONS_2D):
+        yield DETECTIONS_2D, detections_2d(message, vision_msgs)
+    if wants(DEBUG_IMAGE):
+        yield DEBUG_IMAGE, debug_image_message(header, image, detections, trained)
+
+
+def debug_image_message(header: Header, image: np.ndarray, detections: Detections, trained: bool) -> Image:
+    """Return a picture of the detections."""
+    picture = draw_detections(
+        image,
+        detections.boxes,
+        detections.labels,
+        detections.scores,
+        detections.class_names,
+        region_boxes(detections.regions),
+        title=f"{len(detections.boxes)} objects, {len(detections.regions)} clusters",
+        trained=trained,
+    )
+    message = Image()
+    fill_image(message, picture, header)
+    return message
 
 
 def region_boxes(regions: Sequence[Region]) -> np.ndarray:

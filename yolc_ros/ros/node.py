@@ -8,24 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
-from visualization_msgs.msg import ImageMarker
 
 from perception_common.backends.devices import DevicePolicy
-from perception_common.images.conversion import fill_image, to_rgb
+from perception_common.images.conversion import to_rgb
 from perception_common.node.base import PerceptionNode, PerceptionParameters
 from perception_common.node.parameters import parameter
 from perception_common.node.runner import run_nodes
-from yolc_ros.bridges.vision import detections_2d
 from yolc_ros.clusters import LSM_PRESETS
-from yolc_ros.detector import Detections, Detector, DetectorSettings
-from yolc_ros.drawing import draw_detections
-from yolc_ros.msg import DetectionArray
-from yolc_ros.ros.messages import detections_message, image_marker, region_boxes
-
-try:
-    from vision_msgs import msg as vision_msgs
-except ImportError:  # an optional package: our own messages carry more
-    vision_msgs = None
+from yolc_ros.detector import Detector, DetectorSettings
+from yolc_ros.ros.messages import ON_DEMAND, TOPICS, frame_messages
 
 
 @dataclass(frozen=True)
@@ -77,12 +68,7 @@ class YolcNode(PerceptionNode[YolcParameters]):
         if not self._detector.trained:
             self.problems.report("untrained", f"{parameters.model} has random weights: its boxes mean nothing")
         self._detector.detect(np.zeros((480, 640, 3), np.uint8))
-        self._detections = self.result_publisher(DetectionArray, "yolc/detections")
-        self._detections_2d = (
-            self.result_publisher(vision_msgs.Detection2DArray, "yolc/detections_2d") if vision_msgs else None
-        )
-        self._markers = self.result_publisher(ImageMarker, "yolc/image_markers")
-        self._debug_image = self.result_publisher(Image, "yolc/debug_image")
+        self._results = {topic: self.result_publisher(kind, topic) for topic, kind in TOPICS.items()}
 
     def unload(self) -> None:
         """Let go of the network."""
@@ -117,30 +103,19 @@ class YolcNode(PerceptionNode[YolcParameters]):
             detections = detector.detect(image)
         seconds = time.perf_counter() - start
         with self.stage("publishing"):
-            size = image.shape[1], image.shape[0]
-            message = detections_message(header, size, detections, detector.name, detector.trained, seconds)
-            self._detections.publish(message)
-            if self._detections_2d and self._detections_2d.get_subscription_count():
-                self._detections_2d.publish(detections_2d(message, vision_msgs))
-            if self._markers.get_subscription_count():
-                self._markers.publish(image_marker(header, detections))
-            if self._debug_image.get_subscription_count():
-                self._publish_debug_image(header, image, detections, detector.trained)
+            for topic, message in frame_messages(
+                header,
+                image,
+                detections,
+                model=detector.name,
+                trained=detector.trained,
+                seconds=seconds,
+                wants=self._is_wanted,
+            ):
+                self._results[topic].publish(message)
 
-    def _publish_debug_image(self, header: Header, image: np.ndarray, detections: Detections, trained: bool) -> None:
-        picture = draw_detections(
-            image,
-            detections.boxes,
-            detections.labels,
-            detections.scores,
-            detections.class_names,
-            region_boxes(detections.regions),
-            title=f"{len(detections.boxes)} objects, {len(detections.regions)} clusters",
-            trained=trained,
-        )
-        message = Image()
-        fill_image(message, picture, header)
-        self._debug_image.publish(message)
+    def _is_wanted(self, topic: str) -> bool:
+        return topic not in ON_DEMAND or self._results[topic].get_subscription_count() > 0
 
 
 def main(arguments: list[str] | None = None) -> int:

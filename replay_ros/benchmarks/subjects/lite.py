@@ -9,7 +9,9 @@ from functools import partial
 import numpy as np
 import torch
 
-from loftr_ros.matcher import Features, Matcher, MatcherSettings, Matches
+from loftr_ros.image_matcher import MatcherSettings
+from loftr_ros.matcher import Features, Matcher
+from loftr_ros.matches import Matches
 from perception_common.backends.devices import choose_device
 from replay_ros.benchmarks.measurement import Measurement, Plan, Report, take_turns
 from replay_ros.benchmarks.untrained import crowded_frame, textured_pair, untrained_loftr, untrained_yolc

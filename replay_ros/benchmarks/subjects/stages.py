@@ -20,7 +20,8 @@ from std_msgs.msg import Header
 
 from loftr_ros.geometry.scale.sources import unknown_scale
 from loftr_ros.geometry.two_view.estimation import estimate_relative_pose
-from loftr_ros.matcher import Matcher, Matches
+from loftr_ros.matcher import Matcher
+from loftr_ros.matches import Matches
 from loftr_ros.results import KeyframeInfo, PairResult
 from loftr_ros.ros.messages import correspondences_message, relative_pose_message
 from loftr_ros.ros.node import LoftrParameters

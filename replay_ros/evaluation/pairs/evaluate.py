@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from loftr_ros.datasets.image_pairs import FAILED_DEGREES, ImagePair, pose_degrees, read_gray, read_pairs, resizing
 from loftr_ros.geometry.two_view.estimation import Geometry
-from loftr_ros.matcher import shrink
+from loftr_ros.image_matcher import shrink
 from perception_common.backends.devices import choose_device
 from perception_common.cameras.camera import Camera
 from perception_common.cli import run

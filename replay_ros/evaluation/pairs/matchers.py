@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from loftr_ros.matcher import Matcher, MatcherSettings
+from loftr_ros.image_matcher import MatcherSettings
+from loftr_ros.matcher import Matcher
 from perception_common.backends.devices import DevicePolicy
 from perception_common.config import to_mapping
 from perception_common.resources import list_models

@@ -13,7 +13,7 @@ from loftr_ros.keyframes.overlap import (
     motion_deg,
     overlap,
 )
-from loftr_ros.matcher import Matches
+from loftr_ros.matches import Matches
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import so3_exp
 

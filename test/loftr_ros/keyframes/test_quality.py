@@ -92,8 +92,8 @@ def test_images_too_small_to_judge_are_without_contrast(shape):
 def test_bad_seconds_count_from_the_last_good_image_and_the_usual_changes():
     monitor = QualityMonitor(QualitySettings(window=8))
     for k in range(8):
-        assert monitor.judge(texture(k), k / 10).is_good
-    blurred = [monitor.judge(motion_blur(texture(k), 9, 0), 0.8 + k / 10) for k in range(8)]
+        assert monitor.assess(texture(k), k / 10).is_good
+    blurred = [monitor.assess(motion_blur(texture(k), 9, 0), 0.8 + k / 10) for k in range(8)]
     assert [quality.is_good for quality in blurred] == [False] * 5 + [True] * 3  # most of the window is blurred by then
     bad_seconds = [quality.bad_seconds for quality in blurred]
     np.testing.assert_allclose(bad_seconds, [0.1, 0.2, 0.3, 0.4, 0.5, 0, 0, 0], atol=1e-9)

@@ -9,14 +9,15 @@ from scipy.spatial import cKDTree
 
 from flight_sim.camera import camera_with_fov, world_to_camera
 from flight_sim.trajectory import TrajectoryOptions, fly
+from loftr_ros.geometry.two_view.estimation import Geometry
 from loftr_ros.tracks.keypoint_ids import KeypointIds, name_matches
 from loftr_ros.tracks.statistics import (
     NamedPair,
-    chain_poses,
     collect_tracks,
     measure_tracks,
     reprojection_errors,
 )
+from loftr_ros.trajectory.chain import ChainEdge, chain_edges
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import inverse
 
@@ -152,10 +153,15 @@ def test_points_behind_the_cameras_are_counted(flight):
     assert statistics.behind > 0.9 * statistics.tracks
 
 
+def metric_edge(older, newer, T):
+    return ChainEdge(older, newer, T, geometry=Geometry.GENERAL, is_metric=True)
+
+
 def test_steps_chain_to_poses(flight):
     poses = list(flight.poses.values())
-    steps = [(k, k + 1, inverse(poses[k]) @ poses[k + 1]) for k in range(3)]
-    chained = chain_poses([steps[0], (0, 2, inverse(poses[0]) @ poses[2]), *steps[1:], (8, 9, np.eye(4))])
+    ends = [(0, 1), (0, 2), (1, 2), (2, 3)]
+    edges = [metric_edge(older, newer, inverse(poses[older]) @ poses[newer]) for older, newer in ends]
+    chained = {pose.key: pose.T_map_camera for pose in chain_edges([*edges, metric_edge(8, 9, np.eye(4))])}
     assert sorted(chained) == [0, 1, 2, 3]
     for k in range(4):
         np.testing.assert_allclose(chained[k], inverse(poses[0]) @ poses[k], atol=1e-9)

@@ -5,9 +5,9 @@ import pytest
 
 from loftr_ros.geometry.scale.sources import Scale, ScaleSource, unknown_scale
 from loftr_ros.geometry.two_view.estimation import Geometry, RelativePose, failed_pose
-from loftr_ros.matcher import Matches
+from loftr_ros.matches import Matches
 from loftr_ros.results import KeyframeInfo, PairResult
-from loftr_ros.trajectory.chain import PoseChain
+from loftr_ros.trajectory.chain import KeyframeChain
 from loftr_ros.trajectory.tum_file import TrajectoryFile, numbered
 from perception_common.errors import InputError
 from perception_common.geometry import so3_exp, transform
@@ -34,7 +34,7 @@ def pair(older, newer, metres=None, geometry=Geometry.GENERAL, direction=(1.0, 0
 
 
 def chain(*pairs):
-    trajectory = PoseChain()
+    trajectory = KeyframeChain()
     trajectory.start(keyframe(0))
     for each in pairs:
         trajectory.extend(each)

@@ -1,0 +1,114 @@
+"""The seam between the front end and a matcher: LoFTR, SIFT, or kept results of a replay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import cv2
+import numpy as np
+
+from loftr_ros.matches import Matches
+from loftr_ros.network.config import SelectionConfig
+from perception_common.errors import InputError
+
+
+@dataclass(frozen=True)
+class MatcherSettings:
+    """Settings that may change without loading a network again; None: the default of the model.
+
+    An image whose long side exceeds `max_side` is shrunk to it before it is matched.
+    """
+
+    max_side: int = 640  # pixels; 0: never shrink
+    threshold: float | None = None  # lowest confidence of a match
+    border: int | None = None  # LoFTR: coarse cells at the image's border that are never matched
+    max_matches: int | None = None  # the most confident ones; 0: all
+
+    def __post_init__(self) -> None:
+        if self.max_side < 0:
+            raise ValueError(f"max_side must not be negative, got {self.max_side}")
+        self.select(SelectionConfig())
+
+    def select(self, model: SelectionConfig) -> SelectionConfig:
+        """Return the selection of a model with these settings in place of its defaults."""
+        return SelectionConfig(
+            threshold=model.threshold if self.threshold is None else self.threshold,
+            border=model.border if self.border is None else self.border,
+            max_matches=model.max_matches if self.max_matches is None else self.max_matches,
+        )
+
+
+DEFAULT_SETTINGS = MatcherSettings()
+
+
+class EncodedImage(Protocol):
+    """What a matcher keeps of an image, to match it again."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that keeping this costs, bytes."""
+
+
+Encoded = TypeVar("Encoded", bound=EncodedImage)
+
+
+class ImageMatcher(Protocol[Encoded]):
+    """Encodes each image once and matches pairs of encoded images."""
+
+    @property
+    def name(self) -> str:
+        """Name of the model, as in the parameter `model`."""
+
+    @property
+    def trained(self) -> bool:
+        """False: the weights are random and the matches mean nothing."""
+
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 of the weights file in hex; empty where there is none."""
+
+    @property
+    def device_name(self) -> str:
+        """Where it computes, as "cpu" or "cuda:0"."""
+
+    @property
+    def repeats_keypoints(self) -> bool:
+        """Whether an image has the same keypoints in every pair, so that equal points are the same keypoint."""
+
+    def with_settings(self, settings: MatcherSettings) -> ImageMatcher[Encoded]:
+        """Return this matcher with other settings; images that were encoded before stay valid."""
+
+    def encode(self, gray: np.ndarray) -> Encoded:
+        """Encode a gray image (H, W) uint8 of any size. Raises InputError for anything else."""
+
+    def match(self, image0: Encoded, image1: Encoded) -> Matches:
+        """Match two encoded images."""
+
+
+def check_gray(image: np.ndarray) -> None:
+    """Raise InputError unless the image is gray, (H, W) uint8, and not empty."""
+    if image.ndim != 2 or image.dtype != np.uint8 or 0 in image.shape:
+        raise InputError(f"expected a gray image (H, W) uint8, got {image.shape} {image.dtype}; convert with to_gray")
+
+
+def shrink(image: np.ndarray, max_side: int) -> np.ndarray:
+    """Return the image (H, W) with a long side of at most `max_side` pixels, by area averaging; 0: unchanged.
+
+    Sides are rounded to whole pixels, so each axis has its own factor.
+    """
+    height, width = image.shape
+    long_side = max(height, width)
+    if max_side == 0 or long_side <= max_side:
+        return image
+    size = (max(1, round(width * max_side / long_side)), max(1, round(height * max_side / long_side)))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def to_original(points: np.ndarray, factors: tuple[float, float]) -> np.ndarray:
+    """Map points (N, 2) of a shrunk image to the original, float32; factors (x, y): original size over shrunk size.
+
+    Pixel centres are at integers (as in OpenCV and CameraInfo): pixel p of the shrunk image lies on
+    (p + 0.5) * factor - 0.5 of the original.
+    """
+    return ((points + 0.5) * np.array(factors) - 0.5).astype(np.float32)
