@@ -6,6 +6,7 @@ Keypoints of an image are the same in every pair, so their ids persist exactly.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -86,7 +87,8 @@ class SiftMatcher:
         """Detect and describe keypoints of a gray image (H, W) uint8. Raises InputError for anything else."""
         check_gray(gray)
         small = shrink(gray, self.settings.max_side)
-        found, descriptors = cv2.SIFT.create(KEYPOINTS).detectAndCompute(small, None)
+        detector: Any = cv2.SIFT.create(KEYPOINTS)
+        found, descriptors = detector.detectAndCompute(small, None)
         if descriptors is None:
             found, descriptors = (), np.zeros((0, 128), np.float32)
         height, width = gray.shape

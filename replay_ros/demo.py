@@ -1,11 +1,10 @@
-"""The command `demo`: a flight goes through both nodes over DDS; a report to look at comes out.
+"""The demo: a flight through both nodes over DDS, ending in a report.
 
 The flight is a bag, a folder of images or a video; without one a flight over a simulated city block is made.
 """
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from flight_sim.flight import CameraOptions, FlightOptions
@@ -18,15 +17,8 @@ from replay_ros.bags.make_bag import MakeBagOptions, describe, make_bag
 from replay_ros.bags.reader import STORAGE_SUFFIXES
 from replay_ros.live.replay import LiveOptions
 from replay_ros.replay import ReplayRequest, replay
-from replay_ros.replay import describe as describe_result
 from replay_ros.result.replay_result import ReplayResult
 
-EXAMPLE = """\
-examples:
-  demo                                   a simulated city block
-  demo flight/images --camera camera.yaml
-  demo recorded_bag --out my_output
-"""
 CITY = FlightOptions(
     scene=SceneOptions(urbanity=0.8),
     trajectory=TrajectoryOptions(kind="orbit", duration_s=20.0, altitude_m=35.0, pitch_deg=-60.0),
@@ -37,7 +29,7 @@ SEED = 9  # a block with car parks
 
 
 def run_demo(flight: Path | None, out: Path, camera: Path | None, limit: int | None) -> ReplayResult:
-    """Make the bag where there is none, replay it and write the report."""
+    """Make a bag where none is given, replay it and write the report."""
     out.mkdir(parents=True, exist_ok=True)
     bag = _bag_of(flight, out / "flight", camera, limit)
     options = LiveOptions(
@@ -65,21 +57,3 @@ def _bag_of(flight: Path | None, made: Path, camera: Path | None, limit: int | N
     made_of = make_bag(MakeBagOptions(source=flight, out=made, camera=camera, limit=limit, force=True))
     print(describe(made_of))
     return made
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command."""
-    parser = argparse.ArgumentParser(
-        prog="demo", description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "flight", type=Path, nargs="?", help="bag, folder of images or video (default: a simulated one)"
-    )
-    parser.add_argument("--camera", type=Path, help="camera file, for a folder or a video (see make_bag)")
-    parser.add_argument("--limit", type=int, help="images at most")
-    parser.add_argument("--out", type=Path, default=Path("demo_output"), help="folder to write (default: demo_output)")
-    given = parser.parse_args(arguments)
-    result = run_demo(given.flight, given.out, given.camera, given.limit)
-    print("\n".join(describe_result(result)))
-    print(f"open {given.out / 'report.html'}; result: {given.out / 'result.json'}, bag: {given.out / 'answers'}")
-    return 0

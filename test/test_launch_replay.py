@@ -11,7 +11,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from perception_common.resources import find_share
-from replay_ros.replay import parse
+from replay_ros.commands.replay import parse
 
 MODULES = ("launch", "launch.actions", "launch.launch_context", "launch.substitutions", "launch_ros.actions")
 

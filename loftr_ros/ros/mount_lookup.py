@@ -1,4 +1,4 @@
-"""Where the camera sits, for a node: a parameter, or /tf and /tf_static where tf2_msgs is installed."""
+"""The mount of the camera for a node: from a parameter, or from /tf and /tf_static where tf2_msgs is installed."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from perception_common.node.problems import Problems
 
 try:
     from tf2_msgs.msg import TFMessage
-except ImportError:  # an optional package: base_from_optical does without it
+except ImportError:  # optional: base_from_optical works without it
     TFMessage = None
 
 
 class MountLookup:
     """T_base_optical by stamp.
 
-    base_frame: name of the base; empty: TF is not asked. base_from_optical: "x y z qx qy qz qw", goes before TF. With
-    both empty there is no mount and `lookup` returns None. What is missing goes to `problems`, once. Raises InputError
-    for a text that is no mount.
+    base_frame: name of the base; empty: do not use TF. base_from_optical: "x y z qx qy qz qw", overrides TF. With
+    both empty there is no mount and `lookup` returns None. A missing transform is reported to `problems`, once.
+    Raises InputError for a text that is no mount.
     """
 
     def __init__(self, node: Node, problems: Problems, base_frame: str, base_from_optical: str):
@@ -51,11 +51,11 @@ class MountLookup:
 
     @property
     def is_asked_for(self) -> bool:
-        """Whether the user wants edges of the base at all."""
+        """Whether the user wants base-frame edges at all."""
         return self._fixed is not None or bool(self._base_frame)
 
     def lookup(self, optical_frame: str, stamp_ns: int) -> np.ndarray | None:
-        """Return T_base_optical (4, 4) at a stamp; None where it is not known."""
+        """Return T_base_optical (4, 4) at a stamp; None where it is unknown."""
         if self._fixed is not None:
             return self._fixed
         if not self._subscriptions:
@@ -68,7 +68,7 @@ class MountLookup:
         return T
 
     def destroy(self) -> None:
-        """End the subscriptions."""
+        """Destroy the subscriptions."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []

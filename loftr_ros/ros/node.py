@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,7 @@ from perception_common.cameras.camera_info import CameraInfoBuffer
 from perception_common.errors import InputError
 from perception_common.images.conversion import to_gray
 from perception_common.node.base import PerceptionNode
+from perception_common.node.message_class import message_class
 from perception_common.node.runner import run_nodes
 from perception_common.stamps import stamp_ns
 from yolc_ros.srv import MatchKeyframes
@@ -237,12 +237,6 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
             self._file.add(result.pose)
         except InputError as error:
             self.problems.report("trajectory", str(error))
-
-
-def message_class(type_name: str) -> type:
-    """Return the class of a ROS type such as "sensor_msgs/msg/Range"."""
-    package, kind, name = type_name.split("/")
-    return getattr(importlib.import_module(f"{package}.{kind}"), name)
 
 
 def main(arguments: list[str] | None = None) -> int:

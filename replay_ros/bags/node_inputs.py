@@ -1,4 +1,4 @@
-"""Which topics of a bag are the sensors of loftr_node, and where its camera sits on the vehicle."""
+"""Inputs of loftr_node in a bag: the topics of its sensors, and the mount of its camera."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ TF_TOPICS = ("/tf", "/tf_static")
 def find_sensors(bag: Bag, parameters: LoftrParameters, resolve: Callable[[str], str]) -> dict[str, SensorTopic]:
     """Return the sensors that the parameters switch on, by their topic in the bag.
 
-    A sensor is on the topic of its name (`resolve` makes it absolute), else on the only one of its type, unless that
-    is Image, which may be anything. Detections that are not in the bag are left out: those of the replay itself are
-    used. Raises InputError for what is missing.
+    A sensor is on the topic of its name (`resolve` makes it absolute), else on the only topic of its type, except for
+    depth images: any Image may be the only one. Missing detections are left out, since the replay makes its own. Raises
+    InputError for a sensor that is missing.
     """
     found = {}
     for sensor in sensor_topics(parameters):
@@ -43,7 +43,7 @@ def find_sensors(bag: Bag, parameters: LoftrParameters, resolve: Callable[[str],
 
 
 class BagMountLookup:
-    """T_base_optical by stamp, from the parameters or from the transforms in a bag (see loftr_ros/transforms.py)."""
+    """T_base_optical by stamp, from the parameters or from the transforms in a bag."""
 
     def __init__(self, base_frame: str, base_from_optical: str):
         self._fixed = parse_mount(base_from_optical) if base_from_optical else None
@@ -51,12 +51,12 @@ class BagMountLookup:
         self._tree = TransformTree()
 
     def add(self, topic: str, message: Any) -> None:
-        """Take a tf2_msgs/TFMessage of one of TF_TOPICS."""
+        """Add a tf2_msgs/TFMessage of one of TF_TOPICS."""
         for each in message.transforms:
             self._tree.add(each, is_static=topic == "/tf_static")
 
     def lookup(self, optical_frame: str, stamp_ns: int) -> np.ndarray | None:
-        """Return T_base_optical (4, 4) at a stamp; None where it is not known or not asked for."""
+        """Return T_base_optical (4, 4) at a stamp; None where it is unknown or not wanted."""
         if self._fixed is not None or not self._base_frame:
             return self._fixed
         return self._tree.lookup(self._base_frame, optical_frame, stamp_ns)

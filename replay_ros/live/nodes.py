@@ -1,4 +1,4 @@
-"""The nodes of a live replay as a process: started on the topics of a bag, watched, and ended."""
+"""The nodes of a live replay as a process: started on the topics of a bag, monitored, and stopped."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class NodeTopics:
 
 @dataclass(frozen=True)
 class NodeLaunch:
-    """What is started: the executable, its ROS arguments, and the file for what it prints (None: our own output)."""
+    """How to start the nodes. log: file for what they print, None for our own output."""
 
     executable: str
     arguments: tuple[str, ...]
@@ -34,14 +34,14 @@ class NodeLaunch:
 
 @dataclass(frozen=True)
 class LiveNodes:
-    """Nodes that run. process: None when somebody else started them."""
+    """Running nodes. process: None when they were not started here."""
 
     process: subprocess.Popen | None = None
     log: Path | None = None
 
     @property
     def hint(self) -> str:
-        """Where to read what went wrong."""
+        """Where to look for the cause of a failure."""
         return f"look at {self.log}" if self.log else "look at what they printed"
 
     def check(self) -> None:
@@ -53,7 +53,7 @@ class LiveNodes:
 
 def node_arguments(topics: NodeTopics, params_file: Path | None, namespace: str, is_lockstep: bool) -> tuple[str, ...]:
     """Return the ROS arguments with which the nodes read the topics of the bag, on simulated time."""
-    # ROS lets the file win over a -p that stands after it when another -p stands before it, so the file comes first.
+    # A parameter file overrides an earlier -p, and then also later ones (rcl), so the file comes first.
     ros = ["--params-file", str(params_file)] if params_file else []
     remaps = {"image": topics.image, "image/compressed": topics.image}
     remaps |= {"camera_info": topics.camera_info} if topics.camera_info else {}
@@ -63,7 +63,7 @@ def node_arguments(topics: NodeTopics, params_file: Path | None, namespace: str,
     for name, topic in remaps.items():
         ros += ["-r", f"{name}:={topic}"]
     ros += ["-p", "use_sim_time:=true", "-p", f"image_transport:={'compressed' if topics.is_compressed else 'raw'}"]
-    if is_lockstep:  # nothing may be lost on its way
+    if is_lockstep:  # no message may be lost in transit
         for topic in (topics.image, *filter(None, [topics.camera_info]), *topics.sensors):
             ros += ["-p", f"qos_overrides.{topic}.subscription.reliability:=reliable"]
         ros += ["-p", "processing_mode:=every"]
@@ -72,7 +72,7 @@ def node_arguments(topics: NodeTopics, params_file: Path | None, namespace: str,
 
 @contextmanager
 def running_nodes(launch: NodeLaunch | None) -> Iterator[LiveNodes]:
-    """Run the nodes while the block lasts; None: nodes are used that run already."""
+    """Run the nodes while the block lasts; None: use running nodes."""
     if launch is None:
         yield LiveNodes()
     elif launch.log is None:

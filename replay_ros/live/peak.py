@@ -1,4 +1,4 @@
-"""The peak rate of running nodes: short bursts of the bag's images at one rate after the other."""
+"""The peak rate of running nodes: bursts of the bag's images at one rate after the other."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from replay_ros.bags.reader import RawMessage
 from replay_ros.live.player import LivePlayer
 from replay_ros.result.peak_rate import PeakRate, PeakSearch, Trial, find_peak
 
-WARM_UP = 3  # images, one when the last is answered
+WARM_UP = 3  # images, each sent when the last one is answered
 BURST = 40  # images: one of them is 2.5 %
-QUIET_S = 2.0  # without an answer: the rest was dropped
-GAP_NS = 1_000_000_000  # of simulated time between bursts
+QUIET_S = 2.0  # seconds without an answer after which the rest counts as dropped
+FIRST_LOAD = 0.8  # of the rate at which the nodes are always busy: the first rate tried
+GAP_NS = 1_000_000_000  # simulated time between bursts
 
 
 def find_peak_rate(player: LivePlayer, search: PeakSearch) -> PeakRate:
     """Search the highest rate at which the nodes that `player` plays to answer all but `search.max_loss` images.
 
-    The images of the bag, with camera_info, go round with new stamps, spaced as at the rate; sensors are silent. An
-    image is lost when any node leaves it unanswered. Writes nothing to the output bag.
+    The images of the bag are sent over and over with camera_info and new stamps, spaced as at the rate; sensors are
+    silent. An image is lost when any node leaves it unanswered. Nothing is written to the output bag.
     """
     bursts = _Bursts(player)
     with player.not_recording():
         median = bursts.warm_up()
-        seconds = max(search.budget_s, BURST * median / 0.8 + QUIET_S)  # one burst there must be
+        seconds = max(search.budget_s, BURST * median / FIRST_LOAD + QUIET_S)  # at least one burst
         print(f"searching the peak rate for about {seconds:.0f} s at most")
         with tqdm(unit="trial", desc="peak rate", disable=None) as progress:
 
@@ -37,11 +38,11 @@ def find_peak_rate(player: LivePlayer, search: PeakSearch) -> PeakRate:
                 progress.update()
                 return trial
 
-            return find_peak(measure, 0.8 / median, search, lambda rate: BURST / rate + QUIET_S)
+            return find_peak(measure, FIRST_LOAD / median, search, lambda rate: BURST / rate + QUIET_S)
 
 
 class _Bursts:
-    """Sends the images of a bag round and round; simulated time only moves on."""
+    """Sends the images of a bag over and over; simulated time only increases."""
 
     def __init__(self, player: LivePlayer):
         bag, topics = player.bag, player.topics
@@ -52,7 +53,7 @@ class _Bursts:
         self._now_ns = bag.end_ns
 
     def warm_up(self) -> float:
-        """Return the median seconds until an image is answered by all nodes, when nothing else is to be done."""
+        """Return the median seconds until all nodes answer an image, without other load."""
         seconds = []
         for raw in self._images[:1] * WARM_UP:
             self._now_ns += GAP_NS
@@ -63,8 +64,8 @@ class _Bursts:
         return max(float(np.median(seconds)), 1e-3)
 
     def send(self, rate: float) -> Trial:
-        """Send a burst at a rate and count what stays unanswered."""
-        self._player.frames.clear()
+        """Send a burst at a rate and count the unanswered images."""
+        self._player.log.frames.clear()
         self._now_ns += GAP_NS
         start = time.monotonic()
         for number in range(BURST):
@@ -74,24 +75,23 @@ class _Bursts:
         answered = -1
         while answered < (answered := self._answers()) and not self._all_answered():
             self._player.wait(self._all_answered, max(QUIET_S, 2 / rate))
-        lost = sum(not self._player.is_answered(stamp) for stamp in self._player.frames)
-        return Trial(rate, BURST, lost, time.monotonic() - start)
+        return Trial(rate, BURST, self._player.log.unanswered(), time.monotonic() - start)
 
     def _send(self, raw: RawMessage) -> None:
-        self._player.sent(self._now_ns)
+        self._player.log.sent(self._now_ns)
         for each in (self._info, raw):
             if each is not None:
                 self._player.publish(each.topic, restamped(each.data, self._now_ns), self._now_ns)
 
     def _answers(self) -> int:
-        return sum(len(frame.seconds) for frame in self._player.frames.values())
+        return sum(len(frame.seconds) for frame in self._player.log.frames.values())
 
     def _all_answered(self) -> bool:
-        return all(map(self._player.is_answered, self._player.frames))
+        return self._player.log.all_answered()
 
 
 def restamped(data: bytes, stamp_ns: int) -> bytes:
-    """Return a serialised message that begins with a std_msgs/Header with another stamp.
+    """Return a serialised message with another stamp; it must begin with a std_msgs/Header.
 
     CDR: four bytes, of which the second says whether it is little-endian, then int32 sec and uint32 nanosec.
     """

@@ -1,4 +1,4 @@
-"""Starts our own executables as processes and ends them as a user would, with SIGINT."""
+"""Starts our own executables as processes and stops them as a user would, with SIGINT."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def running(name: str, arguments: Sequence[str], log: IO[bytes] | int | None = N
         [sys.executable, str(find_executable(name)), *arguments],
         stdout=log,
         stderr=subprocess.STDOUT if log is not None else None,
-        start_new_session=True,  # Ctrl-C reaches us first, and we end the process in order
+        start_new_session=True,  # Ctrl-C reaches only us; we then stop the process in order
         preexec_fn=hear_sigint,
     )
     try:
@@ -40,12 +40,12 @@ def running(name: str, arguments: Sequence[str], log: IO[bytes] | int | None = N
 
 
 def hear_sigint() -> None:
-    """In a child before it starts: listen to SIGINT, also where our own parent has switched it off (as nohup does)."""
+    """Restore SIGINT in a child before it starts: a parent such as nohup may ignore it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def stop(process: subprocess.Popen, timeout: float = 30.0) -> int:
-    """End a process with SIGINT, or by force when it does not answer; returns its exit status."""
+    """Stop a process with SIGINT, or kill it after `timeout` seconds; returns its exit status."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         try:

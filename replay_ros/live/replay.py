@@ -1,4 +1,4 @@
-"""Live replay: a bag through the nodes over DDS, with simulated time, and what a vehicle would get of them."""
+"""Live replay: a bag through the nodes over DDS on simulated time, with the latencies and drops of a vehicle."""
 
 from __future__ import annotations
 
@@ -104,11 +104,13 @@ def replay_live(options: LiveOptions) -> ReplayResult:
                     kind="live",
                     out=str(options.out),
                     image_topic=topics.image,
-                    frames=len(player.frames),
+                    frames=len(player.log),
                     seconds=seconds,
                     topics=player.counts,
                     refused={},
-                    timing=Timing(stages=player.stages(), drops=player.drops(), resources=sampler.use(), peak=peak),
+                    timing=Timing(
+                        stages=player.log.stages(), drops=player.log.drops(), resources=sampler.use(), peak=peak
+                    ),
                     provenance=provenance(options.bag, weights, configuration),
                     nodes=player.diagnoses,
                 )
@@ -130,7 +132,7 @@ def _ros() -> Iterator[None]:
 def _topics(options: LiveOptions, bag: Bag) -> NodeTopics:
     image = find_image_topic(bag, options.image_topic)
     sensors = {}
-    if options.matching and options.start_nodes:  # whoever started the nodes has remapped their topics
+    if options.matching and options.start_nodes:  # running nodes were remapped by those who started them
         parameters = read_parameters(options.params_file, "loftr_node", LoftrParameters)
         found = find_sensors(
             bag, parameters, lambda name: absolute(f"{options.namespace.strip('/')}/{name}".lstrip("/"))
@@ -155,7 +157,7 @@ def _launch(options: LiveOptions, topics: NodeTopics) -> NodeLaunch | None:
 
 
 def _weights_and_configuration(options: LiveOptions) -> tuple[dict[str, str], dict[str, Any]]:
-    """SHA-256 of the weights by model, and the parameters of the nodes; nothing is known of nodes that ran already."""
+    """SHA-256 of the weights by model, and the parameters of the nodes; both empty for nodes that ran already."""
     kinds: dict[str, Any] = {"yolc_node": YolcParameters} if options.detection else {}
     kinds |= {"loftr_node": LoftrParameters} if options.matching else {}
     if not options.start_nodes:

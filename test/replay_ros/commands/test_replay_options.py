@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from perception_common.errors import InputError
+from replay_ros.commands.replay import parse
 from replay_ros.live.replay import LiveOptions, replay_live
 from replay_ros.offline.replay import OfflineOptions
-from replay_ros.replay import parse
 
 
 def test_the_arguments_become_options(tmp_path):

@@ -1,0 +1,144 @@
+"""The command `replay`: a bag through the nodes or without them; writes a bag, a result and a report."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from perception_common.errors import InputError
+from perception_common.resources import find_config
+from replay_ros.live.replay import LiveOptions
+from replay_ros.offline.replay import OfflineOptions
+from replay_ros.replay import ReplayRequest, describe_replay, replay
+from replay_ros.result.peak_rate import PeakSearch
+
+NAME = "replay"
+LIVE_ONLY = ("lockstep", "rate", "running_nodes", "answer_timeout", "find_peak")
+
+
+def build_parser(prog: str = NAME) -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    example = f"""\
+examples:
+  {prog} flight_bag answers                            every image in order, the same bytes each time
+  {prog} flight_bag answers --live --rate 1.0          through the nodes over DDS, as on a vehicle
+  {prog} flight_bag answers --live --lockstep --params-file my.yaml
+  {prog} flight_bag answers --live --find-peak         and the highest rate that the nodes keep up with
+
+writes the bag `answers` with inputs and outputs, `answers.json` with the figures and `answers.html` to look at. Where
+the bag holds ground truth (topics named ground_truth, as `flight` writes them) the outputs are compared with it. When a
+replay without --live is broken off, the same command continues it.
+"""
+    parser = argparse.ArgumentParser(
+        prog=prog, description=__doc__, epilog=example, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("bag", type=Path, help="bag to play")
+    parser.add_argument("out", type=Path, help="bag to write: inputs and outputs")
+    _add_input_options(parser)
+    _add_live_options(parser)
+    _add_output_options(parser)
+    return parser
+
+
+def _add_input_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--image-topic", help="needed when the bag holds several")
+    parser.add_argument("--camera-info-topic", help="default: camera_info beside the image")
+    parser.add_argument("--namespace", default="", help="of the nodes and of their topics")
+    parser.add_argument("--params-file", type=Path, help="parameters of the nodes (default: config/perception.yaml)")
+    parser.add_argument("--no-detection", action="store_true", help="without yolc_node")
+    parser.add_argument("--no-matching", action="store_true", help="without loftr_node")
+    parser.add_argument("--limit", type=int, help="images to play")
+
+
+def _add_live_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--live", action="store_true", help="through the nodes over DDS")
+    pace = parser.add_mutually_exclusive_group()
+    pace.add_argument("--lockstep", action="store_true", help="live: send the next image when the last is answered")
+    pace.add_argument("--rate", type=float, help="live: times the bag's speed (default: 1)")
+    parser.add_argument("--running-nodes", action="store_true", help="live: use running nodes; start none")
+    parser.add_argument("--answer-timeout", type=float, help="live: seconds to wait in lockstep (default: 60)")
+    parser.add_argument("--find-peak", action="store_true", help="live: search the highest rate that is answered")
+    parser.add_argument("--max-loss", type=float, help="share of images lost at the peak rate (default: 0.05)")
+    parser.add_argument("--peak-budget", type=float, help="seconds for this search (default: 120)")
+
+
+def _add_output_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--storage", choices=("mcap", "sqlite3"), default="mcap")
+    parser.add_argument("--truth", metavar="TOPIC|FILE", help="true poses (default: the topic named ground_truth)")
+    parser.add_argument("--json", type=Path, help="the result (default: OUT.json)")
+    parser.add_argument("--no-report", action="store_true", help="without OUT.html")
+    parser.add_argument("--force", action="store_true", help="replace a bag that is there")
+
+
+def parse(arguments: list[str] | None = None, prog: str = NAME) -> ReplayRequest:
+    """Return what a command line asks for. Raises InputError for options that contradict each other."""
+    given = build_parser(prog).parse_args(arguments)
+    _check(given)
+    common: dict[str, Any] = {
+        "bag": given.bag,
+        "out": given.out,
+        "params_file": given.params_file or find_config("perception.yaml"),
+        "image_topic": given.image_topic,
+        "camera_info_topic": given.camera_info_topic,
+        "namespace": given.namespace,
+        "detection": not given.no_detection,
+        "matching": not given.no_matching,
+        "limit": given.limit,
+        "storage": given.storage,
+        "force": given.force,
+    }
+    beside = {suffix: given.out.with_name(f"{given.out.name}.{suffix}") for suffix in ("json", "html")}
+    return ReplayRequest(
+        options=_live_options(given, common) if given.live else OfflineOptions(**common),
+        json=given.json or beside["json"],
+        report=None if given.no_report else beside["html"],
+        truth=given.truth,
+    )
+
+
+def _check(given: argparse.Namespace) -> None:
+    if given.rate is not None and given.rate <= 0:
+        raise InputError(f"--rate must be positive, not {given.rate:g}")
+    if given.limit is not None and given.limit < 1:
+        raise InputError(f"--limit must be at least 1, not {given.limit}")
+    if not given.live and (extra := [f"--{name.replace('_', '-')}" for name in LIVE_ONLY if getattr(given, name)]):
+        raise InputError(f"{', '.join(extra)} only with --live")
+    if (given.max_loss is not None or given.peak_budget is not None) and not given.find_peak:
+        raise InputError("--max-loss and --peak-budget only with --find-peak")
+    if given.find_peak and given.lockstep:
+        raise InputError("--find-peak needs nodes that drop images under overload: leave out --lockstep")
+    if given.max_loss is not None and not 0 <= given.max_loss < 1:
+        raise InputError(f"--max-loss must lie in 0 to 1, not {given.max_loss:g}")
+    if given.peak_budget is not None and given.peak_budget <= 0:
+        raise InputError(f"--peak-budget must be positive, not {given.peak_budget:g}")
+
+
+def _live_options(given: argparse.Namespace, common: dict[str, Any]) -> LiveOptions:
+    return LiveOptions(
+        **common,
+        pace="lockstep" if given.lockstep else "rate",
+        rate=given.rate or 1.0,
+        start_nodes=not given.running_nodes,
+        answer_timeout=given.answer_timeout or 60.0,
+        node_log=None if given.running_nodes else given.out.with_name(f"{given.out.name}.nodes.log"),
+        peak=_peak_search(given.max_loss, given.peak_budget) if given.find_peak else None,
+    )
+
+
+def _peak_search(max_loss: float | None, budget_s: float | None) -> PeakSearch:
+    default = PeakSearch()
+    return PeakSearch(
+        max_loss=default.max_loss if max_loss is None else max_loss,
+        budget_s=default.budget_s if budget_s is None else budget_s,
+    )
+
+
+def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
+    """Run the command; the status is 1 when images were left unanswered in lockstep."""
+    request = parse(arguments, prog)
+    result = replay(request)
+    print("\n".join(describe_replay(result)))
+    print(f"bag: {result.out}, result: {request.json}" + (f", report: {request.report}" if request.report else ""))
+    is_lockstep = isinstance(request.options, LiveOptions) and request.options.pace == "lockstep"
+    return int(is_lockstep and any(dropped.lost for dropped in result.timing.drops))
