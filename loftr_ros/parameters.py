@@ -1,4 +1,4 @@
-"""The parameters of loftr_node, and the front end's settings that they make."""
+"""The parameters of loftr_node, and the settings of the front end that follow from them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class LoftrParameters(PerceptionParameters):
         1.0, "after so long without a good image a poor one makes a keyframe", low=0.0, high=3600.0, live=True
     )
     keyframe_memory_mb: int = parameter(
-        256, "memory for keyframes, MiB; the ones used longest ago leave", low=1, high=1_000_000, live=True
+        256, "memory for keyframes, MiB; the least recently used ones are dropped", low=1, high=1_000_000, live=True
     )
     recovery_candidates: int = parameter(
         5, "older keyframes that an image is matched with when the track is lost", low=0, high=1000, live=True
@@ -71,9 +71,13 @@ class LoftrParameters(PerceptionParameters):
         "auto", "auto: poselib where it is installed", choices=("auto", "poselib", "opencv"), live=True
     )
     inlier_threshold: float = parameter(1.5, "pixels of the original image", low=0.01, high=50.0, live=True)
-    min_inliers: int = parameter(15, "fewer inliers are no pose", low=5, high=10_000, live=True)
+    min_inliers: int = parameter(15, "fewer inliers give no pose", low=5, high=10_000, live=True)
     planar_ratio: float = parameter(
-        0.8, "inliers of a homography over those of the essential matrix in a flat scene", low=0.1, high=1.0, live=True
+        0.8,
+        "inliers of a homography over those of the essential matrix from which a scene is planar",
+        low=0.1,
+        high=1.0,
+        live=True,
     )
 
     altitude: str = parameter(
@@ -85,7 +89,7 @@ class LoftrParameters(PerceptionParameters):
         "gravity", "gravity: altimeter; beam: range finder fixed to the camera", choices=("gravity", "beam"), live=True
     )
     altitude_deviation: float = parameter(
-        0.02, "standard deviation over the altitude, where the message has none", low=0.0001, high=1.0, live=True
+        0.02, "relative standard deviation of the altitude, where the message has none", low=0.0001, high=1.0, live=True
     )
     ground_height: float = parameter(
         FIRST_FIX,
@@ -95,7 +99,7 @@ class LoftrParameters(PerceptionParameters):
     )
     use_depth: bool = parameter(False, "take scale from depth images on depth/image, registered to the images")
     depth_deviation: float = parameter(
-        0.02, "standard deviation of the depth camera's calibration, over the depth", low=0.0001, high=1.0, live=True
+        0.02, "relative standard deviation of the depth camera's calibration", low=0.0001, high=1.0, live=True
     )
     use_odometry: bool = parameter(
         False, "take scale from nav_msgs/Odometry on odometry; of the optical frame, or give base_frame"
@@ -111,20 +115,20 @@ class LoftrParameters(PerceptionParameters):
         0.5, "seconds between a reading and the image; an older one counts as missing", low=0.001, high=60.0, live=True
     )
 
-    use_detections: bool = parameter(False, "flag matches on what may move, from the topic yolc/detections")
+    use_detections: bool = parameter(False, "flag matches on vehicles and people, from the topic yolc/detections")
     dynamic_classes: str = parameter(
-        ",".join(VEHICLES_AND_PEOPLE), "names of the classes that may move, separated by commas", live=True
+        ",".join(VEHICLES_AND_PEOPLE), "names of the classes that count as moving, separated by commas", live=True
     )
     dynamic_score: float = parameter(0.3, "lowest score of a detection that counts", low=0.0, high=1.0, live=True)
     dynamic_weight: float = parameter(
-        0.0, "of flagged matches in the pose; 0: left out, 1: like any other", low=0.0, high=1.0, live=True
+        0.0, "weight of flagged matches in the pose; 0: left out, 1: like others", low=0.0, high=1.0, live=True
     )
     detections_tolerance: float = parameter(
         0.1, "seconds between an image and the detections that are used for it", low=0.0, high=60.0, live=True
     )
 
     map_frame: str = parameter("loftr_map", "frame of the trajectory: the optical frame of the first keyframe")
-    trajectory_file: str = parameter("", "TUM file that the trajectory is written to; empty: none")
+    trajectory_file: str = parameter("", "TUM file for the trajectory; empty: none")
     base_frame: str = parameter("", "publish loftr/relative_pose_base between poses of this frame, from TF; empty: no")
     base_from_optical: str = parameter("", "x y z qx qy qz qw: pose of the optical frame in base_frame, in place of TF")
 
@@ -172,7 +176,7 @@ class LoftrParameters(PerceptionParameters):
 
     @property
     def sensors(self) -> SensorSettings:
-        """How far the sensors are believed."""
+        """The noise and limits of the sensors."""
         return SensorSettings(
             altitude_deviation=self.altitude_deviation,
             altitude_along=self.altitude_along,  # type: ignore[arg-type]  # one of the declared choices
@@ -183,7 +187,7 @@ class LoftrParameters(PerceptionParameters):
 
     @property
     def dynamic(self) -> DynamicSettings:
-        """Which matches count as moving."""
+        """Which matches count as moving objects."""
         return DynamicSettings(
             classes=tuple(name.strip() for name in self.dynamic_classes.split(",") if name.strip()),
             score=self.dynamic_score,

@@ -111,6 +111,24 @@ def test_compressed_images(bench, start, picture):
     bench.until(lambda: len(bench.received["/yolc/detections"]) == len(bench.received["/loftr/status"]) == 2)
 
 
+def test_sift_in_place_of_the_network(bench, start, picture):
+    start("loftr_node", model="sift", processing_mode="every", max_displacement=0.0)
+    bench.listen()
+    camera = bench.camera()
+    camera.wait_for(1)
+    scene = picture(240, 400)
+    for left in (0, 20, 40):
+        camera.send(scene[:, left : left + 320].copy())
+    pairs = bench.received["/loftr/correspondences"]
+    bench.until(lambda: len(pairs) == 3)
+    for pair in pairs:
+        shift = 20 * (pair.newer.id - pair.older.id)
+        assert (pair.model, pair.trained) == ("sift", True)
+        assert len(pair.x0) > 30
+        np.testing.assert_allclose(np.median(np.array(pair.x0) - pair.x1), shift, atol=0.5)
+    bench.until(lambda: bench.diagnosis("/loftr_node").get("model") == "sift")
+
+
 def test_two_cameras_in_two_namespaces(bench, start, picture):
     cameras = {}
     for namespace in ("/left", "/right"):

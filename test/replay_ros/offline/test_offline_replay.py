@@ -144,3 +144,19 @@ def test_a_sensor_that_is_not_in_the_bag_is_named(options, tmp_path):
     (tmp_path / "p.yaml").write_text("/**/loftr_node: {ros__parameters: {use_depth: true}}")
     with pytest.raises(InputError, match="depth/image"):
         replay_offline(replace(options, out=tmp_path / "out", params_file=tmp_path / "p.yaml"))
+
+
+def test_sift_is_replayed_like_loftr(options, tmp_path):
+    """The second matcher behind the seam: results, ids and a run that was broken off."""
+    (tmp_path / "p.yaml").write_text("/**/loftr_node: {ros__parameters: {model: sift, altitude: range}}")
+    sift = replace(options, out=tmp_path / "first" / "answers", params_file=tmp_path / "p.yaml", detection=False)
+    result = replay_offline(sift)
+    assert result.provenance.weights == {"sift": ""}
+    correspondences = messages(sift.out, "/loftr/correspondences")
+    assert correspondences
+    for message in correspondences:
+        assert (message.model, message.trained) == ("sift", True)
+        assert len(message.x0) == len(message.id1) > 50
+    again = replace(sift, out=tmp_path / "second" / "answers")
+    replay_offline(again)
+    assert content(again.out) == content(sift.out)
