@@ -39,18 +39,18 @@ def add_altitude(frontend, stamp_ns, metres):
 
 
 def fly(frontend, flight, frames=range(5), altitude=False):
-    """Answers to some frames of a flight."""
-    answers = []
+    """Results of some frames of a flight."""
+    results = []
     for k in frames:
         if altitude:
             add_altitude(frontend, flight.stamps_ns[k], float(flight.poses[k][2, 3]))
-        answers.append(frontend.process(flight.stamps_ns[k], flight.images[k], flight.camera, frame_id="camera"))
-    return answers
+        results.append(frontend.process(flight.stamps_ns[k], flight.images[k], flight.camera, frame_id="camera"))
+    return results
 
 
 def test_an_altitude_gives_metres(frontend, small_flight):
-    answers = fly(frontend, small_flight, altitude=True)
-    pairs = [pair for answer in answers for pair in answer.pairs]
+    results = fly(frontend, small_flight, altitude=True)
+    pairs = [pair for result in results for pair in result.pairs]
     ids = [(pair.older.id, pair.newer.id) for pair in pairs]
     assert ids == [(0, 1), (1, 2), (0, 2), (2, 3), (1, 3), (3, 4), (2, 4)]
     for pair in pairs:
@@ -59,9 +59,9 @@ def test_an_altitude_gives_metres(frontend, small_flight):
         assert pair.scale.source == ScaleSource.ALTITUDE
         assert np.linalg.norm(error) < 0.06 * np.linalg.norm(true)
         assert np.trace(pair.covariance[:3, :3]) < 0.1 * true @ true  # the length is known too
-    assert answers[-1].pose.is_metric
+    assert results[-1].pose.is_metric
     end = small_flight.motion(0, 4)[:3, 3]
-    assert np.linalg.norm(answers[-1].T_map_camera[:3, 3] - end) < 0.05 * np.linalg.norm(end)
+    assert np.linalg.norm(results[-1].T_map_camera[:3, 3] - end) < 0.05 * np.linalg.norm(end)
 
 
 def test_a_depth_image_gives_metres(frontend, small_flight):
@@ -76,13 +76,14 @@ def test_a_depth_image_gives_metres(frontend, small_flight):
 
 
 def test_without_a_sensor_the_length_is_unknown_and_never_called_metric(frontend, small_flight):
-    answers = fly(frontend, small_flight, range(3))
-    for pair in answers[-1].pairs:
+    results = fly(frontend, small_flight, range(3))
+    assert len(results[-1].pairs) == 2
+    for pair in results[-1].pairs:
         assert pair.scale.source == ScaleSource.UNKNOWN
         assert np.linalg.norm(pair.matrix[:3, 3]) == pytest.approx(1.0)
-    assert answers[0].pose.is_metric  # the origin
-    assert not answers[-1].pose.is_metric
-    assert answers[-1].pose.assumed == answers[-1].pairs[0].scale.reason != ""
+    assert results[0].pose.is_metric  # the origin
+    assert not results[-1].pose.is_metric
+    assert results[-1].pose.assumed == results[-1].pairs[0].scale.reason != ""
 
 
 def test_a_stale_altitude_turns_unknown_and_says_so(frontend, small_flight):
@@ -192,18 +193,18 @@ def test_a_request_finds_the_keypoints_under_their_names(frontend, small_flight)
 
 
 def test_tracks_are_measured(frontend, small_flight):
-    answers = fly(frontend, small_flight, altitude=True)
-    assert answers[0].tracks is None
-    assert answers[1].tracks.mean_length == 2.0
-    assert 2.0 < answers[-1].tracks.mean_length <= 5.0
-    assert all(0.0 < answer.tracks.median_error_px < 1.5 for answer in answers[1:])
+    results = fly(frontend, small_flight, altitude=True)
+    assert results[0].tracks is None
+    assert results[1].tracks.mean_length == 2.0
+    assert 2.0 < results[-1].tracks.mean_length <= 5.0
+    assert all(0.0 < result.tracks.median_error_px < 1.5 for result in results[1:])
 
 
-def test_the_same_flight_gives_the_same_answers(matcher, small_flight):
+def test_the_same_flight_gives_the_same_results(matcher, small_flight):
     one, other = (
         fly(Frontend(matcher, FrontendSettings(policy=EVERY)), small_flight, range(3), True) for _ in range(2)
     )
-    one, other = ([pair for answer in answers for pair in answer.pairs] for answers in (one, other))
+    one, other = ([pair for result in results for pair in result.pairs] for results in (one, other))
     assert len(one) == 3
     for a, b in zip(one, other, strict=True):
         for field in ("ids0", "ids1", "dynamic", "matrix", "covariance"):
@@ -216,9 +217,9 @@ def test_forgetting_starts_a_new_trajectory_with_new_ids(frontend, small_flight)
     fly(frontend, small_flight, range(2))
     frontend.forget()
     assert frontend.keyframes_kept == ()
-    answer = fly(frontend, small_flight, (0,))[0]
-    assert answer.keyframe.id == 2
-    np.testing.assert_array_equal(answer.T_map_camera, np.eye(4))
+    result = fly(frontend, small_flight, (0,))[0]
+    assert result.keyframe.id == 2
+    np.testing.assert_array_equal(result.T_map_camera, np.eye(4))
     assert frontend.keyframes_made == 3
 
 
@@ -233,8 +234,8 @@ def test_settings_change_from_the_next_image_on(frontend, small_flight):
 
 def test_without_a_camera_there_is_no_pose_but_there_are_matches(frontend, small_flight):
     for k in range(2):
-        answer = frontend.process(small_flight.stamps_ns[k], small_flight.images[k], None)
-    (pair,) = answer.pairs
+        result = frontend.process(small_flight.stamps_ns[k], small_flight.images[k], None)
+    (pair,) = result.pairs
     assert len(pair.matches) > 100
     assert pair.motion.geometry == Geometry.FAILED
     assert "camera_info" in pair.motion.reason
@@ -243,8 +244,8 @@ def test_without_a_camera_there_is_no_pose_but_there_are_matches(frontend, small
 
 
 def test_the_last_motion_is_expected_again_only_where_it_is_certain(frontend, small_flight):
-    answers = fly(frontend, small_flight, range(3))
-    last, newest = answers[1].pairs[0], answers[2].keyframe
+    results = fly(frontend, small_flight, range(3))
+    last, newest = results[1].pairs[0], results[2].keyframe
     certain = replace(last, motion=replace(last.motion, covariance=1e-4 * np.eye(6)))
     expected = expected_motion(certain, last.newer, newest)
     np.testing.assert_allclose(expected, last.motion.matrix, atol=1e-9)  # frames are evenly apart
