@@ -1,14 +1,14 @@
 """The one rule for chaining relative poses: the node, the offline replay, the evaluation, the report and examples.
 
-A keyframe is connected by the first of its edges whose older keyframe is connected already. A step of unknown scale
+A keyframe is connected by its edge to the newest keyframe that is connected already. A step of unknown scale
 gets the length of the last measured step, because keyframes lie about as far apart; 1 while none was measured. A failed
 edge and a rotation keep the position.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,6 +87,11 @@ class Chain:
             )
         )
 
+    def connect(self, edges: Iterable[ChainEdge]) -> ChainedPose | None:
+        """Connect a keyframe by the best of the edges to it; returns None where no edge comes from a connected one."""
+        usable = [edge for edge in edges if edge.older in self]
+        return self.extend(max(usable, key=lambda edge: edge.older)) if usable else None
+
     def _step(self, edge: ChainEdge) -> tuple[np.ndarray, bool]:
         """T_older_newer (4, 4), and whether its length is measured."""
         if edge.geometry == Geometry.FAILED:
@@ -105,28 +110,26 @@ class Chain:
         return pose
 
 
-def connecting_edges(edges: Iterable[ChainEdge]) -> Iterator[ChainEdge]:
-    """Yield the edges that connect the keyframes of a recording, in the order of the keyframes.
-
-    The oldest keyframe starts the chain; of the edges to a keyframe the one to the newest connected keyframe counts.
-    Keyframes that nothing connects, as after a restart of the node, are left out.
-    """
-    connected: set[int] = set()
-    for edge in sorted(edges, key=lambda edge: (edge.newer, -edge.older)):
-        connected = connected or {edge.older}
-        if edge.older in connected and edge.newer not in connected:
-            connected.add(edge.newer)
-            yield edge
+def edges_by_newer(edges: Iterable[ChainEdge]) -> dict[int, list[ChainEdge]]:
+    """Group edges by their newer keyframe, in the order of the keyframes."""
+    groups: defaultdict[int, list[ChainEdge]] = defaultdict(list)
+    for edge in edges:
+        groups[edge.newer].append(edge)
+    return dict(sorted(groups.items()))
 
 
 def chain_edges(edges: Iterable[ChainEdge]) -> tuple[ChainedPose, ...]:
-    """Chain the edges of a recording; the poses are in the frame of its oldest keyframe, in order."""
+    """Chain the edges of a recording; the poses are in the frame of its oldest keyframe, in order.
+
+    Keyframes that nothing connects, as after a restart of the node, are left out.
+    """
     chain = Chain()
     poses: list[ChainedPose] = []
-    for edge in connecting_edges(edges):
+    for group in edges_by_newer(edges).values():
         if not poses:
-            poses.append(chain.start(edge.older))
-        poses.append(chain.extend(edge))
+            poses.append(chain.start(max(edge.older for edge in group)))
+        if pose := chain.connect(group):
+            poses.append(pose)
     return tuple(poses)
 
 

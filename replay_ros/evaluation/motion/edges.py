@@ -10,6 +10,7 @@ import numpy as np
 
 from loftr_ros.geometry.scale.sources import ScaleSource
 from loftr_ros.geometry.two_view.estimation import Geometry
+from loftr_ros.trajectory.chain import ChainEdge, chain_edges
 from perception_common.geometry import matrix_from_quaternion, transform
 from perception_common.stamps import stamp_ns
 from perception_common.tum import Trajectory
@@ -39,6 +40,11 @@ class PoseEdge:
     def is_metric(self) -> bool:
         """Whether the length of the translation means metres."""
         return self.scale != ScaleSource.UNKNOWN and self.geometry in (Geometry.GENERAL, Geometry.PLANAR)
+
+    @property
+    def chain_edge(self) -> ChainEdge:
+        """The edge as a chain takes it, keyed by stamps."""
+        return ChainEdge(self.older_ns, self.newer_ns, self.matrix, geometry=self.geometry, is_metric=self.is_metric)
 
 
 def edge_of_message(message: Any) -> PoseEdge:
@@ -71,19 +77,9 @@ def trajectory_of_poses(messages: Iterable[Any]) -> Trajectory:
 
 
 def chain(edges: Sequence[PoseEdge]) -> Trajectory:
-    """Return the trajectory of the keyframes, in the first one's frame.
-
-    Each keyframe hangs on the newest of its older ones that has a pose; a failed edge adds no motion. One that hangs
-    on nothing, as after a restart, is left out.
-    """
-    poses: dict[int, np.ndarray] = {}
-    for edge in sorted(edges, key=lambda edge: (edge.newer_ns, -edge.older_ns)):
-        if not poses:
-            poses[edge.older_ns] = np.eye(4)
-        if edge.older_ns in poses and edge.newer_ns not in poses:
-            poses[edge.newer_ns] = poses[edge.older_ns] @ edge.matrix
-    stamps = sorted(poses)
-    return Trajectory.from_matrices(stamps, [poses[stamp] for stamp in stamps])
+    """Return the trajectory of the keyframes, in the frame of the oldest one, chained as the node chains them."""
+    poses = chain_edges(edge.chain_edge for edge in edges)
+    return Trajectory.from_matrices([pose.key for pose in poses], [pose.T_map_camera for pose in poses])
 
 
 def chain_is_metric(edges: Sequence[PoseEdge]) -> bool:

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from perception_common.geometry import compose, skew, so3_exp, so3_log
+from loftr_ros.geometry.scale.sources import ScaleSource
+from loftr_ros.geometry.two_view.estimation import Geometry
+from loftr_ros.trajectory.chain import Chain, ChainEdge, ChainedPose, edges_by_newer
+from loftr_ros.trajectory.covariance import propagate, step_covariance
+from perception_common.geometry import so3_exp, so3_log
 from replay_ros.evaluation.motion.edges import matrix_of_pose
 from replay_ros.evaluation.motion.truth import associate
 from replay_ros.report.content import TrajectorySection
 from replay_ros.report.reading.recording import RecordedReplay
 
-GEOMETRIES = ("FAILED", "GENERAL", "PLANAR", "ROTATION_ONLY")
-SCALES = ("UNKNOWN", "ALTITUDE", "DEPTH", "ODOMETRY")
 _AXES = ("right", "down", "forward")  # of an optical frame
 
 
 @dataclass(frozen=True, eq=False)
-class Chain:
+class ChainedPath:
     """Keyframes chained from one to the next, in the first one's optical frame.
 
     stamps_ns: (N,). poses: (N, 4, 4). covariances: (N, 6, 6), ROS order, axes of the first keyframe. starts: (N,)
@@ -35,66 +36,67 @@ class Chain:
     is_metric: bool
 
 
-def chain(keyframes: Mapping[int, int], poses: Mapping[tuple[int, int], Any]) -> Chain:
-    """Chain the relative poses of neighbouring keyframes. keyframes: stamp by id; poses: RelativePose by ids.
+def chain_keyframes(keyframes: Mapping[int, int], poses: Mapping[tuple[int, int], Any]) -> ChainedPath:
+    """Chain the keyframes of a recording as the node connected them.
 
-    The covariance of a position adds up what each step and each rotation before it contribute. The length of a step of
-    unknown scale is taken as it is: it has no part in the covariance.
+    keyframes: stamp by id. poses: RelativePose messages by the ids of the older and the newer keyframe. The covariance
+    of a position adds up what each step and each rotation before it contribute; an assumed length has no part in it. A
+    keyframe that nothing connects starts anew at the place of the one before.
     """
     ids = sorted(keyframes)
-    Ts, covariances, starts = [np.eye(4)], [np.zeros((6, 6))], [True]
-    is_metric = True
-    for older, newer in itertools.pairwise(ids):
-        edge = poses.get((older, newer))
-        if edge is None or GEOMETRIES[edge.geometry] == "FAILED":
-            Ts.append(Ts[-1])
-            covariances.append(covariances[-1])
-            starts.append(True)
+    edges = edges_by_newer(_chain_edge(older, newer, message) for (older, newer), message in poses.items())
+    chain, row = Chain(), {number: k for k, number in enumerate(ids)}
+    path: list[ChainedPose] = []
+    covariances: list[np.ndarray] = []
+    for number in ids:
+        pose = chain.connect(edges.get(number, ()))
+        if pose is None or pose.edge is None:
+            path.append(chain.start(number, path[-1].T_map_camera if path else None))
+            covariances.append(covariances[-1] if covariances else np.zeros((6, 6)))
             continue
-        step = matrix_of_pose(edge.pose.pose)
-        is_metric &= edge.scale_status != 0
-        covariances.append(_propagate(Ts[-1], covariances[-1], step, _observed(edge, step)))
-        Ts.append(compose(Ts[-1], step))
-        starts.append(False)
-    count = len(ids)
-    stamps = np.array([keyframes[number] for number in ids], np.int64)
-    return Chain(stamps, np.array(Ts)[:count], np.array(covariances)[:count], np.array(starts)[:count], is_metric)
+        if pose.edge.geometry == Geometry.FAILED:  # drawn as a gap
+            path.append(pose)
+            covariances.append(covariances[row[pose.edge.older]])
+            continue
+        before = row[pose.edge.older]
+        message = poses[pose.edge.older, number]
+        of_step = step_covariance(pose, np.array(message.pose.covariance, np.float64).reshape(6, 6))
+        covariances.append(propagate(path[before].T_map_camera, covariances[before], pose.step, of_step))
+        path.append(pose)
+    return ChainedPath(
+        stamps_ns=np.array([keyframes[number] for number in ids], np.int64),
+        poses=np.array([pose.T_map_camera for pose in path]).reshape(-1, 4, 4),
+        covariances=np.array(covariances).reshape(-1, 6, 6),
+        starts=np.array([pose.edge is None or pose.edge.geometry == Geometry.FAILED for pose in path], bool),
+        is_metric=all(pose.edge is None or not pose.edge.moves or pose.edge.is_metric for pose in path),
+    )
 
 
-def _observed(edge: Any, step: np.ndarray) -> np.ndarray:
-    """Covariance (6, 6) of an edge without what its unknown scale says of the length."""
-    covariance = np.array(edge.pose.covariance, np.float64).reshape(6, 6)
-    if edge.scale_status != 0:
-        return covariance
-    length = np.linalg.norm(step[:3, 3])
-    keep = np.eye(6)
-    keep[:3, :3] = np.eye(3) - np.outer(step[:3, 3], step[:3, 3]) / length**2 if length > 0 else 0.0
-    return keep @ covariance @ keep.T
-
-
-def _propagate(T: np.ndarray, covariance: np.ndarray, step: np.ndarray, of_step: np.ndarray) -> np.ndarray:
-    """Add a step to a pose: both with additive translations and rotations applied on the left."""
-    R = T[:3, :3]
-    old, new = np.eye(6), np.zeros((6, 6))
-    old[:3, 3:] = -skew(R @ step[:3, 3])
-    new[:3, :3] = new[3:, 3:] = R
-    return old @ covariance @ old.T + new @ of_step @ new.T
+def _chain_edge(older: int, newer: int, message: Any) -> ChainEdge:
+    """Return the edge of a RelativePose message, keyed by keyframe ids."""
+    return ChainEdge(
+        older,
+        newer,
+        matrix_of_pose(message.pose.pose),
+        geometry=Geometry(message.geometry),
+        is_metric=message.scale_status != ScaleSource.UNKNOWN,
+    )
 
 
 def view_from_above(recording: RecordedReplay) -> TrajectorySection | None:
     """Return the trajectory as the report shows it, None with fewer than two keyframes that hang together."""
-    path = chain(recording.keyframes, recording.poses)
+    path = chain_keyframes(recording.keyframes, recording.poses)
     index = {stamp: frame for frame, stamp in enumerate(recording.stamps_ns)}
     is_known = np.array([int(stamp) in index for stamp in path.stamps_ns], bool)
     if is_known.sum() < 2 or path.starts.all():
         return None
     frames = np.array([index[int(stamp)] for stamp in path.stamps_ns[is_known]])
-    path = Chain(
-        path.stamps_ns[is_known],
-        path.poses[is_known],
-        path.covariances[is_known],
-        path.starts[is_known],
-        path.is_metric,
+    path = ChainedPath(
+        stamps_ns=path.stamps_ns[is_known],
+        poses=path.poses[is_known],
+        covariances=path.covariances[is_known],
+        starts=path.starts[is_known],
+        is_metric=path.is_metric,
     )
     if recording.truth is not None:
         has_truth, true, _ = associate(np.array(recording.stamps_ns), recording.truth.trajectory)
@@ -103,7 +105,7 @@ def view_from_above(recording: RecordedReplay) -> TrajectorySection | None:
     return _in_first_camera(path, frames)
 
 
-def _in_first_camera(path: Chain, frames: np.ndarray) -> TrajectorySection:
+def _in_first_camera(path: ChainedPath, frames: np.ndarray) -> TrajectorySection:
     """Look along the axis of the first camera in which it moves least, which is down for a camera that looks down."""
     positions = path.poses[:, :3, 3]
     depth = int(np.argmin(np.ptp(positions, axis=0)))
@@ -123,7 +125,7 @@ def _in_first_camera(path: Chain, frames: np.ndarray) -> TrajectorySection:
     )
 
 
-def _beside_truth(path: Chain, frames: np.ndarray, has_truth: np.ndarray, true: np.ndarray) -> TrajectorySection:
+def _beside_truth(path: ChainedPath, frames: np.ndarray, has_truth: np.ndarray, true: np.ndarray) -> TrajectorySection:
     """Lay the path on the truth: turned by the mean difference of the orientations, which a straight flight defines
     too, then moved (and stretched where the scale is unknown) to the smallest squared distances.
 

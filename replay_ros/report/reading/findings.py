@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from loftr_ros.geometry.scale.sources import ScaleSource
+from loftr_ros.geometry.two_view.estimation import Geometry
 from perception_common.stamps import stamp_ns
 from replay_ros.evaluation.detection.bags import ArrayOptions, score_arrays
 from replay_ros.evaluation.detection.results import DetectionResult
@@ -23,7 +25,7 @@ from replay_ros.report.content import (
     TimingSection,
     TrajectorySection,
 )
-from replay_ros.report.figures.motion import GEOMETRIES, SCALES, view_from_above
+from replay_ros.report.figures.motion import view_from_above
 from replay_ros.report.reading import from_result
 from replay_ros.report.reading.agreement import agree
 from replay_ros.report.reading.from_result import Results
@@ -166,9 +168,9 @@ def _pairs(recording: RecordedReplay, frame_of: Mapping[int, int]) -> tuple[Keyf
                 points1=np.stack([message.x1, message.y1], axis=1)[shown],
                 kinds=kinds[shown],
                 counts={kind: int((kinds == kind).sum()) for kind in MatchKind},
-                geometry="" if pose is None else GEOMETRIES[pose.geometry],
+                geometry="" if pose is None else Geometry(pose.geometry).name,
                 reason="" if pose is None else pose.reason,
-                scale="" if pose is None else SCALES[pose.scale_status],
+                scale="" if pose is None else ScaleSource(pose.scale_status).name,
                 parallax_deg=None if pose is None else float(pose.parallax),
                 residual_px=None if pose is None else float(pose.residual),
             )

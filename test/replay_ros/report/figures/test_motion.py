@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from perception_common.geometry import quaternion_from_matrix, so3_exp, transform
-from replay_ros.report.figures.motion import chain, mean_rotation
+from replay_ros.report.figures.motion import chain_keyframes, mean_rotation
 
 
 def edge(step, covariance, geometry=1, scale=1):
@@ -33,7 +33,7 @@ def test_the_covariance_of_the_chain_is_that_of_samples(seed):
     steps = [random_step(rng) for _ in range(3)]
     roots = [rng.normal(0, 0.004, (6, 6)) for _ in steps]
     poses = {(k, k + 1): edge(step, root @ root.T) for k, (step, root) in enumerate(zip(steps, roots, strict=True))}
-    path = chain(dict(enumerate(range(4))), poses)
+    path = chain_keyframes(dict(enumerate(range(4))), poses)
     np.testing.assert_allclose(path.poses[-1], np.linalg.multi_dot(steps), atol=1e-9)
 
     ends = []
@@ -50,7 +50,7 @@ def test_the_covariance_of_the_chain_is_that_of_samples(seed):
 def test_an_unknown_length_has_no_part_in_the_covariance():
     step = transform(np.eye(3), np.array([0.0, 1.0, 0.0]))
     covariance = np.diag([1e-4, 1e4, 1e-4, 1e-6, 1e-6, 1e-6])
-    path = chain({0: 0, 1: 1}, {(0, 1): edge(step, covariance, scale=0)})
+    path = chain_keyframes({0: 0, 1: 1}, {(0, 1): edge(step, covariance, scale=0)})
     assert not path.is_metric
     np.testing.assert_allclose(np.diag(path.covariances[1])[:3], [1e-4, 0.0, 1e-4], atol=1e-12)
 
@@ -61,13 +61,22 @@ def test_where_nothing_leads_a_new_piece_begins(missing):
     poses = {(0, 1): edge(step, covariance), (2, 3): edge(step, covariance)}
     if not missing:
         poses[1, 2] = edge(np.eye(4), covariance, geometry=0)
-    path = chain(dict(enumerate(range(4))), poses)
+    path = chain_keyframes(dict(enumerate(range(4))), poses)
     assert path.starts.tolist() == [True, False, True, False]
     np.testing.assert_allclose(path.poses[:, 0, 3], [0, 1, 1, 2])
 
 
+def test_a_track_that_was_found_again_is_drawn_as_the_node_connected_it():
+    step, covariance = transform(np.eye(3), np.array([1.0, 0, 0])), np.eye(6)
+    poses = {(0, 1): edge(step, covariance), (1, 2): edge(np.eye(4), covariance, geometry=0)}
+    poses[0, 3] = edge(transform(np.eye(3), np.array([0, 2.0, 0])), covariance)  # lost, then found from keyframe 0
+    path = chain_keyframes(dict(enumerate(range(4))), poses)
+    assert path.starts.tolist() == [True, False, True, False]
+    np.testing.assert_allclose(path.poses[:, :3, 3], [[0, 0, 0], [1, 0, 0], [1, 0, 0], [0, 2, 0]])
+
+
 def test_no_keyframes_make_an_empty_chain():
-    assert chain({}, {}).poses.shape == (0, 4, 4)
+    assert chain_keyframes({}, {}).poses.shape == (0, 4, 4)
 
 
 @settings(max_examples=30, deadline=None)

@@ -1,0 +1,36 @@
+"""Covariance of chained poses, 6x6 in ROS order; the convention is that of geometry/uncertainty/covariance.py."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from loftr_ros.trajectory.chain import ChainedPose
+from perception_common.geometry import skew
+
+
+def step_covariance(pose: ChainedPose, covariance: np.ndarray) -> np.ndarray:
+    """Return the covariance (6, 6) of the step to a chained pose, from that of its edge.
+
+    Where the length of the step is assumed, its direction alone is observed: the translation's covariance is taken
+    across the step, for the assumed length.
+    """
+    if pose.is_measured:
+        return covariance
+    translation = pose.step[:3, 3]
+    length = float(np.linalg.norm(translation))
+    keep = np.eye(6)
+    keep[:3, :3] = length * (np.eye(3) - np.outer(translation, translation) / length**2) if length > 0 else 0.0
+    return keep @ covariance @ keep.T
+
+
+def propagate(T_map_older: np.ndarray, covariance: np.ndarray, step: np.ndarray, of_step: np.ndarray) -> np.ndarray:
+    """Return the covariance (6, 6) of T_map_older @ step, with errors of both applied as ROS order has them.
+
+    covariance: (6, 6), of T_map_older. of_step: (6, 6), of step. Translations are additive; rotations are applied on
+    the left.
+    """
+    R = T_map_older[:3, :3]
+    old, new = np.eye(6), np.zeros((6, 6))
+    old[:3, 3:] = -skew(R @ step[:3, 3])
+    new[:3, :3] = new[3:, 3:] = R
+    return old @ covariance @ old.T + new @ of_step @ new.T
