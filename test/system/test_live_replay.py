@@ -107,6 +107,19 @@ def test_live_and_offline_take_the_same_scale_from_the_sensors(live, offline):
     assert any(a.scale_status for a, _ in pairs)  # some reading came through
 
 
+def test_sift_is_the_same_live_and_offline(flight, ros_domain, tmp_path):
+    parameters = tmp_path / "sift.yaml"
+    parameters.write_text("/**/loftr_node: {ros__parameters: {model: sift, altitude: range}}")
+    live = LiveOptions(flight[0], tmp_path / "live", params_file=parameters, node_log=tmp_path / "log", detection=False)
+    offline = OfflineOptions(flight[0], tmp_path / "offline", parameters, detection=False)
+    replay_live(live)
+    replay_offline(offline)
+    for a, b in both((live, None), offline, "/loftr/correspondences"):
+        assert a.model == b.model == "sift"
+        for name in ("x0", "y0", "x1", "y1", "confidence", "id0", "id1"):
+            np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+
+
 def test_the_result_has_the_times_of_each_node(live, tmp_path):
     _, result = live
     assert [dropped.lost for dropped in result.timing.drops] == [(), ()]
