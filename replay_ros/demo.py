@@ -13,9 +13,10 @@ from flight_sim.scene import SceneOptions
 from flight_sim.trajectory import TrajectoryOptions
 from perception_common.errors import InputError
 from perception_common.resources import find_config
-from replay_ros.bags.flight import FlightBagOptions, write_flight
-from replay_ros.bags.make_bag import MakeBagOptions, describe, make_bag
-from replay_ros.bags.reader import STORAGE_SUFFIXES
+from replay_ros.bags.making.flight import FlightBagOptions, write_flight
+from replay_ros.bags.making.make_bag import MakeBagOptions, make_bag
+from replay_ros.bags.making.summary import describe_summary as describe
+from replay_ros.bags.storage_files import STORAGE_SUFFIXES
 from replay_ros.live.replay import LiveOptions
 from replay_ros.replay import ReplayRequest, replay
 from replay_ros.replay import describe as describe_result

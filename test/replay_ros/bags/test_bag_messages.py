@@ -21,9 +21,9 @@ from replay_ros.bags.messages import (
     image_message,
     load_types,
     new,
-    pose_message,
     range_message,
     stamp_of,
+    world_pose_message,
 )
 
 TYPES = load_types()
@@ -84,7 +84,7 @@ def test_an_uncalibrated_camera_is_told_apart_from_a_calibrated_one():
 
 def test_a_pose_keeps_the_order_of_its_quaternion():
     pose = Pose(np.array([1.0, 2.0, 3.0]), np.array([0.1, 0.2, 0.3, 0.9]))
-    message = round_trip(pose_message(TYPES, pose, 7, "map"))
+    message = round_trip(world_pose_message(TYPES, pose, 7, "map"))
     orientation = message.pose.orientation
     assert (orientation.x, orientation.y, orientation.z, orientation.w) == (0.1, 0.2, 0.3, 0.9)
     assert (message.pose.position.x, message.pose.position.z) == (1.0, 3.0)

@@ -10,7 +10,8 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from perception_common.errors import InputError
 from replay_ros.bags.datasets.calibration import uncalibrated
 from replay_ros.bags.messages import camera_info_message, image_message, load_types, new
-from replay_ros.bags.reader import find_camera_info_topic, find_image_topic, image_base, open_bag
+from replay_ros.bags.reader import open_bag
+from replay_ros.bags.topic_choice import find_camera_info_topic, find_image_topic, raw_image_topic
 from replay_ros.bags.writer import BagWriter
 
 TYPES = load_types()
@@ -68,7 +69,7 @@ def test_a_bag_says_how_long_it_is(tmp_path):
     with open_bag(write(tmp_path / "bag", {"a": text("1"), "b": text("2"), "c": text("3")})) as bag:
         assert (bag.count, bag.start_ns, bag.end_ns) == (3, 1_000_000, 1_002_000)
         assert bag.topic("a").count == 1
-        assert bag.first("b").data == "2"
+        assert bag.first_message("b").data == "2"
 
 
 @pytest.mark.parametrize(("storage", "suffix"), [("mcap", "mcap"), ("sqlite3", "db3")])
@@ -201,9 +202,9 @@ def test_a_damaged_bag_says_how_to_save_what_is_left(tmp_path, storage, damage, 
     ("name", "make", "sentence"),
     [
         ("gone", lambda path: None, "does not exist; give the folder of a bag"),
-        ("empty", lambda path: path.mkdir(), "is no bag .*give the folder of a bag"),
+        ("empty", lambda path: path.mkdir(), "is not a bag .*give the folder of a bag"),
         ("old.bag", lambda path: path.write_bytes(b"#ROSBAG V2.0"), "is a ROS 1 bag; convert it with `rosbags-convert"),
-        ("file.txt", lambda path: path.write_bytes(b"x"), "is no bag; give the folder"),
+        ("file.txt", lambda path: path.write_bytes(b"x"), "is not a bag; give the folder"),
         ("empty.mcap", lambda path: path.write_bytes(b""), "is empty; record it again"),
         ("text.mcap", lambda path: path.write_bytes(b"x" * 100), "cannot be read as a bag"),
         ("text.db3", lambda path: path.write_bytes(b"x" * 100), "cannot be read as a bag"),
@@ -233,7 +234,7 @@ def test_a_message_that_is_not_of_its_type_is_named(tmp_path):
     with BagWriter(tmp_path / "bag") as bag:
         bag.declare("images", "sensor_msgs/msg/Image")
         bag.write_raw("images", b"\0\1\0\0nonsense", 2_000_000_000)
-    with pytest.raises(InputError, match=r"a message on /images at 2\.000000 s is no sensor_msgs/msg/Image"):
+    with pytest.raises(InputError, match=r"a message on /images at 2\.000000 s is not a sensor_msgs/msg/Image"):
         words(tmp_path / "bag")
 
 
@@ -258,7 +259,9 @@ def test_of_several_image_topics_one_must_be_named(tmp_path):
         with pytest.raises(InputError, match=r"several image topics \(/left/image, /right/image\).*--image-topic"):
             find_image_topic(bag)
         assert find_image_topic(bag, "left/image") == "/left/image"
-        with pytest.raises(InputError, match=r"/a in .* is a std_msgs/msg/String, no image; images are on /left/image"):
+        with pytest.raises(
+            InputError, match=r"/a in .* is a std_msgs/msg/String, not an image; images are on /left/image"
+        ):
             find_image_topic(bag, "a")
 
 
@@ -293,5 +296,5 @@ def test_of_several_foreign_camera_infos_one_must_be_named(tmp_path):
         assert find_camera_info_topic(bag, "/c/image", "b/camera_info") == "/b/camera_info"
 
 
-def test_the_base_of_an_image_topic():
-    assert image_base("/a/image/compressed") == image_base("/a/image") == "/a/image"
+def test_the_raw_topic_of_a_compressed_one():
+    assert raw_image_topic("/a/image/compressed") == raw_image_topic("/a/image") == "/a/image"

@@ -159,7 +159,7 @@ def test_an_error_while_replacing_keeps_the_old_bag(tmp_path):
 def test_a_folder_with_other_files_is_never_replaced(tmp_path):
     write_one(tmp_path / "bag")
     (tmp_path / "bag" / "notes.txt").write_text("precious")
-    with pytest.raises(InputError, match="exists and is not just a bag"):
+    with pytest.raises(InputError, match="exists and is not only a bag"):
         write_one(tmp_path / "bag", force=True)
     assert (tmp_path / "bag" / "notes.txt").read_text() == "precious"
 

@@ -9,8 +9,9 @@ from perception_common.cameras.camera import Camera
 from perception_common.errors import InputError
 from replay_ros.bags.datasets.euroc import read_euroc
 from replay_ros.bags.datasets.recording import FrameTiming
-from replay_ros.bags.make_bag import MakeBagOptions, make_bag
-from replay_ros.bags.reader import find_image_topic, open_bag
+from replay_ros.bags.making.make_bag import MakeBagOptions, make_bag
+from replay_ros.bags.reader import open_bag
+from replay_ros.bags.topic_choice import find_image_topic
 
 STAMPS = [1403636579763555584, 1403636579813555456, 1403636579863555584]
 K = np.array([[20.5, 0, 15.75], [0, 20.25, 11.5], [0, 0, 1]])
@@ -87,11 +88,11 @@ def test_the_mav0_itself_and_a_sequence_without_truth_will_do(euroc):
         ("cam0/sensor.yaml", "radial-tangential", "omni", r"cam0/sensor\.yaml: unknown camera"),
         ("cam0/sensor.yaml", "[32, 24]", "32", "the resolution is 32"),
         ("cam0/sensor.yaml", "20.5, ", "", r"cam0/sensor\.yaml: K has 3 numbers"),
-        ("cam0/sensor.yaml", "data: [", "data: [7, ", "T_BS is no 4x4 matrix"),
-        ("cam0/sensor.yaml", "T_BS:", "T_BS: [", r"sensor\.yaml is no valid YAML"),
-        ("cam0/data.csv", ",", ";", r"data\.csv line 2: .* is no row of stamp file"),
-        ("imu0/data.csv", "9.1", "nan", r"imu0/data\.csv line 2: .* is no row of finite numbers"),
-        ("imu0/data.csv", "1403636579768555584", "1403636579763555584", "line 3 has the same stamp"),
+        ("cam0/sensor.yaml", "data: [", "data: [7, ", "T_BS is not a 4x4 pose matrix"),
+        ("cam0/sensor.yaml", "T_BS:", "T_BS: [", r"sensor\.yaml is not valid YAML"),
+        ("cam0/data.csv", ",", ";", r"data\.csv line 2: .* is not a row of stamp file"),
+        ("imu0/data.csv", "9.1", "nan", r"imu0/data\.csv line 2: .* is not a row of finite numbers"),
+        ("imu0/data.csv", "1403636579768555584", "1403636579763555584", "has the same stamp as line 3"),
         ("state_groundtruth_estimate0/data.csv", "4.6", "0.1,4.6", "its quaternion has length"),
     ],
 )

@@ -82,10 +82,10 @@ def test_altitude_may_come_from_exif_in_json(shared_data):
         ("p.tum", "1 0 0 0 0 0 0 1\n1 0 0 0 0 0 0 1", "two rows for the stamp 1.000000 s"),
         ("p.tum", "1 0 0 0 2 0 0 1", "has length 2.236, not 1"),
         ("p.tum", "0 0 0 0 0 0 0 1\n1e300 0 0 0 0 0 0 1", "line 2"),
-        ("p.json", "{", "no valid JSON"),
+        ("p.json", "{", "not valid JSON"),
         ("p.json", "{}", 'has no "poses"'),
         ("p.json", '{"poses": {"a.png": [[1, 0]]}}', "the pose of a.png is not a 4x4 matrix"),
-        ("p.json", json.dumps({"poses": {"a.png": np.diag([2.0, 1, 1, 1]).tolist()}}), "has no rotation in it"),
+        ("p.json", json.dumps({"poses": {"a.png": np.diag([2.0, 1, 1, 1]).tolist()}}), "is not a rotation"),
     ],
 )
 def test_a_broken_pose_file_is_named_with_its_fault(tmp_path, name, text, sentence):

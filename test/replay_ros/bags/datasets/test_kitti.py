@@ -8,7 +8,8 @@ from perception_common.errors import InputError
 from perception_common.images.conversion import to_rgb
 from replay_ros.bags.datasets.kitti import read_kitti
 from replay_ros.bags.datasets.recording import FrameTiming
-from replay_ros.bags.make_bag import MakeBagOptions, describe, make_bag
+from replay_ros.bags.making.make_bag import MakeBagOptions, make_bag
+from replay_ros.bags.making.summary import describe_summary
 from replay_ros.bags.messages import stamp_of
 
 START = 1_000_000_000
@@ -18,7 +19,7 @@ STAMPS = [START, START + 103_622_400, START + 207_194_500]
 def test_a_sequence_is_recognised_and_keeps_times_pixels_and_encodings(kitti, tmp_path, read_bag):
     summary = make_bag(MakeBagOptions(kitti[0], tmp_path / "bag"))
     assert summary.what == "a KITTI odometry sequence (image_2, image_0)"
-    assert "times.txt, from 1 s" in describe(summary)
+    assert "times.txt, from 1 s" in describe_summary(summary)
     bag = read_bag(tmp_path / "bag")
     for topic, encoding, value in (("camera/image", "bgr8", 40), ("camera_image_0/image", "mono8", 80)):
         assert [item.stamp_ns for item in bag[topic]] == STAMPS
@@ -90,12 +91,12 @@ def test_a_sequence_without_truth_says_so(kitti, tmp_path):
     [
         ("times.txt", "0\n0.1\n", r"000002\.png has no time: times\.txt ends at number 1"),
         ("times.txt", "0\n0.2\n0.1\n", "the times do not ascend"),
-        ("times.txt", "0\nsoon\n0.1\n", r"times\.txt line 2: 'soon' is no row that begins with a stamp"),
-        ("calib.txt", "P0: 1 2 3\n", r"calib\.txt line 1: .* is no row of a name and 12 numbers"),
+        ("times.txt", "0\nsoon\n0.1\n", r"times\.txt line 2: 'soon' does not begin with a stamp"),
+        ("calib.txt", "P0: 1 2 3\n", r"calib\.txt line 1: .* is not a row of a name and 12 numbers"),
         ("calib.txt", "P1: 7 0 1 0 0 7 1 0 0 0 1 0\n", "has no P2, the projection of image_2"),
-        ("calib.txt", "P2: 0 0 1 0 0 7 1 0 0 0 1 0\n", "P2 is no projection of a rectified camera"),
-        ("../../poses/03.txt", "2 0 0 0 0 1 0 0 0 0 1 0\n", r"03\.txt line 1: .* is no pose"),
-        ("../../poses/03.txt", "1 0 0 0 0 1 0 0 0 0 1\n", r"03\.txt line 1: .* is no row of r11 r12"),
+        ("calib.txt", "P2: 0 0 1 0 0 7 1 0 0 0 1 0\n", "P2 is not the projection matrix of a rectified camera"),
+        ("../../poses/03.txt", "2 0 0 0 0 1 0 0 0 0 1 0\n", r"03\.txt line 1: .* is not a pose"),
+        ("../../poses/03.txt", "1 0 0 0 0 1 0 0 0 0 1\n", r"03\.txt line 1: .* is not a row of r11 r12"),
         ("../../poses/03.txt", "1 0 0 0 0 1 0 0 0 0 1 0\n" * 4, "has 4 poses for 3 times"),
     ],
 )

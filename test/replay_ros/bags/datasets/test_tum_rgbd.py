@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation, Slerp
 from perception_common.errors import InputError
 from replay_ros.bags.datasets.recording import FrameTiming
 from replay_ros.bags.datasets.tum import read_tum_rgbd
-from replay_ros.bags.make_bag import MakeBagOptions, make_bag
+from replay_ros.bags.making.make_bag import MakeBagOptions, make_bag
 from replay_ros.bags.messages import stamp_of
 
 STAMPS = [1305031102175304000, 1305031102211214000, 1305031102243211000]
@@ -76,9 +76,9 @@ def test_depth_ends_with_the_images(tum, tmp_path):
     ("options", "sentence"),
     [
         ({"rate": 30.0}, "has its stamps in rgb.txt"),
-        ({"pattern": "*.png", "format": "tum"}, "a pattern picks images of a plain folder"),
+        ({"pattern": "*.png", "format": "tum"}, "a pattern selects images of a plain folder"),
         ({"cameras": ("left",)}, "there is no camera left; a TUM RGB-D sequence of freiburg1 has rgb"),
-        ({"format": "kitti"}, "is no kitti sequence: it has no times.txt beside"),
+        ({"format": "kitti"}, "is not a kitti sequence: it has no times.txt beside"),
     ],
 )
 def test_options_that_contradict_it_are_refused(tum, tmp_path, options, sentence):

@@ -10,16 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perception_common.errors import InputError
-from replay_ros.bags.datasets.sequences import (
-    BrokenFrame,
-    Frame,
-    is_complete,
-    natural_key,
-    open_sequence,
-    parse_stamp,
-    read_image,
-    regular_stamp,
-)
+from replay_ros.bags.datasets.sequences.frames import BrokenFrame, Frame, parse_stamp, regular_stamp
+from replay_ros.bags.datasets.sequences.images import is_complete, natural_key, read_image
+from replay_ros.bags.datasets.sequences.open_sequence import open_sequence
 
 
 def write_images(folder, *names):
@@ -154,7 +147,7 @@ def test_what_cannot_be_read_is_explained(tmp_path, make, options, sentence):
 
 def test_a_folder_of_folders_names_the_one_with_images(tmp_path):
     write_images(tmp_path / "images", "1.png")
-    with pytest.raises(InputError, match=f"{tmp_path / 'images'} does: give that"):
+    with pytest.raises(InputError, match=f"{tmp_path / 'images'} holds some: give that folder"):
         open_sequence(tmp_path)
 
 

@@ -7,9 +7,8 @@ import pytest
 
 from flight_sim.flight import CameraOptions, FlightOptions, start_flight
 from flight_sim.trajectory import TrajectoryOptions
-from perception_common.errors import InputError
 from perception_common.geometry import matrix_from_quaternion
-from replay_ros.bags.flight import FlightBagOptions, heading, main, write_flight
+from replay_ros.bags.making.flight import FlightBagOptions, heading, write_flight
 from replay_ros.bags.reader import open_bag
 
 SMALL = FlightOptions(
@@ -89,8 +88,3 @@ def test_heading_of_a_camera_that_looks_down_is_where_the_top_of_the_image_point
     nadir_north = np.eye(4)
     nadir_north[:3, :3] = np.array([[1, 0, 0], [0, -1, 0], [0, 0, -1]])  # x east, y south, z down
     assert heading(nadir_north) == pytest.approx(np.pi / 2)
-
-
-def test_wrong_numbers_are_refused(tmp_path):
-    with pytest.raises(InputError, match="--rate must be positive"):
-        main([str(tmp_path / "bag"), "--rate", "0"])
