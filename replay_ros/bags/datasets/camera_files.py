@@ -73,11 +73,23 @@ def calibration_from_mapping(content: Mapping[str, Any]) -> Calibration:
         model = content.get("model", content.get("distortion_model"))
     else:
         raise InputError(f"has neither camera_matrix nor K; give {ACCEPTED}")
-    R = _optional_matrix(content, "rectification_matrix", (3, 3))
-    P = _optional_matrix(content, "projection_matrix", (3, 4))
+    R = _optional_matrix(content, "rectification_matrix", default=np.eye(3))
+    P = _optional_matrix(content, "projection_matrix", default=projection_of(K))
     width = _size(content.get("image_width", content.get("width", 0)), "width")
     height = _size(content.get("image_height", content.get("height", 0)), "height")
-    return _checked_calibration(width, height, model, K=K, D=D, R=R, P=P)
+    if (width == 0) != (height == 0):
+        raise InputError("gives only one of width and height; give both or neither")
+    name, coefficients = _distortion(model, D)
+    Camera(  # raises InputError for impossible values
+        width=max(1, width),
+        height=max(1, height),
+        K=tuple(K.ravel()),
+        distortion=coefficients,
+        model=name,
+        R=tuple(R.ravel()),
+        K_rectified=tuple(P[:, :3].ravel()),
+    )
+    return Calibration(width, height, name, K=K, D=coefficients, R=R, P=P)
 
 
 def parse_yaml(text: str) -> Any:
@@ -109,19 +121,19 @@ def _from_opencv(text: str, camera: int | None) -> Calibration:
         raise InputError("not a valid OpenCV FileStorage; write it again with cv2.FileStorage") from error
     try:
         matrix, distortion = _stored_names(storage, camera)
-        D = _stored_numbers(storage, distortion)
         model = storage.getNode("distortion_model")
-        return _checked_calibration(
-            int(storage.getNode("image_width").real()),  # an absent node reads as 0
-            int(storage.getNode("image_height").real()),
-            None if model.empty() else model.string(),
-            K=_matrix(_stored_numbers(storage, matrix), (3, 3), matrix),
-            D=() if D is None else _numbers(D, distortion),
-            R=_stored_optional(storage, "rectification_matrix", (3, 3)),
-            P=_stored_optional(storage, "projection_matrix", (3, 4)),
-        )
+        content = {
+            "image_width": int(storage.getNode("image_width").real()),  # an absent node reads as 0
+            "image_height": int(storage.getNode("image_height").real()),
+            "distortion_model": None if model.empty() else model.string(),
+            "camera_matrix": _stored_numbers(storage, matrix),
+            "distortion_coefficients": _stored_numbers(storage, distortion),
+            "rectification_matrix": _stored_numbers(storage, "rectification_matrix"),
+            "projection_matrix": _stored_numbers(storage, "projection_matrix"),
+        }
     finally:
         storage.release()
+    return calibration_from_mapping({name: value for name, value in content.items() if value is not None})
 
 
 def _stored_names(storage: cv2.FileStorage, camera: int | None) -> tuple[str, str]:
@@ -141,39 +153,6 @@ def _stored_names(storage: cv2.FileStorage, camera: int | None) -> tuple[str, st
 def _stored_numbers(storage: cv2.FileStorage, name: str) -> list[float] | None:
     matrix = storage.getNode(name).mat()
     return None if matrix is None else matrix.astype(np.float64).ravel().tolist()
-
-
-def _stored_optional(storage: cv2.FileStorage, name: str, shape: tuple[int, int]) -> np.ndarray | None:
-    numbers = _stored_numbers(storage, name)
-    return None if numbers is None else _matrix(numbers, shape, name)
-
-
-def _checked_calibration(
-    width: int,
-    height: int,
-    model: object,
-    *,
-    K: np.ndarray,
-    D: tuple[float, ...],
-    R: np.ndarray | None,
-    P: np.ndarray | None,
-) -> Calibration:
-    """Return the calibration with ROS names and defaults. Raises InputError for impossible values."""
-    if (width == 0) != (height == 0):
-        raise InputError("gives only one of width and height; give both or neither")
-    name, coefficients = _distortion(model, D)
-    projection = projection_of(K) if P is None else P
-    rotation = np.eye(3) if R is None else R
-    Camera(  # raises InputError for impossible values
-        width=max(1, width),
-        height=max(1, height),
-        K=tuple(K.ravel()),
-        distortion=coefficients,
-        model=name,
-        R=tuple(rotation.ravel()),
-        K_rectified=tuple(projection[:, :3].ravel()),
-    )
-    return Calibration(width, height, name, K=K, D=coefficients, R=rotation, P=projection)
 
 
 def _distortion(model: object, D: tuple[float, ...]) -> tuple[str, tuple[float, ...]]:
@@ -207,11 +186,11 @@ def _short_matrix(value: object) -> np.ndarray:
     raise InputError(f"K has {numbers.size} numbers; give a 3x3 matrix or [fx, fy, cx, cy]")
 
 
-def _optional_matrix(content: Mapping[str, Any], name: str, shape: tuple[int, int]) -> np.ndarray | None:
-    return _matrix(content[name], shape, name) if name in content else None
+def _optional_matrix(content: Mapping[str, Any], name: str, default: np.ndarray) -> np.ndarray:
+    return _matrix(content[name], default.shape, name) if name in content else default
 
 
-def _matrix(value: object, shape: tuple[int, int], name: str) -> np.ndarray:
+def _matrix(value: object, shape: tuple[int, ...], name: str) -> np.ndarray:
     numbers = np.array(_numbers(_data(value), name), np.float64)
     if numbers.size != shape[0] * shape[1]:
         raise InputError(f"{name} has {numbers.size} numbers, expected {shape[0]}x{shape[1]}")

@@ -48,7 +48,7 @@ def read_euroc(folder: Path, timing: FrameTiming) -> Recording:
         poses=None if truth is None else _poses(truth),
         base_frame="base_link",
         imu=_imu(imu) if (imu / "data.csv").is_file() else None,
-        notes=() if truth else (f"none of {', '.join(TRUTH_FOLDERS)} is there: there is no true pose",),
+        notes=() if truth else (f"no {' or '.join(TRUTH_FOLDERS)}: there are no true poses",),
     )
 
 

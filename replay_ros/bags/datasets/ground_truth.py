@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from perception_common.text.stamped_table import read_stamped_table
 from perception_common.tum import Trajectory, read_tum
 
 MAX_GAP_NS = 200_000_000  # no interpolation over a longer gap; empirical
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,11 @@ class Pose:
 
     position: np.ndarray
     orientation: np.ndarray
+
+    @staticmethod
+    def from_matrix(T: np.ndarray) -> Pose:
+        """Return the pose of a matrix T_world_camera (4, 4)."""
+        return Pose(T[:3, 3], quaternion_from_matrix(T[:3, :3]))
 
 
 @dataclass(frozen=True)
@@ -54,18 +60,18 @@ class StampedPoses:
 
 
 @dataclass(frozen=True)
-class NamedPoses:
-    """Poses by the file name of the image."""
+class ByImageName(Generic[Value]):
+    """Poses, or heights above ground in metres, by the file name of the image."""
 
-    poses: Mapping[str, Pose]
+    values: Mapping[str, Value]
 
-    def at(self, name: str, stamp_ns: int) -> Pose | None:
-        """Return the pose of the image `name`, or None."""
-        return self.poses.get(name)
+    def at(self, name: str, stamp_ns: int) -> Value | None:
+        """Return the value of the image `name`, or None."""
+        return self.values.get(name)
 
     def span(self) -> str:
         """Return the covered images, in words."""
-        return f"{min(self.poses)} to {max(self.poses)}"
+        return f"{min(self.values)} to {max(self.values)}"
 
 
 @dataclass(frozen=True)
@@ -89,21 +95,6 @@ class StampedAltitude:
 
 
 @dataclass(frozen=True)
-class NamedAltitude:
-    """Height above ground in metres by the file name of the image."""
-
-    metres: Mapping[str, float]
-
-    def at(self, name: str, stamp_ns: int) -> float | None:
-        """Return the altitude of the image `name`, or None."""
-        return self.metres.get(name)
-
-    def span(self) -> str:
-        """Return the covered images, in words."""
-        return f"{min(self.metres)} to {max(self.metres)}"
-
-
-@dataclass(frozen=True)
 class ConstantAltitude:
     """The same height above ground, in metres, for every image."""
 
@@ -118,7 +109,11 @@ class ConstantAltitude:
         return "every image"
 
 
-def read_poses(path: Path | str) -> StampedPoses | NamedPoses:
+Poses = StampedPoses | ByImageName[Pose]
+Altitude = StampedAltitude | ByImageName[float] | ConstantAltitude
+
+
+def read_poses(path: Path | str) -> Poses:
     """Read camera poses: a TUM text file (stamp tx ty tz qx qy qz qw) or JSON with poses by file name.
 
     The JSON holds {"poses": {NAME: {"T_enu_cam": 4x4}}} or {"poses": {NAME: 4x4}}, camera to world.
@@ -126,11 +121,11 @@ def read_poses(path: Path | str) -> StampedPoses | NamedPoses:
     """
     path = Path(path)
     if path.suffix.lower() == ".json":
-        return NamedPoses({name: _pose_of_entry(path, name, entry) for name, entry in _entries_by_image(path)})
+        return ByImageName({name: _pose_of_entry(path, name, entry) for name, entry in _entries_by_image(path)})
     return StampedPoses(read_tum(path))
 
 
-def read_altitude(source: str) -> StampedAltitude | NamedAltitude | ConstantAltitude:
+def read_altitude(source: str) -> Altitude:
     """Read the height above ground in metres: a number, a table of stamp and altitude, or JSON with poses.
 
     The table is text with two columns, separated by commas or blanks, with or without a heading. In the JSON,
@@ -195,10 +190,10 @@ def _pose_of_entry(path: Path, name: str, entry: object) -> Pose:
             f"{path}: the upper left 3x3 block of the pose of {name} is not a rotation; "
             "expected camera to world, right-handed"
         )
-    return Pose(T[:3, 3], quaternion_from_matrix(T[:3, :3]))
+    return Pose.from_matrix(T)
 
 
-def _read_altitude_file(path: Path) -> StampedAltitude | NamedAltitude:
+def _read_altitude_file(path: Path) -> StampedAltitude | ByImageName[float]:
     if path.suffix.lower() == ".json":
         metres: dict[str, float] = {}
         for name, entry in _entries_by_image(path):
@@ -207,7 +202,7 @@ def _read_altitude_file(path: Path) -> StampedAltitude | NamedAltitude:
                 metres[name] = _number(path, name, exif["RelativeAltitude"])
         if not metres:
             raise InputError(f"{path}: no image has an exif.RelativeAltitude; give a number or a table of altitudes")
-        return NamedAltitude(metres)
+        return ByImageName(metres)
     stamps_ns, values = read_stamped_table(path, "altitude file", "stamp altitude")
     return StampedAltitude(stamps_ns, values[:, 0])
 

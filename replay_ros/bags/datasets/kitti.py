@@ -47,7 +47,7 @@ def read_kitti(folder: Path, timing: FrameTiming) -> Recording:
     names = [name for name in CAMERAS if (folder / name).is_dir()]
     cameras = tuple(_camera(folder, name, stamps, projections, start_ns) for name in names)
     truth = _truth_file(folder)
-    notes = [] if truth else [f"no poses/{folder.resolve().name}.txt beside sequences/: there is no true pose"]
+    notes = [] if truth else [f"no poses/{folder.resolve().name}.txt beside sequences/: there are no true poses"]
     if projections is None:
         notes.append("no calib.txt: cameras are uncalibrated, and the true poses are those of the left gray camera")
     return Recording(

@@ -95,12 +95,12 @@ class TrueBox:
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """A recording.
+    """A recording of one or more cameras.
 
     what: the recognised format, in words. cameras: at least one; depth, objects and true poses belong to the first.
     poses: of the base frame in the world ("map", z up); None without ground truth. base_frame: the frame to which
-    T_base_optical refers; empty when that is the camera itself. objects: by the file name of the image, an image that
-    is missing has no objects; None: not labelled. notes: what the user should know, one sentence each.
+    T_base_optical refers; empty when that is the camera itself. objects: by the file name of their image; images
+    without an entry have no objects; None: not labelled. notes: what the user should know, one sentence each.
     """
 
     what: str
@@ -123,14 +123,15 @@ class Recording:
 
 
 def choose_cameras(recording: Recording, names: tuple[str, ...]) -> Recording:
-    """Keep the cameras of these names, in this order. Raises InputError for a name that is not there.
+    """Keep the cameras of these names, in this order. Raises InputError for an unknown name, and for none.
 
     Depth and objects belong to the first camera of a recording: they are dropped when another one becomes the first.
     """
     known = {camera.name: camera for camera in recording.cameras}
     missing = [name for name in names if name not in known]
     if missing or not names:
-        raise InputError(f"there is no camera {', '.join(missing) or 'named'}; {recording.what} has {', '.join(known)}")
+        problem = f"there is no camera {', '.join(missing)}" if missing else "no camera is chosen"
+        raise InputError(f"{problem}; {recording.what} has {', '.join(known)}")
     chosen = tuple(known[name] for name in dict.fromkeys(names))
     if chosen[0] is recording.cameras[0]:
         return replace(recording, cameras=chosen)

@@ -10,11 +10,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import numpy as np
-
 from perception_common.errors import InputError
 from perception_common.tum import read_tum
-from replay_ros.bags.datasets.calibration import Calibration, unrectified_calibration
+from replay_ros.bags.datasets.calibration import Calibration
+from replay_ros.bags.datasets.camera_files import calibration_from_mapping
 from replay_ros.bags.datasets.recording import CameraStream, DepthImages, FrameTiming, Recording
 from replay_ros.bags.datasets.rows import read_image_list
 
@@ -34,7 +33,7 @@ def is_tum(folder: Path) -> bool:
 
 
 def read_tum_rgbd(folder: Path, timing: FrameTiming) -> Recording:
-    """Read a sequence. The name of the folder tells the camera: it contains freiburg1 to freiburg3, or fr1 to fr3.
+    """Read a sequence. The camera is recognised by freiburg1 to freiburg3, or fr1 to fr3, in the folder's name.
 
     `timing` must be empty. Raises InputError.
     """
@@ -43,13 +42,13 @@ def read_tum_rgbd(folder: Path, timing: FrameTiming) -> Recording:
     notes = []
     named = re.search(r"(?:freiburg|fr)([123])(?![0-9])", folder.resolve().name.lower())
     if named is None:
-        notes.append("the folder's name does not say which camera it was (freiburg1 to freiburg3): give a camera file")
+        notes.append("the name of the folder does not contain the camera (freiburg1 to freiburg3): give a camera file")
     truth = folder / "groundtruth.txt"
     if not truth.is_file():
-        notes.append("no groundtruth.txt: there is no true pose")
+        notes.append("no groundtruth.txt: there are no true poses")
     depth = _depth(folder)
     if depth is None:
-        notes.append("no depth.txt: there is no depth")
+        notes.append("no depth.txt: there are no depth images")
     return Recording(
         what=f"a TUM RGB-D sequence{f' of freiburg{named[1]}' if named else ''}",
         cameras=(
@@ -73,6 +72,5 @@ def _depth(folder: Path) -> DepthImages | None:
 
 
 def _calibration(number: str) -> Calibration:
-    (fx, fy, cx, cy), D = CAMERAS[number]
-    K = np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
-    return unrectified_calibration(WIDTH, HEIGHT, K, D)
+    K, D = CAMERAS[number]
+    return calibration_from_mapping({"K": K, "D": D, "width": WIDTH, "height": HEIGHT})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -50,27 +51,22 @@ def assess_usability(
     image_topics = [topic for topic in topics if topic.type in (IMAGE, COMPRESSED_IMAGE)]
     usable = tuple(topic.name for topic in image_topics if not topic.problem)
     image_stamps = np.sort(np.array(header_stamps[usable[0]] if usable else [], np.int64))
+    assess_truth = partial(_assess_truth, topics=topics, image_stamps=image_stamps, header_stamps=header_stamps)
     return (
         _assess_images(image_topics, usable),
         _assess_relative_poses(bag, {topic.name: topic for topic in topics}, usable, first_messages),
         _assess_scale(topics, first_messages),
-        _assess_truth(
+        assess_truth(
             "ground truth of the motion",
-            topics,
-            TRUTH_TYPES,
-            alternative="evaluate_motion also takes a TUM file (--truth)",
-            image_stamps=image_stamps,
-            header_stamps=header_stamps,
+            types=TRUTH_TYPES,
             tolerance_ns=POSE_TOLERANCE_NS,
+            alternative="evaluate_motion also takes a TUM file (--truth)",
         ),
-        _assess_truth(
+        assess_truth(
             "ground truth or earlier results of detection",
-            topics,
-            DETECTION_TYPES,
-            alternative="evaluate_detection takes truth from another bag (--truth-bag)",
-            image_stamps=image_stamps,
-            header_stamps=header_stamps,
+            types=DETECTION_TYPES,
             tolerance_ns=0,
+            alternative="evaluate_detection takes truth from another bag (--truth-bag)",
         ),
     )
 
@@ -124,11 +120,10 @@ def _assess_scale(topics: Sequence[TopicReport], first_messages: Mapping[str, An
     found = tuple(
         topic.name
         for topic in topics
-        if (topic.type in SCALE_TYPES and topic.count and not topic.problem)
-        or (
-            topic.type == IMAGE
-            and topic.name in first_messages
-            and is_depth_topic(topic.name, first_messages[topic.name])
+        if topic.count
+        and (
+            (topic.type in SCALE_TYPES and not topic.problem)
+            or (topic.type == IMAGE and is_depth_topic(topic.name, first_messages.get(topic.name)))
         )
     )
     if found:
@@ -140,17 +135,17 @@ def _assess_scale(topics: Sequence[TopicReport], first_messages: Mapping[str, An
 
 def _assess_truth(
     purpose: str,
+    *,
     topics: Sequence[TopicReport],
     types: tuple[str, ...],
-    *,
-    alternative: str,
     image_stamps: np.ndarray,
     header_stamps: Mapping[str, Sequence[int]],
     tolerance_ns: int,
+    alternative: str,
 ) -> Usability:
-    """Assess whether images have ground truth, within a tolerance of their stamps.
+    """Assess whether images have ground truth of these types within a tolerance of their stamps.
 
-    alternative: advice when there is none. image_stamps: (N,) int64, nanoseconds, ascending. Topics with "truth" in
+    image_stamps: (N,) int64, nanoseconds, ascending. alternative: advice without such topics. Topics with "truth" in
     their name come first.
     """
     found = [topic for topic in topics if topic.type in types and topic.count and not topic.problem]

@@ -17,7 +17,6 @@ from tqdm import tqdm
 from flight_sim.flight import Flight, FlightOptions, Frame, start_flight
 from flight_sim.shapes import CLASS_NAMES
 from flight_sim.truth import Boxes
-from perception_common.geometry import quaternion_from_matrix
 from replay_ros.bags.datasets.calibration import Calibration, unrectified_calibration
 from replay_ros.bags.datasets.ground_truth import Pose
 from replay_ros.bags.datasets.sequences.frames import DEFAULT_START_NS
@@ -69,7 +68,8 @@ def write_flight(options: FlightBagOptions) -> int:
     """
     flight = start_flight(options.seed, options.flight)
     count = min(len(flight), options.frames or len(flight))
-    calibration = _calibration(flight)
+    camera = flight.camera
+    calibration = unrectified_calibration(camera.width, camera.height, camera.matrix, camera.distortion)
     odometry = _drifting_odometry(flight, count, options)
     altitude_rng = np.random.default_rng([options.seed, _ALTITUDE_STREAM])
     with BagWriter(options.out, options.storage, force=options.force) as bag:
@@ -78,16 +78,9 @@ def write_flight(options: FlightBagOptions) -> int:
             stamp_ns = DEFAULT_START_NS + round(frame.stamp_s * 1e9)
             height = float(frame.truth.T_world_camera[2, 3])
             altitude = height * (1.0 + options.noise.altitude * altitude_rng.normal())
-            messages = _frame_messages(
-                bag.types,
-                frame,
-                stamp_ns,
-                calibration=calibration,
-                altitude=altitude,
-                T_odom_base=odometry[index],
-                encoding=options.encoding,
-            )
-            for topic, message in messages:
+            for topic, message in _frame_messages(
+                bag.types, frame, stamp_ns, calibration, altitude, odometry[index], encoding=options.encoding
+            ):
                 bag.write(topic, message, stamp_ns)
     return count
 
@@ -104,23 +97,21 @@ def _frame_messages(
     types: Typestore,
     frame: Frame,
     stamp_ns: int,
-    *,
     calibration: Calibration,
     altitude: float,
     T_odom_base: np.ndarray,
+    *,
     encoding: str,
 ) -> Iterator[tuple[str, Any]]:
     """Yield topics and messages of a frame, the image last, so that its sensor messages precede it in a replay."""
     yield "camera/camera_info", camera_info_message(types, calibration, stamp_ns, OPTICAL_FRAME)
     yield "altitude", range_message(types, altitude, stamp_ns, OPTICAL_FRAME)
-    yield "odometry", odometry_message(types, _pose(T_odom_base), stamp_ns, ODOMETRY_FRAME, BASE_FRAME)
-    yield "ground_truth/pose", world_pose_message(types, _pose(frame.truth.T_world_camera), stamp_ns, WORLD_FRAME)
+    yield "odometry", odometry_message(types, Pose.from_matrix(T_odom_base), stamp_ns, ODOMETRY_FRAME, BASE_FRAME)
+    pose = Pose.from_matrix(frame.truth.T_world_camera)
+    yield "ground_truth/pose", world_pose_message(types, pose, stamp_ns, WORLD_FRAME)
     height, width = frame.image.shape[:2]
-    detections = list(_detections(types, frame.truth.boxes.clear()))
-    yield (
-        "ground_truth/detections",
-        true_detections_message(types, detections, (width, height), stamp_ns, OPTICAL_FRAME),
-    )
+    boxes = list(_detections(types, frame.truth.boxes.clear()))
+    yield "ground_truth/detections", true_detections_message(types, boxes, (width, height), stamp_ns, OPTICAL_FRAME)
     image = cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
     topic = "camera/image/compressed" if encoding in COMPRESSED_ENCODINGS else "camera/image"
     yield topic, image_message(types, image, encoding, stamp_ns, OPTICAL_FRAME)
@@ -137,15 +128,6 @@ def _detections(types: Typestore, boxes: Boxes) -> Iterator[Any]:
             center=((x0 + x1) / 2, (y0 + y1) / 2),
             size=(x1 - x0, y1 - y0),
         )
-
-
-def _calibration(flight: Flight) -> Calibration:
-    camera = flight.camera
-    return unrectified_calibration(camera.width, camera.height, camera.matrix, camera.distortion)
-
-
-def _pose(T: np.ndarray) -> Pose:
-    return Pose(T[:3, 3], quaternion_from_matrix(T[:3, :3]))
 
 
 def _drifting_odometry(flight: Flight, count: int, options: FlightBagOptions) -> list[np.ndarray]:

@@ -14,13 +14,7 @@ from rosbags.typesys.store import Typestore
 
 from perception_common.errors import InputError
 from replay_ros.bags.datasets.calibration import Calibration, fit_to_image, uncalibrated
-from replay_ros.bags.datasets.ground_truth import (
-    ConstantAltitude,
-    NamedAltitude,
-    NamedPoses,
-    StampedAltitude,
-    StampedPoses,
-)
+from replay_ros.bags.datasets.ground_truth import Altitude, Poses
 from replay_ros.bags.datasets.recording import CameraStream, Recording, TrueBox
 from replay_ros.bags.datasets.sequences.frames import BrokenFrame, Frame
 from replay_ros.bags.datasets.sequences.images import ImageFolder
@@ -69,8 +63,8 @@ class BagContent:
     """A recording with the camera poses and the altitude of its images; None: unknown."""
 
     recording: Recording
-    poses: StampedPoses | NamedPoses | None
-    altitude: StampedAltitude | NamedAltitude | ConstantAltitude | None
+    poses: Poses | None
+    altitude: Altitude | None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Bags of all kinds, whole and broken."""
+"""Reading bags of all kinds, intact and damaged, and choosing their topics."""
 
 import shutil
 
@@ -65,7 +65,7 @@ def test_topics_are_chosen_with_or_without_the_slash(tmp_path):
         words(bag, ["d"])
 
 
-def test_a_bag_says_how_long_it_is(tmp_path):
+def test_count_and_start_and_end_of_a_bag(tmp_path):
     with open_bag(write(tmp_path / "bag", {"a": text("1"), "b": text("2"), "c": text("3")})) as bag:
         assert (bag.count, bag.start_ns, bag.end_ns) == (3, 1_000_000, 1_002_000)
         assert bag.topic("a").count == 1
@@ -133,7 +133,7 @@ def compressed(path, mode, storage, count=3):
         (CompressionMode.STORAGE, StoragePlugin.MCAP),
     ],
 )
-def test_compressed_bags_are_read_as_others(tmp_path, mode, storage):
+def test_compressed_bags_are_read(tmp_path, mode, storage):
     assert words(compressed(tmp_path / "bag", mode, storage)) == ["0", "1", "2"]
 
 
@@ -148,7 +148,7 @@ def test_a_compressed_file_without_its_metadata_says_how_to_unpack_it(tmp_path):
 
 
 def test_a_bag_without_definitions_is_read_with_those_of_jazzy(tmp_path):
-    """As Foxy and Humble recorded them."""
+    """Foxy and Humble record no definitions."""
     import sqlite3
 
     bag = write(tmp_path / "bag", {"a": text("1")}, "sqlite3")
@@ -158,7 +158,7 @@ def test_a_bag_without_definitions_is_read_with_those_of_jazzy(tmp_path):
 
 
 def cut(keep):
-    """Return a way to break a bag: only a part of its storage file is left."""
+    """Return a function that truncates the storage file of a bag to a share `keep` of its size."""
 
     def shorten(bag):
         (file,) = (file for file in bag.iterdir() if file.suffix in (".mcap", ".db3"))
@@ -169,7 +169,7 @@ def cut(keep):
 
 
 def scramble(bag):
-    """Break the middle of an mcap file, behind an index that is whole."""
+    """Overwrite the middle of an mcap file; its index stays intact."""
     file = bag / "bag.mcap"
     data = bytearray(file.read_bytes())
     data[100:4000] = b"\xff" * 3900
@@ -189,7 +189,7 @@ def scramble(bag):
         ("mcap", lambda bag: (bag / "metadata.yaml").write_text("a: 1"), "cannot be read as a bag"),
     ],
 )
-def test_a_damaged_bag_says_how_to_save_what_is_left(tmp_path, storage, damage, sentence):
+def test_the_error_for_a_damaged_bag_says_how_to_recover_it(tmp_path, storage, damage, sentence):
     bag = write(tmp_path / "bag", [("words", text(str(number) * 500)) for number in range(50)], storage)
     damage(bag)
     with pytest.raises(InputError, match=sentence) as caught:
@@ -210,13 +210,13 @@ def test_a_damaged_bag_says_how_to_save_what_is_left(tmp_path, storage, damage, 
         ("text.db3", lambda path: path.write_bytes(b"x" * 100), "cannot be read as a bag"),
     ],
 )
-def test_what_is_no_bag_is_explained(tmp_path, name, make, sentence):
+def test_the_error_for_a_path_that_is_not_a_bag_gives_advice(tmp_path, name, make, sentence):
     make(tmp_path / name)
     with pytest.raises(InputError, match=sentence):
         words(tmp_path / name)
 
 
-def test_a_folder_of_images_is_no_bag_but_becomes_one(tmp_path):
+def test_the_error_for_a_folder_of_images_names_make_bag(tmp_path):
     (tmp_path / "1.PNG").write_bytes(b"x")
     with pytest.raises(InputError, match=rf"make one of its images with `make_bag {tmp_path} OUT`"):
         words(tmp_path)
@@ -265,7 +265,7 @@ def test_of_several_image_topics_one_must_be_named(tmp_path):
             find_image_topic(bag, "a")
 
 
-def test_a_bag_without_images_says_what_it_has(tmp_path):
+def test_the_error_for_a_bag_without_images_lists_its_topics(tmp_path):
     with (
         open_bag(write(tmp_path / "bag", {"a": text("")})) as bag,
         pytest.raises(InputError, match=r"no messages of type .*; it has /a \(std_msgs"),

@@ -16,7 +16,7 @@ def test_options_reach_the_bag(tmp_path, capsys):
     assert (image.width, image.height, image.encoding) == (320, 180, "mono8")
 
 
-def test_wrong_numbers_are_refused(tmp_path):
+def test_numbers_that_must_be_positive(tmp_path):
     with pytest.raises(InputError, match="--rate must be positive"):
         main([str(tmp_path / "bag"), "--rate", "0"])
 

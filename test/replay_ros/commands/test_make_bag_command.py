@@ -94,7 +94,7 @@ def test_failure_is_one_line_on_stderr_and_status_1(tmp_path):
     assert "nowhere does not exist; give a folder of images or a video file" in done.stderr
 
 
-def test_a_broken_video_is_one_line_too(tmp_path):
+def test_the_error_for_a_broken_video_is_one_line(tmp_path):
     (tmp_path / "flight.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(3000))
     done = run_command(tmp_path / "flight.mp4", tmp_path / "bag")
     assert done.returncode == 1
@@ -117,7 +117,7 @@ def test_the_command_offers_all_formats():
     assert all(name in shown for name in FORMATS)
 
 
-def test_force_replaces(tmp_path):
+def test_force_replaces_a_bag(tmp_path):
     folder = images(tmp_path / "images")
     arguments = [str(folder), str(tmp_path / "bag")]
     main(arguments)

@@ -1,4 +1,4 @@
-"""Miniature folders in the formats of public datasets, with poses that are known."""
+"""Miniature folders in the formats of public datasets, with known poses."""
 
 from collections import defaultdict
 from pathlib import Path

@@ -33,18 +33,18 @@ def test_scaling_follows_the_pixels_of_cv2_resize(width):
     assert scaled.D == original.D
 
 
-def test_another_shape_is_refused_with_both_sizes():
+def test_another_aspect_ratio_is_refused_with_both_sizes():
     with pytest.raises(InputError, match="640x480 pixels and the images have 640x360"):
         fit_to_image(calibration(), 640, 360)
 
 
-def test_a_file_without_size_is_for_the_images_at_hand():
+def test_a_calibration_without_size_fits_any_image():
     fitted = fit_to_image(calibration(0, 0), 320, 200)
     assert (fitted.width, fitted.height) == (320, 200)
     np.testing.assert_array_equal(fitted.K, K)
 
 
-def test_an_uncalibrated_camera_is_zero_as_ros_has_it():
+def test_an_uncalibrated_camera_is_zero():
     camera = uncalibrated(640, 480)
     assert (camera.width, camera.height) == (640, 480)
     assert not camera.K.any()

@@ -1,4 +1,4 @@
-"""Camera files in the forms that calibrations come in."""
+"""Camera files in all formats that are read."""
 
 import json
 
@@ -45,7 +45,7 @@ def test_the_short_form_takes_four_numbers_for_k(tmp_path):
     np.testing.assert_array_equal(camera.P, np.hstack([K, np.zeros((3, 1))]))
 
 
-def test_exponents_without_a_dot_are_numbers_too(tmp_path):
+def test_exponents_without_a_dot_are_numbers(tmp_path):
     path = tmp_path / "camera.yaml"
     path.write_text("{K: [5e2, 510, 319.5, 239.5], D: [1e-3, -2e-4]}")
     camera = read_calibration(path)
@@ -86,7 +86,7 @@ def test_opencv_storage_is_read_as_opencv_writes_it(tmp_path):
     assert camera.D == (-0.2, 0.05, 0.001, -0.002, 0.01)
 
 
-def test_each_camera_of_a_real_stereo_file_can_be_had(shared_data):
+def test_each_camera_of_a_real_stereo_file_is_read(shared_data):
     path = shared_data / "opencv_stereo_calib" / "intrinsics.yml"
     left, right = read_calibration(path, 1), read_calibration(path, 2)
     assert left.K[0, 2] == pytest.approx(335.68643204394891)
@@ -122,7 +122,7 @@ def test_poses_json_is_a_camera_file(shared_data):
         ("camera.yml", "%YAML:1.0\n---\nfoo: 1\n", "has no matrix camera_matrix"),
     ],
 )
-def test_a_file_that_is_no_calibration_is_named_with_its_fault(tmp_path, name, text, sentence):
+def test_an_invalid_file_is_named_with_the_cause(tmp_path, name, text, sentence):
     path = tmp_path / name
     path.write_text(text)
     with pytest.raises(InputError, match=sentence) as caught:

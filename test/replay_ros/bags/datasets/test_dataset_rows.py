@@ -1,4 +1,4 @@
-"""Rows of text files: every number and nanosecond survives, and what is broken is named with its line."""
+"""Rows of text files: numbers and stamps are read exactly, and errors name the line."""
 
 from decimal import Decimal
 

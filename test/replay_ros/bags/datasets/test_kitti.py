@@ -1,4 +1,4 @@
-"""KITTI odometry becomes a bag: stamps, cameras and poses, beside evo's reader and the projections themselves."""
+"""Bags of KITTI odometry: stamps, cameras and poses, compared with evo's reader and with the projections."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_a_sequence_is_recognised_and_keeps_times_pixels_and_encodings(kitti, tm
         assert [int(to_rgb(item.message)[0, 0, 0]) for item in bag[topic]] == [value, value + 1, value + 2]
 
 
-def test_poses_are_those_that_evo_reads_seen_from_the_colour_camera(kitti, tmp_path, read_bag, matrix_of):
+def test_poses_are_those_of_evo_moved_to_the_colour_camera(kitti, tmp_path, read_bag, matrix_of):
     """P2 projects points of the rectified frame of camera 0, so camera 2 sees them at P2 X with K = P2[:, :3]."""
     folder, _ = kitti
     make_bag(MakeBagOptions(folder, tmp_path / "bag"))
@@ -49,7 +49,7 @@ def test_poses_are_those_that_evo_reads_seen_from_the_colour_camera(kitti, tmp_p
     np.testing.assert_allclose(T_map_first[:3, 1], [0, 0, -1], atol=1e-12)  # the image's y axis points down
 
 
-def test_the_cameras_hang_together_by_their_transforms(kitti, tmp_path, read_bag):
+def test_static_transforms_connect_the_cameras(kitti, tmp_path, read_bag):
     make_bag(MakeBagOptions(kitti[0], tmp_path / "bag"))
     (message,) = read_bag(tmp_path / "bag")["tf_static"]
     transforms = {each.child_frame_id: each for each in message.message.transforms}
@@ -59,7 +59,7 @@ def test_the_cameras_hang_together_by_their_transforms(kitti, tmp_path, read_bag
     assert colour.y == pytest.approx(0.06, abs=0.001)  # colour cameras sit 6 cm left of the gray ones
 
 
-def test_the_gray_camera_alone_has_its_own_truth(kitti, tmp_path, read_bag, matrix_of):
+def test_the_chosen_gray_camera_has_its_own_ground_truth(kitti, tmp_path, read_bag, matrix_of):
     folder, poses = kitti
     make_bag(MakeBagOptions(folder, tmp_path / "bag", cameras=("image_0",)))
     bag = read_bag(tmp_path / "bag")
@@ -69,7 +69,7 @@ def test_the_gray_camera_alone_has_its_own_truth(kitti, tmp_path, read_bag, matr
         np.testing.assert_allclose(np.linalg.inv(found[0]) @ found[n], poses[n], atol=1e-9)
 
 
-def test_images_left_away_keep_the_times_of_the_others(kitti):
+def test_missing_images_do_not_shift_the_times_of_the_others(kitti):
     (kitti[0] / "image_2" / "000001.png").unlink()
     assert read_kitti(kitti[0], FrameTiming()).cameras[0].sequence.stamps_ns == (STAMPS[0], STAMPS[2])
 
@@ -79,10 +79,10 @@ def test_a_start_stamp_moves_images_and_poses(kitti):
     assert recording.cameras[0].sequence.stamps_ns[0] == 5_000_000_000 == recording.poses.stamps_ns[0]
 
 
-def test_a_sequence_without_truth_says_so(kitti, tmp_path):
+def test_a_sequence_without_ground_truth_has_a_note(kitti, tmp_path):
     (kitti[0].parent.parent / "poses" / "03.txt").unlink()
     summary = make_bag(MakeBagOptions(kitti[0], tmp_path / "bag"))
-    assert "no poses/03.txt beside sequences/: there is no true pose" in summary.notes
+    assert "no poses/03.txt beside sequences/: there are no true poses" in summary.notes
     assert "/ground_truth/pose" not in summary.counts
 
 

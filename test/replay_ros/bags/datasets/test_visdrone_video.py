@@ -1,4 +1,4 @@
-"""VisDrone-VID and -MOT become bags with true detections, and ignored regions that evaluations know."""
+"""Bags of VisDrone-VID and -MOT: true detections and ignored regions."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_boxes_shrink_with_the_image(visdrone, tmp_path, read_bag):
     np.testing.assert_allclose(boxes(message)[0][3:], [5, 6, 15, 10])
 
 
-def test_a_rate_that_is_assumed_is_told(visdrone):
+def test_an_assumed_rate_is_noted(visdrone):
     assert "VisDrone does not publish its frame rates: 10 Hz are assumed (--rate)" in (
         read_visdrone_video(visdrone, FrameTiming()).notes
     )
@@ -64,7 +64,7 @@ def test_a_sequence_without_annotations_has_no_true_detections(visdrone, tmp_pat
     assert "/ground_truth/detections" not in summary.counts
 
 
-def test_an_empty_annotation_file_says_that_there_is_nothing(visdrone, tmp_path, read_bag):
+def test_an_empty_annotation_file_means_no_objects(visdrone, tmp_path, read_bag):
     (visdrone / "annotations" / "uav1_v.txt").write_text("")
     make_bag(MakeBagOptions(visdrone, tmp_path / "bag"))
     assert [len(item.message.detections) for item in read_bag(tmp_path / "bag")["ground_truth/detections"]] == [0] * 3

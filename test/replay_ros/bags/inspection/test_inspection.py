@@ -1,4 +1,4 @@
-"""Inspecting bags that were made for it: rates, gaps, contents and what they can be used for."""
+"""Inspecting bags: rates, gaps, contents, and what they can be used for."""
 
 import numpy as np
 import pytest
@@ -92,7 +92,7 @@ def test_a_complete_bag_is_usable_for_all(tmp_path):
         (None, "no messages of sensor_msgs/CameraInfo"),
     ],
 )
-def test_without_a_fitting_camera_there_are_no_poses_and_the_reason_is_told(tmp_path, camera, reason):
+def test_relative_poses_need_a_fitting_camera(tmp_path, camera, reason):
     triples = [("camera/image", image(5), 5)]
     if camera is not None:
         triples.insert(0, ("camera/camera_info", camera_info_message(TYPES, camera, 5, "camera"), 5))
@@ -101,7 +101,7 @@ def test_without_a_fitting_camera_there_are_no_poses_and_the_reason_is_told(tmp_
     assert reason in use.reason
 
 
-def test_images_that_cannot_be_read_are_not_usable_and_say_why(tmp_path):
+def test_unreadable_images_are_not_usable_with_a_reason(tmp_path):
     strange = image(5)
     strange.encoding = "acme12"
     report = report_of(tmp_path / "bag", [("camera/image", strange, 5)])
@@ -110,7 +110,7 @@ def test_images_that_cannot_be_read_are_not_usable_and_say_why(tmp_path):
     assert "acme12" in usability(report)["detection"].reason
 
 
-def test_all_sizes_of_raw_images_are_told(tmp_path):
+def test_all_sizes_of_raw_images_are_reported(tmp_path):
     triples = [("camera/image", image(n, size), n) for n, size in ((5, (4, 6)), (6, (8, 12)), (7, (4, 6)))]
     assert topic(report_of(tmp_path / "bag", triples), "/camera/image").content == "6x4 bgr8, 12x8 bgr8"
 
@@ -155,7 +155,7 @@ def test_depth_images_give_scale(tmp_path):
 
 
 @pytest.mark.parametrize(("offset_ms", "with_truth"), [(0, 3), (40, 3), (150, 2), (5000, 0)])
-def test_truth_counts_where_its_stamps_are_near_those_of_images(tmp_path, offset_ms, with_truth):
+def test_ground_truth_is_counted_within_a_tolerance_of_image_stamps(tmp_path, offset_ms, with_truth):
     triples = []
     for number in range(3):
         stamp = (1000 + 100 * number) * MS

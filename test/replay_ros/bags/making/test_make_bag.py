@@ -66,7 +66,7 @@ def test_a_video_becomes_a_bag(tmp_path):
     assert (summary.frames, summary.duration_s, summary.timing) == (3, 0.4, "5 Hz")
 
 
-def test_without_a_camera_file_camera_info_is_uncalibrated_and_that_is_said(tmp_path):
+def test_without_a_camera_file_camera_info_is_uncalibrated_with_a_note(tmp_path):
     summary = make_bag(MakeBagOptions(images(tmp_path / "images"), tmp_path / "bag"))
     assert any("uncalibrated" in note for note in summary.notes)
     with open_bag(tmp_path / "bag") as bag:
@@ -83,7 +83,7 @@ def test_images_without_pose_are_counted(tmp_path):
     assert "1 of 3 images have no message on /ground_truth/pose" in summary.notes
 
 
-def test_images_of_different_sizes_are_told(tmp_path):
+def test_images_of_different_sizes_are_noted(tmp_path):
     folder = images(tmp_path / "images")
     cv2.imwrite(str(folder / "9.png"), np.zeros((24, 32, 3), np.uint8))
     (tmp_path / "camera.yaml").write_text("{K: [50, 50, 31.5, 23.5], width: 64, height: 48}")
@@ -109,14 +109,14 @@ def test_images_of_different_sizes_are_told(tmp_path):
         ({"altitude": "low"}, "altitude file low does not exist"),
     ],
 )
-def test_options_that_make_no_sense_are_refused_and_leave_nothing(tmp_path, options, sentence):
+def test_invalid_options_are_refused_and_leave_nothing(tmp_path, options, sentence):
     folder = images(tmp_path / "images")
     with pytest.raises(InputError, match=sentence):
         make_bag(MakeBagOptions(folder, tmp_path / "bag", **options))
     assert [path.name for path in tmp_path.iterdir()] == ["images"]
 
 
-def test_a_camera_for_another_shape_is_refused_and_names_the_image(tmp_path):
+def test_a_camera_of_another_aspect_ratio_is_refused_and_names_the_image(tmp_path):
     (tmp_path / "camera.yaml").write_text("{K: [50, 50, 32, 24], width: 64, height: 64}")
     options = MakeBagOptions(images(tmp_path / "images"), tmp_path / "bag", camera=tmp_path / "camera.yaml")
     with pytest.raises(
@@ -133,7 +133,7 @@ def test_poses_of_another_time_are_refused_with_both_times(tmp_path):
         make_bag(options)
 
 
-def test_a_sequence_of_broken_images_makes_no_bag(tmp_path):
+def test_a_sequence_of_broken_images_leaves_no_bag(tmp_path):
     folder = images(tmp_path / "images", 2)
     for file in folder.iterdir():
         file.write_bytes(b"broken")
