@@ -109,7 +109,7 @@ def test_metadata_names_the_files_after_the_bag(tmp_path, storage):
     assert file == f"flight.1.{'mcap' if storage == 'mcap' else 'db3'}"
     assert (folder / file).is_file()
     assert (metadata["message_count"], metadata["duration"]["nanoseconds"]) == (2, 20)
-    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["flight.1"]  # nothing left beside
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["flight.1"]  # no temporary folder is left
 
 
 def test_an_error_leaves_nothing_behind(tmp_path):

@@ -91,7 +91,7 @@ def test_each_camera_of_a_real_stereo_file_is_read(shared_data):
     left, right = read_calibration(path, 1), read_calibration(path, 2)
     assert left.K[0, 2] == pytest.approx(335.68643204394891)
     assert right.K[0, 2] == pytest.approx(334.55744527912015)
-    assert left.width == 0  # the file does not say
+    assert left.width == 0  # not in the file
     with pytest.raises(InputError, match=r"two cameras, M1 and M2; choose one with --camera-number"):
         read_calibration(path)
 

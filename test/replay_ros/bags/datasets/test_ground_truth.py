@@ -38,7 +38,7 @@ def test_poses_are_interpolated_but_not_extrapolated(tmp_path):
 def test_rotations_are_interpolated_as_by_scipy(q0, q1, fraction):
     first, last = Rotation.from_quat(q0), Rotation.from_quat(q1)
     if (first.inv() * last).magnitude() > np.pi - 1e-3:
-        return  # half a turn: the axis's sign is free
+        return  # half a turn: the sign of the axis is ambiguous
     expected = Slerp([0, 1], Rotation.concatenate([first, last]))(fraction)
     turned = Rotation.from_quat(interpolate_rotation(first.as_quat(), last.as_quat(), fraction))
     assert (turned.inv() * expected).magnitude() < 1e-6

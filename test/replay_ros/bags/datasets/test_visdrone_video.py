@@ -8,7 +8,7 @@ from replay_ros.bags.datasets.recording import FrameTiming
 from replay_ros.bags.datasets.visdrone_video import read_visdrone_video
 from replay_ros.bags.making.make_bag import MakeBagOptions, make_bag
 
-# name, class, score, left, top, right, bottom: what is not scored comes last, "others" not at all
+# name, class, score, left, top, right, bottom; objects that are not scored come last, "others" are left out
 FIRST = [
     ("car", 3, 1, 10, 12, 30, 20),
     ("pedestrian", 0, 1, 50, 12, 54, 21),

@@ -133,7 +133,7 @@ def test_of_several_cameras_one_must_be_chosen(tmp_path):
 CAMERAS = (
     ("left", "image", "bgr8"),
     ("right", "image", "bgr8"),
-    ("right", "image/compressed", "compressed-png"),  # another form of the same images
+    ("right", "image/compressed", "compressed-png"),  # the same images, compressed
 )
 
 
