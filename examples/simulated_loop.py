@@ -26,7 +26,7 @@ from perception_common.cli import run
 from perception_common.geometry import inverse, quaternion_from_matrix, transform
 from perception_common.tum import Trajectory, write_tum
 from replay_ros.bags.datasets.ground_truth import Pose
-from replay_ros.bags.messages import header, new, pose_message
+from replay_ros.bags.messages import header, new, world_pose_message
 from replay_ros.bags.writer import BagWriter
 
 WIDTH, HEIGHT, FOCAL = 1280, 720, 900.0
@@ -145,7 +145,7 @@ def message_of(types: Typestore, step: Step, truth: Trajectory) -> Any:
     T = transform(step.motion.rotation, translation)
     older, newer = (int(truth.stamps_ns[k]) for k in (step.older, step.newer))
     head = header(types, newer, "camera_optical")
-    pose = pose_message(types, Pose(T[:3, 3], quaternion_from_matrix(T[:3, :3])), newer, "camera_optical").pose
+    pose = world_pose_message(types, Pose(T[:3, 3], quaternion_from_matrix(T[:3, :3])), newer, "camera_optical").pose
     fields = {
         "header": head,
         "older_id": step.older,

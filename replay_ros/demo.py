@@ -12,9 +12,10 @@ from flight_sim.scene import SceneOptions
 from flight_sim.trajectory import TrajectoryOptions
 from perception_common.errors import InputError
 from perception_common.resources import find_config
-from replay_ros.bags.flight import FlightBagOptions, write_flight
-from replay_ros.bags.make_bag import MakeBagOptions, describe, make_bag
-from replay_ros.bags.reader import STORAGE_SUFFIXES
+from replay_ros.bags.making.flight import FlightBagOptions, write_flight
+from replay_ros.bags.making.make_bag import MakeBagOptions, make_bag
+from replay_ros.bags.making.summary import describe_summary
+from replay_ros.bags.storage_files import STORAGE_SUFFIXES
 from replay_ros.live.replay import LiveOptions
 from replay_ros.replay import ReplayRequest, replay
 from replay_ros.result.replay_result import ReplayResult
@@ -55,5 +56,5 @@ def _bag_of(flight: Path | None, made: Path, camera: Path | None, limit: int | N
     if (flight / "metadata.yaml").is_file() or flight.suffix in STORAGE_SUFFIXES:
         return flight
     made_of = make_bag(MakeBagOptions(source=flight, out=made, camera=camera, limit=limit, force=True))
-    print(describe(made_of))
+    print(describe_summary(made_of))
     return made

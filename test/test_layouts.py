@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from perception_common.resources import find_config
-from replay_ros.bags.flight import EXAMPLE as FLIGHT
 from replay_ros.bags.messages import load_types
+from replay_ros.commands.flight import build_parser
 
 RVIZ_CLASSES = {"Grid", "Path", "Pose", "Image"}
 RVIZ_TYPES = {
@@ -26,7 +26,7 @@ def topics(repository):
     )
     named = {name if name.startswith("/") else f"/{name}": kind.replace("/", "/msg/") for name, kind in rows}
     assert len(named) > 10
-    flown = re.findall(r"(?:camera|ground_truth)/\w+", FLIGHT)
+    flown = re.findall(r"(?:camera|ground_truth)/\w+", build_parser().epilog)
     return named | {f"/{name}": "" for name in flown}
 
 

@@ -1,1 +1,1 @@
-"""Bags in and out: reading, writing, what is in them, and making them from images, sequences and simulated flights."""
+"""Read, write, inspect and make rosbag2 recordings, without ROS."""

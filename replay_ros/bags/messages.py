@@ -1,4 +1,4 @@
-"""ROS messages without ROS: the types of the `rosbags` package with our own added, and what make_bag fills in."""
+"""ROS messages without ROS: the types of the `rosbags` package and our own; images, cameras, poses and ranges."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ PACKAGE = "yolc_ros"
 RAW_ENCODINGS = ("bgr8", "rgb8", "mono8", "bayer_rggb8")
 COMPRESSED_ENCODINGS = ("compressed-jpeg", "compressed-png")
 ENCODINGS = RAW_ENCODINGS + COMPRESSED_ENCODINGS
-JPEG_QUALITY = 95
+JPEG_QUALITY = 95  # OpenCV's default
 RANGE_INFRARED = 1  # sensor_msgs/Range.INFRARED: a narrow beam
-MAX_RANGE = 10_000.0  # metres: what sensor_msgs/Range calls the end of the sensor; above any drone's altitude
+MAX_RANGE = 10_000.0  # metres, max_range of sensor_msgs/Range; above any drone's altitude
 
 
 def load_types(definitions: Path | None = None) -> Typestore:
     """Return the message types of ROS 2 Jazzy and our own.
 
-    definitions: folder of our .msg files; None for those that come with the package. Raises InputError when there are
-    none, or when one cannot be parsed.
+    definitions: folder of our .msg files; None: those that come with the package. Raises InputError when the folder
+    has none, or when one cannot be parsed.
     """
     folder = find_share() / "msg" if definitions is None else definitions
     files = sorted(folder.glob("*.msg"))
@@ -47,12 +47,12 @@ def load_types(definitions: Path | None = None) -> Typestore:
 
 
 def new(types: Typestore, type_name: str, **fields: Any) -> Any:
-    """Make a message of a type, such as "std_msgs/msg/Header"; every field must be given."""
+    """Make a message of a type, such as "std_msgs/msg/Header". fields: all of them; there are no defaults."""
     return types.types[type_name](**fields)
 
 
 def header(types: Typestore, stamp_ns: int, frame_id: str) -> Any:
-    """Make a std_msgs/Header."""
+    """Make a std_msgs/Header. stamp_ns: nanoseconds."""
     seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
     stamp = new(types, "builtin_interfaces/msg/Time", sec=seconds, nanosec=nanoseconds)
     return new(types, "std_msgs/msg/Header", stamp=stamp, frame_id=frame_id)
@@ -95,7 +95,10 @@ def image_message(types: Typestore, image: np.ndarray, encoding: str, stamp_ns: 
 
 
 def encode_pixels(image: np.ndarray, encoding: str) -> np.ndarray:
-    """Turn an image (H, W, 3) uint8 BGR into the pixels of a raw encoding: (H, W, 3) or (H, W) uint8."""
+    """Convert an image (H, W, 3) uint8 BGR to a raw encoding: (H, W, 3) or (H, W) uint8.
+
+    Raises InputError for an unknown encoding.
+    """
     if encoding == "bgr8":
         return image
     if encoding == "rgb8":
@@ -111,7 +114,7 @@ def encode_pixels(image: np.ndarray, encoding: str) -> np.ndarray:
 
 
 def camera_info_message(types: Typestore, calibration: Calibration, stamp_ns: int, frame_id: str) -> Any:
-    """Make a sensor_msgs/CameraInfo."""
+    """Make a sensor_msgs/CameraInfo of the whole image (no binning, no ROI)."""
     region = new(types, "sensor_msgs/msg/RegionOfInterest", x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
     return new(
         types,
@@ -130,14 +133,14 @@ def camera_info_message(types: Typestore, calibration: Calibration, stamp_ns: in
     )
 
 
-def pose_message(types: Typestore, pose: Pose, stamp_ns: int, frame_id: str) -> Any:
-    """Make a geometry_msgs/PoseStamped; `frame_id` names the world in which the pose is given."""
+def world_pose_message(types: Typestore, pose: Pose, stamp_ns: int, world_frame: str) -> Any:
+    """Make a geometry_msgs/PoseStamped of a pose in the frame `world_frame`."""
     x, y, z = (float(value) for value in pose.position)
     qx, qy, qz, qw = (float(value) for value in pose.orientation)
     return new(
         types,
         "geometry_msgs/msg/PoseStamped",
-        header=header(types, stamp_ns, frame_id),
+        header=header(types, stamp_ns, world_frame),
         pose=new(
             types,
             "geometry_msgs/msg/Pose",
@@ -150,7 +153,7 @@ def pose_message(types: Typestore, pose: Pose, stamp_ns: int, frame_id: str) -> 
 def range_message(types: Typestore, metres: float, stamp_ns: int, frame_id: str) -> Any:
     """Make a sensor_msgs/Range of a height above ground, valid from 0 to MAX_RANGE metres.
 
-    Range rather than Float64, which has no stamp. The variance is 0, which Range defines as unknown.
+    Not a std_msgs/Float64, which has no stamp. The variance is 0, which Range defines as unknown.
     """
     return new(
         types,

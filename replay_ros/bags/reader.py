@@ -13,19 +13,16 @@ from rosbags.interfaces import ConnectionExtRosbag2, Qos
 from rosbags.typesys.store import Typestore
 
 from perception_common.errors import InputError
-from replay_ros.bags.datasets.sequences import IMAGE_SUFFIXES, natural_key
 from replay_ros.bags.messages import load_types
-
-STORAGE_SUFFIXES = (".mcap", ".db3")
-IMAGE = "sensor_msgs/msg/Image"
-COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
-CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
-DEPTH_ENCODINGS = ("16UC1", "32FC1")
+from replay_ros.bags.storage_files import recovery_advice, storage_paths
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic in a bag. name: absolute, with a leading slash. type: as "sensor_msgs/msg/Image". qos: as offered."""
+    """A topic of a bag.
+
+    name: absolute, with a leading slash. type: as "sensor_msgs/msg/Image". count: of its messages. qos: as offered.
+    """
 
     name: str
     type: str
@@ -35,7 +32,7 @@ class Topic:
 
 @dataclass(frozen=True)
 class BagMessage:
-    """A message and when it was received (nanoseconds), which is not its header's stamp."""
+    """A decoded message. stamp_ns: when it was received, nanoseconds; not the stamp of its header."""
 
     topic: str
     type: str
@@ -45,7 +42,7 @@ class BagMessage:
 
 @dataclass(frozen=True)
 class RawMessage:
-    """A message as it lies in the bag (CDR) and when it was received (nanoseconds)."""
+    """A serialised message. data: CDR. stamp_ns: when it was received, nanoseconds; not the stamp of its header."""
 
     topic: str
     type: str
@@ -54,7 +51,7 @@ class RawMessage:
 
 
 class Bag:
-    """An open bag; `open_bag` makes it."""
+    """An open bag, as `open_bag` yields it. topics: by absolute name, in the order of the names."""
 
     def __init__(self, path: Path, reader: AnyReader) -> None:
         self.path = path
@@ -63,7 +60,7 @@ class Bag:
 
     @property
     def types(self) -> Typestore:
-        """The message types of the bag, from the definitions in it (or Jazzy's and ours where it has none)."""
+        """The message types, from the definitions in the bag; those of Jazzy and our own where it has none."""
         return self._reader.typestore
 
     @property
@@ -85,20 +82,20 @@ class Bag:
         """Return the topic of that name, with or without the leading slash. Raises InputError when there is none."""
         topic = self.topics.get(absolute(name))
         if topic is None:
-            raise InputError(f"{self.path} has no topic {name}; it has {listing(self.topics)}")
+            raise InputError(f"{self.path} has no topic {name}; it has {describe_topics(self.topics)}")
         return topic
 
     def of_type(self, *types: str) -> list[Topic]:
-        """Return the topics of these types that hold messages, by name."""
+        """Return the topics of these types that hold messages, sorted by name."""
         return [topic for topic in self.topics.values() if topic.type in types and topic.count > 0]
 
     def raw_messages(self, topics: Iterable[str] | None = None) -> Iterator[RawMessage]:
-        """Iterate over messages as bytes in the order of their receive stamps; None stands for all topics.
+        """Iterate over messages as bytes in the order of their receive stamps; None: all topics.
 
-        Raises InputError for a topic that is not there, and where the bag is damaged.
+        Raises InputError for a topic that is missing, and where the bag is damaged.
         """
         names = None if topics is None else {self.topic(name).name for name in topics}
-        if names is not None and not names:  # rosbags takes no connections for all connections
+        if names is not None and not names:  # `rosbags` reads an empty list of connections as all of them
             return
         chosen = [
             connection
@@ -106,23 +103,23 @@ class Bag:
             if names is None or absolute(connection.topic) in names
         ]
         source = self._reader.messages(chosen)
-        done = 0
+        count = 0
         while True:
             try:
                 connection, stamp_ns, data = next(source)
             except StopIteration:
                 return
-            except Exception as error:  # whatever a parser says about bytes that are not what they should be
+            except Exception as error:  # the parsers of damaged files raise anything
                 raise InputError(
-                    f"{self.path} is damaged after {done} messages ({error}); {_recovery(self.path)}"
+                    f"{self.path} is damaged after {count} messages ({error}); {recovery_advice(self.path)}"
                 ) from error
-            done += 1
+            count += 1
             yield RawMessage(absolute(connection.topic), connection.msgtype, stamp_ns, data)
 
     def messages(self, topics: Iterable[str] | None = None) -> Iterator[BagMessage]:
-        """Iterate over messages in the order of their receive stamps; None stands for all topics.
+        """Iterate over messages in the order of their receive stamps; None: all topics.
 
-        Raises InputError for a topic that is not there or whose type is unknown, and where the bag is damaged.
+        Raises InputError for a topic that is missing or of an unknown type, and where the bag is damaged.
         """
         for raw in self.raw_messages(topics):
             yield BagMessage(raw.topic, raw.type, raw.stamp_ns, self.deserialize(raw))
@@ -135,13 +132,13 @@ class Bag:
             )
         try:
             return self._reader.deserialize(raw.data, raw.type)
-        except Exception as error:  # AnyReaderError, or what numpy and struct say about too few bytes
+        except Exception as error:  # AnyReaderError, or what numpy and struct raise for too few bytes
             raise InputError(
-                f"{self.path}: a message on {raw.topic} at {raw.stamp_ns / 1e9:.6f} s is no {raw.type} ({error}); "
-                f"{_recovery(self.path)}"
+                f"{self.path}: a message on {raw.topic} at {raw.stamp_ns / 1e9:.6f} s is not a {raw.type} ({error}); "
+                f"{recovery_advice(self.path)}"
             ) from error
 
-    def first(self, topic: str) -> Any | None:
+    def first_message(self, topic: str) -> Any | None:
         """Return the first message of a topic, or None when it holds none."""
         return next((item.message for item in self.messages([topic])), None)
 
@@ -151,15 +148,15 @@ def open_bag(path: Path | str) -> Iterator[Bag]:
     """Open a bag: its folder, or one .mcap or .db3 file.
 
     A folder without metadata.yaml (the recorder was killed) is read from the storage files in it.
-    Raises InputError for a path that is missing, no bag, damaged or empty, and says what to do.
+    Raises InputError, with advice, for a path that is missing, not a bag, damaged or empty.
     """
     path = Path(path)
-    paths = _storage_paths(path)
+    paths = storage_paths(path)
     try:
         reader = AnyReader(paths, default_typestore=load_types())
         reader.open()
-    except Exception as error:  # AnyReaderError and, from damaged files, whatever the parsers meet
-        raise InputError(f"{path} cannot be read as a bag ({_one_line(error)}); {_recovery(path)}") from error
+    except Exception as error:  # AnyReaderError, and anything that the parsers raise for damaged files
+        raise InputError(f"{path} cannot be read as a bag ({_one_line(error)}); {recovery_advice(path)}") from error
     try:
         bag = Bag(path, reader)
         if bag.count == 0:
@@ -174,68 +171,8 @@ def absolute(name: str) -> str:
     return name if name.startswith("/") else f"/{name}"
 
 
-def find_image_topic(bag: Bag, name: str | None = None, option: str = "--image-topic") -> str:
-    """Return the image topic: the one named, or the only one in the bag.
-
-    A compressed topic beside its raw one, and depth images beside colour images, are not candidates of their own.
-    Raises InputError when there is none or several, naming them and the `option` that chooses.
-    """
-    if name is not None:
-        topic = bag.topic(name)
-        if topic.type not in (IMAGE, COMPRESSED_IMAGE):
-            raise InputError(f"{topic.name} in {bag.path} is a {topic.type}, no image; {_images_there(bag)}")
-        return topic.name
-    names = [topic.name for topic in bag.of_type(IMAGE, COMPRESSED_IMAGE)]
-    names = [topic for topic in names if image_base(topic) == topic or image_base(topic) not in names]
-    if len(names) > 1:
-        names = [topic for topic in names if not is_depth_topic(topic, bag.first(topic))] or names
-    if not names:
-        raise InputError(
-            f"{bag.path} has no messages of type sensor_msgs/Image or CompressedImage; it has {listing(bag.topics)}"
-        )
-    if len(names) > 1:
-        raise InputError(f"{bag.path} has several image topics ({', '.join(names)}); choose one with {option}")
-    return names[0]
-
-
-def find_camera_info_topic(
-    bag: Bag, image_topic: str, name: str | None = None, option: str = "--camera-info-topic"
-) -> str | None:
-    """Return the camera_info topic of an image topic, or None when the bag holds no CameraInfo at all.
-
-    The one named, else `camera_info` beside the image, else the only one in the bag. Raises InputError for several.
-    """
-    if name is not None:
-        topic = bag.topic(name)
-        if topic.type != CAMERA_INFO:
-            raise InputError(f"{topic.name} in {bag.path} is a {topic.type}, no sensor_msgs/msg/CameraInfo")
-        return topic.name
-    names = [topic.name for topic in bag.of_type(CAMERA_INFO)]
-    sibling = f"{image_base(absolute(image_topic)).rpartition('/')[0]}/camera_info"
-    if sibling in names:
-        return sibling
-    if len(names) > 1:
-        raise InputError(
-            f"{bag.path} has no {sibling} but {', '.join(names)}; choose the one of {image_topic} with {option}"
-        )
-    return names[0] if names else None
-
-
-def image_base(topic: str) -> str:
-    """Return the topic whose compressed form this is ("/camera/image/compressed": "/camera/image"), else itself."""
-    for suffix in ("/compressed", "/compressedDepth"):
-        if topic.endswith(suffix):
-            return topic.removesuffix(suffix)
-    return topic
-
-
-def is_depth_topic(name: str, first: Any) -> bool:
-    """Tell whether an image topic holds depth; `first` is its first message."""
-    return name.endswith("/compressedDepth") or getattr(first, "encoding", None) in DEPTH_ENCODINGS
-
-
-def listing(topics: Mapping[str, Topic]) -> str:
-    """Name topics with their types, for a message."""
+def describe_topics(topics: Mapping[str, Topic]) -> str:
+    """List topics with their types, for an error message."""
     return ", ".join(f"{topic.name} ({topic.type})" for topic in topics.values()) or "no topics"
 
 
@@ -247,54 +184,6 @@ def _topics(reader: AnyReader) -> dict[str, Topic]:
         before = topics[name].count if name in topics else 0
         topics[name] = Topic(name, connection.msgtype, before + connection.msgcount, qos)
     return topics
-
-
-def _storage_paths(path: Path) -> list[Path]:
-    if not path.exists():
-        raise InputError(f"{path} does not exist; give the folder of a bag or a .mcap or .db3 file")
-    if path.is_file():
-        if path.suffix == ".bag":
-            raise InputError(f"{path} is a ROS 1 bag; convert it with `rosbags-convert --src {path} --dst {path.stem}`")
-        if _is_compressed_file(path):
-            raise InputError(
-                f"{path} is compressed; give its folder with metadata.yaml, or unpack it: `zstd -d {path}`"
-            )
-        if path.suffix not in STORAGE_SUFFIXES:
-            raise InputError(f"{path} is no bag; give the folder of a bag or a .mcap or .db3 file")
-        if path.stat().st_size == 0:
-            raise InputError(f"{path} is empty; record it again")
-        return [path]
-    if (path / "metadata.yaml").is_file():
-        return [path]
-    files = [file for file in path.iterdir() if file.suffix in STORAGE_SUFFIXES and file.stat().st_size > 0]
-    packed = next((file for file in path.iterdir() if _is_compressed_file(file)), None)
-    if not files and packed is not None:
-        raise InputError(f"{path} has compressed files and no metadata.yaml; unpack them: `zstd -d {packed}`")
-    if not files:
-        images = any(file.suffix.lower() in IMAGE_SUFFIXES for file in path.iterdir())
-        advice = f"make one of its images with `make_bag {path} OUT`" if images else "give the folder of a bag"
-        raise InputError(f"{path} is no bag (no metadata.yaml, no .mcap or .db3 file); {advice}")
-    return sorted(files, key=lambda file: natural_key(file.name))
-
-
-def _is_compressed_file(path: Path) -> bool:
-    """Tell whether a file is a storage file that the recorder compressed as a whole."""
-    return path.suffix == ".zstd" and path.with_suffix("").suffix in STORAGE_SUFFIXES
-
-
-def _images_there(bag: Bag) -> str:
-    images = bag.of_type(IMAGE, COMPRESSED_IMAGE)
-    return f"images are on {', '.join(topic.name for topic in images)}" if images else "the bag has no images"
-
-
-def _recovery(path: Path) -> str:
-    """Say how to save what is left of a damaged bag."""
-    files = [path] if path.is_file() else sorted(path.iterdir())
-    if any(file.suffix == ".mcap" for file in files):
-        return "`mcap recover BROKEN.mcap -o SAVED.mcap` saves what is left, then open SAVED.mcap"
-    if any(file.suffix == ".db3" for file in files):
-        return "`sqlite3 BROKEN.db3 .recover | sqlite3 SAVED.db3` saves what is left, then open SAVED.db3"
-    return "copy its storage files beside metadata.yaml, or record it again"
 
 
 def _one_line(error: Exception) -> str:

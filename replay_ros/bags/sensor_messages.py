@@ -1,4 +1,4 @@
-"""Messages for what datasets hold besides images and poses: depth, IMU, static transforms and true detections."""
+"""ROS messages without ROS: depth, IMU, odometry, static transforms and true detections."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 from rosbags.typesys.store import Typestore
 
 from perception_common.geometry import quaternion_from_matrix
-from replay_ros.bags.datasets.recording import TrueBox
-from replay_ros.bags.messages import header, new
+from replay_ros.bags.datasets.ground_truth import Pose
+from replay_ros.bags.messages import header, new, world_pose_message
 
 
 def depth_message(types: Typestore, metres: np.ndarray, stamp_ns: int, frame_id: str) -> Any:
-    """Make a sensor_msgs/Image of depths, (H, W) float32 metres, NaN where unknown (32FC1, as REP-118 has it)."""
+    """Make a sensor_msgs/Image of depths, (H, W) float32 metres, NaN where unknown (32FC1, REP-118)."""
     height, width = metres.shape
     return new(
         types,
@@ -32,7 +32,10 @@ def depth_message(types: Typestore, metres: np.ndarray, stamp_ns: int, frame_id:
 def imu_message(
     types: Typestore, rates: Sequence[float], accelerations: Sequence[float], stamp_ns: int, frame_id: str
 ) -> Any:
-    """Make a sensor_msgs/Imu without orientation (its covariance begins with -1); rad/s and m/s^2 in its own frame."""
+    """Make a sensor_msgs/Imu without orientation (its covariance begins with -1).
+
+    rates: rad/s. accelerations: m/s^2. Both x, y, z in the frame of the IMU.
+    """
     unknown = np.zeros(9)
     no_orientation = unknown.copy()
     no_orientation[0] = -1.0
@@ -50,7 +53,7 @@ def imu_message(
 
 
 def transforms_message(types: Typestore, parent: str, poses: Mapping[str, np.ndarray], stamp_ns: int) -> Any:
-    """Make a tf2_msgs/TFMessage for /tf_static of poses (4, 4) of frames in `parent`, by the frames' names."""
+    """Make a tf2_msgs/TFMessage for /tf_static. poses: T_parent_child (4, 4) by the name of the child frame."""
     transforms = []
     for child, T in poses.items():
         x, y, z, w = quaternion_from_matrix(T[:3, :3]).tolist()
@@ -71,27 +74,40 @@ def transforms_message(types: Typestore, parent: str, poses: Mapping[str, np.nda
     return new(types, "tf2_msgs/msg/TFMessage", transforms=transforms)
 
 
-def true_detections_message(
-    types: Typestore,
-    objects: Sequence[TrueBox],
-    scale: tuple[float, float],
-    size: tuple[int, int],
-    stamp_ns: int,
-    frame_id: str,
-) -> Any:
-    """Make a yolc_ros/DetectionArray of labelled objects.
+def odometry_message(types: Typestore, pose: Pose, stamp_ns: int, frame_id: str, child_frame_id: str) -> Any:
+    """Make a nav_msgs/Odometry of the pose of `child_frame_id` in `frame_id`; covariances and twist are zero."""
+    unknown = np.zeros(36)
+    zero = _vector(types, (0.0, 0.0, 0.0))
+    stamped = world_pose_message(types, pose, stamp_ns, frame_id)
+    return new(
+        types,
+        "nav_msgs/msg/Odometry",
+        header=stamped.header,
+        child_frame_id=child_frame_id,
+        pose=new(types, "geometry_msgs/msg/PoseWithCovariance", pose=stamped.pose, covariance=unknown),
+        twist=new(
+            types,
+            "geometry_msgs/msg/TwistWithCovariance",
+            twist=new(types, "geometry_msgs/msg/Twist", linear=zero, angular=zero),
+            covariance=unknown,
+        ),
+    )
 
-    scale: of x and y, from the pixels of the objects to those of the image as it is written, size (width, height). An
-    object that is scored has score 1; one that is not, as an ignored region, has score 0 and comes last.
+
+def true_detections_message(
+    types: Typestore, detections: Sequence[Any], image_size: tuple[int, int], stamp_ns: int, frame_id: str
+) -> Any:
+    """Make a yolc_ros/DetectionArray of ground truth.
+
+    detections: yolc_ros/Detection, as `detection_message` makes them. image_size: (width, height), pixels.
     """
-    ordered = sorted(objects, key=lambda each: not each.is_scored)
     return new(
         types,
         "yolc_ros/msg/DetectionArray",
         header=header(types, stamp_ns, frame_id),
-        image_width=size[0],
-        image_height=size[1],
-        detections=[_detection(types, each, scale) for each in ordered],
+        image_width=image_size[0],
+        image_height=image_size[1],
+        detections=list(detections),
         regions=[],
         model="ground truth",
         trained=True,
@@ -99,18 +115,26 @@ def true_detections_message(
     )
 
 
-def _detection(types: Typestore, each: TrueBox, scale: tuple[float, float]) -> Any:
-    left, top, width, height = each.corner_and_size
+def detection_message(
+    types: Typestore,
+    *,
+    class_id: int,
+    class_name: str,
+    score: float,
+    center: tuple[float, float],
+    size: tuple[float, float],
+) -> Any:
+    """Make a yolc_ros/Detection outside of any cluster region. center, size: x and y, pixels."""
     return new(
         types,
         "yolc_ros/msg/Detection",
-        class_id=each.label,
-        class_name=each.name,
-        score=float(each.is_scored),
-        center_x=(left + width / 2) * scale[0],
-        center_y=(top + height / 2) * scale[1],
-        size_x=width * scale[0],
-        size_y=height * scale[1],
+        class_id=class_id,
+        class_name=class_name,
+        score=score,
+        center_x=center[0],
+        center_y=center[1],
+        size_x=size[0],
+        size_y=size[1],
         region=-1,
     )
 

@@ -1,4 +1,4 @@
-"""Write rosbag2 recordings (mcap or sqlite3) without ROS: a whole bag, or none at all."""
+"""Write rosbag2 recordings (mcap or sqlite3) without ROS; a bag appears only when it is complete."""
 
 from __future__ import annotations
 
@@ -25,18 +25,19 @@ from rosbags.typesys.store import Typestore
 
 from perception_common.errors import InputError
 from replay_ros.bags.messages import load_types
-from replay_ros.bags.reader import STORAGE_SUFFIXES, absolute
+from replay_ros.bags.reader import absolute
+from replay_ros.bags.storage_files import STORAGE_SUFFIXES
 
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
 METADATA_VERSION: Final = 9  # that of ROS 2 Jazzy
-LATCHED_TOPICS = ("/tf_static", "/robot_description")
+LATCHED_TOPICS = ("/tf_static", "/robot_description")  # published once, transient local
 
 
 class BagWriter:
     """Context manager that writes a bag.
 
-    The bag grows in a hidden folder beside its place and moves there when the block ends well; when the block ends in
-    an exception nothing is left. Message definitions, ours included, are stored in the bag.
+    The bag is written to a hidden folder beside `path` and moved to `path` when the block ends. When the block raises
+    an exception, the hidden folder is deleted. Message definitions, ours included, are stored in the bag.
     """
 
     def __init__(
@@ -44,8 +45,9 @@ class BagWriter:
     ) -> None:
         """Prepare a bag at the folder `path`.
 
-        storage: "mcap" or "sqlite3". force: replace a bag that is there (never a folder that is no bag).
-        types: message types to write; None stands for those of Jazzy and our own.
+        storage: "mcap" or "sqlite3". force: replace an existing bag (never a folder with other files in it).
+        types: message types that `write` takes; None: those of Jazzy and our own.
+        Raises InputError for an unknown storage and for a path that names a file.
         """
         self.path = Path(path)
         if storage not in STORAGES:
@@ -64,7 +66,7 @@ class BagWriter:
         with _writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._workspace = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent))
-            # The storage file takes its name from the bag's folder, so that already has the final name in here.
+            # `Writer` names the storage file after the folder, so the folder already has its final name here.
             self._writer = Writer(
                 self._workspace / self.path.name, version=METADATA_VERSION, storage_plugin=self._storage
             )
@@ -82,7 +84,7 @@ class BagWriter:
                     writer.close()
                     _move_into_place(workspace, self.path, self._force)
             else:
-                with suppress(Exception):  # the exception that ended the block is the one to hear of
+                with suppress(Exception):  # report the exception of the block, not one of closing
                     writer.close()
         finally:
             shutil.rmtree(workspace, ignore_errors=True)
@@ -90,10 +92,10 @@ class BagWriter:
     def declare(
         self, topic: str, type_name: str, *, types: Typestore | None = None, qos: Sequence[Qos] | None = None
     ) -> None:
-        """Add a topic, as needed before `write_raw`; `write` does it by itself. Declaring it again changes nothing.
+        """Add a topic. Required before `write_raw`, not before `write`. Declaring a topic twice has no effect.
 
-        types: where the definition comes from, such as the `types` of the bag that is copied; None for the writer's.
-        qos: None for reliable, volatile, keep last 10 (latched topics: transient local, keep last 1).
+        types: where the definition comes from, such as the `types` of the bag that is copied; None: the writer's own.
+        qos: None: reliable, volatile, keep last 10 (latched topics: transient local, keep last 1).
         Raises InputError for an unknown type and for a topic that already has another type.
         """
         name = absolute(topic)
@@ -104,7 +106,7 @@ class BagWriter:
             return
         store = self.types if types is None else types
         if type_name not in store.fielddefs:
-            raise InputError(f"topic {name}: the message type {type_name} is unknown; its definition must be given")
+            raise InputError(f"topic {name}: the message type {type_name} is unknown; give its definition")
         profiles = [default_qos(name)] if qos is None else list(qos)
         with _writing(self.path):
             self._connections[name] = self._opened()[0].add_connection(
@@ -112,13 +114,13 @@ class BagWriter:
             )
 
     def write(self, topic: str, message: Any, stamp_ns: int) -> None:
-        """Write a message of this writer's types, received at stamp_ns (nanoseconds)."""
+        """Write a message of this writer's types. stamp_ns: receive stamp, nanoseconds."""
         type_name = message.__msgtype__
         self.declare(topic, type_name)
         self.write_raw(topic, self.types.serialize_cdr(message, type_name), stamp_ns)
 
     def write_raw(self, topic: str, data: bytes | memoryview, stamp_ns: int) -> None:
-        """Write a serialised message (CDR) on a declared topic, received at stamp_ns (nanoseconds)."""
+        """Write a serialised message (CDR) on a declared topic. stamp_ns: receive stamp, nanoseconds."""
         with _writing(self.path):
             self._opened()[0].write(self._connections[absolute(topic)], stamp_ns, data)
 
@@ -129,9 +131,9 @@ class BagWriter:
 
 
 def default_qos(topic: str) -> Qos:
-    """Return the QoS that a topic is offered with: reliable, which serves best-effort subscribers as well."""
+    """Return the QoS to offer a topic with: reliable, which best-effort subscribers accept as well."""
     latched = topic in LATCHED_TOPICS
-    forever = QosTime(9_223_372_036, 854_775_807)
+    forever = QosTime(9_223_372_036, 854_775_807)  # 2**63 - 1 ns: RMW_DURATION_INFINITE
     return Qos(
         history=QosHistory.KEEP_LAST,
         depth=1 if latched else 10,
@@ -146,7 +148,7 @@ def default_qos(topic: str) -> Qos:
 
 
 def _is_bag(path: Path) -> bool:
-    """Tell whether a path is a folder that holds nothing but a bag (or nothing) and may therefore be replaced."""
+    """Tell whether a path is a folder with nothing but the files of a bag, or empty, which may be replaced."""
     if path.is_symlink() or not path.is_dir():
         return False
     return all(file.is_file() and file.suffix in (*STORAGE_SUFFIXES, ".yaml", ".zstd") for file in path.iterdir())
@@ -156,13 +158,13 @@ def _refuse_to_overwrite(path: Path, force: bool) -> None:
     if not path.exists() and not path.is_symlink():
         return
     if not _is_bag(path):
-        raise InputError(f"{path} exists and is not just a bag; choose another name")
+        raise InputError(f"{path} exists and is not only a bag; choose another name")
     if not force:
         raise InputError(f"{path} exists; choose another name or replace it with --force")
 
 
 def _move_into_place(workspace: Path, path: Path, force: bool) -> None:
-    _refuse_to_overwrite(path, force)  # somebody may have made it meanwhile
+    _refuse_to_overwrite(path, force)  # again: the path may have been created while the bag was written
     if not path.exists():
         (workspace / path.name).rename(path)
         return

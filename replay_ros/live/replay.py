@@ -18,14 +18,8 @@ from perception_common.node.transport import raise_malloc_thresholds, use_large_
 from perception_common.resources import choose_weights
 from perception_common.weights import file_sha256
 from replay_ros.bags.node_inputs import find_sensors
-from replay_ros.bags.reader import (
-    COMPRESSED_IMAGE,
-    Bag,
-    absolute,
-    find_camera_info_topic,
-    find_image_topic,
-    open_bag,
-)
+from replay_ros.bags.reader import Bag, absolute, open_bag
+from replay_ros.bags.topic_choice import COMPRESSED_IMAGE, find_camera_info_topic, find_image_topic
 from replay_ros.bags.writer import BagWriter
 from replay_ros.live.nodes import NodeLaunch, NodeTopics, node_arguments, running_nodes
 from replay_ros.live.peak import find_peak_rate

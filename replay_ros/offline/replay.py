@@ -27,7 +27,8 @@ from perception_common.images.conversion import to_gray, to_rgb
 from perception_common.stage_timer import StageTimer
 from perception_common.stamps import stamp_ns
 from replay_ros.bags.node_inputs import TF_TOPICS, BagMountLookup, find_sensors
-from replay_ros.bags.reader import Bag, RawMessage, absolute, find_camera_info_topic, find_image_topic, open_bag
+from replay_ros.bags.reader import Bag, RawMessage, absolute, open_bag
+from replay_ros.bags.topic_choice import find_camera_info_topic, find_image_topic
 from replay_ros.bags.writer import BagWriter
 from replay_ros.offline.kept_results import KeptDetector, KeptMatcher
 from replay_ros.offline.networks import Networks, load_networks

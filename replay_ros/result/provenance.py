@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from perception_common.resources import find_share
-from replay_ros.bags.reader import STORAGE_SUFFIXES
+from replay_ros.bags.storage_files import STORAGE_SUFFIXES
 
 _PACKAGES = ("torch", "numpy", "opencv-python-headless", "poselib")
 _CHUNK = 2**20

@@ -15,7 +15,7 @@ from flight_sim.scene import SceneOptions
 from flight_sim.trajectory import TrajectoryOptions
 from perception_common.errors import InputError
 from perception_common.resources import find_share
-from replay_ros.bags.flight import FlightBagOptions, write_flight
+from replay_ros.bags.making.flight import FlightBagOptions, write_flight
 from replay_ros.bags.messages import stamp_of
 from replay_ros.bags.reader import open_bag
 from replay_ros.live.replay import LiveOptions, replay_live

@@ -1,1 +1,1 @@
-"""Sequences of public datasets, read as they are published: images with their stamps, camera and ground truth."""
+"""Read sequences of public datasets as they are published: images with their stamps, cameras and ground truth."""

@@ -1,7 +1,8 @@
 """EuRoC MAV (the "ASL" folders, also those of TUM-VI): mav0 with cam0, cam1, imu0 and the estimated ground truth.
 
-Burri et al., "The EuRoC micro aerial vehicle datasets", IJRR 2016. A sensor.yaml holds T_BS, which takes points from
-the sensor's frame to the body's; for cameras that is the optical frame. The truth is the pose of its own sensor frame.
+Burri et al., "The EuRoC micro aerial vehicle datasets", IJRR 2016. A sensor.yaml holds T_BS, which maps points from
+the sensor's frame to the body's; the frame of a camera is its optical frame. The ground truth is the pose of a sensor
+with a T_BS of its own.
 """
 
 from __future__ import annotations
@@ -11,34 +12,35 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from perception_common.errors import InputError
 from perception_common.geometry import inverse, matrix_from_quaternion, transform
 from perception_common.text.stamped_table import read_text
 from perception_common.tum import Trajectory
-from replay_ros.bags.datasets.calibration import Calibration, calibration_from_mapping
+from replay_ros.bags.datasets.calibration import Calibration
+from replay_ros.bags.datasets.camera_files import calibration_from_mapping, parse_yaml
+from replay_ros.bags.datasets.ground_truth import is_orthonormal
 from replay_ros.bags.datasets.recording import CameraStream, FrameTiming, ImuSamples, Recording
-from replay_ros.bags.datasets.rows import ascending, read_rows, stamped_files, unit_quaternion
+from replay_ros.bags.datasets.rows import read_image_list, read_rows_by_stamp, unit_quaternion
 
-TRUTHS = ("state_groundtruth_estimate0", "mocap0")  # the latter is TUM-VI's
+TRUTH_FOLDERS = ("state_groundtruth_estimate0", "mocap0")  # of EuRoC, of TUM-VI
 MODELS = {"radial-tangential": "radtan", "radtan": "radtan", "equidistant": "equidistant", "equi": "equidistant"}
 
 
 def is_euroc(folder: Path) -> bool:
-    """Tell whether a folder is a sequence of EuRoC, or the mav0 in one."""
+    """Tell whether a folder is a EuRoC sequence, or the mav0 in one."""
     return any(_mav(folder).glob("cam*/data.csv"))
 
 
 def read_euroc(folder: Path, timing: FrameTiming) -> Recording:
-    """Read a sequence: its folder or the mav0 in it. Raises InputError."""
+    """Read a sequence: its folder or the mav0 in it. `timing` must be empty. Raises InputError."""
     if timing != FrameTiming():
         raise InputError(f"{folder} has its stamps in data.csv: leave rate and start stamp out")
     mav = _mav(folder)
     cameras = tuple(_camera(path.parent) for path in sorted(mav.glob("cam*/data.csv")))
     if not cameras:
         raise InputError(f"{mav} has no cam0/data.csv; give the folder of a sequence, or the mav0 in it")
-    truth = next((mav / name for name in TRUTHS if (mav / name / "data.csv").is_file()), None)
+    truth = next((mav / name for name in TRUTH_FOLDERS if (mav / name / "data.csv").is_file()), None)
     imu = mav / "imu0"
     return Recording(
         what=f"a EuRoC sequence ({', '.join(camera.name for camera in cameras)})",
@@ -46,7 +48,7 @@ def read_euroc(folder: Path, timing: FrameTiming) -> Recording:
         poses=None if truth is None else _poses(truth),
         base_frame="base_link",
         imu=_imu(imu) if (imu / "data.csv").is_file() else None,
-        notes=() if truth else (f"none of {', '.join(TRUTHS)} is there: there is no true pose",),
+        notes=() if truth else (f"no {' or '.join(TRUTH_FOLDERS)}: there are no true poses",),
     )
 
 
@@ -56,16 +58,21 @@ def _mav(folder: Path) -> Path:
 
 def _camera(folder: Path) -> CameraStream:
     sensor = _sensor(folder)
-    images = stamped_files(folder / "data.csv", "list of images", folder / "data", in_seconds=False)
-    calibration = None if sensor is None or "intrinsics" not in sensor else _calibration(folder, sensor)
-    return CameraStream(folder.name, images, calibration, True, _base_from_sensor(folder, sensor))
+    images = read_image_list(folder / "data.csv", "list of images", folder / "data", in_seconds=False)
+    return CameraStream(
+        name=folder.name,
+        sequence=images,
+        calibration=None if sensor is None or "intrinsics" not in sensor else _calibration(folder, sensor),
+        is_gray=True,
+        T_base_optical=_base_from_sensor(folder, sensor),
+    )
 
 
 def _calibration(folder: Path, sensor: Mapping[str, Any]) -> Calibration:
     path = folder / "sensor.yaml"
     model = str(sensor.get("distortion_model", "radial-tangential"))
     if str(sensor.get("camera_model", "pinhole")) != "pinhole" or model not in MODELS:
-        raise InputError(f"{path}: unknown camera, a pinhole with one of {', '.join(MODELS)} is expected")
+        raise InputError(f"{path}: unknown camera; expected a pinhole with one of {', '.join(MODELS)}")
     size = sensor.get("resolution")
     if not isinstance(size, list) or len(size) != 2:
         raise InputError(f"{path}: the resolution is {size!r}, expected [width, height]")
@@ -85,24 +92,23 @@ def _calibration(folder: Path, sensor: Mapping[str, Any]) -> Calibration:
 def _poses(folder: Path) -> Trajectory:
     """Return the poses of the body in the world: T_world_body = T_world_sensor T_BS^-1."""
     T_sensor_base = inverse(_base_from_sensor(folder, _sensor(folder)))
-    rows = read_rows(folder / "data.csv", "ground truth", "stamp x y z qw qx qy qz")
-    stamps = [row.nanoseconds() for row in rows]
-    order = list(ascending(rows, stamps))
+    stamps, rows = read_rows_by_stamp(folder / "data.csv", "ground truth", "stamp x y z qw qx qy qz")
     poses = []
-    for index in order:
-        x, y, z, qw, qx, qy, qz = rows[index].numbers(1, 8)
-        quaternion = unit_quaternion(rows[index], (qx, qy, qz, qw))
+    for row in rows:
+        x, y, z, qw, qx, qy, qz = row.numbers(1, 8)
+        quaternion = unit_quaternion(row, (qx, qy, qz, qw))
         poses.append(transform(matrix_from_quaternion(quaternion), np.array([x, y, z])) @ T_sensor_base)
-    return Trajectory.from_matrices([stamps[index] for index in order], poses)
+    return Trajectory.from_matrices(stamps, poses)
 
 
 def _imu(folder: Path) -> ImuSamples:
-    rows = read_rows(folder / "data.csv", "IMU samples", "stamp wx wy wz ax ay az")
-    stamps = [row.nanoseconds() for row in rows]
-    order = list(ascending(rows, stamps))
-    values = np.array([rows[index].numbers(1, 7) for index in order])
+    stamps, rows = read_rows_by_stamp(folder / "data.csv", "IMU samples", "stamp wx wy wz ax ay az")
+    values = np.array([row.numbers(1, 7) for row in rows])
     return ImuSamples(
-        np.array(stamps, np.int64)[order], values[:, :3], values[:, 3:], _base_from_sensor(folder, _sensor(folder))
+        stamps_ns=np.array(stamps, np.int64),
+        rates=values[:, :3],
+        accelerations=values[:, 3:],
+        T_base_imu=_base_from_sensor(folder, _sensor(folder)),
     )
 
 
@@ -111,27 +117,26 @@ def _sensor(folder: Path) -> Mapping[str, Any] | None:
     path = folder / "sensor.yaml"
     if not path.is_file():
         return None
-    text = read_text(path, "sensor file").removeprefix("%YAML:1.0")  # OpenCV's heading, which YAML does not know
+    text = read_text(path, "sensor file").removeprefix("%YAML:1.0")  # OpenCV's header is not valid YAML
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise InputError(f"{path} is no valid YAML{f' (line {mark.line + 1})' if mark else ''}") from error
+        content = parse_yaml(text)
+    except InputError as error:
+        raise InputError(f"{path} is {error}") from error
     if not isinstance(content, Mapping):
         raise InputError(f"{path} holds no sensor; copy it again")
     return content
 
 
 def _base_from_sensor(folder: Path, sensor: Mapping[str, Any] | None) -> np.ndarray:
-    """Return T_BS (4, 4); the identity where it is not given."""
+    """Return T_BS (4, 4); the identity where the file has none."""
     matrix = None if sensor is None else sensor.get("T_BS")
     if matrix is None:
         return np.eye(4)
     try:
         T = np.array(matrix["data"] if isinstance(matrix, Mapping) else matrix, np.float64).reshape(4, 4)
-        is_pose = np.allclose(T[:3, :3] @ T[:3, :3].T, np.eye(3), atol=1e-3) and np.allclose(T[3], [0, 0, 0, 1])
+        is_pose = is_orthonormal(T[:3, :3]) and np.allclose(T[3], [0, 0, 0, 1])
     except (KeyError, TypeError, ValueError):
         is_pose = False
     if not is_pose:
-        raise InputError(f"{folder / 'sensor.yaml'}: T_BS is no 4x4 matrix with a rotation in it; copy the file again")
+        raise InputError(f"{folder / 'sensor.yaml'}: T_BS is not a 4x4 pose matrix; copy the file again")
     return T

@@ -1,4 +1,4 @@
-"""Which format a source has: a public dataset's sequence, a folder of images, or a video."""
+"""Recognise the format of a source (a public dataset's sequence, a folder of images, a video) and open it."""
 
 from __future__ import annotations
 
@@ -10,59 +10,92 @@ from perception_common.errors import InputError
 from replay_ros.bags.datasets.euroc import is_euroc, read_euroc
 from replay_ros.bags.datasets.kitti import is_kitti, read_kitti
 from replay_ros.bags.datasets.recording import CameraStream, FrameTiming, Recording
-from replay_ros.bags.datasets.sequences import open_sequence
+from replay_ros.bags.datasets.sequences.frames import check_timing
+from replay_ros.bags.datasets.sequences.images import ImageFolder, open_image_folder
+from replay_ros.bags.datasets.sequences.video import Video, open_video
 from replay_ros.bags.datasets.tum import is_tum, read_tum_rgbd
 from replay_ros.bags.datasets.visdrone_video import is_visdrone_video, read_visdrone_video
 
 
 @dataclass(frozen=True)
-class Format:
-    """A dataset's format. marks: what is looked for in the folder, in words."""
+class DatasetFormat:
+    """The format of a public dataset. marker: the files by which `matches` recognises it, in words."""
 
     name: str
-    marks: str
-    is_one: Callable[[Path], bool]
+    marker: str
+    matches: Callable[[Path], bool]
     read: Callable[[Path, FrameTiming], Recording]
 
 
 DATASETS = (
-    Format("kitti", "times.txt beside image_0 or image_2", is_kitti, read_kitti),
-    Format("tum", "rgb.txt", is_tum, read_tum_rgbd),
-    Format("euroc", "mav0/cam0/data.csv", is_euroc, read_euroc),
-    Format("visdrone-vid", "sequences/NAME/*.jpg with annotations/NAME.txt", is_visdrone_video, read_visdrone_video),
+    DatasetFormat("kitti", "times.txt beside image_0 or image_2", is_kitti, read_kitti),
+    DatasetFormat("tum", "rgb.txt", is_tum, read_tum_rgbd),
+    DatasetFormat("euroc", "mav0/cam0/data.csv", is_euroc, read_euroc),
+    DatasetFormat(
+        "visdrone-vid", "sequences/NAME/*.jpg with annotations/NAME.txt", is_visdrone_video, read_visdrone_video
+    ),
 )
 FORMATS = (*(each.name for each in DATASETS), "images", "video")
 
 
 def open_recording(source: Path, timing: FrameTiming, name: str | None = None, pattern: str = "*") -> Recording:
-    """Open a source as the format of that name, or as what it is recognised as. pattern: glob of a folder's images.
+    """Open a source in the format `name`; None: the format that is recognised.
 
-    Raises InputError for a source that is not of the format, and for options that contradict it.
+    pattern: glob that selects images of a plain folder. Raises InputError for a source that does not have the format,
+    and for options that contradict it.
     """
     if name is not None and name not in FORMATS:
         raise InputError(f"unknown format {name!r}; choose one of {', '.join(FORMATS)}")
     if not source.exists():
         raise InputError(f"{source} does not exist; give a folder of images or a video file, or a dataset's sequence")
     if name is None and source.is_dir() and pattern == "*":
-        dataset = next((each for each in DATASETS if each.is_one(source)), None)
+        dataset = next((each for each in DATASETS if each.matches(source)), None)
     else:
         dataset = next((each for each in DATASETS if each.name == name), None)
     if dataset is not None:
         return _open_dataset(source, timing, dataset, pattern)
     if name == "images" and not source.is_dir():
-        raise InputError(f"{source} is no folder; give the folder of the images, or --format video")
+        raise InputError(f"{source} is not a folder; give the folder of the images, or --format video")
     if name == "video" and not source.is_file():
-        raise InputError(f"{source} is no file; give the video itself, or --format images")
-    sequences = [path for path in sorted(source.glob("sequences/*")) if is_kitti(path)]
-    if sequences:
-        raise InputError(f"{source} holds {len(sequences)} KITTI sequences; give one, as {sequences[0]}")
+        raise InputError(f"{source} is not a file; give the video itself, or --format images")
+    kitti_sequences = [path for path in sorted(source.glob("sequences/*")) if is_kitti(path)]
+    if kitti_sequences:
+        raise InputError(f"{source} holds {len(kitti_sequences)} KITTI sequences; give one, as {kitti_sequences[0]}")
     sequence = open_sequence(source, rate=timing.rate, start_ns=timing.start_ns, pattern=pattern)
-    return Recording("a folder of images" if source.is_dir() else "a video", (CameraStream("camera", sequence),))
+    return Recording(
+        what="a folder of images" if source.is_dir() else "a video",
+        cameras=(CameraStream(name="camera", sequence=sequence),),
+    )
 
 
-def _open_dataset(source: Path, timing: FrameTiming, dataset: Format, pattern: str) -> Recording:
-    if not source.is_dir() or not dataset.is_one(source):
-        raise InputError(f"{source} is no {dataset.name} sequence: it has no {dataset.marks}; give another --format")
+def open_sequence(
+    source: Path | str, *, rate: float | None = None, start_ns: int | None = None, pattern: str = "*"
+) -> ImageFolder | Video:
+    """Open a folder of images or a video file.
+
+    A folder is sorted naturally (2 before 10). When the stem of every file is a stamp (see `parse_stamp`), these are
+    the stamps; else the frames have the rate `rate` (default 10 Hz) from `start_ns` (default 1 s). A video has a rate
+    of its own. A given `rate` overrides stamps in names and the rate of a video. `pattern` is a glob that selects files
+    of a folder.
+
+    Raises InputError when there is nothing to read, and for a `start_ns` that contradicts stamps in file names.
+    """
+    source = Path(source)
+    check_timing(rate, start_ns)
+    if source.is_dir():
+        return open_image_folder(source, rate=rate, start_ns=start_ns, pattern=pattern)
+    if source.is_file():
+        if pattern != "*":
+            raise InputError(f"{source} is a file: a pattern selects images of a folder, leave it out")
+        return open_video(source, rate=rate, start_ns=start_ns)
+    raise InputError(f"{source} does not exist; give a folder of images or a video file")
+
+
+def _open_dataset(source: Path, timing: FrameTiming, dataset: DatasetFormat, pattern: str) -> Recording:
+    if not source.is_dir() or not dataset.matches(source):
+        raise InputError(
+            f"{source} is not a {dataset.name} sequence: it has no {dataset.marker}; give another --format"
+        )
     if pattern != "*":
-        raise InputError(f"a pattern picks images of a plain folder, not of a {dataset.name} sequence; leave it out")
+        raise InputError(f"a pattern selects images of a plain folder, not of a {dataset.name} sequence; leave it out")
     return dataset.read(source, timing)

@@ -1,22 +1,23 @@
-"""What is known about a sequence besides its images: camera poses and altitude, looked up by frame."""
+"""Ground truth beside the images of a sequence: camera poses and altitudes, looked up by frame."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from perception_common.errors import InputError
 from perception_common.geometry import matrix_from_quaternion, quaternion_from_matrix, so3_exp, so3_log
-from perception_common.text.stamped_table import read_stamped_table, read_text
+from perception_common.text.json_files import read_json
+from perception_common.text.stamped_table import read_stamped_table
 from perception_common.tum import Trajectory, read_tum
 
-MAX_GAP_NS = 200_000_000  # values further apart than this are not interpolated
+MAX_GAP_NS = 200_000_000  # no interpolation over a longer gap; empirical
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -29,15 +30,20 @@ class Pose:
     position: np.ndarray
     orientation: np.ndarray
 
+    @staticmethod
+    def from_matrix(T: np.ndarray) -> Pose:
+        """Return the pose of a matrix T_world_camera (4, 4)."""
+        return Pose(T[:3, 3], quaternion_from_matrix(T[:3, :3]))
+
 
 @dataclass(frozen=True)
 class StampedPoses:
-    """Poses by time."""
+    """Poses over time."""
 
     trajectory: Trajectory
 
     def at(self, name: str, stamp_ns: int) -> Pose | None:
-        """Return the pose at a stamp: exact where there is one, interpolated over gaps up to 0.2 s, else None."""
+        """Return the pose at a stamp, interpolated over a gap of at most MAX_GAP_NS; else None."""
         bracket = _bracket(self.trajectory.stamps_ns, stamp_ns)
         if bracket is None:
             return None
@@ -49,23 +55,23 @@ class StampedPoses:
         return Pose(position, interpolate_rotation(orientations[before], orientations[after], fraction))
 
     def span(self) -> str:
-        """Say which time is covered."""
+        """Return the covered time, in words."""
         return _span(self.trajectory.stamps_ns)
 
 
 @dataclass(frozen=True)
-class NamedPoses:
-    """Poses by the file name of the image."""
+class ByImageName(Generic[Value]):
+    """Poses, or heights above ground in metres, by the file name of the image."""
 
-    poses: Mapping[str, Pose]
+    values: Mapping[str, Value]
 
-    def at(self, name: str, stamp_ns: int) -> Pose | None:
-        """Return the pose of the image `name`, or None."""
-        return self.poses.get(name)
+    def at(self, name: str, stamp_ns: int) -> Value | None:
+        """Return the value of the image `name`, or None."""
+        return self.values.get(name)
 
     def span(self) -> str:
-        """Say which images are covered."""
-        return f"{min(self.poses)} to {max(self.poses)}"
+        """Return the covered images, in words."""
+        return f"{min(self.values)} to {max(self.values)}"
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,7 @@ class StampedAltitude:
     metres: np.ndarray
 
     def at(self, name: str, stamp_ns: int) -> float | None:
-        """Return the altitude at a stamp: exact where there is one, interpolated over gaps up to 0.2 s, else None."""
+        """Return the altitude at a stamp, interpolated over a gap of at most MAX_GAP_NS; else None."""
         bracket = _bracket(self.stamps_ns, stamp_ns)
         if bracket is None:
             return None
@@ -84,23 +90,8 @@ class StampedAltitude:
         return float((1.0 - fraction) * self.metres[before] + fraction * self.metres[after])
 
     def span(self) -> str:
-        """Say which time is covered."""
+        """Return the covered time, in words."""
         return _span(self.stamps_ns)
-
-
-@dataclass(frozen=True)
-class NamedAltitude:
-    """Height above ground in metres by the file name of the image."""
-
-    metres: Mapping[str, float]
-
-    def at(self, name: str, stamp_ns: int) -> float | None:
-        """Return the altitude of the image `name`, or None."""
-        return self.metres.get(name)
-
-    def span(self) -> str:
-        """Say which images are covered."""
-        return f"{min(self.metres)} to {max(self.metres)}"
 
 
 @dataclass(frozen=True)
@@ -114,30 +105,32 @@ class ConstantAltitude:
         return self.metres
 
     def span(self) -> str:
-        """Say which images are covered."""
+        """Return the covered images, in words."""
         return "every image"
 
 
-def read_poses(path: Path | str) -> StampedPoses | NamedPoses:
+Poses = StampedPoses | ByImageName[Pose]
+Altitude = StampedAltitude | ByImageName[float] | ConstantAltitude
+
+
+def read_poses(path: Path | str) -> Poses:
     """Read camera poses: a TUM text file (stamp tx ty tz qx qy qz qw) or JSON with poses by file name.
 
     The JSON holds {"poses": {NAME: {"T_enu_cam": 4x4}}} or {"poses": {NAME: 4x4}}, camera to world.
-    Raises InputError that names the file and the line or image at fault.
+    Raises InputError that names the file and the line or image.
     """
     path = Path(path)
     if path.suffix.lower() == ".json":
-        return NamedPoses(
-            {name: _pose_of_entry(path, name, entry) for name, entry in _poses_entries(path, "pose file")}
-        )
+        return ByImageName({name: _pose_of_entry(path, name, entry) for name, entry in _entries_by_image(path)})
     return StampedPoses(read_tum(path))
 
 
-def read_altitude(source: str) -> StampedAltitude | NamedAltitude | ConstantAltitude:
+def read_altitude(source: str) -> Altitude:
     """Read the height above ground in metres: a number, a table of stamp and altitude, or JSON with poses.
 
     The table is text with two columns, separated by commas or blanks, with or without a heading. In the JSON,
     {"poses": {NAME: {"exif": {"RelativeAltitude": "+39.80"}}}}, images without an entry have no altitude.
-    Raises InputError for a file that cannot be read and for a constant that is not positive.
+    Raises InputError for a file that cannot be read, and for a number that is not positive.
     """
     try:
         constant = float(source)
@@ -149,13 +142,18 @@ def read_altitude(source: str) -> StampedAltitude | NamedAltitude | ConstantAlti
 
 
 def interpolate_rotation(q0: np.ndarray, q1: np.ndarray, fraction: float) -> np.ndarray:
-    """Turn from the orientation q0 to q1 (x, y, z, w) about one axis at constant speed; 0 gives q0, 1 gives q1."""
+    """Interpolate spherically (slerp) between unit quaternions x, y, z, w; fraction 0 gives q0, 1 gives q1."""
     R0, R1 = matrix_from_quaternion(q0), matrix_from_quaternion(q1)
     return quaternion_from_matrix(R0 @ so3_exp(fraction * so3_log(R0.T @ R1)))
 
 
+def is_orthonormal(R: np.ndarray) -> bool:
+    """Tell whether the columns of R (3, 3) are orthonormal to within the rounding of numbers in text files."""
+    return np.allclose(R @ R.T, np.eye(3), atol=1e-3)
+
+
 def _bracket(stamps_ns: np.ndarray, stamp_ns: int) -> tuple[int, int, float] | None:
-    """Return the indices around a stamp and how far it lies between them, or None outside and in wide gaps."""
+    """Return the indices before and after a stamp and its fraction between them; None outside and in long gaps."""
     after = int(np.searchsorted(stamps_ns, stamp_ns))
     if after < len(stamps_ns) and int(stamps_ns[after]) == stamp_ns:
         return after, after, 0.0
@@ -171,11 +169,8 @@ def _span(stamps_ns: np.ndarray) -> str:
     return f"{stamps_ns[0] / 1e9:.3f} s to {stamps_ns[-1] / 1e9:.3f} s"
 
 
-def _poses_entries(path: Path, what: str) -> list[tuple[str, Any]]:
-    try:
-        content = json.loads(read_text(path, what))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} is no valid JSON (line {error.lineno}: {error.msg})") from error
+def _entries_by_image(path: Path) -> list[tuple[str, Any]]:
+    content = read_json(path)
     entries = content.get("poses") if isinstance(content, dict) else None
     if not isinstance(entries, dict) or not entries:
         raise InputError(f'{path} has no "poses"; expected {{"poses": {{IMAGE NAME: {{"T_enu_cam": 4x4}}}}}}')
@@ -190,21 +185,24 @@ def _pose_of_entry(path: Path, name: str, entry: object) -> Pose:
         T = np.empty(0)
     if T.shape != (4, 4) or not np.allclose(T[3], [0, 0, 0, 1]) or not np.isfinite(T).all():
         raise InputError(f"{path}: the pose of {name} is not a 4x4 matrix with the last row 0 0 0 1")
-    if not np.allclose(T[:3, :3] @ T[:3, :3].T, np.eye(3), atol=1e-3) or np.linalg.det(T[:3, :3]) < 0.0:
-        raise InputError(f"{path}: the pose of {name} has no rotation in it; expected camera to world, right-handed")
-    return Pose(T[:3, 3], quaternion_from_matrix(T[:3, :3]))
+    if not is_orthonormal(T[:3, :3]) or np.linalg.det(T[:3, :3]) < 0.0:
+        raise InputError(
+            f"{path}: the upper left 3x3 block of the pose of {name} is not a rotation; "
+            "expected camera to world, right-handed"
+        )
+    return Pose.from_matrix(T)
 
 
-def _read_altitude_file(path: Path) -> StampedAltitude | NamedAltitude:
+def _read_altitude_file(path: Path) -> StampedAltitude | ByImageName[float]:
     if path.suffix.lower() == ".json":
         metres: dict[str, float] = {}
-        for name, entry in _poses_entries(path, "altitude file"):
+        for name, entry in _entries_by_image(path):
             exif = entry.get("exif") if isinstance(entry, dict) else None
             if isinstance(exif, dict) and "RelativeAltitude" in exif:
                 metres[name] = _number(path, name, exif["RelativeAltitude"])
         if not metres:
             raise InputError(f"{path}: no image has an exif.RelativeAltitude; give a number or a table of altitudes")
-        return NamedAltitude(metres)
+        return ByImageName(metres)
     stamps_ns, values = read_stamped_table(path, "altitude file", "stamp altitude")
     return StampedAltitude(stamps_ns, values[:, 0])
 

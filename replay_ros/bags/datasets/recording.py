@@ -1,4 +1,4 @@
-"""What a recording on disk holds, whatever its format: cameras, true poses, and what else goes into a bag."""
+"""A recording on disk, independent of its format: cameras, depth, IMU samples and ground truth."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from perception_common.errors import InputError
 from perception_common.tum import Trajectory
 from replay_ros.bags.datasets.calibration import Calibration
 from replay_ros.bags.datasets.ground_truth import StampedPoses
-from replay_ros.bags.datasets.sequences import ImageFolder, Video, is_complete
+from replay_ros.bags.datasets.sequences.images import ImageFolder, is_complete
+from replay_ros.bags.datasets.sequences.video import Video
 
 IDENTITY = np.eye(4)
 
 
 @dataclass(frozen=True)
 class FrameTiming:
-    """How the frames of a source without stamps follow each other. rate: Hz. start_ns: first stamp. None: not given."""
+    """Timing of a source without stamps. rate: Hz. start_ns: first stamp, nanoseconds. None: not given."""
 
     rate: float | None = None
     start_ns: int | None = None
@@ -30,8 +31,8 @@ class FrameTiming:
 class CameraStream:
     """One camera of a recording.
 
-    name: as its folder is called. calibration: None where the recording has none. is_gray: its images have one channel.
-    T_base_optical: (4, 4) float64, pose of the optical frame in the frame whose poses are known.
+    name: that of its folder. calibration: None where the recording has none. is_gray: its images have one channel.
+    T_base_optical: (4, 4) float64, pose of the optical frame in the base frame of the recording.
     """
 
     name: str
@@ -43,14 +44,14 @@ class CameraStream:
 
 @dataclass(frozen=True)
 class DepthImages:
-    """Depth images registered to the first camera. units_per_metre: what their 16 bits count; 0 stands for unknown."""
+    """Depth images, 16 bits, registered to the first camera. stamps_ns: nanoseconds. A pixel of 0 is unknown."""
 
     files: tuple[Path, ...]
     stamps_ns: tuple[int, ...]
     units_per_metre: float
 
     def read(self, file: Path) -> np.ndarray:
-        """Return the depth in metres, (H, W) float32, NaN where it is unknown (REP-118). Raises InputError."""
+        """Return the depth in metres, (H, W) float32, NaN where unknown (REP-118). Raises InputError."""
         try:
             data = file.read_bytes()
         except OSError as error:
@@ -59,7 +60,7 @@ class DepthImages:
             raise InputError(f"{file}: the depth image is cut short; copy it again or remove it")
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         if image is None or image.dtype != np.uint16 or image.ndim != 2:
-            raise InputError(f"{file}: no depth image (16 bits, one channel)")
+            raise InputError(f"{file}: not a depth image (16 bits, one channel)")
         metres = image.astype(np.float64) / self.units_per_metre
         metres[image == 0] = np.nan
         return metres.astype(np.float32)
@@ -67,7 +68,11 @@ class DepthImages:
 
 @dataclass(frozen=True, eq=False)
 class ImuSamples:
-    """stamps_ns: (N,) int64, ascending. rates: (N, 3) rad/s. accelerations: (N, 3) m/s^2, gravity included."""
+    """Samples of an IMU, in its own frame.
+
+    stamps_ns: (N,) int64, ascending. rates: (N, 3) float64, rad/s. accelerations: (N, 3) float64, m/s^2, with gravity.
+    T_base_imu: (4, 4) float64, pose of the IMU in the base frame of the recording.
+    """
 
     stamps_ns: np.ndarray
     rates: np.ndarray
@@ -79,24 +84,23 @@ class ImuSamples:
 class TrueBox:
     """A labelled object. corner_and_size: left, top, width, height, pixels of the image as stored.
 
-    label: index of its class, name: of its class. is_scored: an evaluation counts it; ignored regions are not scored.
+    is_scored: whether an evaluation counts it; ignored regions are not scored.
     """
 
     corner_and_size: tuple[float, float, float, float]
-    label: int
-    name: str
+    class_id: int
+    class_name: str
     is_scored: bool
 
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """All that is known of a recording.
+    """A recording of one or more cameras.
 
-    what: what the source was recognised as, in words. cameras: at least one; the first is the one with depth, true
-    poses and objects. poses: of the base frame in the world ("map", z up); None where there is no truth.
-    base_frame: name of the frame to which T_base_optical refers, empty when that is the camera itself.
-    objects: by file name of the image of the first camera; a name that is missing has no objects. None: not labelled.
-    notes: what the user should know, one sentence each.
+    what: the recognised format, in words. cameras: at least one; depth, objects and true poses belong to the first.
+    poses: of the base frame in the world ("map", z up); None without ground truth. base_frame: the frame to which
+    T_base_optical refers; empty when that is the camera itself. objects: by the file name of their image; images
+    without an entry have no objects; None: not labelled. notes: what the user should know, one sentence each.
     """
 
     what: str
@@ -109,22 +113,25 @@ class Recording:
     notes: tuple[str, ...] = ()
 
     def optical_poses(self) -> StampedPoses | None:
-        """Return the poses of the first camera's optical frame in the world."""
+        """Return the poses of the first camera's optical frame in the world; None without ground truth."""
         T_base_optical = self.cameras[0].T_base_optical
-        if self.poses is None or np.array_equal(T_base_optical, IDENTITY):
-            return None if self.poses is None else StampedPoses(self.poses)
+        if self.poses is None:
+            return None
+        if np.array_equal(T_base_optical, IDENTITY):
+            return StampedPoses(self.poses)
         return StampedPoses(Trajectory.from_matrices(self.poses.stamps_ns, self.poses.matrices() @ T_base_optical))
 
 
 def choose_cameras(recording: Recording, names: tuple[str, ...]) -> Recording:
-    """Keep the cameras of these names, in this order. Raises InputError for a name that is not there.
+    """Keep the cameras of these names, in this order. Raises InputError for an unknown name, and for none.
 
-    Depth and objects belong to the first camera of a recording: they go when another one takes its place.
+    Depth and objects belong to the first camera of a recording: they are dropped when another one becomes the first.
     """
     known = {camera.name: camera for camera in recording.cameras}
     missing = [name for name in names if name not in known]
     if missing or not names:
-        raise InputError(f"there is no camera {', '.join(missing) or 'named'}; {recording.what} has {', '.join(known)}")
+        problem = f"there is no camera {', '.join(missing)}" if missing else "no camera is chosen"
+        raise InputError(f"{problem}; {recording.what} has {', '.join(known)}")
     chosen = tuple(known[name] for name in dict.fromkeys(names))
     if chosen[0] is recording.cameras[0]:
         return replace(recording, cameras=chosen)

@@ -1,11 +1,11 @@
-"""Rows of the text files of datasets: cells of a line, numbers and stamps, with errors that name file and line."""
+"""Rows of the text files of datasets: cells, numbers and stamps of a line. Errors name the file and the line."""
 
 from __future__ import annotations
 
 import itertools
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -14,99 +14,101 @@ import numpy as np
 
 from perception_common.errors import InputError
 from perception_common.text.stamped_table import read_text
-from replay_ros.bags.datasets.sequences import ImageFolder
+from replay_ros.bags.datasets.sequences.images import ImageFolder, folder_by_stamp
 
-_LARGEST_STAMP = 2**31 * 10**9  # builtin_interfaces/Time has 32 bits of seconds
+_STAMP_LIMIT = 2**31 * 10**9  # nanoseconds: builtin_interfaces/Time has int32 seconds
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a file. number: of the line, from 1."""
+    """One line of a file. number: of the line, counted from 1."""
 
     path: Path
     number: int
     cells: tuple[str, ...]
 
-    def error(self, expected: str) -> InputError:
-        """Return the error that says what this line should be."""
-        return InputError(f"{self.path} line {self.number}: {' '.join(self.cells)[:60]!r} is no {expected}")
+    def error(self, problem: str) -> InputError:
+        """Return an error that names and quotes the line. problem: what follows the quoted line in the message."""
+        return InputError(f"{self.path} line {self.number}: {' '.join(self.cells)[:60]!r} {problem}")
 
     def numbers(self, first: int = 0, last: int | None = None) -> list[float]:
-        """Return cells as finite numbers. Raises InputError."""
+        """Return the cells from `first` to before `last` as finite numbers. Raises InputError."""
         try:
             values = [float(cell) for cell in self.cells[first:last]]
         except ValueError as error:
-            raise self.error("row of numbers") from error
+            raise self.error("is not a row of numbers") from error
         if not all(map(math.isfinite, values)):
-            raise self.error("row of finite numbers")
+            raise self.error("is not a row of finite numbers")
         return values
 
     def seconds(self) -> int:
-        """Return the first cell, seconds, exactly in nanoseconds. Raises InputError."""
+        """Return the first cell, a stamp in seconds, exactly in nanoseconds. Raises InputError."""
         return self._stamp(9)
 
     def nanoseconds(self) -> int:
-        """Return the first cell, nanoseconds. Raises InputError."""
+        """Return the first cell, a stamp in nanoseconds. Raises InputError."""
         return self._stamp(0)
 
     def _stamp(self, exponent: int) -> int:
         try:
             stamp = Decimal(self.cells[0]).scaleb(exponent)
-            in_range = 0 <= stamp < _LARGEST_STAMP
+            in_range = 0 <= stamp < _STAMP_LIMIT
         except InvalidOperation as error:
-            raise self.error("row that begins with a stamp") from error
+            raise self.error("does not begin with a stamp") from error
         if not in_range:
-            raise self.error("row that begins with a stamp that ROS can hold")
+            raise self.error("does not begin with a stamp from 0 to 2**31 s, the range of ROS")
         return int(stamp.to_integral_value())
 
 
-def read_rows(path: Path, what: str, columns: str, separator: str = r"[,\s]+") -> list[Row]:
-    """Return the rows of a text file; empty lines and # comments are skipped.
+def read_rows(path: Path, what: str, columns: str) -> list[Row]:
+    """Return the rows of a text file of cells separated by commas or blanks; empty lines and # comments are skipped.
 
-    columns: their names with blanks between; a row with fewer is refused, further cells are kept. separator: a regular
-    expression. Raises InputError for a file that cannot be read, a row that is too short, and when there is none.
+    what: the kind of file, for error messages. columns: their names, separated by blanks; further cells are kept.
+    Raises InputError for a file that cannot be read, a row with fewer cells than columns, and a file without rows.
     """
     count = len(columns.split())
     rows = []
     for number, line in enumerate(read_text(path, what).splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        row = Row(path, number, tuple(cell for cell in re.split(separator, line.strip()) if cell))
+        row = Row(path, number, tuple(cell for cell in re.split(r"[,\s]+", line.strip()) if cell))
         if len(row.cells) < count:
-            raise row.error(f"row of {columns}")
+            raise row.error(f"is not a row of {columns}")
         rows.append(row)
     if not rows:
         raise InputError(f"{what} {path} holds no rows; expected {columns}")
     return rows
 
 
-def stamped_files(path: Path, what: str, folder: Path, in_seconds: bool) -> ImageFolder:
-    """Read a list of stamps and files (relative to `folder`), in the order of the stamps.
+def read_rows_by_stamp(path: Path, what: str, columns: str) -> tuple[list[int], list[Row]]:
+    """Return the stamps, nanoseconds as they are in the file, and the rows, both in the order of the stamps.
 
-    in_seconds: with a fraction; else whole nanoseconds. Raises InputError, also for two files with one stamp.
+    Raises InputError as `read_rows`, and for a stamp that occurs twice.
     """
-    found = []
-    for row in read_rows(path, what, "stamp file"):
-        found.append((row.seconds() if in_seconds else row.nanoseconds(), folder / row.cells[1]))
-    found.sort()
-    for (stamp, file), (following, other) in itertools.pairwise(found):
+    rows = read_rows(path, what, columns)
+    stamped = sorted(((row.nanoseconds(), row) for row in rows), key=lambda each: each[0])
+    for (stamp, before), (following, after) in itertools.pairwise(stamped):
         if stamp == following:
-            raise InputError(f"{path}: {file.name} and {other.name} have the same stamp; remove one of them")
-    return ImageFolder(tuple(file for _, file in found), tuple(stamp for stamp, _ in found), path.name)
+            raise after.error(f"has the same stamp as line {before.number}; remove one of them")
+    return [stamp for stamp, _ in stamped], [row for _, row in stamped]
+
+
+def read_image_list(path: Path, what: str, folder: Path, *, in_seconds: bool) -> ImageFolder:
+    """Read a list of stamps and image files (relative to `folder`), sorted by the stamps.
+
+    in_seconds: stamps are seconds with a fraction; else whole nanoseconds. Raises InputError, also for two files with
+    one stamp.
+    """
+    stamped = [
+        (row.seconds() if in_seconds else row.nanoseconds(), folder / row.cells[1])
+        for row in read_rows(path, what, "stamp file")
+    ]
+    return folder_by_stamp(stamped, path, timing=path.name)
 
 
 def unit_quaternion(row: Row, xyzw: Sequence[float]) -> np.ndarray:
-    """Return (4,) float64 of length 1. Raises InputError for one whose length is more than 1 % off."""
+    """Return a quaternion of the row as (4,) float64 of length 1. Raises InputError when its length is off by 1 %."""
     length = float(np.linalg.norm(xyzw))
     if abs(length - 1.0) > 0.01:
-        raise row.error(f"pose: its quaternion has length {length:.3f}, not 1")
+        raise row.error(f"is not a pose: its quaternion has length {length:.3f}, not 1")
     return np.array(xyzw) / length
-
-
-def ascending(rows: Sequence[Row], stamps: Sequence[int]) -> Iterator[int]:
-    """Return the order that sorts rows by their stamps. Raises InputError for a stamp that comes twice."""
-    order = sorted(range(len(stamps)), key=lambda index: stamps[index])
-    for before, after in itertools.pairwise(order):
-        if stamps[before] == stamps[after]:
-            raise rows[after].error(f"row of its own: line {rows[before].number} has the same stamp")
-    return iter(order)

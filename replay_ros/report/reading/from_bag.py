@@ -11,7 +11,8 @@ from perception_common.errors import InputError
 from perception_common.images.conversion import to_rgb
 from perception_common.stamps import stamp_ns
 from perception_common.weights import file_sha256
-from replay_ros.bags.reader import STORAGE_SUFFIXES, Bag, open_bag
+from replay_ros.bags.reader import Bag, open_bag
+from replay_ros.bags.storage_files import STORAGE_SUFFIXES
 from replay_ros.report.content import ReportContent, Table
 from replay_ros.report.figures.frames_to_check import worst_frames
 from replay_ros.report.figures.series import errors_over_time

@@ -8,7 +8,8 @@ from typing import Any
 
 from perception_common.images.conversion import is_compressed, to_rgb
 from perception_common.stamps import stamp_ns
-from replay_ros.bags.reader import Bag, find_image_topic
+from replay_ros.bags.reader import Bag
+from replay_ros.bags.topic_choice import find_image_topic
 from replay_ros.evaluation.motion.truth import TrueMotion, find_truth_topic, read_truth
 
 DETECTIONS = "yolc_ros/msg/DetectionArray"

@@ -21,9 +21,9 @@ from replay_ros.bags.messages import (
     image_message,
     load_types,
     new,
-    pose_message,
     range_message,
     stamp_of,
+    world_pose_message,
 )
 
 TYPES = load_types()
@@ -37,7 +37,7 @@ def round_trip(message):
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("size", [(48, 64), (47, 63)])
-def test_images_of_every_encoding_come_back(encoding, size):
+def test_images_of_every_encoding_survive_a_round_trip(encoding, size):
     """A smooth image, so that JPEG and the Bayer mosaic keep it."""
     y, x = np.mgrid[: size[0], : size[1]]
     image = np.stack([x * 3, y * 4, 120 + 0 * x], axis=-1).astype(np.uint8)  # BGR
@@ -54,7 +54,7 @@ def test_images_of_every_encoding_come_back(encoding, size):
     assert difference.max() <= (0 if exact else 1 if encoding == "mono8" else 8)
 
 
-def test_the_mosaic_begins_with_red_as_its_name_says():
+def test_the_rggb_mosaic_begins_with_red():
     image = np.zeros((4, 4, 3), np.uint8)
     image[:] = (30, 20, 10)  # BGR
     mosaic = image_message(TYPES, image, "bayer_rggb8", 0, "").data.reshape(4, 4)
@@ -75,7 +75,7 @@ def test_a_type_without_a_header_has_no_stamp():
     assert stamp_of(new(TYPES, "std_msgs/msg/Float64", data=1.0)) is None
 
 
-def test_an_uncalibrated_camera_is_told_apart_from_a_calibrated_one():
+def test_an_uncalibrated_camera_info_is_refused_as_a_camera():
     message = round_trip(camera_info_message(TYPES, uncalibrated(640, 480), 5, "camera"))
     assert (message.width, message.height) == (640, 480)
     with pytest.raises(InputError, match="not calibrated"):
@@ -84,14 +84,14 @@ def test_an_uncalibrated_camera_is_told_apart_from_a_calibrated_one():
 
 def test_a_pose_keeps_the_order_of_its_quaternion():
     pose = Pose(np.array([1.0, 2.0, 3.0]), np.array([0.1, 0.2, 0.3, 0.9]))
-    message = round_trip(pose_message(TYPES, pose, 7, "map"))
+    message = round_trip(world_pose_message(TYPES, pose, 7, "map"))
     orientation = message.pose.orientation
     assert (orientation.x, orientation.y, orientation.z, orientation.w) == (0.1, 0.2, 0.3, 0.9)
     assert (message.pose.position.x, message.pose.position.z) == (1.0, 3.0)
     assert message.header.frame_id == "map"
 
 
-def test_an_altitude_lies_in_the_range_that_its_message_states():
+def test_an_altitude_is_within_the_limits_of_its_message():
     message = round_trip(range_message(TYPES, 39.5, 7, "camera_optical"))
     assert message.min_range <= message.range <= message.max_range
     assert message.range == 39.5
@@ -103,7 +103,7 @@ def test_all_our_messages_are_there(repository):
 
 @pytest.mark.parametrize("name", OWN)
 def test_types_have_the_hash_that_ros_computed_at_build_time(name):
-    """Else a ROS subscriber would not take what we record."""
+    """With another hash a ROS subscriber would refuse the recorded messages."""
     description = find_share() / "msg" / f"{name.rsplit('/', 1)[1]}.json"
     if not description.is_file():
         pytest.skip("needs the installed package")
@@ -111,7 +111,7 @@ def test_types_have_the_hash_that_ros_computed_at_build_time(name):
     assert TYPES.hash_rihs01(name) == hashes[name]
 
 
-def test_a_folder_without_definitions_says_what_to_do(tmp_path):
+def test_the_error_for_a_folder_without_definitions_gives_advice(tmp_path):
     with pytest.raises(InputError, match=r"no message definitions in .*build the package"):
         load_types(tmp_path)
 

@@ -1,4 +1,4 @@
-"""Bags of all kinds, whole and broken."""
+"""Reading bags of all kinds, intact and damaged, and choosing their topics."""
 
 import shutil
 
@@ -10,7 +10,8 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from perception_common.errors import InputError
 from replay_ros.bags.datasets.calibration import uncalibrated
 from replay_ros.bags.messages import camera_info_message, image_message, load_types, new
-from replay_ros.bags.reader import find_camera_info_topic, find_image_topic, image_base, open_bag
+from replay_ros.bags.reader import open_bag
+from replay_ros.bags.topic_choice import find_camera_info_topic, find_image_topic, raw_image_topic
 from replay_ros.bags.writer import BagWriter
 
 TYPES = load_types()
@@ -64,11 +65,11 @@ def test_topics_are_chosen_with_or_without_the_slash(tmp_path):
         words(bag, ["d"])
 
 
-def test_a_bag_says_how_long_it_is(tmp_path):
+def test_count_and_start_and_end_of_a_bag(tmp_path):
     with open_bag(write(tmp_path / "bag", {"a": text("1"), "b": text("2"), "c": text("3")})) as bag:
         assert (bag.count, bag.start_ns, bag.end_ns) == (3, 1_000_000, 1_002_000)
         assert bag.topic("a").count == 1
-        assert bag.first("b").data == "2"
+        assert bag.first_message("b").data == "2"
 
 
 @pytest.mark.parametrize(("storage", "suffix"), [("mcap", "mcap"), ("sqlite3", "db3")])
@@ -132,7 +133,7 @@ def compressed(path, mode, storage, count=3):
         (CompressionMode.STORAGE, StoragePlugin.MCAP),
     ],
 )
-def test_compressed_bags_are_read_as_others(tmp_path, mode, storage):
+def test_compressed_bags_are_read(tmp_path, mode, storage):
     assert words(compressed(tmp_path / "bag", mode, storage)) == ["0", "1", "2"]
 
 
@@ -147,7 +148,7 @@ def test_a_compressed_file_without_its_metadata_says_how_to_unpack_it(tmp_path):
 
 
 def test_a_bag_without_definitions_is_read_with_those_of_jazzy(tmp_path):
-    """As Foxy and Humble recorded them."""
+    """Foxy and Humble record no definitions."""
     import sqlite3
 
     bag = write(tmp_path / "bag", {"a": text("1")}, "sqlite3")
@@ -157,7 +158,7 @@ def test_a_bag_without_definitions_is_read_with_those_of_jazzy(tmp_path):
 
 
 def cut(keep):
-    """Return a way to break a bag: only a part of its storage file is left."""
+    """Return a function that truncates the storage file of a bag to a share `keep` of its size."""
 
     def shorten(bag):
         (file,) = (file for file in bag.iterdir() if file.suffix in (".mcap", ".db3"))
@@ -168,7 +169,7 @@ def cut(keep):
 
 
 def scramble(bag):
-    """Break the middle of an mcap file, behind an index that is whole."""
+    """Overwrite the middle of an mcap file; its index stays intact."""
     file = bag / "bag.mcap"
     data = bytearray(file.read_bytes())
     data[100:4000] = b"\xff" * 3900
@@ -188,7 +189,7 @@ def scramble(bag):
         ("mcap", lambda bag: (bag / "metadata.yaml").write_text("a: 1"), "cannot be read as a bag"),
     ],
 )
-def test_a_damaged_bag_says_how_to_save_what_is_left(tmp_path, storage, damage, sentence):
+def test_the_error_for_a_damaged_bag_says_how_to_recover_it(tmp_path, storage, damage, sentence):
     bag = write(tmp_path / "bag", [("words", text(str(number) * 500)) for number in range(50)], storage)
     damage(bag)
     with pytest.raises(InputError, match=sentence) as caught:
@@ -201,21 +202,21 @@ def test_a_damaged_bag_says_how_to_save_what_is_left(tmp_path, storage, damage, 
     ("name", "make", "sentence"),
     [
         ("gone", lambda path: None, "does not exist; give the folder of a bag"),
-        ("empty", lambda path: path.mkdir(), "is no bag .*give the folder of a bag"),
+        ("empty", lambda path: path.mkdir(), "is not a bag .*give the folder of a bag"),
         ("old.bag", lambda path: path.write_bytes(b"#ROSBAG V2.0"), "is a ROS 1 bag; convert it with `rosbags-convert"),
-        ("file.txt", lambda path: path.write_bytes(b"x"), "is no bag; give the folder"),
+        ("file.txt", lambda path: path.write_bytes(b"x"), "is not a bag; give the folder"),
         ("empty.mcap", lambda path: path.write_bytes(b""), "is empty; record it again"),
         ("text.mcap", lambda path: path.write_bytes(b"x" * 100), "cannot be read as a bag"),
         ("text.db3", lambda path: path.write_bytes(b"x" * 100), "cannot be read as a bag"),
     ],
 )
-def test_what_is_no_bag_is_explained(tmp_path, name, make, sentence):
+def test_the_error_for_a_path_that_is_not_a_bag_gives_advice(tmp_path, name, make, sentence):
     make(tmp_path / name)
     with pytest.raises(InputError, match=sentence):
         words(tmp_path / name)
 
 
-def test_a_folder_of_images_is_no_bag_but_becomes_one(tmp_path):
+def test_the_error_for_a_folder_of_images_names_make_bag(tmp_path):
     (tmp_path / "1.PNG").write_bytes(b"x")
     with pytest.raises(InputError, match=rf"make one of its images with `make_bag {tmp_path} OUT`"):
         words(tmp_path)
@@ -233,7 +234,7 @@ def test_a_message_that_is_not_of_its_type_is_named(tmp_path):
     with BagWriter(tmp_path / "bag") as bag:
         bag.declare("images", "sensor_msgs/msg/Image")
         bag.write_raw("images", b"\0\1\0\0nonsense", 2_000_000_000)
-    with pytest.raises(InputError, match=r"a message on /images at 2\.000000 s is no sensor_msgs/msg/Image"):
+    with pytest.raises(InputError, match=r"a message on /images at 2\.000000 s is not a sensor_msgs/msg/Image"):
         words(tmp_path / "bag")
 
 
@@ -258,11 +259,13 @@ def test_of_several_image_topics_one_must_be_named(tmp_path):
         with pytest.raises(InputError, match=r"several image topics \(/left/image, /right/image\).*--image-topic"):
             find_image_topic(bag)
         assert find_image_topic(bag, "left/image") == "/left/image"
-        with pytest.raises(InputError, match=r"/a in .* is a std_msgs/msg/String, no image; images are on /left/image"):
+        with pytest.raises(
+            InputError, match=r"/a in .* is a std_msgs/msg/String, not an image; images are on /left/image"
+        ):
             find_image_topic(bag, "a")
 
 
-def test_a_bag_without_images_says_what_it_has(tmp_path):
+def test_the_error_for_a_bag_without_images_lists_its_topics(tmp_path):
     with (
         open_bag(write(tmp_path / "bag", {"a": text("")})) as bag,
         pytest.raises(InputError, match=r"no messages of type .*; it has /a \(std_msgs"),
@@ -293,5 +296,5 @@ def test_of_several_foreign_camera_infos_one_must_be_named(tmp_path):
         assert find_camera_info_topic(bag, "/c/image", "b/camera_info") == "/b/camera_info"
 
 
-def test_the_base_of_an_image_topic():
-    assert image_base("/a/image/compressed") == image_base("/a/image") == "/a/image"
+def test_the_raw_topic_of_a_compressed_one():
+    assert raw_image_topic("/a/image/compressed") == raw_image_topic("/a/image") == "/a/image"

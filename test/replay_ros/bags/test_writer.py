@@ -1,4 +1,4 @@
-"""Bags as they lie on disk after writing."""
+"""Written bags: their messages, files and metadata, and what happens on errors."""
 
 import sqlite3
 import struct
@@ -50,7 +50,7 @@ def detections(stamp_ns):
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
-def test_what_is_written_is_read_with_its_stamps_to_the_nanosecond(tmp_path, storage):
+def test_written_messages_are_read_back_with_their_stamps_to_the_nanosecond(tmp_path, storage):
     image = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
     with BagWriter(tmp_path / "bag", storage) as bag:
         bag.write("camera/image", image_message(bag.types, image, "bgr8", STAMP, "camera"), STAMP)
@@ -71,7 +71,7 @@ def test_what_is_written_is_read_with_its_stamps_to_the_nanosecond(tmp_path, sto
     assert array.regions[0].x1 == 30
 
 
-def test_sqlite_without_us_finds_the_same(tmp_path):
+def test_plain_sqlite_reads_the_same_messages(tmp_path):
     """Oracle: the tables that rosbag2 reads, and the CDR of a string laid out by hand."""
     with BagWriter(tmp_path / "bag", "sqlite3") as bag:
         bag.write("words", text("hello"), STAMP)
@@ -86,7 +86,7 @@ def test_sqlite_without_us_finds_the_same(tmp_path):
     assert data[:14] == b"\0\1\0\0" + struct.pack("<I", 6) + b"hello\0"
 
 
-def test_definitions_of_our_messages_lie_in_the_bag(tmp_path):
+def test_definitions_of_our_messages_are_stored_in_the_bag(tmp_path):
     with BagWriter(tmp_path / "bag", "sqlite3") as bag:
         bag.write("detections", detections(STAMP), STAMP)
     (definition,) = (
@@ -109,7 +109,7 @@ def test_metadata_names_the_files_after_the_bag(tmp_path, storage):
     assert file == f"flight.1.{'mcap' if storage == 'mcap' else 'db3'}"
     assert (folder / file).is_file()
     assert (metadata["message_count"], metadata["duration"]["nanoseconds"]) == (2, 20)
-    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["flight.1"]  # nothing left beside
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["flight.1"]  # no temporary folder is left
 
 
 def test_an_error_leaves_nothing_behind(tmp_path):
@@ -133,7 +133,7 @@ def words_in(path):
         return [item.message.data for item in bag.messages()]
 
 
-def test_a_bag_is_replaced_only_when_asked(tmp_path):
+def test_a_bag_is_replaced_only_with_force(tmp_path):
     write_one(tmp_path / "bag", "old")
     with pytest.raises(InputError, match="bag exists; choose another name or replace it with --force"):
         write_one(tmp_path / "bag", "new")
@@ -159,7 +159,7 @@ def test_an_error_while_replacing_keeps_the_old_bag(tmp_path):
 def test_a_folder_with_other_files_is_never_replaced(tmp_path):
     write_one(tmp_path / "bag")
     (tmp_path / "bag" / "notes.txt").write_text("precious")
-    with pytest.raises(InputError, match="exists and is not just a bag"):
+    with pytest.raises(InputError, match="exists and is not only a bag"):
         write_one(tmp_path / "bag", force=True)
     assert (tmp_path / "bag" / "notes.txt").read_text() == "precious"
 
@@ -168,12 +168,12 @@ def test_a_folder_with_other_files_is_never_replaced(tmp_path):
     ("name", "storage", "sentence"),
     [("bag.mcap", "mcap", "a bag is a folder"), ("bag", "zip", "unknown storage 'zip'; choose one of mcap, sqlite3")],
 )
-def test_what_cannot_be_written_is_refused(tmp_path, name, storage, sentence):
+def test_invalid_paths_and_storages_are_refused(tmp_path, name, storage, sentence):
     with pytest.raises(InputError, match=sentence):
         BagWriter(tmp_path / name, storage)
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
+def test_a_path_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"file/bag cannot be written .*; check the permissions"):
         write_one(tmp_path / "file" / "bag")
@@ -197,7 +197,7 @@ def test_latched_topics_are_offered_as_latched(tmp_path):
         assert bag.topic("words").qos[0].durability.name == "VOLATILE"
 
 
-def test_a_bag_is_copied_byte_for_byte_with_types_that_we_do_not_know(tmp_path):
+def test_a_bag_with_foreign_types_is_copied_byte_for_byte(tmp_path):
     (tmp_path / "msg").mkdir()
     (tmp_path / "msg" / "Strange.msg").write_text("uint8[] payload\nstring name\n")
     strange = load_types(tmp_path / "msg")

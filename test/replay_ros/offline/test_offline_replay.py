@@ -9,7 +9,7 @@ from flight_sim.flight import CameraOptions, FlightOptions
 from flight_sim.scene import SceneOptions
 from flight_sim.trajectory import TrajectoryOptions
 from perception_common.errors import InputError
-from replay_ros.bags.flight import FlightBagOptions, write_flight
+from replay_ros.bags.making.flight import FlightBagOptions, write_flight
 from replay_ros.bags.messages import stamp_of
 from replay_ros.bags.reader import open_bag
 from replay_ros.offline.replay import OfflineOptions, replay_offline

@@ -10,7 +10,7 @@ import pytest
 from perception_common.geometry import inverse, quaternion_from_matrix, so3_exp, transform
 from replay_ros.bags.datasets.calibration import uncalibrated
 from replay_ros.bags.datasets.ground_truth import Pose
-from replay_ros.bags.messages import camera_info_message, header, image_message, pose_message
+from replay_ros.bags.messages import camera_info_message, header, image_message, world_pose_message
 from replay_ros.bags.writer import BagWriter
 from replay_ros.report.reading.from_bag import read_content
 from replay_ros.report.render import write_html
@@ -68,7 +68,7 @@ def relative_pose(types, older, newer, stamps):
     direction = step[:3, 3] / np.linalg.norm(step[:3, 3])
     if (older, newer) == WRONG_PAIR:
         direction = so3_exp(np.array([0, 0, np.radians(20.0)])) @ direction
-    pose = pose_message(types, Pose(direction, quaternion_from_matrix(step[:3, :3])), stamps[newer], "").pose
+    pose = world_pose_message(types, Pose(direction, quaternion_from_matrix(step[:3, :3])), stamps[newer], "").pose
     covariance = np.diag([1e-4] * 6)
     covariance[:3, :3] += 1e4 * np.outer(direction, direction)
     with_covariance = blank(types, "geometry_msgs/msg/PoseWithCovariance", pose=pose, covariance=covariance.ravel())
@@ -194,7 +194,7 @@ def write_answers(path, kind):
             if kind.truth:
                 T = camera_pose(index)
                 pose = Pose(T[:3, 3], quaternion_from_matrix(T[:3, :3]))
-                bag.write("ground_truth/pose", pose_message(types, pose, stamp, "map"), stamp)
+                bag.write("ground_truth/pose", world_pose_message(types, pose, stamp, "map"), stamp)
                 bag.write("ground_truth/detections", detections(types, index, stamp, True, found=False), stamp)
             if kind.detection and index != LOST_FRAME:
                 bag.write("yolc/detections", detections(types, index, stamp, kind.trained, found=True), stamp)

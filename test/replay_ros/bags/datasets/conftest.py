@@ -1,4 +1,4 @@
-"""Miniature folders in the formats of public datasets, with poses that are known."""
+"""Miniature folders in the formats of public datasets, with known poses."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -60,7 +60,7 @@ def kitti(tmp_path):
         write_image(folder / "image_2" / f"{number:06d}.png", 40 + number)
         write_image(folder / "image_0" / f"{number:06d}.png", 80 + number, gray=True)
     (folder / "times.txt").write_text("0.000000e+00\n1.036224e-01\n2.071945e-01\n")
-    # The numbers of sequence 00, of which the fourth column is not of a camera beside the first alone.
+    # The numbers of sequence 00, whose cameras are displaced along all three axes.
     K = "718.856 0 607.1928 {} 0 718.856 185.2157 {} 0 0 1 {}"
     columns = {"P0": (0, 0, 0), "P2": (45.38225, -0.1130887, 0.003779761)}
     (folder / "calib.txt").write_text("".join(f"{name}: {K.format(*t)}\n" for name, t in columns.items()))

@@ -1,4 +1,4 @@
-"""Rows of text files: every number and nanosecond survives, and what is broken is named with its line."""
+"""Rows of text files: numbers and stamps are read exactly, and errors name the line."""
 
 from decimal import Decimal
 
@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from perception_common.errors import InputError
-from replay_ros.bags.datasets.rows import Row, read_rows, stamped_files
+from replay_ros.bags.datasets.rows import Row, read_image_list, read_rows
 
 STAMP = st.integers(0, 2**31 * 10**9 - 1)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -54,7 +54,7 @@ def test_any_text_is_rows_or_one_line_of_error(tmp_path, text):
 @given(st.lists(STAMP, min_size=1, max_size=8, unique=True))
 def test_lists_of_files_are_sorted_by_their_stamps(tmp_path, stamps):
     (tmp_path / "rgb.txt").write_text("".join(f"{stamp},{stamp}.png\n" for stamp in stamps))
-    images = stamped_files(tmp_path / "rgb.txt", "list", tmp_path / "data", in_seconds=False)
+    images = read_image_list(tmp_path / "rgb.txt", "list", tmp_path / "data", in_seconds=False)
     assert images.stamps_ns == tuple(sorted(stamps))
     assert images.files == tuple(tmp_path / "data" / f"{stamp}.png" for stamp in sorted(stamps))
 

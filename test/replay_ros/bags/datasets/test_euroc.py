@@ -1,4 +1,4 @@
-"""EuRoC becomes a bag: nanoseconds, both distortion models beside OpenCV, poses beside evo's reader."""
+"""Bags of EuRoC: exact stamps, distortion models compared with OpenCV, poses compared with evo's reader."""
 
 import cv2
 import numpy as np
@@ -9,8 +9,9 @@ from perception_common.cameras.camera import Camera
 from perception_common.errors import InputError
 from replay_ros.bags.datasets.euroc import read_euroc
 from replay_ros.bags.datasets.recording import FrameTiming
-from replay_ros.bags.make_bag import MakeBagOptions, make_bag
-from replay_ros.bags.reader import find_image_topic, open_bag
+from replay_ros.bags.making.make_bag import MakeBagOptions, make_bag
+from replay_ros.bags.reader import open_bag
+from replay_ros.bags.topic_choice import find_image_topic
 
 STAMPS = [1403636579763555584, 1403636579813555456, 1403636579863555584]
 K = np.array([[20.5, 0, 15.75], [0, 20.25, 11.5], [0, 0, 1]])
@@ -30,7 +31,7 @@ def test_both_cameras_keep_every_nanosecond_and_one_must_be_chosen(euroc, tmp_pa
         find_image_topic(opened)
 
 
-def test_both_distortion_models_are_those_of_opencv(euroc, tmp_path, read_bag):
+def test_both_distortion_models_agree_with_opencv(euroc, tmp_path, read_bag):
     make_bag(MakeBagOptions(euroc[0], tmp_path / "bag"))
     bag = read_bag(tmp_path / "bag")
     points = np.array([[0.2, -0.3, 1.0], [-0.5, 0.1, 1.0], [0.3, 0.4, 1.0]])
@@ -44,7 +45,7 @@ def test_both_distortion_models_are_those_of_opencv(euroc, tmp_path, read_bag):
 
 
 @pytest.mark.parametrize("cameras", [None, ("cam1",), ("cam1", "cam0")])
-def test_poses_are_those_that_evo_reads_moved_to_the_chosen_camera(euroc, tmp_path, read_bag, matrix_of, cameras):
+def test_poses_are_those_of_evo_moved_to_the_chosen_camera(euroc, tmp_path, read_bag, matrix_of, cameras):
     folder, mounts, _ = euroc
     make_bag(MakeBagOptions(folder, tmp_path / "bag", cameras=cameras))
     truth = file_interface.read_euroc_csv_trajectory(folder / "mav0" / "state_groundtruth_estimate0" / "data.csv")
@@ -55,7 +56,7 @@ def test_poses_are_those_that_evo_reads_moved_to_the_chosen_camera(euroc, tmp_pa
         np.testing.assert_allclose(matrix_of(item.message), T @ T_truth_camera, atol=1e-9)
 
 
-def test_imu_samples_come_as_they_are_and_end_with_the_images(euroc, tmp_path, read_bag):
+def test_imu_samples_are_unchanged_and_end_with_the_images(euroc, tmp_path, read_bag):
     make_bag(MakeBagOptions(euroc[0], tmp_path / "bag"))
     samples = read_bag(tmp_path / "bag")["imu"]
     assert [item.stamp_ns for item in samples] == [STAMPS[0] + 5_000_000 * n for n in range(-1, 21)]
@@ -73,12 +74,12 @@ def test_transforms_hold_the_mounts(euroc, tmp_path, read_bag):
     assert (children["camera_optical_cam1"].x, children["camera_optical_cam1"].y) == (-0.02, 0.05)
 
 
-def test_the_mav0_itself_and_a_sequence_without_truth_will_do(euroc):
+def test_the_mav0_folder_of_a_sequence_without_ground_truth_is_read(euroc):
     for file in (euroc[0] / "mav0" / "state_groundtruth_estimate0").iterdir():
         file.unlink()
     recording = read_euroc(euroc[0] / "mav0", FrameTiming())
     assert recording.poses is None
-    assert "there is no true pose" in recording.notes[0]
+    assert "there are no true poses" in recording.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -87,11 +88,11 @@ def test_the_mav0_itself_and_a_sequence_without_truth_will_do(euroc):
         ("cam0/sensor.yaml", "radial-tangential", "omni", r"cam0/sensor\.yaml: unknown camera"),
         ("cam0/sensor.yaml", "[32, 24]", "32", "the resolution is 32"),
         ("cam0/sensor.yaml", "20.5, ", "", r"cam0/sensor\.yaml: K has 3 numbers"),
-        ("cam0/sensor.yaml", "data: [", "data: [7, ", "T_BS is no 4x4 matrix"),
-        ("cam0/sensor.yaml", "T_BS:", "T_BS: [", r"sensor\.yaml is no valid YAML"),
-        ("cam0/data.csv", ",", ";", r"data\.csv line 2: .* is no row of stamp file"),
-        ("imu0/data.csv", "9.1", "nan", r"imu0/data\.csv line 2: .* is no row of finite numbers"),
-        ("imu0/data.csv", "1403636579768555584", "1403636579763555584", "line 3 has the same stamp"),
+        ("cam0/sensor.yaml", "data: [", "data: [7, ", "T_BS is not a 4x4 pose matrix"),
+        ("cam0/sensor.yaml", "T_BS:", "T_BS: [", r"sensor\.yaml is not valid YAML"),
+        ("cam0/data.csv", ",", ";", r"data\.csv line 2: .* is not a row of stamp file"),
+        ("imu0/data.csv", "9.1", "nan", r"imu0/data\.csv line 2: .* is not a row of finite numbers"),
+        ("imu0/data.csv", "1403636579768555584", "1403636579763555584", "has the same stamp as line 3"),
         ("state_groundtruth_estimate0/data.csv", "4.6", "0.1,4.6", "its quaternion has length"),
     ],
 )

@@ -21,7 +21,7 @@ def test_tum_poses_are_exact_at_their_stamps(shared_data):
     np.testing.assert_allclose(pose.orientation, [0.740674, -0.430763, 0.252978, -0.449274], atol=1e-5)
 
 
-def test_between_stamps_the_pose_is_interpolated_and_beyond_them_there_is_none(tmp_path):
+def test_poses_are_interpolated_but_not_extrapolated(tmp_path):
     path = tmp_path / "poses.txt"
     path.write_text("# comment\n1.1 2 0 0 0 0 1 0\n\n1.0 0 0 0 0 0 0 1\n2.0 9 9 9 0 0 0 1\n")
     poses = read_poses(path)
@@ -35,10 +35,10 @@ def test_between_stamps_the_pose_is_interpolated_and_beyond_them_there_is_none(t
 
 @settings(deadline=None, max_examples=100)
 @given(quaternions, quaternions, st.floats(0, 1))
-def test_orientations_turn_as_scipy_turns_them(q0, q1, fraction):
+def test_rotations_are_interpolated_as_by_scipy(q0, q1, fraction):
     first, last = Rotation.from_quat(q0), Rotation.from_quat(q1)
     if (first.inv() * last).magnitude() > np.pi - 1e-3:
-        return  # half a turn: the axis's sign is free
+        return  # half a turn: the sign of the axis is ambiguous
     expected = Slerp([0, 1], Rotation.concatenate([first, last]))(fraction)
     turned = Rotation.from_quat(interpolate_rotation(first.as_quat(), last.as_quat(), fraction))
     assert (turned.inv() * expected).magnitude() < 1e-6
@@ -82,13 +82,13 @@ def test_altitude_may_come_from_exif_in_json(shared_data):
         ("p.tum", "1 0 0 0 0 0 0 1\n1 0 0 0 0 0 0 1", "two rows for the stamp 1.000000 s"),
         ("p.tum", "1 0 0 0 2 0 0 1", "has length 2.236, not 1"),
         ("p.tum", "0 0 0 0 0 0 0 1\n1e300 0 0 0 0 0 0 1", "line 2"),
-        ("p.json", "{", "no valid JSON"),
+        ("p.json", "{", "not valid JSON"),
         ("p.json", "{}", 'has no "poses"'),
         ("p.json", '{"poses": {"a.png": [[1, 0]]}}', "the pose of a.png is not a 4x4 matrix"),
-        ("p.json", json.dumps({"poses": {"a.png": np.diag([2.0, 1, 1, 1]).tolist()}}), "has no rotation in it"),
+        ("p.json", json.dumps({"poses": {"a.png": np.diag([2.0, 1, 1, 1]).tolist()}}), "is not a rotation"),
     ],
 )
-def test_a_broken_pose_file_is_named_with_its_fault(tmp_path, name, text, sentence):
+def test_a_broken_pose_file_is_named_with_the_cause(tmp_path, name, text, sentence):
     path = tmp_path / name
     path.write_text(text)
     with pytest.raises(InputError, match=sentence) as caught:

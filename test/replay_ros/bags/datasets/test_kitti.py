@@ -1,4 +1,4 @@
-"""KITTI odometry becomes a bag: stamps, cameras and poses, beside evo's reader and the projections themselves."""
+"""Bags of KITTI odometry: stamps, cameras and poses, compared with evo's reader and with the projections."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,8 @@ from perception_common.errors import InputError
 from perception_common.images.conversion import to_rgb
 from replay_ros.bags.datasets.kitti import read_kitti
 from replay_ros.bags.datasets.recording import FrameTiming
-from replay_ros.bags.make_bag import MakeBagOptions, describe, make_bag
+from replay_ros.bags.making.make_bag import MakeBagOptions, make_bag
+from replay_ros.bags.making.summary import describe_summary
 from replay_ros.bags.messages import stamp_of
 
 START = 1_000_000_000
@@ -18,7 +19,7 @@ STAMPS = [START, START + 103_622_400, START + 207_194_500]
 def test_a_sequence_is_recognised_and_keeps_times_pixels_and_encodings(kitti, tmp_path, read_bag):
     summary = make_bag(MakeBagOptions(kitti[0], tmp_path / "bag"))
     assert summary.what == "a KITTI odometry sequence (image_2, image_0)"
-    assert "times.txt, from 1 s" in describe(summary)
+    assert "times.txt, from 1 s" in describe_summary(summary)
     bag = read_bag(tmp_path / "bag")
     for topic, encoding, value in (("camera/image", "bgr8", 40), ("camera_image_0/image", "mono8", 80)):
         assert [item.stamp_ns for item in bag[topic]] == STAMPS
@@ -27,7 +28,7 @@ def test_a_sequence_is_recognised_and_keeps_times_pixels_and_encodings(kitti, tm
         assert [int(to_rgb(item.message)[0, 0, 0]) for item in bag[topic]] == [value, value + 1, value + 2]
 
 
-def test_poses_are_those_that_evo_reads_seen_from_the_colour_camera(kitti, tmp_path, read_bag, matrix_of):
+def test_poses_are_those_of_evo_moved_to_the_colour_camera(kitti, tmp_path, read_bag, matrix_of):
     """P2 projects points of the rectified frame of camera 0, so camera 2 sees them at P2 X with K = P2[:, :3]."""
     folder, _ = kitti
     make_bag(MakeBagOptions(folder, tmp_path / "bag"))
@@ -48,7 +49,7 @@ def test_poses_are_those_that_evo_reads_seen_from_the_colour_camera(kitti, tmp_p
     np.testing.assert_allclose(T_map_first[:3, 1], [0, 0, -1], atol=1e-12)  # the image's y axis points down
 
 
-def test_the_cameras_hang_together_by_their_transforms(kitti, tmp_path, read_bag):
+def test_static_transforms_connect_the_cameras(kitti, tmp_path, read_bag):
     make_bag(MakeBagOptions(kitti[0], tmp_path / "bag"))
     (message,) = read_bag(tmp_path / "bag")["tf_static"]
     transforms = {each.child_frame_id: each for each in message.message.transforms}
@@ -58,7 +59,7 @@ def test_the_cameras_hang_together_by_their_transforms(kitti, tmp_path, read_bag
     assert colour.y == pytest.approx(0.06, abs=0.001)  # colour cameras sit 6 cm left of the gray ones
 
 
-def test_the_gray_camera_alone_has_its_own_truth(kitti, tmp_path, read_bag, matrix_of):
+def test_the_chosen_gray_camera_has_its_own_ground_truth(kitti, tmp_path, read_bag, matrix_of):
     folder, poses = kitti
     make_bag(MakeBagOptions(folder, tmp_path / "bag", cameras=("image_0",)))
     bag = read_bag(tmp_path / "bag")
@@ -68,7 +69,7 @@ def test_the_gray_camera_alone_has_its_own_truth(kitti, tmp_path, read_bag, matr
         np.testing.assert_allclose(np.linalg.inv(found[0]) @ found[n], poses[n], atol=1e-9)
 
 
-def test_images_left_away_keep_the_times_of_the_others(kitti):
+def test_missing_images_do_not_shift_the_times_of_the_others(kitti):
     (kitti[0] / "image_2" / "000001.png").unlink()
     assert read_kitti(kitti[0], FrameTiming()).cameras[0].sequence.stamps_ns == (STAMPS[0], STAMPS[2])
 
@@ -78,10 +79,10 @@ def test_a_start_stamp_moves_images_and_poses(kitti):
     assert recording.cameras[0].sequence.stamps_ns[0] == 5_000_000_000 == recording.poses.stamps_ns[0]
 
 
-def test_a_sequence_without_truth_says_so(kitti, tmp_path):
+def test_a_sequence_without_ground_truth_has_a_note(kitti, tmp_path):
     (kitti[0].parent.parent / "poses" / "03.txt").unlink()
     summary = make_bag(MakeBagOptions(kitti[0], tmp_path / "bag"))
-    assert "no poses/03.txt beside sequences/: there is no true pose" in summary.notes
+    assert "no poses/03.txt beside sequences/: there are no true poses" in summary.notes
     assert "/ground_truth/pose" not in summary.counts
 
 
@@ -90,12 +91,12 @@ def test_a_sequence_without_truth_says_so(kitti, tmp_path):
     [
         ("times.txt", "0\n0.1\n", r"000002\.png has no time: times\.txt ends at number 1"),
         ("times.txt", "0\n0.2\n0.1\n", "the times do not ascend"),
-        ("times.txt", "0\nsoon\n0.1\n", r"times\.txt line 2: 'soon' is no row that begins with a stamp"),
-        ("calib.txt", "P0: 1 2 3\n", r"calib\.txt line 1: .* is no row of a name and 12 numbers"),
+        ("times.txt", "0\nsoon\n0.1\n", r"times\.txt line 2: 'soon' does not begin with a stamp"),
+        ("calib.txt", "P0: 1 2 3\n", r"calib\.txt line 1: .* is not a row of a name and 12 numbers"),
         ("calib.txt", "P1: 7 0 1 0 0 7 1 0 0 0 1 0\n", "has no P2, the projection of image_2"),
-        ("calib.txt", "P2: 0 0 1 0 0 7 1 0 0 0 1 0\n", "P2 is no projection of a rectified camera"),
-        ("../../poses/03.txt", "2 0 0 0 0 1 0 0 0 0 1 0\n", r"03\.txt line 1: .* is no pose"),
-        ("../../poses/03.txt", "1 0 0 0 0 1 0 0 0 0 1\n", r"03\.txt line 1: .* is no row of r11 r12"),
+        ("calib.txt", "P2: 0 0 1 0 0 7 1 0 0 0 1 0\n", "P2 is not the projection matrix of a rectified camera"),
+        ("../../poses/03.txt", "2 0 0 0 0 1 0 0 0 0 1 0\n", r"03\.txt line 1: .* is not a pose"),
+        ("../../poses/03.txt", "1 0 0 0 0 1 0 0 0 0 1\n", r"03\.txt line 1: .* is not a row of r11 r12"),
         ("../../poses/03.txt", "1 0 0 0 0 1 0 0 0 0 1 0\n" * 4, "has 4 poses for 3 times"),
     ],
 )

@@ -1,4 +1,4 @@
-"""TUM RGB-D becomes a bag: exact stamps, depth in metres, poses beside evo and scipy's slerp."""
+"""Bags of TUM RGB-D: exact stamps, depth in metres, poses compared with evo and scipy's slerp."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation, Slerp
 from perception_common.errors import InputError
 from replay_ros.bags.datasets.recording import FrameTiming
 from replay_ros.bags.datasets.tum import read_tum_rgbd
-from replay_ros.bags.make_bag import MakeBagOptions, make_bag
+from replay_ros.bags.making.make_bag import MakeBagOptions, make_bag
 from replay_ros.bags.messages import stamp_of
 
 STAMPS = [1305031102175304000, 1305031102211214000, 1305031102243211000]
@@ -39,7 +39,7 @@ def test_depth_is_metres_with_nan_where_it_is_unknown(tum, tmp_path, read_bag):
         assert depth[100, 100] == np.float32((5000 + number) / 5000)
 
 
-def test_poses_lie_between_those_that_evo_reads(tum, tmp_path, read_bag, matrix_of):
+def test_poses_are_interpolated_between_those_of_evo(tum, tmp_path, read_bag, matrix_of):
     make_bag(MakeBagOptions(tum, tmp_path / "bag"))
     truth = file_interface.read_tum_trajectory_file(tum / "groundtruth.txt")
     turn = Slerp(truth.timestamps, Rotation.from_quat(truth.orientations_quat_wxyz[:, [1, 2, 3, 0]]))
@@ -52,7 +52,7 @@ def test_poses_lie_between_those_that_evo_reads(tum, tmp_path, read_bag, matrix_
 
 
 @pytest.mark.parametrize(("name", "focal"), [("freiburg1", 517.3), ("freiburg2", 520.9), ("fr3", 535.4), ("fr30", 0)])
-def test_the_camera_is_known_by_the_name_of_the_folder(tum, name, focal):
+def test_the_camera_is_recognised_by_the_name_of_the_folder(tum, name, focal):
     recording = read_tum_rgbd(tum.rename(tum.parent / f"{name}_desk"), FrameTiming())
     calibration = recording.cameras[0].calibration
     assert (0 if calibration is None else calibration.K[0, 0]) == focal
@@ -76,9 +76,9 @@ def test_depth_ends_with_the_images(tum, tmp_path):
     ("options", "sentence"),
     [
         ({"rate": 30.0}, "has its stamps in rgb.txt"),
-        ({"pattern": "*.png", "format": "tum"}, "a pattern picks images of a plain folder"),
+        ({"pattern": "*.png", "format": "tum"}, "a pattern selects images of a plain folder"),
         ({"cameras": ("left",)}, "there is no camera left; a TUM RGB-D sequence of freiburg1 has rgb"),
-        ({"format": "kitti"}, "is no kitti sequence: it has no times.txt beside"),
+        ({"format": "kitti"}, "is not a kitti sequence: it has no times.txt beside"),
     ],
 )
 def test_options_that_contradict_it_are_refused(tum, tmp_path, options, sentence):

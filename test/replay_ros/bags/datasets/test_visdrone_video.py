@@ -1,4 +1,4 @@
-"""VisDrone-VID and -MOT become bags with true detections, and ignored regions that evaluations know."""
+"""Bags of VisDrone-VID and -MOT: true detections and ignored regions."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,9 @@ import pytest
 from perception_common.errors import InputError
 from replay_ros.bags.datasets.recording import FrameTiming
 from replay_ros.bags.datasets.visdrone_video import read_visdrone_video
-from replay_ros.bags.make_bag import MakeBagOptions, make_bag
+from replay_ros.bags.making.make_bag import MakeBagOptions, make_bag
 
-# name, class, score, left, top, right, bottom: what is not scored comes last, "others" not at all
+# name, class, score, left, top, right, bottom; objects that are not scored come last, "others" are left out
 FIRST = [
     ("car", 3, 1, 10, 12, 30, 20),
     ("pedestrian", 0, 1, 50, 12, 54, 21),
@@ -45,8 +45,8 @@ def test_boxes_shrink_with_the_image(visdrone, tmp_path, read_bag):
     np.testing.assert_allclose(boxes(message)[0][3:], [5, 6, 15, 10])
 
 
-def test_a_rate_that_is_assumed_is_told(visdrone):
-    assert "VisDrone does not say its frame rates: 10 Hz are assumed (--rate)" in (
+def test_an_assumed_rate_is_noted(visdrone):
+    assert "VisDrone does not publish its frame rates: 10 Hz are assumed (--rate)" in (
         read_visdrone_video(visdrone, FrameTiming()).notes
     )
 
@@ -64,7 +64,7 @@ def test_a_sequence_without_annotations_has_no_true_detections(visdrone, tmp_pat
     assert "/ground_truth/detections" not in summary.counts
 
 
-def test_an_empty_annotation_file_says_that_there_is_nothing(visdrone, tmp_path, read_bag):
+def test_an_empty_annotation_file_means_no_objects(visdrone, tmp_path, read_bag):
     (visdrone / "annotations" / "uav1_v.txt").write_text("")
     make_bag(MakeBagOptions(visdrone, tmp_path / "bag"))
     assert [len(item.message.detections) for item in read_bag(tmp_path / "bag")["ground_truth/detections"]] == [0] * 3
@@ -73,10 +73,10 @@ def test_an_empty_annotation_file_says_that_there_is_nothing(visdrone, tmp_path,
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("1,0,1,1,5,5,1,12,0,0", "line 1: .* category 12, 0 to 11 are expected"),
-        ("1,0,1,1,5,5", "line 1: .* is no row of frame target left"),
-        ("1,0,one,1,5,5,1,4,0,0", "line 1: .* is no row of numbers"),
-        ("1.5,0,1,1,5,5,1,4,0,0", "line 1: .* is no row of frame target"),
+        ("1,0,1,1,5,5,1,12,0,0", "line 1: .* has category 12, expected 0 to 11"),
+        ("1,0,1,1,5,5", "line 1: .* is not a row of frame target left"),
+        ("1,0,one,1,5,5,1,4,0,0", "line 1: .* is not a row of numbers"),
+        ("1.5,0,1,1,5,5,1,4,0,0", "line 1: .* is not a row of frame target"),
     ],
 )
 def test_broken_lines_are_named(visdrone, line, sentence):

@@ -7,7 +7,7 @@ import pytest
 
 from flight_sim.flight import CameraOptions, FlightOptions
 from perception_common.errors import InputError
-from replay_ros.bags.flight import FlightBagOptions, write_flight
+from replay_ros.bags.making.flight import FlightBagOptions, write_flight
 from replay_ros.bags.messages import header, load_types, new
 from replay_ros.bags.reader import open_bag
 from replay_ros.bags.writer import BagWriter

@@ -12,7 +12,7 @@ from perception_common.config import load_yaml
 from perception_common.errors import InputError
 from perception_common.resources import find_config, find_weights
 from perception_common.weights import read_state_dict, save_weights
-from replay_ros.bags.flight import FlightBagOptions, write_flight
+from replay_ros.bags.making.flight import FlightBagOptions, write_flight
 from replay_ros.evaluation.detection import evaluate as evaluate_detection
 from replay_ros.evaluation.detection.protocols import PROTOCOLS
 from replay_ros.evaluation.detection.truth import choose_classes, read_coco_truth

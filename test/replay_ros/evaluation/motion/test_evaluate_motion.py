@@ -13,7 +13,7 @@ from perception_common.errors import InputError
 from perception_common.geometry import inverse, quaternion_from_matrix, so3_exp, transform
 from perception_common.tum import Trajectory, write_tum
 from replay_ros.bags.datasets.ground_truth import Pose
-from replay_ros.bags.messages import header, load_types, new, pose_message
+from replay_ros.bags.messages import header, load_types, new, world_pose_message
 from replay_ros.bags.writer import BagWriter
 from replay_ros.evaluation.motion import evaluate as command
 from replay_ros.evaluation.motion.edges import PoseEdge, chain, chain_is_metric
@@ -60,7 +60,7 @@ def write_bag(path, edges, truth=None, poses=None):
 
     with BagWriter(path) as bag:
         for number, edge in enumerate(edges):
-            pose = pose_message(types, as_pose(edge.matrix), 0, "").pose
+            pose = world_pose_message(types, as_pose(edge.matrix), 0, "").pose
             covariance = new(
                 types, "geometry_msgs/msg/PoseWithCovariance", pose=pose, covariance=edge.covariance.ravel()
             )
@@ -83,7 +83,7 @@ def write_bag(path, edges, truth=None, poses=None):
             bag.write("loftr/relative_pose", new(types, "yolc_ros/msg/RelativePose", **fields), edge.newer_ns)
         for topic, trajectory in (("ground_truth/pose", truth), ("loftr/pose", poses)):
             for k, T in enumerate(() if trajectory is None else trajectory):
-                bag.write(topic, pose_message(types, as_pose(T), k * STEP, "map"), k * STEP + 1)
+                bag.write(topic, world_pose_message(types, as_pose(T), k * STEP, "map"), k * STEP + 1)
     return path
 
 

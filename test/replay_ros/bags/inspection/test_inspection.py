@@ -1,16 +1,20 @@
-"""The command bag_info: what it finds in bags that were made for it."""
-
-import json
-import subprocess
-import sys
+"""Inspecting bags: rates, gaps, contents, and what they can be used for."""
 
 import numpy as np
 import pytest
 
 from replay_ros.bags.datasets.calibration import Calibration, uncalibrated
 from replay_ros.bags.datasets.ground_truth import Pose
-from replay_ros.bags.inspection import describe, inspect_bag, main
-from replay_ros.bags.messages import camera_info_message, image_message, load_types, new, pose_message, range_message
+from replay_ros.bags.inspection.inspect_bag import inspect_bag
+from replay_ros.bags.inspection.report import describe_report
+from replay_ros.bags.messages import (
+    camera_info_message,
+    image_message,
+    load_types,
+    new,
+    range_message,
+    world_pose_message,
+)
 from replay_ros.bags.reader import open_bag
 from replay_ros.bags.sensor_messages import depth_message
 from replay_ros.bags.writer import BagWriter
@@ -84,11 +88,11 @@ def test_a_complete_bag_is_usable_for_all(tmp_path):
     ("camera", "reason"),
     [
         (uncalibrated(6, 4), "the camera is not calibrated"),
-        (calibrated(12, 8), "/camera/camera_info is for another size than the images on /camera/image"),
+        (calibrated(12, 8), "/camera/camera_info is calibrated for another size than the images on /camera/image"),
         (None, "no messages of sensor_msgs/CameraInfo"),
     ],
 )
-def test_without_a_fitting_camera_there_are_no_poses_and_the_reason_is_told(tmp_path, camera, reason):
+def test_relative_poses_need_a_fitting_camera(tmp_path, camera, reason):
     triples = [("camera/image", image(5), 5)]
     if camera is not None:
         triples.insert(0, ("camera/camera_info", camera_info_message(TYPES, camera, 5, "camera"), 5))
@@ -97,7 +101,7 @@ def test_without_a_fitting_camera_there_are_no_poses_and_the_reason_is_told(tmp_
     assert reason in use.reason
 
 
-def test_images_that_cannot_be_read_are_not_usable_and_say_why(tmp_path):
+def test_unreadable_images_are_not_usable_with_a_reason(tmp_path):
     strange = image(5)
     strange.encoding = "acme12"
     report = report_of(tmp_path / "bag", [("camera/image", strange, 5)])
@@ -106,7 +110,7 @@ def test_images_that_cannot_be_read_are_not_usable_and_say_why(tmp_path):
     assert "acme12" in usability(report)["detection"].reason
 
 
-def test_all_sizes_of_raw_images_are_told(tmp_path):
+def test_all_sizes_of_raw_images_are_reported(tmp_path):
     triples = [("camera/image", image(n, size), n) for n, size in ((5, (4, 6)), (6, (8, 12)), (7, (4, 6)))]
     assert topic(report_of(tmp_path / "bag", triples), "/camera/image").content == "6x4 bgr8, 12x8 bgr8"
 
@@ -116,8 +120,8 @@ def test_repeated_and_missing_stamps_are_counted(tmp_path):
     report = report_of(tmp_path / "bag", triples)
     found = topic(report, "/camera/image")
     assert (found.repeated, found.unstamped, found.out_of_order) == (1, 1, 0)
-    assert "1 headers have no stamp (0)" in describe(report)
-    assert "1 headers repeat the stamp" in describe(report)
+    assert "1 headers have no stamp (0)" in describe_report(report)
+    assert "1 headers repeat the stamp" in describe_report(report)
 
 
 def test_of_several_cameras_one_must_be_chosen(tmp_path):
@@ -129,7 +133,7 @@ def test_of_several_cameras_one_must_be_chosen(tmp_path):
 CAMERAS = (
     ("left", "image", "bgr8"),
     ("right", "image", "bgr8"),
-    ("right", "image/compressed", "compressed-png"),  # another form of the same images
+    ("right", "image/compressed", "compressed-png"),  # the same images, compressed
 )
 
 
@@ -151,12 +155,12 @@ def test_depth_images_give_scale(tmp_path):
 
 
 @pytest.mark.parametrize(("offset_ms", "with_truth"), [(0, 3), (40, 3), (150, 2), (5000, 0)])
-def test_truth_counts_where_its_stamps_are_near_those_of_images(tmp_path, offset_ms, with_truth):
+def test_ground_truth_is_counted_within_a_tolerance_of_image_stamps(tmp_path, offset_ms, with_truth):
     triples = []
     for number in range(3):
         stamp = (1000 + 100 * number) * MS
         triples.append(("camera/image", image(stamp), stamp))
-        pose = pose_message(TYPES, Pose(np.zeros(3), np.array([0, 0, 0, 1.0])), stamp + offset_ms * MS, "map")
+        pose = world_pose_message(TYPES, Pose(np.zeros(3), np.array([0, 0, 0, 1.0])), stamp + offset_ms * MS, "map")
         triples += [("ground_truth/pose", pose, stamp), ("a/pose", pose, stamp)]
     truth = next(use for use in report_of(tmp_path / "bag", triples).usability if "motion" in use.purpose)
     assert truth.usable == (with_truth > 0)
@@ -173,21 +177,8 @@ def test_a_sensor_out_of_range_is_not_usable(tmp_path):
     assert not usability(report)["metric"].usable
 
 
-def test_text_and_json_say_the_same(tmp_path, capsys):
+def test_the_text_lists_topics_and_uses(tmp_path):
     report = report_of(tmp_path / "bag", [("camera/image", image(5, encoding="compressed-jpeg"), 5)])
-    text = describe(report)
+    text = describe_report(report)
     assert "/camera/image  sensor_msgs/msg/CompressedImage\n    6x4 compressed, bgr8; jpeg compressed bgr8" in text
     assert "yes detection and matching: /camera/image" in text
-    assert main([str(tmp_path / "bag"), "--json"]) == 0
-    read = json.loads(capsys.readouterr().out)
-    assert read["topics"][0]["content"] == "6x4 compressed, bgr8; jpeg compressed bgr8"
-    assert [use["usable"] for use in read["usability"]] == [use.usable for use in report.usability]
-
-
-def test_failure_is_one_line_on_stderr_and_status_1(tmp_path):
-    program = "from perception_common.cli import run; from replay_ros.bags.inspection import main; run(main)"
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True)
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert len(done.stderr.splitlines()) == 1
-    assert "is no bag (no metadata.yaml, no .mcap or .db3 file)" in done.stderr

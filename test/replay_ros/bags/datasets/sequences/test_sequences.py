@@ -10,16 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perception_common.errors import InputError
-from replay_ros.bags.datasets.sequences import (
-    BrokenFrame,
-    Frame,
-    is_complete,
-    natural_key,
-    open_sequence,
-    parse_stamp,
-    read_image,
-    regular_stamp,
-)
+from replay_ros.bags.datasets.formats import open_sequence
+from replay_ros.bags.datasets.sequences.frames import BrokenFrame, Frame, parse_stamp, regular_stamp
+from replay_ros.bags.datasets.sequences.images import is_complete, natural_key, read_image
 
 
 def write_images(folder, *names):
@@ -31,7 +24,7 @@ def write_images(folder, *names):
     return folder
 
 
-def test_numbered_images_come_in_their_natural_order_at_the_given_rate(tmp_path):
+def test_numbered_images_are_in_natural_order_at_the_given_rate(tmp_path):
     folder = write_images(tmp_path / "images", "a10.png", "a2.png", "a1.png")
     frames = list(open_sequence(folder, rate=4.0, start_ns=5_000_000_000))
     assert [frame.name for frame in frames] == ["a1.png", "a2.png", "a10.png"]
@@ -53,7 +46,7 @@ def test_names_that_are_nanoseconds_are_stamps(tmp_path):
     assert [frame.stamp_ns for frame in open_sequence(folder)] == [1403636579763555584, 1403636579813555456]
 
 
-def test_one_name_that_is_no_stamp_makes_all_of_them_names(tmp_path):
+def test_stamps_in_names_are_used_only_if_every_name_is_one(tmp_path):
     folder = write_images(tmp_path / "images", "10.5.png", "cover.png")
     assert [frame.stamp_ns for frame in open_sequence(folder)] == [1_000_000_000, 1_100_000_000]
 
@@ -63,12 +56,12 @@ def test_a_rate_overrides_stamps_in_names(tmp_path):
     assert [frame.stamp_ns for frame in open_sequence(folder, rate=2.0)] == [1_000_000_000, 1_500_000_000]
 
 
-def test_a_pattern_picks_images(tmp_path):
+def test_a_pattern_selects_images(tmp_path):
     folder = write_images(tmp_path / "images", "left1.png", "right1.png", "left2.png")
     assert [frame.name for frame in open_sequence(folder, pattern="left*")] == ["left1.png", "left2.png"]
 
 
-def test_a_broken_image_is_named_and_the_rest_goes_on(tmp_path):
+def test_a_broken_image_is_named_and_the_others_are_read(tmp_path):
     folder = write_images(tmp_path / "images", "1.png", "2.png", "3.png")
     (folder / "2.png").write_bytes(b"no image")
     first, broken, last = open_sequence(folder)
@@ -79,7 +72,7 @@ def test_a_broken_image_is_named_and_the_rest_goes_on(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
-def test_an_image_that_is_cut_short_is_broken(tmp_path, suffix):
+def test_a_truncated_image_is_refused(tmp_path, suffix):
     path = tmp_path / f"image{suffix}"
     cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))
     path.write_bytes(path.read_bytes()[:-200])
@@ -89,7 +82,7 @@ def test_an_image_that_is_cut_short_is_broken(tmp_path, suffix):
 
 @settings(deadline=None, max_examples=50)
 @given(keep=st.floats(0.0, 0.999))
-def test_no_part_of_a_jpeg_is_complete_even_with_a_thumbnail_inside(keep):
+def test_a_truncated_jpeg_is_incomplete_even_with_a_thumbnail_inside(keep):
     image = np.random.default_rng(1).integers(0, 255, (16, 16, 3), np.uint8)
     jpeg = cv2.imencode(".jpg", image)[1].tobytes()
     segment = b"Exif\0\0" + jpeg  # a whole JPEG, end marker included, inside a segment
@@ -100,7 +93,7 @@ def test_no_part_of_a_jpeg_is_complete_even_with_a_thumbnail_inside(keep):
     assert not is_complete(cut) or not cut.startswith(b"\xff\xd8")
 
 
-def test_pixels_stay_as_stored_whatever_the_exif_orientation_says(tmp_path):
+def test_the_exif_orientation_is_not_applied(tmp_path):
     jpeg = cv2.imencode(".jpg", np.zeros((8, 16, 3), np.uint8))[1].tobytes()
     tiff = b"MM\0*\0\0\0\x08" + b"\0\x01" + b"\x01\x12\0\x03\0\0\0\x01\0\x06\0\0" + b"\0\0\0\0"  # orientation 6
     exif = b"Exif\0\0" + tiff
@@ -146,25 +139,25 @@ def test_a_video_takes_a_given_rate(tmp_path):
         (lambda path: path.write_bytes(b"no video"), {"pattern": "*.png"}, "leave it out"),
     ],
 )
-def test_what_cannot_be_read_is_explained(tmp_path, make, options, sentence):
+def test_the_error_for_an_unreadable_source_gives_the_cause(tmp_path, make, options, sentence):
     make(tmp_path / "source")
     with pytest.raises(InputError, match=sentence):
         open_sequence(tmp_path / "source", **options)
 
 
-def test_a_folder_of_folders_names_the_one_with_images(tmp_path):
+def test_the_error_for_a_folder_of_folders_names_the_one_with_images(tmp_path):
     write_images(tmp_path / "images", "1.png")
-    with pytest.raises(InputError, match=f"{tmp_path / 'images'} does: give that"):
+    with pytest.raises(InputError, match=f"{tmp_path / 'images'} holds some: give that folder"):
         open_sequence(tmp_path)
 
 
-def test_a_single_image_is_no_sequence(tmp_path):
+def test_a_single_image_is_refused(tmp_path):
     write_images(tmp_path / "images", "1.png")
     with pytest.raises(InputError, match="is a single image"):
         open_sequence(tmp_path / "images" / "1.png")
 
 
-def test_images_are_read_only_when_it_is_their_turn(tmp_path):
+def test_images_are_read_lazily(tmp_path):
     folder = write_images(tmp_path / "images", "1.png", "2.png")
     frames = iter(open_sequence(folder))
     next(frames)
@@ -178,12 +171,12 @@ def test_stamps_are_parsed_exactly(seconds, nanoseconds):
 
 
 @given(st.text(alphabet="abz_-", min_size=1))
-def test_words_are_no_stamps(stem):
+def test_words_are_not_stamps(stem):
     assert parse_stamp(stem) is None
 
 
 @given(st.lists(st.integers(0, 10**6), unique=True), st.sampled_from(["", "img", "img-"]))
-def test_natural_order_is_that_of_the_numbers(numbers, prefix):
+def test_natural_order_follows_the_numbers(numbers, prefix):
     names = [f"{prefix}{number}.png" for number in numbers]
     assert sorted(names, key=natural_key) == [f"{prefix}{number}.png" for number in sorted(numbers)]
 

@@ -1,4 +1,4 @@
-"""A simulated flight as a bag: what is in it, that it is the truth, and that it repeats."""
+"""The bag of a simulated flight: its topics, its ground truth, and that it is repeatable."""
 
 import itertools
 
@@ -7,9 +7,8 @@ import pytest
 
 from flight_sim.flight import CameraOptions, FlightOptions, start_flight
 from flight_sim.trajectory import TrajectoryOptions
-from perception_common.errors import InputError
 from perception_common.geometry import matrix_from_quaternion
-from replay_ros.bags.flight import FlightBagOptions, heading, main, write_flight
+from replay_ros.bags.making.flight import FlightBagOptions, heading, write_flight
 from replay_ros.bags.reader import open_bag
 
 SMALL = FlightOptions(
@@ -41,7 +40,7 @@ def test_every_frame_has_all_topics_with_one_stamp(flown):
     assert all(each == stamps[0] for each in stamps)
 
 
-def test_the_truth_is_that_of_the_simulator(flown):
+def test_the_ground_truth_is_that_of_the_simulator(flown):
     flight = start_flight(3, SMALL)
     for index, (pose, info) in enumerate(zip(flown["/ground_truth/pose"], flown["/camera/camera_info"], strict=True)):
         truth = flight.trajectory.pose_at(float(index))
@@ -57,14 +56,14 @@ def test_the_truth_is_that_of_the_simulator(flown):
         assert each.size_x == pytest.approx(x1 - x0)
 
 
-def test_altitude_is_noisy_but_about_right(flown):
+def test_altitude_has_small_noise(flown):
     heights = np.array([position(pose.pose)[2] for pose in flown["/ground_truth/pose"]])
     measured = np.array([message.range for message in flown["/altitude"]])
     assert np.abs(measured / heights - 1).max() < 0.1
     assert (measured != heights.astype(np.float32)).all()
 
 
-def test_odometry_starts_at_zero_and_stays_near_the_truth(flown):
+def test_odometry_starts_at_zero_and_drifts_little(flown):
     first = flown["/odometry"][0].pose.pose
     np.testing.assert_allclose(position(first), 0, atol=1e-9)
     truth = [position(pose.pose) for pose in flown["/ground_truth/pose"]]
@@ -85,12 +84,7 @@ def test_the_same_seed_gives_the_same_messages(flown, tmp_path):
                 np.testing.assert_array_equal(item.message.data, before.data)
 
 
-def test_heading_of_a_camera_that_looks_down_is_where_the_top_of_the_image_points():
+def test_the_heading_of_a_nadir_camera_is_the_direction_of_the_top_of_the_image():
     nadir_north = np.eye(4)
     nadir_north[:3, :3] = np.array([[1, 0, 0], [0, -1, 0], [0, 0, -1]])  # x east, y south, z down
     assert heading(nadir_north) == pytest.approx(np.pi / 2)
-
-
-def test_wrong_numbers_are_refused(tmp_path):
-    with pytest.raises(InputError, match="--rate must be positive"):
-        main([str(tmp_path / "bag"), "--rate", "0"])

@@ -1,22 +1,25 @@
-"""What `bag_info` found in a bag, as values and as text."""
+"""The report on a bag, as values and as text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+MIN_DELAY_MS = 0.1  # smaller delays print as 0.0 ms
+
 
 @dataclass(frozen=True)
 class TopicReport:
-    """One topic of a bag. Times are by receive stamp, in seconds, unless they say header; None where there is none.
+    """One topic of a bag. Times are receive stamps, in seconds, unless named header; None where undefined.
 
-    rate_hz: messages less one, over the time between first and last. largest_gap_s begins largest_gap_at_s after the
-    start of the bag. gaps: intervals longer than twice the median one. out_of_order: headers whose stamp is before that
-    of the message received before it, the first of them jump_s back, jump_at_s after the start of the bag. repeated:
-    headers with the stamp of the one before. unstamped: headers with stamp 0, which ROS takes for "no stamp".
-    header_delay_s: receive stamp less header stamp, median; header_delay_max_s: the one furthest from zero.
-    content: in words: sizes and encodings of raw images; of the first message, size of compressed ones, calibration.
-    problem: why this package cannot use the topic, empty when it can or has no use for it.
+    rate_hz: number of messages minus one, over the time from first to last. largest_gap_at_s: where the largest gap
+    begins, from the start of the bag. gaps: intervals longer than twice the median interval. out_of_order: headers
+    whose stamp is before that of the previous message; the first of them jumps back by jump_s, jump_at_s after the
+    start of the bag. repeated: headers with the stamp of the previous message. unstamped: headers with stamp 0, which
+    means "no stamp" in ROS. header_delay_s: receive stamp minus header stamp, median; header_delay_max_s: the one
+    furthest from zero.
+    content: in words: sizes and encodings of all raw images; of the first message, size of compressed images or
+    calibration. problem: why this package cannot use the topic; empty when it can, or has no use for it.
     """
 
     name: str
@@ -39,22 +42,22 @@ class TopicReport:
 
 @dataclass(frozen=True)
 class Usability:
-    """What this package could do with the bag.
+    """Whether a bag can be used for a purpose.
 
-    topics: those that it would take. reason: why not, when not usable. advice: what to do about it, or what to know
-    when it is usable; empty when there is nothing to say.
+    topics: those that would be used. reason: why not, when not usable. advice: what to do about it, or a hint when
+    usable; may be empty.
     """
 
     purpose: str
     usable: bool
-    topics: tuple[str, ...]
-    reason: str
+    topics: tuple[str, ...] = ()
+    reason: str = ""
     advice: str = ""
 
 
 @dataclass(frozen=True)
 class BagReport:
-    """What is in a bag. start_s: receive stamp of the first message, seconds since the epoch."""
+    """The content of a bag. start_s: receive stamp of the first message, seconds since the epoch."""
 
     path: str
     start_s: float
@@ -64,8 +67,8 @@ class BagReport:
     usability: tuple[Usability, ...]
 
 
-def describe(report: BagReport) -> str:
-    """Lay a report out as text for a terminal."""
+def describe_report(report: BagReport) -> str:
+    """Return the report as lines of text for a terminal."""
     lines = [
         f"{report.path}: {report.messages} messages on {len(report.topics)} topics in {report.duration_s:.3f} s, "
         f"from {report.start_s:.3f} s",
@@ -93,18 +96,18 @@ def _facts(topic: TopicReport) -> Iterator[str]:
         timing.append(f"{topic.gaps} longer than twice the median interval")
     yield ", ".join(timing)
     if topic.header_delay_s is not None and topic.header_delay_max_s is not None:
-        worst = topic.header_delay_max_s * 1e3
-        delay = (
-            f"received {topic.header_delay_s * 1e3:.1f} ms after the header's stamp (median; extreme {worst:.1f} ms)"
-        )
-        yield delay if abs(worst) >= 0.1 else "received at the header's stamp"
+        median_ms, extreme_ms = topic.header_delay_s * 1e3, topic.header_delay_max_s * 1e3
+        if abs(extreme_ms) < MIN_DELAY_MS:
+            yield "received at the header's stamp"
+        else:
+            yield f"received {median_ms:.1f} ms after the header's stamp (median; extreme {extreme_ms:.1f} ms)"
     if topic.out_of_order:
         yield (
-            f"{topic.out_of_order} headers have a stamp before that of the message received earlier "
+            f"{topic.out_of_order} headers have a stamp before that of the previous message "
             f"(first {topic.jump_s:.3f} s back at {topic.jump_at_s:.3f} s)"
         )
     if topic.repeated:
-        yield f"{topic.repeated} headers repeat the stamp of the message before"
+        yield f"{topic.repeated} headers repeat the stamp of the previous message"
     if topic.unstamped:
         yield f"{topic.unstamped} headers have no stamp (0): let the driver set it"
     if topic.problem:

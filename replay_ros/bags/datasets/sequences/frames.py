@@ -1,0 +1,68 @@
+"""Frames of a sequence and their stamps."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+from perception_common.errors import InputError
+
+DEFAULT_RATE = 10.0  # Hz, for images without stamps
+DEFAULT_START_NS = 1_000_000_000  # 1 s: a stamp of zero means "no stamp" in ROS
+MAX_RATE = 10_000.0  # Hz; empirical: a rate above it is a mistake
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image of a sequence.
+
+    name: file name, or "frame 12" of a video. stamp_ns: nanoseconds.
+    image: (H, W, 3) uint8, BGR, the pixels as stored. An EXIF orientation is not applied: the intrinsics refer to the
+    stored pixels.
+    """
+
+    name: str
+    stamp_ns: int
+    image: np.ndarray
+
+
+@dataclass(frozen=True)
+class BrokenFrame:
+    """A frame that cannot be read. name, stamp_ns: as of a Frame. reason: for the user."""
+
+    name: str
+    stamp_ns: int
+    reason: str
+
+
+def check_timing(rate: float | None, start_ns: int | None) -> None:
+    """Raise InputError for an impossible frame rate or start stamp; None: not given."""
+    if rate is not None and not 0.0 < rate <= MAX_RATE:
+        raise InputError(f"the rate is {rate} Hz; give one above 0, at most {MAX_RATE:.0f}")
+    if start_ns is not None and start_ns < 0:
+        raise InputError(f"the start stamp is {start_ns / 1e9} s; give one that is not negative")
+
+
+def parse_stamp(stem: str) -> int | None:
+    """Return the stamp in nanoseconds that the stem of a file name is, exactly, or None when it is not a stamp.
+
+    A stamp is seconds with a fraction (TUM) or 18 to 19 digits of nanoseconds (EuRoC).
+
+    >>> parse_stamp("1311868169.163498")
+    1311868169163498000
+    >>> parse_stamp("0012") is None
+    True
+    """
+    if re.fullmatch(r"[0-9]{1,10}\.[0-9]+", stem):
+        return int(Decimal(stem).scaleb(9).to_integral_value())
+    if re.fullmatch(r"[0-9]{18,19}", stem):
+        return int(stem)
+    return None
+
+
+def regular_stamp(start_ns: int, rate: float, index: int) -> int:
+    """Return the stamp of frame `index` at `rate` Hz, in nanoseconds; rounding errors do not accumulate."""
+    return start_ns + round(index * 1e9 / rate)

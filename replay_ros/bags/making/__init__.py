@@ -1,0 +1,1 @@
+"""Make bags: of images, videos and sequences of public datasets, and of simulated flights."""
