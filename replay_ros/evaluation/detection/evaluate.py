@@ -11,7 +11,6 @@ from perception_common.backends.devices import choose_device
 from perception_common.cli import run
 from perception_common.errors import InputError
 from perception_common.resources import list_models
-from replay_ros.evaluation.common import find_model_weights, write_results
 from replay_ros.evaluation.detection.bags import ANSWERS, TRUTH, ArrayOptions, score_bag
 from replay_ros.evaluation.detection.datasets import Dataset, Labelled, coco_dataset, uavdt_dataset, visdrone_dataset
 from replay_ros.evaluation.detection.inference import LSM, InferenceMode, Looked, look_at_all
@@ -21,6 +20,8 @@ from replay_ros.evaluation.detection.results import DetectionResult, as_mapping
 from replay_ros.evaluation.detection.slicing import Merge, SlicingConfig
 from replay_ros.evaluation.detection.tables import render
 from replay_ros.evaluation.detection.truth import ClassChoice, choose_classes, truth_sha256
+from replay_ros.evaluation.model_choice import find_model_weights
+from replay_ros.evaluation.results_file import write_results
 from yolc_ros.detector import Detector, DetectorSettings
 
 SMALLEST_SCORE = 0.01  # the curve of precision over recall needs the doubtful detections too
