@@ -9,7 +9,7 @@ from perception_common.errors import InputError
 from replay_ros.evaluation.pairs.estimators import ESTIMATORS, choose_estimators
 from replay_ros.evaluation.pairs.evaluate import HOMOGRAPHIES, PairOptions, evaluate_pairs_file, pair_run_to_mapping
 from replay_ros.evaluation.pairs.predictions import MatcherOptions
-from replay_ros.evaluation.pairs.tables import pair_tables
+from replay_ros.evaluation.pairs.tables import pair_lines
 from replay_ros.evaluation.results_file import write_results
 
 NAME = "evaluate_pairs"
@@ -95,7 +95,7 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
         max_sides=tuple(given.max_side or _DEFAULT.max_sides),
     )
     runs = evaluate_pairs_file(given.pairs, options)
-    print("\n".join(pair_tables(runs)))
+    print("\n".join(pair_lines(runs)))
     if given.json:
         write_results(given.json, given.pairs, [pair_run_to_mapping(run) for run in runs])
     return 0

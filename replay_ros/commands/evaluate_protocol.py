@@ -14,7 +14,7 @@ from replay_ros.evaluation.pairs.predictions import MatcherOptions, load_predict
 from replay_ros.protocols import aachen, hpatches, inloc, megadepth, published, scannet
 from replay_ros.protocols.hloc_export import export_matches, read_pair_names
 from replay_ros.protocols.published import PublishedRow
-from replay_ros.protocols.result import ProtocolResult, protocol_result_to_mapping, protocol_table
+from replay_ros.protocols.result import ProtocolResult, protocol_lines, protocol_result_to_mapping
 
 NAME = "evaluate_protocol"
 POSE_ESTIMATORS = ("opencv-ransac", "poselib")  # the papers' estimator and that of loftr_node
@@ -158,7 +158,7 @@ def _report(
     given: argparse.Namespace, results: Sequence[ProtocolResult], rows: Sequence[PublishedRow], pairs: int
 ) -> None:
     """Print the results beside the published rows and write the JSON file. pairs: of the whole protocol."""
-    print("\n".join(protocol_table(results, rows, pairs)))
+    print("\n".join(protocol_lines(results, rows, pairs)))
     if given.json:
         runs = [protocol_result_to_mapping(each) for each in results]
         write_json(given.json, {"protocol": given.protocol, "folder": str(given.folder), "runs": runs})

@@ -48,7 +48,7 @@ def protocol_result_to_mapping(result: ProtocolResult) -> dict[str, Any]:
     return {**content, "pairs": len(details), "failures": _failures(result), "details": details}
 
 
-def protocol_table(
+def protocol_lines(
     results: Sequence[ProtocolResult], published: Sequence[PublishedRow], expected: int
 ) -> Iterator[str]:
     """Yield the lines of a table of results and published figures, and notes; expected: pairs of the whole protocol."""

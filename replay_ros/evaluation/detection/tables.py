@@ -1,4 +1,4 @@
-"""Results of detection as tables that are readable as they are."""
+"""Detection results as Markdown tables."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from replay_ros.evaluation.detection.published import published_for
 from replay_ros.evaluation.detection.results import DetectionResult
 
 
-def render(results: Sequence[DetectionResult], dataset: str) -> Iterator[str]:
-    """Lines of all tables and notes for results on the same truth, sorted by protocol.
+def detection_lines(results: Sequence[DetectionResult], dataset: str) -> Iterator[str]:
+    """Yield the lines of all tables and notes for results on the same truth, sorted by protocol.
 
-    dataset: whose published figures stand beside ours.
+    dataset: name of the dataset, for published scores.
     """
     yield from markdown_table(list(_average_precisions(results, dataset)))
     yield ""

@@ -9,7 +9,7 @@ from perception_common.text.markdown import markdown_table, number_cell
 from replay_ros.evaluation.pairs.evaluate import HOMOGRAPHIES, PairRun
 
 
-def pair_tables(runs: Sequence[PairRun]) -> Iterator[str]:
+def pair_lines(runs: Sequence[PairRun]) -> Iterator[str]:
     """Yield the lines of the table of runs, and notes on the estimators and units."""
     head = ("matcher", "estimator", "px", "long side", "pairs", "< 5 deg", "AUC@5", "@10", "@20", "corners", "failed")
     yield from markdown_table([(*head, "matches", "inliers", "s/pair"), *map(_row, runs)])
