@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -60,7 +61,6 @@ example:
     )
     _add_truth_options(parser)
     _add_network_options(parser.add_argument_group("network (not with --dataset bag)"))
-    _add_slicing_options(parser.add_argument_group("slices (not with --dataset bag)"))
     _add_bag_options(parser.add_argument_group("bags (only with --dataset bag)"))
     _add_scoring_options(parser.add_argument_group("scores"))
     return parser
@@ -75,65 +75,43 @@ def _add_truth_options(parser: argparse.ArgumentParser) -> None:
         help="kind of the truth: a COCO JSON file; a folder of VisDrone-DET (images/, annotations/) or of UAVDT "
         "(UAV-benchmark-M/, GT/, M_attr/); or a replayed bag, whose detections are scored (default: coco)",
     )
-    parser.add_argument(
-        "--images", type=Path, metavar="DIR", help="folder of the images (default: the folder of COCO.json)"
-    )
+    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images (default: that of COCO.json)")
     parser.add_argument("--files", default="*", metavar="PATTERN", help="only images with such file names (default: *)")
     parser.add_argument("--split", choices=("test", "train", "all"), help="sequences of UAVDT (default: test)")
 
 
 def _add_network_options(group: argparse._ArgumentGroup) -> None:
+    slices = SlicingConfig()
     group.add_argument(
-        "--weights",
-        default="yolc_lite",
-        metavar="NAME|FILE",
-        help="a network with shipped weights, or a weights file (default: yolc_lite)",
+        "--weights", default="yolc_lite", metavar="NAME|FILE", help="shipped weights or a file (default: yolc_lite)"
     )
-    group.add_argument(
-        "--model", metavar="NAME", help="network of a weights FILE (default: named in the file, else yolc_lite)"
-    )
+    group.add_argument("--model", metavar="NAME", help="network of a FILE (default: named in it, else yolc_lite)")
     group.add_argument(
         "--lsm", action="append", choices=LSM, help="second pass over crowded regions (default: on); repeatable"
     )
+    group.add_argument("--slicing", action="append", type=int, metavar="N", help="slices of N pixels; repeatable")
     group.add_argument(
-        "--max-side",
-        type=int,
-        default=0,
-        metavar="N",
-        help="long side of the whole image at the network's input, pixels; 0: the image's size (default: 0)",
+        "--slice-overlap", type=float, default=slices.overlap, help=f"share of a slice (default: {slices.overlap:g})"
     )
-    group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    group.add_argument(
+        "--slice-zoom", type=float, default=slices.zoom, help=f"magnification (default: {slices.zoom:g}, as in the LSM)"
+    )
+    group.add_argument(
+        "--slice-merge",
+        choices=get_args(Merge),
+        default=slices.merge,
+        help=f"box of an object in several slices: hull or best one (default: {slices.merge})",
+    )
     group.add_argument(
         "--predictions",
         type=Path,
         metavar="FILE.npz",
         help="write predictions to this file and reuse those with the same weights, settings and images",
     )
-
-
-def _add_slicing_options(group: argparse._ArgumentGroup) -> None:
-    default = SlicingConfig()
     group.add_argument(
-        "--slicing", action="append", type=int, metavar="N", help="uniform slices of N pixels (SAHI); repeatable"
+        "--max-side", type=int, default=0, metavar="N", help="of the whole image, pixels (default: 0, not resized)"
     )
-    group.add_argument(
-        "--slice-overlap",
-        type=float,
-        default=default.overlap,
-        help=f"overlap of neighbouring slices, share (default: {default.overlap:g})",
-    )
-    group.add_argument(
-        "--slice-zoom",
-        type=float,
-        default=default.zoom,
-        help=f"magnification of slices, 1.5 as in the LSM (default: {default.zoom:g})",
-    )
-    group.add_argument(
-        "--slice-merge",
-        choices=get_args(Merge),
-        default=default.merge,
-        help=f"box of an object in several slices: the hull of its boxes, or the best one (default: {default.merge})",
-    )
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
 
 
 def _add_bag_options(group: argparse._ArgumentGroup) -> None:
@@ -161,14 +139,9 @@ def _add_scoring_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--protocol", action="append", choices=PROTOCOLS, help="default: those of the dataset; repeatable"
     )
-    threshold = NetworkOptions.score_threshold
-    group.add_argument(
-        "--score-threshold",
-        type=float,
-        default=threshold,
-        metavar="S",
-        help=f"for precision, recall and F1 (default: {threshold:g}, as in the node)",
-    )
+    default = NetworkOptions.score_threshold
+    threshold = f"for precision, recall and F1 (default: {default:g}, as in the node)"
+    group.add_argument("--score-threshold", type=float, default=default, metavar="S", help=threshold)
     group.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
 
 
@@ -197,21 +170,15 @@ def _check_options(parser: argparse.ArgumentParser, given: argparse.Namespace) -
 
 def _score_bag(given: argparse.Namespace) -> list[DetectionResult]:
     """Score the detections in a bag by each protocol."""
+    common = ArrayOptions(
+        classes=given.classes,
+        score_threshold=given.score_threshold,
+        tolerance_s=given.tolerance,
+        unanswered=given.unanswered,
+    )
     return [
-        score_bag(
-            bag=given.truth,
-            truth_bag=given.truth_bag,
-            topic=given.topic,
-            truth_topic=given.truth_topic,
-            options=ArrayOptions(
-                protocol=protocol,
-                classes=given.classes,
-                score_threshold=given.score_threshold,
-                tolerance_s=given.tolerance,
-                unanswered=given.unanswered,
-            ),
-        )
-        for protocol in dict.fromkeys(given.protocol or [ArrayOptions.protocol])
+        score_bag(given.truth, given.truth_bag, given.topic, given.truth_topic, replace(common, protocol=protocol))
+        for protocol in dict.fromkeys(given.protocol or [common.protocol])
     ]
 
 

@@ -44,20 +44,11 @@ example:
         metavar="x,y,z,qx,qy,qz,qw",
         help="pose of the camera's optical frame in the frame of the truth (default: the truth is of the camera)",
     )
-    parser.add_argument(
-        "--tolerance",
-        type=float,
-        default=TOLERANCE,
-        metavar="S",
-        help=f"largest stamp difference of a pose and its truth, seconds (default: {TOLERANCE})",
-    )
+    tolerance = f"largest stamp difference of a pose and its truth, seconds (default: {TOLERANCE})"
+    parser.add_argument("--tolerance", type=float, default=TOLERANCE, metavar="S", help=tolerance)
     parser.add_argument("--relative-pose-topic", metavar="TOPIC", help="default: the only topic of this type")
-    parser.add_argument(
-        "--pose-topic", metavar="TOPIC", help="the trajectory (default: `pose` beside the relative poses)"
-    )
-    parser.add_argument(
-        "--estimator", default=UNNAMED, metavar="TEXT", help="estimator of the poses, copied into the result"
-    )
+    parser.add_argument("--pose-topic", metavar="TOPIC", help="trajectory (default: `pose` beside the relative poses)")
+    parser.add_argument("--estimator", default=UNNAMED, metavar="TEXT", help="pose estimator, copied into the result")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to this file")
     return parser
 

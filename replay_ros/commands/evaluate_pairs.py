@@ -40,36 +40,15 @@ example:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("pairs", type=Path, metavar="PAIRS.json", help="a, b and K_a, K_b, T_ab or H_ab of each pair")
-    parser.add_argument(
-        "--matcher",
-        action="append",
-        metavar="NAME",
-        help=f"loftr_lite, sift, orb or a weights FILE (default: {_DEFAULT.matchers.names[0]}); may be repeated",
-    )
-    parser.add_argument(
-        "--model", metavar="NAME", help="network of a weights FILE (default: named in the file, else loftr_lite)"
-    )
-    parser.add_argument(
-        "--estimator",
-        action="append",
-        choices=ESTIMATORS,
-        help=f"estimator of the pose (default: {_DEFAULT.estimators[0].name}); may be repeated",
-    )
-    parser.add_argument(
-        "--threshold",
-        action="append",
-        type=float,
-        metavar="PX",
-        help="inlier threshold of the estimator, pixels of the matched images (default: see above); may be repeated",
-    )
-    parser.add_argument(
-        "--max-side",
-        action="append",
-        type=int,
-        metavar="N",
-        help="shrink images to this long side, pixels; 0: do not shrink "
-        f"(default: {_DEFAULT.max_sides[0]}); may be repeated",
-    )
+    matcher = f"loftr_lite, sift, orb or a weights FILE (default: {_DEFAULT.matchers.names[0]}); may be repeated"
+    parser.add_argument("--matcher", action="append", metavar="NAME", help=matcher)
+    parser.add_argument("--model", metavar="NAME", help="network of a FILE (default: named in it, else loftr_lite)")
+    estimator = f"of the pose (default: {_DEFAULT.estimators[0].name}); may be repeated"
+    parser.add_argument("--estimator", action="append", choices=ESTIMATORS, help=estimator)
+    threshold = "of the estimator, pixels of the matched images (default: see above); may be repeated"
+    parser.add_argument("--threshold", action="append", type=float, metavar="PX", help=threshold)
+    side = f"shrink images to this long side, pixels; 0: do not (default: {_DEFAULT.max_sides[0]}); may be repeated"
+    parser.add_argument("--max-side", action="append", type=int, metavar="N", help=side)
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="write matches to this folder and reuse them")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures of all pairs to this file")
@@ -83,15 +62,10 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
         raise InputError("--max-side must not be negative; 0 keeps the images' size")
     if not all(threshold > 0 for threshold in given.threshold or ()):
         raise InputError("--threshold must be above 0 pixels")
-    names = [estimator.name for estimator in _DEFAULT.estimators]
+    names = tuple(given.matcher or _DEFAULT.matchers.names)
     options = PairOptions(
-        matchers=MatcherOptions(
-            names=tuple(given.matcher or _DEFAULT.matchers.names),
-            model=given.model,
-            device=given.device,
-            cache=given.cache,
-        ),
-        estimators=choose_estimators(given.estimator or names, given.threshold),
+        matchers=MatcherOptions(names, model=given.model, device=given.device, cache=given.cache),
+        estimators=choose_estimators(given.estimator or [_DEFAULT.estimators[0].name], given.threshold),
         max_sides=tuple(given.max_side or _DEFAULT.max_sides),
     )
     runs = evaluate_pairs_file(given.pairs, options)

@@ -13,6 +13,7 @@ from replay_ros.evaluation.pairs.estimators import ESTIMATORS, PoseEstimator, ch
 from replay_ros.evaluation.pairs.predictions import MatcherOptions, load_predictors
 from replay_ros.protocols import aachen, hpatches, inloc, megadepth, published, scannet
 from replay_ros.protocols.hloc_export import export_matches, read_pair_names
+from replay_ros.protocols.posed_pairs import evaluate_poses
 from replay_ros.protocols.published import PublishedRow
 from replay_ros.protocols.result import ProtocolResult, protocol_lines, protocol_result_to_mapping
 
@@ -54,12 +55,9 @@ example:
 
 def _add_common_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder of the dataset")
+    matcher = f"sift, orb, a LoFTR variant or a weights FILE (default: {MatcherOptions().names[0]})"
     parser.add_argument(
-        "--matcher",
-        action="append",
-        metavar="NAME",
-        help="sift, orb, a LoFTR variant or a weights FILE "
-        f"(default: {MatcherOptions().names[0]}); repeatable where figures are printed",
+        "--matcher", action="append", metavar="NAME", help=f"{matcher}; repeatable where figures are printed"
     )
     parser.add_argument("--model", metavar="NAME", help="network of a weights FILE (default: named in the file)")
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="write matches to this folder and reuse them")
@@ -68,41 +66,26 @@ def _add_common_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_hpatches_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--threshold",
-        type=float,
-        action="append",
-        metavar="PX",
-        help=f"of RANSAC, pixels of the resized images (default: {hpatches.THRESHOLD:g}); repeatable",
-    )
-    _add_json_option(parser)
+    _add_threshold_and_json(parser, f"of RANSAC, pixels of the resized images (default: {hpatches.THRESHOLD:g})")
 
 
 def _add_pose_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--index", type=Path, metavar="FOLDER", help="folder of the index files (default: FOLDER)")
     described = "; ".join(f"{each.name}: {each.description}" for each in choose_estimators(tuple(ESTIMATORS)))
-    parser.add_argument(
-        "--estimator",
-        action="append",
-        choices=ESTIMATORS,
-        help=f"estimator of the pose (default: {' and '.join(POSE_ESTIMATORS)}); repeatable. {described}",
-    )
-    parser.add_argument(
-        "--threshold",
-        type=float,
-        action="append",
-        metavar="PX",
-        help="of the estimator (default: see --estimator); repeatable",
-    )
-    _add_json_option(parser)
+    estimator = f"of the pose (default: {' and '.join(POSE_ESTIMATORS)}); repeatable. {described}"
+    parser.add_argument("--estimator", action="append", choices=ESTIMATORS, help=estimator)
+    _add_threshold_and_json(parser, "of the estimator (default: see --estimator)")
 
 
 def _add_megadepth_options(parser: argparse.ArgumentParser) -> None:
     _add_pose_options(parser)
-    sides = " and ".join(map(str, megadepth.LONG_SIDES))
-    parser.add_argument(
-        "--long-side", type=int, action="append", metavar="N", help=f"pixels (default: {sides}); repeatable"
-    )
+    side = f"pixels (default: {' and '.join(map(str, megadepth.LONG_SIDES))}); repeatable"
+    parser.add_argument("--long-side", type=int, action="append", metavar="N", help=side)
+
+
+def _add_threshold_and_json(parser: argparse.ArgumentParser, threshold: str) -> None:
+    parser.add_argument("--threshold", type=float, action="append", metavar="PX", help=f"{threshold}; repeatable")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures of all pairs to this file")
 
 
 def _add_export_options(parser: argparse.ArgumentParser) -> None:
@@ -112,31 +95,26 @@ def _add_export_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="folder for the HDF5 files")
 
 
-def _add_json_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures of all pairs to this file")
-
-
 def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     """Run the command. Raises InputError for folders, files and names that cannot be used."""
     given = build_parser(prog).parse_args(arguments)
     _check_numbers(given)
     if not given.folder.is_dir():
         raise InputError(f"{given.folder} is not a folder; give that of the dataset, see `{prog} NAME --help`")
-    matchers = MatcherOptions(
-        names=tuple(given.matcher or MatcherOptions().names), model=given.model, device=given.device, cache=given.cache
-    )
+    names = tuple(given.matcher or MatcherOptions().names)
+    matchers = MatcherOptions(names, model=given.model, device=given.device, cache=given.cache)
     if given.protocol == "hpatches":
         planes = hpatches.read_pairs(given.folder)[: given.limit]
         results = hpatches.evaluate_hpatches(planes, matchers, given.threshold or (hpatches.THRESHOLD,))
         _report(given, results, published.HPATCHES, hpatches.PAIRS)
     elif given.protocol == "scannet":
         pairs = scannet.read_pairs(given.folder, given.index or given.folder, given.limit)
-        results = scannet.evaluate_scannet(pairs, matchers, _estimators(given))
+        results = evaluate_poses(pairs, matchers, scannet.SETTINGS, _estimators(given))
         _report(given, results, published.SCANNET, scannet.PAIRS)
     elif given.protocol == "megadepth":
         pairs = megadepth.read_pairs(given.folder, given.index or given.folder, given.limit)
-        sides = given.long_side or megadepth.LONG_SIDES
-        results = megadepth.evaluate_megadepth(pairs, matchers, _estimators(given), sides)
+        settings = [megadepth.setting(side) for side in given.long_side or megadepth.LONG_SIDES]
+        results = evaluate_poses(pairs, matchers, settings, _estimators(given))
         _report(given, results, published.MEGADEPTH, megadepth.PAIRS)
     else:
         _export(given, matchers)

@@ -105,7 +105,7 @@ def pair_key(name0: str, name1: str) -> str:
 def _write_matches(group: Any, folder: Path, pair: tuple[str, str], predictor: Predictor) -> None:
     images = [_read_gray_unrotated(folder / name) for name in pair]
     small = [shrink(image, LONG_SIDE) for image in images]
-    found = predictor.match(*small)
+    found = predictor.match(small[0], small[1])
     for k, points in enumerate((found.points_a, found.points_b)):
         (height, width), (rows, columns) = images[k].shape, small[k].shape
         group[f"keypoints{k}"] = to_original(points, (width / columns, height / rows))

@@ -9,7 +9,6 @@ images; thresholds are in their pixels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -19,31 +18,11 @@ import numpy as np
 from loftr_ros.datasets.image_pairs import read_gray, resizing
 from loftr_ros.datasets.scene_info import read_scene_info
 from perception_common.errors import InputError
-from replay_ros.evaluation.pairs.estimators import PoseEstimator
-from replay_ros.evaluation.pairs.predictions import MatcherOptions, load_predictors
-from replay_ros.protocols.posed_pairs import PosedPair, PosedView, evaluate_poses
-from replay_ros.protocols.result import ProtocolResult
+from replay_ros.protocols.posed_pairs import ImageSetting, PosedPair, PosedView
 
 PAIRS = 1500
 LONG_SIDES = (840, 1200)
 MULTIPLE = 8  # of both sides of the resized image
-
-
-def evaluate_megadepth(
-    pairs: Sequence[PosedPair],
-    matchers: MatcherOptions,
-    estimators: Sequence[PoseEstimator],
-    long_sides: Sequence[int] = LONG_SIDES,
-) -> list[ProtocolResult]:
-    """Evaluate every matcher at every long side (pixels) with every estimator."""
-    return [
-        result
-        for predictor in load_predictors(matchers)
-        for side in long_sides
-        for result in evaluate_poses(
-            pairs, predictor, estimators, partial(read_view, long_side=side), setting=f"long side {side}"
-        )
-    ]
 
 
 def read_pairs(folder: Path, index: Path, limit: int | None = None) -> list[PosedPair]:
@@ -74,6 +53,11 @@ def read_view(path: Path, long_side: int) -> PosedView:
     size = [max(MULTIPLE, round(side * factor) // MULTIPLE * MULTIPLE) for side in (width, height)]
     gray = cv2.resize(image, size)
     return PosedView(gray, np.linalg.inv(resizing((height, width), gray.shape)), width, height)
+
+
+def setting(long_side: int) -> ImageSetting:
+    """Return the setting of images with a long side of about so many pixels."""
+    return ImageSetting(f"long side {long_side}", partial(read_view, long_side=long_side))
 
 
 def _camera(info: dict, index: int) -> tuple[str, np.ndarray, np.ndarray]:

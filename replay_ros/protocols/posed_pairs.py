@@ -19,7 +19,7 @@ from loftr_ros.datasets.image_pairs import AUC_LIMITS, area_under_recall, pose_d
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import pose_error
 from replay_ros.evaluation.pairs.estimators import PoseEstimator, estimate_pose
-from replay_ros.evaluation.pairs.predictions import Predictor
+from replay_ros.evaluation.pairs.predictions import MatcherOptions, Predictor, load_predictors
 from replay_ros.protocols.result import PairOutcome, ProtocolResult
 
 CACHED_IMAGES = 32  # images kept in memory
@@ -51,17 +51,36 @@ class PosedView:
     height: int
 
 
+@dataclass(frozen=True)
+class ImageSetting:
+    """A size of the images. name: for the result. read_view: reads an image at this size."""
+
+    name: str
+    read_view: Callable[[Path], PosedView]
+
+
 def evaluate_poses(
     pairs: Sequence[PosedPair],
-    predictor: Predictor,
+    matchers: MatcherOptions,
+    settings: Sequence[ImageSetting],
     estimators: Sequence[PoseEstimator],
-    read_view: Callable[[Path], PosedView],
-    setting: str,
 ) -> list[ProtocolResult]:
-    """Match each pair once; return a result for each estimator. setting: size of the images, for the result."""
-    view = lru_cache(maxsize=CACHED_IMAGES)(read_view)
+    """Evaluate every matcher with every image size and estimator. Raises InputError."""
+    return [
+        result
+        for predictor in load_predictors(matchers)
+        for setting in settings
+        for result in _evaluate_setting(pairs, predictor, setting, estimators)
+    ]
+
+
+def _evaluate_setting(
+    pairs: Sequence[PosedPair], predictor: Predictor, setting: ImageSetting, estimators: Sequence[PoseEstimator]
+) -> list[ProtocolResult]:
+    """Match each pair once; return a result for each estimator."""
+    view = lru_cache(maxsize=CACHED_IMAGES)(setting.read_view)
     outcomes: dict[PoseEstimator, list[PairOutcome]] = {estimator: [] for estimator in estimators}
-    for pair in tqdm(pairs, unit="pair", desc=f"{predictor.matcher.name}, {setting}", disable=None):
+    for pair in tqdm(pairs, unit="pair", desc=f"{predictor.matcher.name}, {setting.name}", disable=None):
         a, b = view(pair.path_a), view(pair.path_b)
         matches = predictor.match(a.gray, b.gray)
         points_a, points_b = _moved(matches.points_a, a.to_camera), _moved(matches.points_b, b.to_camera)
@@ -73,7 +92,7 @@ def evaluate_poses(
             if pose.T_ab is not None:
                 error, signed = paper_error(pose.T_ab, pair.T_ab), pose_degrees(pose.T_ab, pair.T_ab)
             outcomes[estimator].append(PairOutcome(pair.name, len(matches), pose.inliers, error, signed))
-    return [_result(estimator, found, predictor, setting) for estimator, found in outcomes.items()]
+    return [_result(estimator, found, predictor, setting.name) for estimator, found in outcomes.items()]
 
 
 def _result(

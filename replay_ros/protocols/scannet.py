@@ -8,7 +8,6 @@ LoFTR's repository) holds test.npz with "name" (N, 4) integers scene, part, ID, 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,25 +17,10 @@ import numpy as np
 from loftr_ros.datasets.image_pairs import read_gray
 from perception_common.errors import InputError
 from perception_common.geometry import inverse
-from replay_ros.evaluation.pairs.estimators import PoseEstimator
-from replay_ros.evaluation.pairs.predictions import MatcherOptions, load_predictors
-from replay_ros.protocols.posed_pairs import PosedPair, PosedView, evaluate_poses
-from replay_ros.protocols.result import ProtocolResult
+from replay_ros.protocols.posed_pairs import ImageSetting, PosedPair, PosedView
 
 PAIRS = 1500
 WIDTH, HEIGHT = 640, 480
-SETTING = f"{WIDTH} x {HEIGHT}"
-
-
-def evaluate_scannet(
-    pairs: Sequence[PosedPair], matchers: MatcherOptions, estimators: Sequence[PoseEstimator]
-) -> list[ProtocolResult]:
-    """Evaluate every matcher with every estimator."""
-    return [
-        result
-        for predictor in load_predictors(matchers)
-        for result in evaluate_poses(pairs, predictor, estimators, read_view, SETTING)
-    ]
 
 
 def read_pairs(folder: Path, index: Path, limit: int | None = None) -> list[PosedPair]:
@@ -68,6 +52,9 @@ def read_view(path: Path) -> PosedView:
     """Read an image at the size of the protocol."""
     gray = cv2.resize(read_gray(path), (WIDTH, HEIGHT))
     return PosedView(gray, np.eye(3), WIDTH, HEIGHT)
+
+
+SETTINGS = (ImageSetting(f"{WIDTH} x {HEIGHT}", read_view),)
 
 
 def _read_pose(path: Path) -> np.ndarray:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from perception_common.errors import InputError
 from replay_ros.evaluation.detection.truth import (
@@ -28,6 +29,8 @@ UAVDT_TEST = (
     *("M0203", "M0205", "M0208", "M0209", "M0403", "M0601", "M0602", "M0606", "M0701", "M0801"),
     *("M0802", "M1001", "M1004", "M1007", "M1009", "M1101", "M1301", "M1302", "M1303", "M1401"),
 )
+
+File = TypeVar("File", visdrone.VisDroneFile, UavdtFrame)
 
 
 @dataclass(frozen=True)
@@ -111,9 +114,8 @@ def _read_coco(annotations: Path, images: Path, pattern: str, choice: ClassChoic
 
 def _read_visdrone(folder: Path, pattern: str, choice: ClassChoice) -> LabelledImages:
     files, problems = visdrone.read_visdrone_files(folder)
-    files = tuple(file for file in files if fnmatch.fnmatch(file.path.name, pattern))
-    _check_images(files, folder, pattern)
-    return LabelledImages(tuple(_visdrone_image(file, choice) for file in files), problems)
+    images = tuple(_visdrone_image(file, choice) for file in _select(files, folder, pattern))
+    return LabelledImages(images, problems)
 
 
 def _read_uavdt(folder: Path, split: str, pattern: str, choice: ClassChoice) -> LabelledImages:
@@ -121,9 +123,8 @@ def _read_uavdt(folder: Path, split: str, pattern: str, choice: ClassChoice) -> 
     annotations = next((path for path in places if path.is_dir()), places[0])
     sequences = _uavdt_sequences(folder, annotations, split)
     frames, problems = read_uavdt_frames(folder / "UAV-benchmark-M", annotations, sequences)
-    frames = tuple(frame for frame in frames if fnmatch.fnmatch(frame.path.name, pattern))
-    _check_images(frames, folder, pattern)
-    return LabelledImages(tuple(_uavdt_image(frame, choice) for frame in frames), problems)
+    images = tuple(_uavdt_image(frame, choice) for frame in _select(frames, folder, pattern))
+    return LabelledImages(images, problems)
 
 
 def _visdrone_image(file: visdrone.VisDroneFile, choice: ClassChoice) -> EvaluatedImage:
@@ -168,6 +169,9 @@ def _corners(corner_and_size: tuple[float, float, float, float]) -> tuple[float,
     return left, top, left + width, top + height
 
 
-def _check_images(files: Sequence[object], folder: Path, pattern: str) -> None:
-    if not files:
+def _select(files: Sequence[File], folder: Path, pattern: str) -> list[File]:
+    """Return the files whose names fit the pattern. Raises InputError for none."""
+    selected = [file for file in files if fnmatch.fnmatch(file.path.name, pattern)]
+    if not selected:
         raise InputError(f"{folder}: has no images {'' if pattern == '*' else f'like {pattern} '}with annotations")
+    return selected

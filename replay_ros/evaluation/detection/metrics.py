@@ -59,22 +59,24 @@ def score_detections(
         labels, weights = [tuple(range(len(classes)))], np.ones(1)
         groups = [_assign(truths, found, labels[0], protocol)]
 
-    strict, wide = (
-        _mean_over_groups([_ap(group, protocol, limit) for group in groups], weights)
-        for limit in (protocol.max_detections, protocol.max_detections_else)
-    )
+    strict = _mean_ap(groups, weights, protocol, protocol.max_detections)
+    wide = _mean_ap(groups, weights, protocol, protocol.max_detections_else)
+    by_size = {}
+    for size, areas in SIZES.items():
+        of_size = [_assign(truths, found, group, protocol, areas) for group in labels]
+        by_size[size] = _protocol_ap(_mean_ap(of_size, weights, protocol, protocol.max_detections_else), protocol)
     counts = np.array([_counts(group, score_threshold) for group in groups], np.int64)
     counts = counts.reshape(len(groups), len(truths), 3)
     return DetectionScores(
         ap=_protocol_ap(strict, protocol),
         ap50=_finite(wide[_AP50]),
         ap75=_finite(wide[_AP75]),
-        by_size={size: _ap_of_areas(truths, found, labels, weights, protocol, areas) for size, areas in SIZES.items()},
+        by_size=by_size,
         recall={
             str(limit): _finite(_mean_over_groups([_recall(group, limit) for group in groups], weights).mean())
             for limit in protocol.recall_limits
         },
-        operating=_operating_point(score_threshold, *counts.sum(axis=(0, 1)).tolist()),
+        operating=_operating_point(score_threshold, counts.sum(axis=(0, 1))),
         best=_best_point(groups, score_threshold),
         by_class={
             name: _class_scores(group, protocol, score_threshold)
@@ -82,8 +84,10 @@ def score_detections(
             if group.objects
         },
         by_image=tuple(
-            ImageCounts(name, *numbers)
-            for name, numbers in zip(names or map(str, range(len(truths))), counts.sum(axis=0).tolist(), strict=True)
+            ImageCounts(name, hits=hits, false=false, missed=missed)
+            for name, (hits, false, missed) in zip(
+                names or map(str, range(len(truths))), counts.sum(axis=0).tolist(), strict=True
+            )
         ),
     )
 
@@ -173,6 +177,11 @@ def _ap(group: _Group, protocol: Protocol, limit: int) -> np.ndarray:
     return np.broadcast_to(values, MIN_IOUS.shape)
 
 
+def _mean_ap(groups: Sequence[_Group], weights: np.ndarray, protocol: Protocol, limit: int) -> np.ndarray:
+    """Return the weighted mean AP of the groups at each IoU, (10,)."""
+    return _mean_over_groups([_ap(group, protocol, limit) for group in groups], weights)
+
+
 def _recall(group: _Group, limit: int) -> np.ndarray:
     """Return the share of found objects at each IoU, (10,); NaN without objects."""
     if not group.objects:
@@ -188,20 +197,6 @@ def _mean_over_groups(values: Sequence[np.ndarray], weights: np.ndarray) -> np.n
     if not valid.any():
         return np.full(len(MIN_IOUS), np.nan)
     return np.asarray(np.average(table[valid], axis=0, weights=weights[valid]))
-
-
-def _ap_of_areas(
-    truths: Sequence[ImageTruth],
-    found: Sequence[ImageDetections],
-    labels: Sequence[tuple[int, ...]],
-    weights: np.ndarray,
-    protocol: Protocol,
-    areas: tuple[float, float],
-) -> float | None:
-    """Return the AP of the objects with areas (square pixels) in a range; labels: of each group."""
-    groups = [_assign(truths, found, group, protocol, areas) for group in labels]
-    values = [_ap(group, protocol, protocol.max_detections_else) for group in groups]
-    return _protocol_ap(_mean_over_groups(values, weights), protocol)
 
 
 def _protocol_ap(values: np.ndarray, protocol: Protocol) -> float | None:
@@ -222,7 +217,7 @@ def _class_scores(group: _Group, protocol: Protocol, score_threshold: float) -> 
         ap50=_finite(wide[_AP50]),
         ap75=_finite(wide[_AP75]),
         objects=group.objects,
-        operating=_operating_point(score_threshold, *_counts(group, score_threshold).sum(axis=0).tolist()),
+        operating=_operating_point(score_threshold, _counts(group, score_threshold).sum(axis=0)),
         best=_best_point([group], score_threshold),
         curve=_thinned(_full_curve([group])),
     )
@@ -238,7 +233,9 @@ def _counts(group: _Group, score_threshold: float) -> np.ndarray:
     return np.array(rows, np.int64).reshape(-1, 3)
 
 
-def _operating_point(score: float, hits: int, false: int, missed: int) -> OperatingPoint:
+def _operating_point(score: float, counts: np.ndarray) -> OperatingPoint:
+    """counts: (3,) int64, hits, false detections and missed objects."""
+    hits, false, missed = counts.tolist()
     precision = hits / (hits + false) if hits + false else None
     recall = hits / (hits + missed) if hits + missed else None
     f1 = 2 * hits / (2 * hits + false + missed) if hits + false + missed else None
@@ -264,7 +261,7 @@ def _best_point(groups: Sequence[_Group], score_threshold: float) -> OperatingPo
     recall, precision, scores = _full_curve(groups)
     score = float(scores[np.argmax(2 * recall * precision / (recall + precision))]) if len(scores) else score_threshold
     counts = sum((_counts(group, score).sum(axis=0) for group in groups), np.zeros(3, np.int64))
-    return _operating_point(score, *counts.tolist())
+    return _operating_point(score, counts)
 
 
 def _thinned(curve: np.ndarray) -> Curve:

@@ -47,11 +47,9 @@ def _operating_points(results: Sequence[DetectionResult]) -> Iterator[tuple[str,
     yield "protocol", "look", "score from", "precision", "recall", "F1", "hits", "false", "missed"
     for each, point in [(run, point) for run in results for point in (run.scores.operating, run.scores.best)]:
         rates = (number_cell(value, 3) for value in (point.precision, point.recall, point.f1))
-        yield (
-            *(each.protocol, each.look, f"{point.score:.3g}{' (best F1)' * (point is each.scores.best)}"),
-            *rates,
-            *map(str, (point.hits, point.false, point.missed)),
-        )
+        threshold = f"{point.score:.3g}{' (best F1)' * (point is each.scores.best)}"
+        counts = map(str, (point.hits, point.false, point.missed))
+        yield (each.protocol, each.look, threshold, *rates, *counts)
 
 
 def _classes(results: Sequence[DetectionResult]) -> Iterator[tuple[str, ...]]:

@@ -29,9 +29,16 @@ def track_figures(
     keyframes: dict[int, Any] = {}
     for message in messages:
         keyframes |= {keyframe.id: keyframe for keyframe in (message.older, message.newer)}
-        points = [np.column_stack([np.asarray(message.x0), message.y0]), np.column_stack([message.x1, message.y1])]
-        ids = [np.array(values, np.uint32) for values in (message.id0, message.id1)]
-        pairs.append(NamedPair(message.older.id, message.newer.id, *points, *ids))
+        pairs.append(
+            NamedPair(
+                older=message.older.id,
+                newer=message.newer.id,
+                points0=np.column_stack([message.x0, message.y0]),
+                points1=np.column_stack([message.x1, message.y1]),
+                ids0=np.array(message.id0, np.uint32),
+                ids1=np.array(message.id1, np.uint32),
+            )
+        )
     tracks = collect_tracks(pairs)
     if len(tracks.ids) == 0:
         return None

@@ -72,8 +72,9 @@ def estimate_pose(
         if found is None:
             return FAILED
         return PoseEstimate(found[0], int(found[1].sum()), Geometry.GENERAL)
-    backend = "poselib" if estimator.name == "poselib" else "opencv"
-    settings = TwoViewSettings(estimator=backend, threshold=estimator.threshold)
+    settings = TwoViewSettings(
+        estimator="poselib" if estimator.name == "poselib" else "opencv", threshold=estimator.threshold
+    )
     pose = estimate_relative_pose(points_a, points_b, camera_a, camera_b, settings)
     T_ab = None if pose.geometry == Geometry.FAILED else inverse(pose.matrix)
     return PoseEstimate(T_ab, int(pose.inliers.sum()), pose.geometry)
