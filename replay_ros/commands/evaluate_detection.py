@@ -87,9 +87,14 @@ def _add_network_options(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--model", metavar="NAME", help="network of a FILE (default: named in it, else yolc_lite)")
     group.add_argument(
-        "--lsm", action="append", choices=LSM, help="second pass over crowded regions (default: on); repeatable"
+        "--lsm",
+        action="append",
+        choices=LSM,
+        help="second pass over crowded regions (default: on, unless --slicing is given); repeatable",
     )
-    group.add_argument("--slicing", action="append", type=int, metavar="N", help="slices of N pixels; repeatable")
+    group.add_argument(
+        "--slicing", action="append", type=int, metavar="N", help="uniform slices of N pixels; repeatable"
+    )
     group.add_argument(
         "--slice-overlap", type=float, default=slices.overlap, help=f"share of a slice (default: {slices.overlap:g})"
     )
