@@ -1,1 +1,1 @@
-"""How good detections, matches and poses are: metrics, and the commands that measure them."""
+"""Metrics of detections, matches and poses against ground truth."""

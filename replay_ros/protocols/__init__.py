@@ -1,1 +1,1 @@
-"""The protocols of the papers, over the folders of the datasets."""
+"""Evaluation protocols of published papers, on the datasets' own folders."""

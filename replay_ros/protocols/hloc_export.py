@@ -1,10 +1,10 @@
-"""Matches as hloc (cvg/Hierarchical-Localization) reads them, for the localisation benchmarks Aachen and InLoc.
+"""Writes matches in the format of hloc (cvg/Hierarchical-Localization), for the benchmarks Aachen and InLoc.
 
-FOLDER holds the images; pairs files have lines "NAME0 NAME1", names relative to it, as hloc's pairs/ has them. Two
-HDF5 files come out, in hloc's format:
+FOLDER holds the images. Pairs files have lines "NAME0 NAME1" with names relative to FOLDER, as in hloc's pairs/. Two
+HDF5 files are written:
 features.h5  NAME/keypoints (M, 2) float32 pixels, pixel centres at integers; NAME/score (M,) float32
 matches.h5   NAME0/NAME1 with each "/" in a name as "-": keypoints0, keypoints1 (N, 2) float32 and scores (N,), the
-             matches as they are; matches0 (M0,) int32, matching_scores0 (M0,) float32: between keypoints
+             unmerged matches; matches0 (M0,) int32, matching_scores0 (M0,) float32: between keypoints
 `hloc.triangulation`, `localize_sfm` and `localize_inloc` take them as --features and --matches. The images are shrunk
 to a long side of 1024 pixels, as hloc does for LoFTR.
 """
@@ -24,14 +24,17 @@ from tqdm import tqdm
 from loftr_ros.image_matcher import shrink, to_original
 from perception_common.errors import InputError
 from replay_ros.evaluation.pairs.predictions import Predictor
-from replay_ros.protocols.keypoint_merging import Merging, assign_matches, merge_keypoints
+from replay_ros.protocols.keypoint_merging import MergingOptions, assign_matches, merge_keypoints
 
 LONG_SIDE = 1024
 
 
 @dataclass(frozen=True)
-class Export:
-    """What was written. keypoints, matches: means over images and pairs."""
+class ExportSummary:
+    """The written files.
+
+    images, pairs: their number. keypoints: mean of an image. matches_per_pair: mean of assigned matches.
+    """
 
     features: Path
     matches: Path
@@ -41,8 +44,8 @@ class Export:
     matches_per_pair: float
 
 
-def read_pairs(files: Sequence[Path]) -> list[tuple[str, str]]:
-    """Read pairs files; of a pair that comes twice, in whichever order, the first counts. Raises InputError."""
+def read_pair_names(files: Sequence[Path]) -> list[tuple[str, str]]:
+    """Read pairs files; a pair that occurs again, in either order, is skipped. Raises InputError."""
     pairs: dict[frozenset[str], tuple[str, str]] = {}
     for path in files:
         try:
@@ -61,15 +64,15 @@ def read_pairs(files: Sequence[Path]) -> list[tuple[str, str]]:
     return list(pairs.values())
 
 
-def export(
-    folder: Path, pairs: Sequence[tuple[str, str]], output: Path, predictor: Predictor, merging: Merging
-) -> Export:
+def export_matches(
+    folder: Path, pairs: Sequence[tuple[str, str]], output: Path, predictor: Predictor, merging: MergingOptions
+) -> ExportSummary:
     """Match the pairs of images in `folder` and write features.h5 and matches.h5 to `output`.
 
-    Memory holds one image's points at a time: the matches wait in the file. Raises InputError for images that are
-    missing, an output that cannot be written, and without h5py.
+    The matches are kept in the file, so memory holds the points of one image at a time. Raises InputError for missing
+    images, an output that cannot be written, and without h5py.
     """
-    h5py = _h5py()
+    h5py = _import_h5py()
     names = list(dict.fromkeys(name for pair in pairs for name in pair))
     for name in names:
         if not (folder / name).is_file():
@@ -81,21 +84,28 @@ def export(
             for pair in tqdm(pairs, unit="pair", desc=f"{predictor.matcher.name}, matching", disable=None):
                 _write_matches(matches.create_group(pair_key(*pair)), folder, pair, predictor)
             keypoints = _write_keypoints(features, matches, names, pairs, merging)
-            found = _write_assignment(features, matches, pairs, merging)
+            matches_per_pair = _write_assignment(features, matches, pairs, merging)
     except OSError as error:
         raise InputError(f"{output} cannot be written ({error}); choose another folder with --output") from error
-    return Export(features_path, matches_path, len(names), len(pairs), keypoints, found)
+    return ExportSummary(
+        features=features_path,
+        matches=matches_path,
+        images=len(names),
+        pairs=len(pairs),
+        keypoints=keypoints,
+        matches_per_pair=matches_per_pair,
+    )
 
 
 def pair_key(name0: str, name1: str) -> str:
-    """Return the group of a pair in hloc's files."""
+    """Return the name of the pair's group in hloc's files."""
     return "/".join(name.replace("/", "-") for name in (name0, name1))
 
 
 def _write_matches(group: Any, folder: Path, pair: tuple[str, str], predictor: Predictor) -> None:
-    images = [_read(folder / name) for name in pair]
+    images = [_read_gray_unrotated(folder / name) for name in pair]
     small = [shrink(image, LONG_SIDE) for image in images]
-    found = predictor.match(*small)
+    found = predictor.match(small[0], small[1])
     for k, points in enumerate((found.points_a, found.points_b)):
         (height, width), (rows, columns) = images[k].shape, small[k].shape
         group[f"keypoints{k}"] = to_original(points, (width / columns, height / rows))
@@ -103,17 +113,17 @@ def _write_matches(group: Any, folder: Path, pair: tuple[str, str], predictor: P
 
 
 def _write_keypoints(
-    features: Any, matches: Any, names: Iterable[str], pairs: Sequence[tuple[str, str]], merging: Merging
+    features: Any, matches: Any, names: Iterable[str], pairs: Sequence[tuple[str, str]], merging: MergingOptions
 ) -> float:
-    """Merge the points of each image over its pairs; return the mean number of keypoints."""
-    places: dict[str, list[tuple[str, str]]] = {name: [] for name in names}
+    """Merge the points of each image over its pairs; return the mean number of keypoints of an image."""
+    points_of: dict[str, list[tuple[str, str]]] = {name: [] for name in names}  # group and dataset, by image
     for pair in pairs:
         for k, name in enumerate(pair):
-            places[name].append((pair_key(*pair), f"keypoints{k}"))
+            points_of[name].append((pair_key(*pair), f"keypoints{k}"))
     counts = []
-    for name, where in tqdm(places.items(), unit="image", desc="merging keypoints", disable=None):
-        points = np.concatenate([matches[key][which][()] for key, which in where]).astype(np.float64)
-        scores = np.concatenate([matches[key]["scores"][()] for key, _ in where]).astype(np.float64)
+    for name, datasets in tqdm(points_of.items(), unit="image", desc="merging keypoints", disable=None):
+        points = np.concatenate([matches[key][dataset][()] for key, dataset in datasets]).astype(np.float64)
+        scores = np.concatenate([matches[key]["scores"][()] for key, _ in datasets]).astype(np.float64)
         merged = merge_keypoints(points, scores, merging)
         group = features.create_group(name)
         group["keypoints"] = merged.points.astype(np.float32)
@@ -122,8 +132,8 @@ def _write_keypoints(
     return float(np.mean(counts))
 
 
-def _write_assignment(features: Any, matches: Any, pairs: Sequence[tuple[str, str]], merging: Merging) -> float:
-    """Give the matches of each pair to keypoints; return the mean number of them."""
+def _write_assignment(features: Any, matches: Any, pairs: Sequence[tuple[str, str]], merging: MergingOptions) -> float:
+    """Assign the matches of each pair to keypoints; return the mean number of assigned matches."""
     counts = []
     for name0, name1 in tqdm(pairs, unit="pair", desc="assigning matches", disable=None):
         group = matches[pair_key(name0, name1)]
@@ -135,15 +145,15 @@ def _write_assignment(features: Any, matches: Any, pairs: Sequence[tuple[str, st
     return float(np.mean(counts))
 
 
-def _read(path: Path) -> np.ndarray:
-    """Read an image (H, W) uint8 as its pixels lie, whatever its EXIF says of its orientation: so does hloc."""
+def _read_gray_unrotated(path: Path) -> np.ndarray:
+    """Read an image (H, W) uint8 without applying its EXIF orientation, as hloc does."""
     image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
-        raise InputError(f"{path} is no image")
+        raise InputError(f"{path} is not an image")
     return image
 
 
-def _h5py() -> Any:
+def _import_h5py() -> Any:
     if importlib.util.find_spec("h5py") is None:
         raise InputError("hloc's files are HDF5; install h5py to write them (pip install h5py)")
     import h5py

@@ -1,10 +1,10 @@
-"""HPatches: homographies of planes and of changing light (Balntas et al., CVPR 2017), by LoFTR's protocol.
+"""HPatches: homographies of planes under changes of viewpoint and illumination (Balntas et al., CVPR 2017).
 
-FOLDER/{v,i}_NAME/1.ppm ... 6.ppm and H_1_2 ... H_1_6 (3x3 text, pixels of image 1 to those of image k): the archive
-hpatches-sequences-release as it is. Image 1 is paired with the other five; both are resized to a short side of 480
-pixels, the best 1024 matches give a homography by RANSAC, and the error is the mean distance of the four corners of
-image 1 under both homographies, pixels of the resized image k (LoFTR, section 4.1). Eight sequences with images that
-are too large for some methods are left out, as is usual since D2-Net: 108 are left.
+FOLDER/{v,i}_NAME/1.ppm ... 6.ppm and H_1_2 ... H_1_6 (3x3 text, pixels of image 1 to those of image k), as in the
+archive hpatches-sequences-release. LoFTR's protocol (section 4.1): image 1 is paired with the other five, both are
+resized to a short side of 480 pixels, RANSAC estimates a homography from the 1024 most confident matches, and the error
+is the mean distance of the four corners of image 1 under both homographies, in pixels of the resized image k. Eight
+sequences with images that are too large for some methods are left out, as usual since D2-Net; 108 remain.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ import numpy as np
 from tqdm import tqdm
 
 from loftr_ros.datasets.image_pairs import area_under_recall, read_gray, resizing
+from loftr_ros.image_matcher import MatcherSettings
 from perception_common.errors import InputError
 from replay_ros.evaluation.pairs.metrics import corner_error
-from replay_ros.evaluation.pairs.predictions import Predictor
+from replay_ros.evaluation.pairs.predictions import MatcherOptions, Predictor, load_predictors
 from replay_ros.protocols.result import PairOutcome, ProtocolResult
 
 PAIRS = 540
 SHORT_SIDE = 480
-MOST_MATCHES = 1024
-CONFIDENCE = 0.1  # of LoFTR's matches; the best of them are kept
-THRESHOLD = 3.0  # of RANSAC, pixels of the resized images
-LIMITS = (3, 5, 10)  # pixels
+MAX_MATCHES = 1024
+CONFIDENCE = 0.1  # smallest one of LoFTR's matches (empirical)
+THRESHOLD = 3.0  # of RANSAC, pixels of the resized images (OpenCV's default)
+LIMITS = (3, 5, 10)  # of the AUC, pixels
 LEFT_OUT = frozenset(
     {
         *("i_contruction", "i_crownnight", "i_dc", "i_pencils", "i_whitebuilding"),
@@ -40,7 +41,7 @@ GROUPS = {"all": "", "illumination": "i_", "viewpoint": "v_"}
 
 @dataclass(frozen=True, eq=False)
 class PlanePair:
-    """Two images of a sequence. H: (3, 3), pixels of the stored image 1 to those of the other."""
+    """Two images of a sequence. H: (3, 3), pixels of the stored image 1 to pixels of the stored other image."""
 
     sequence: str
     first: Path
@@ -49,7 +50,7 @@ class PlanePair:
 
 
 def read_pairs(folder: Path) -> list[PlanePair]:
-    """Read the pairs of all sequences but those left out. Raises InputError for a folder or file of another format."""
+    """Read the pairs of all sequences except `LEFT_OUT`. Raises InputError for folders and files of other formats."""
     sequences = [path for path in sorted(folder.glob("[vi]_*")) if path.is_dir() and path.name not in LEFT_OUT]
     if not sequences:
         raise InputError(f"{folder} holds no sequences v_* or i_*; give the folder hpatches-sequences-release")
@@ -60,27 +61,41 @@ def read_pairs(folder: Path) -> list[PlanePair]:
     ]
 
 
-def evaluate(pairs: Sequence[PlanePair], predictor: Predictor, thresholds: Sequence[float]) -> list[ProtocolResult]:
-    """Match each pair once; return an outcome for each threshold of RANSAC and group of sequences."""
+def evaluate_hpatches(
+    pairs: Sequence[PlanePair], matchers: MatcherOptions, thresholds: Sequence[float] = (THRESHOLD,)
+) -> list[ProtocolResult]:
+    """Evaluate every matcher with every threshold of RANSAC (pixels)."""
+    settings = MatcherSettings(max_side=0, threshold=CONFIDENCE)
+    return [
+        result
+        for predictor in load_predictors(matchers, settings)
+        for result in _evaluate_homographies(pairs, predictor, thresholds)
+    ]
+
+
+def _evaluate_homographies(
+    pairs: Sequence[PlanePair], predictor: Predictor, thresholds: Sequence[float]
+) -> list[ProtocolResult]:
+    """Match each pair once; return a result for each threshold and group of sequences."""
     found: dict[float, list[PairOutcome]] = {threshold: [] for threshold in thresholds}
     for pair in tqdm(pairs, unit="pair", desc=f"{predictor.matcher.name}, HPatches", disable=None):
         (first, R_first), (other, R_other) = (_resized(path) for path in (pair.first, pair.other))
-        matches = predictor.match(first, other).best(MOST_MATCHES)
+        matches = predictor.match(first, other).best(MAX_MATCHES)
         H_true = R_other @ pair.H @ np.linalg.inv(R_first)
         for threshold in thresholds:
-            H, inliers = _estimate(matches.points_a, matches.points_b, threshold)
+            H, inliers = _estimate_homography(matches.points_a, matches.points_b, threshold)
             error = None if H is None else corner_error(H, H_true, first.shape[1], first.shape[0])
             name = f"{pair.sequence}/1-{pair.other.stem}"
             found[threshold].append(PairOutcome(name, len(matches), inliers, error))
     return [
-        _summarise(group, [each for each in outcomes if each.name.startswith(prefix)], threshold, predictor)
-        for threshold, outcomes in found.items()
+        _result(group, outcomes, threshold, predictor)
+        for threshold, every in found.items()
         for group, prefix in GROUPS.items()
-        if any(each.name.startswith(prefix) for each in outcomes)
+        if (outcomes := [outcome for outcome in every if outcome.name.startswith(prefix)])
     ]
 
 
-def _summarise(group: str, pairs: Sequence[PairOutcome], threshold: float, predictor: Predictor) -> ProtocolResult:
+def _result(group: str, pairs: Sequence[PairOutcome], threshold: float, predictor: Predictor) -> ProtocolResult:
     errors = [np.inf if pair.error is None else pair.error for pair in pairs]
     return ProtocolResult(
         setting=f"short side {SHORT_SIDE}, {group}",
@@ -93,7 +108,10 @@ def _summarise(group: str, pairs: Sequence[PairOutcome], threshold: float, predi
     )
 
 
-def _estimate(points_first: np.ndarray, points_other: np.ndarray, threshold: float) -> tuple[np.ndarray | None, int]:
+def _estimate_homography(
+    points_first: np.ndarray, points_other: np.ndarray, threshold: float
+) -> tuple[np.ndarray | None, int]:
+    """Return the homography, None for a failure, and the number of inliers."""
     if len(points_first) < 4:
         return None, 0
     H, mask = cv2.findHomography(points_first, points_other, cv2.RANSAC, threshold)
@@ -101,7 +119,7 @@ def _estimate(points_first: np.ndarray, points_other: np.ndarray, threshold: flo
 
 
 def _resized(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return an image with a short side of 480 pixels and the (3, 3) from pixels of the stored one to its own."""
+    """Return the image with a short side of 480 pixels, and the (3, 3) from stored to resized pixels."""
     image = read_gray(path)
     height, width = image.shape
     factor = SHORT_SIDE / min(height, width)
@@ -115,7 +133,7 @@ def _read_homography(path: Path) -> np.ndarray:
     try:
         H = np.loadtxt(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} is missing or no matrix ({error}); the sequence needs H_1_2 to H_1_6") from error
+        raise InputError(f"{path} is missing or not a matrix ({error}); the sequence needs H_1_2 to H_1_6") from error
     if H.shape != (3, 3) or not np.isfinite(H).all() or np.linalg.det(H) == 0:
-        raise InputError(f"{path} must hold 3x3 finite numbers with an inverse")
+        raise InputError(f"{path} must hold 3x3 finite numbers of an invertible matrix")
     return H

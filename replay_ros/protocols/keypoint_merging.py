@@ -1,9 +1,9 @@
-"""From the matches of many pairs to keypoints that the pairs share, as localisation pipelines need them.
+"""Merges the matches of many pairs into keypoints that the pairs share, for localisation pipelines.
 
-A detector-free matcher places its points anew in every pair. All points of an image that fall into one cell become
-one keypoint: in the bin of the cell that holds most confidence, the mean of its points weighted by confidence. Then
-each match goes to the keypoints nearest to its ends, if they are near, and a keypoint keeps its best match. That is
-what hloc's match_dense does, but for the mean: hloc takes the centre of the bin.
+A detector-free matcher finds different points of an image in every pair. All points of an image in one cell become one
+keypoint: the confidence-weighted mean of the points in the cell's bin with the largest sum of confidences. Each match
+is then assigned to the keypoints nearest to its ends, if they are within a radius, and a keypoint keeps its most
+confident match. hloc's match_dense does the same, except that its keypoint is the centre of the bin.
 """
 
 from __future__ import annotations
@@ -15,31 +15,33 @@ from scipy.spatial import KDTree
 
 
 @dataclass(frozen=True)
-class Merging:
-    """Pixels of the stored image. cell: at most one keypoint in each. radius: side of a bin, and how far a match's end
-    may lie from its keypoint. most: keypoints of an image, by confidence; 0: all.
+class MergingOptions:
+    """Lengths in pixels of the stored image.
+
+    cell: side of a cell, which holds at most one keypoint. radius: side of a bin, and largest distance of a match's end
+    from its keypoint. max_keypoints: the most confident keypoints of an image that are kept; 0: all.
     """
 
     cell: float = 8.0
     radius: float = 2.0
-    most: int = 8192
+    max_keypoints: int = 8192
 
 
 @dataclass(frozen=True, eq=False)
 class MergedKeypoints:
-    """points: (M, 2) float64, pixels, best first. scores: (M,), sum of the confidences of the points in each."""
+    """points: (M, 2) float64, pixels, highest score first. scores: (M,), sum of the merged points' confidences."""
 
     points: np.ndarray
     scores: np.ndarray
 
 
-def merge_keypoints(points: np.ndarray, confidence: np.ndarray, merging: Merging) -> MergedKeypoints:
-    """Merge the points (N, 2) of an image over all its pairs, with confidences (N,)."""
+def merge_keypoints(points: np.ndarray, confidence: np.ndarray, options: MergingOptions) -> MergedKeypoints:
+    """Merge the points (N, 2) of an image from all its pairs, with confidences (N,)."""
     if len(points) == 0:
         return MergedKeypoints(np.zeros((0, 2)), np.zeros(0))
     # Pixel centres are at integers: the first cell begins at -0.5.
-    cells = np.floor((points + 0.5) / merging.cell).astype(np.int64)
-    bins = np.floor((points + 0.5) / merging.radius).astype(np.int64)
+    cells = np.floor((points + 0.5) / options.cell).astype(np.int64)
+    bins = np.floor((points + 0.5) / options.radius).astype(np.int64)
     unique, which = np.unique(np.hstack([cells, bins]), axis=0, return_inverse=True)
     which = which.reshape(-1)
     scores = np.bincount(which, confidence)
@@ -48,8 +50,8 @@ def merge_keypoints(points: np.ndarray, confidence: np.ndarray, merging: Merging
     order = np.argsort(-scores, kind="stable")
     _, first = np.unique(unique[order, :2], axis=0, return_index=True)  # the best bin of each cell
     best = order[np.sort(first)]
-    if merging.most:
-        best = best[: merging.most]
+    if options.max_keypoints:
+        best = best[: options.max_keypoints]
     return MergedKeypoints(means[best], scores[best])
 
 
@@ -61,9 +63,10 @@ def assign_matches(
     keypoints1: np.ndarray,
     radius: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give matches (N, 2) to the keypoints (M, 2) of both images, one to one, the most confident first.
+    """Assign matches (N, 2) with confidences (N,) to the keypoints (M0, 2) and (M1, 2), one to one.
 
-    Returns (matches0 (M0,) int32: keypoint of image 1, -1 for none; scores (M0,) float32: confidence, 0 for none).
+    The most confident match comes first. Returns matches0 (M0,) int32, the keypoint of image 1, -1 for none; and scores
+    (M0,) float32, the confidence, 0 for none.
     """
     matches, scores = np.full(len(keypoints0), -1, np.int32), np.zeros(len(keypoints0), np.float32)
     if 0 in (len(points0), len(keypoints0), len(keypoints1)):

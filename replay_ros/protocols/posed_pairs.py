@@ -1,8 +1,8 @@
-"""Pose AUC over pairs of known pose, as SuperGlue and LoFTR measure it; shared by ScanNet and MegaDepth.
+"""Pose AUC over pairs of known pose, by the protocol of SuperGlue and LoFTR; shared by ScanNet and MegaDepth.
 
 The error of a pair is the larger of the rotation angle and the angle between the translations. As in their code,
-opposite translations count as equal here (min(angle, 180 - angle)), so that figures compare with published ones; the
-AUC without that indulgence is noted beside it ("signed").
+opposite translations count as equal (min(angle, 180 - angle)), so that the figures compare with published ones. The AUC
+with the sign of the translation is noted beside it ("signed").
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from tqdm import tqdm
 from loftr_ros.datasets.image_pairs import AUC_LIMITS, area_under_recall, pose_degrees
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import pose_error
-from replay_ros.evaluation.pairs.estimators import describe, estimate_pose
-from replay_ros.evaluation.pairs.predictions import Predictor
+from replay_ros.evaluation.pairs.estimators import PoseEstimator, estimate_pose
+from replay_ros.evaluation.pairs.predictions import MatcherOptions, Predictor, load_predictors
 from replay_ros.protocols.result import PairOutcome, ProtocolResult
 
-IMAGES = 32  # that are kept at a time
+CACHED_IMAGES = 32  # images kept in memory
 
 
 @dataclass(frozen=True, eq=False)
 class PosedPair:
-    """Two images. K_a, K_b: (3, 3), pixels of the frame that `PosedView.to_camera` leads to. T_ab: (4, 4), a to b."""
+    """Two images. K_a, K_b: (3, 3), in pixels of the image that `PosedView.to_camera` maps to. T_ab: (4, 4), a to b."""
 
     name: str
     path_a: Path
@@ -39,10 +39,10 @@ class PosedPair:
 
 @dataclass(frozen=True, eq=False)
 class PosedView:
-    """An image as a protocol matches it.
+    """An image at the size at which a protocol matches it.
 
-    gray: (H, W) uint8. to_camera: (3, 3), its pixels to those of the intrinsics, in which thresholds are measured too.
-    width, height: of the image of the intrinsics.
+    gray: (H, W) uint8. to_camera: (3, 3), pixels of `gray` to pixels of the calibrated image, the unit of the
+    thresholds. width, height: of the calibrated image.
     """
 
     gray: np.ndarray
@@ -51,51 +51,70 @@ class PosedView:
     height: int
 
 
+@dataclass(frozen=True)
+class ImageSetting:
+    """A size of the images. name: for the result. read_view: reads an image at this size."""
+
+    name: str
+    read_view: Callable[[Path], PosedView]
+
+
 def evaluate_poses(
     pairs: Sequence[PosedPair],
-    predictor: Predictor,
-    estimators: Sequence[tuple[str, float]],
-    load: Callable[[Path], PosedView],
-    setting: str,
+    matchers: MatcherOptions,
+    settings: Sequence[ImageSetting],
+    estimators: Sequence[PoseEstimator],
 ) -> list[ProtocolResult]:
-    """Match each pair once; return an outcome for each estimator and threshold. setting: of the images, in words."""
-    view = lru_cache(maxsize=IMAGES)(load)
-    found: dict[tuple[str, float], list[PairOutcome]] = {each: [] for each in estimators}
-    for pair in tqdm(pairs, unit="pair", desc=f"{predictor.matcher.name}, {setting}", disable=None):
+    """Evaluate every matcher with every image size and estimator. Raises InputError."""
+    return [
+        result
+        for predictor in load_predictors(matchers)
+        for setting in settings
+        for result in _evaluate_setting(pairs, predictor, setting, estimators)
+    ]
+
+
+def _evaluate_setting(
+    pairs: Sequence[PosedPair], predictor: Predictor, setting: ImageSetting, estimators: Sequence[PoseEstimator]
+) -> list[ProtocolResult]:
+    """Match each pair once; return a result for each estimator."""
+    view = lru_cache(maxsize=CACHED_IMAGES)(setting.read_view)
+    outcomes: dict[PoseEstimator, list[PairOutcome]] = {estimator: [] for estimator in estimators}
+    for pair in tqdm(pairs, unit="pair", desc=f"{predictor.matcher.name}, {setting.name}", disable=None):
         a, b = view(pair.path_a), view(pair.path_b)
         matches = predictor.match(a.gray, b.gray)
         points_a, points_b = _moved(matches.points_a, a.to_camera), _moved(matches.points_b, b.to_camera)
         camera_a = Camera.from_matrix(pair.K_a, a.width, a.height)
         camera_b = Camera.from_matrix(pair.K_b, b.width, b.height)
-        for name, threshold in estimators:
-            pose = estimate_pose(points_a, points_b, camera_a, camera_b, name, threshold)
+        for estimator in estimators:
+            pose = estimate_pose(points_a, points_b, camera_a, camera_b, estimator)
             error, signed = None, None
             if pose.T_ab is not None:
                 error, signed = paper_error(pose.T_ab, pair.T_ab), pose_degrees(pose.T_ab, pair.T_ab)
-            found[name, threshold].append(PairOutcome(pair.name, len(matches), pose.inliers, error, signed))
-    return [
-        ProtocolResult(
-            setting=setting,
-            matcher=predictor.matcher.name,
-            weights_sha256=predictor.matcher.weights_sha256,
-            estimator=f"{name}, {threshold:g} px",
-            threshold=threshold,
-            values={f"AUC@{limit}": value for limit, value in _areas([each.error for each in outcomes])},
-            pairs=tuple(outcomes),
-            notes=(
-                describe(name, threshold),
-                "signed AUC "
-                + ", ".join(f"@{limit} {value:.2f}" for limit, value in _areas([o.signed_error for o in outcomes])),
-            ),
-        )
-        for (name, threshold), outcomes in found.items()
-    ]
+            outcomes[estimator].append(PairOutcome(pair.name, len(matches), pose.inliers, error, signed))
+    return [_result(estimator, found, predictor, setting.name) for estimator, found in outcomes.items()]
+
+
+def _result(
+    estimator: PoseEstimator, outcomes: Sequence[PairOutcome], predictor: Predictor, setting: str
+) -> ProtocolResult:
+    signed = (f"@{limit} {value:.2f}" for limit, value in _areas([each.signed_error for each in outcomes]))
+    return ProtocolResult(
+        setting=setting,
+        matcher=predictor.matcher.name,
+        weights_sha256=predictor.matcher.weights_sha256,
+        estimator=f"{estimator.name}, {estimator.threshold:g} px",
+        threshold=estimator.threshold,
+        values={f"AUC@{limit}": value for limit, value in _areas([each.error for each in outcomes])},
+        pairs=tuple(outcomes),
+        notes=(estimator.description, f"signed AUC {', '.join(signed)}"),
+    )
 
 
 def paper_error(estimated: np.ndarray, true: np.ndarray) -> float:
     """Error of a relative pose (4, 4) as in SuperGlue and LoFTR, degrees: translations count as equal up to sign.
 
-    An estimate without translation is 90 degrees off, the most that can be.
+    An estimate without translation has a direction error of 90 degrees, the largest possible one.
     """
     rotation, direction = pose_error(estimated, true)
     if not np.isfinite(direction):
@@ -104,6 +123,7 @@ def paper_error(estimated: np.ndarray, true: np.ndarray) -> float:
 
 
 def _areas(errors: Sequence[float | None]) -> list[tuple[int, float]]:
+    """Return limits (degrees) and the AUC up to each, percent; None counts as a failure."""
     values = [np.inf if error is None else error for error in errors]
     return [(limit, 100 * area_under_recall(values, limit)) for limit in AUC_LIMITS]
 

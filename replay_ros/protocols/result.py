@@ -1,4 +1,4 @@
-"""What a protocol finds, and how it is printed beside what was published."""
+"""Results of a protocol as JSON and as a table beside the published figures."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from perception_common.text.markdown import markdown_table
-from replay_ros.protocols.published import Published
+from replay_ros.protocols.published import PublishedRow
 
 
 @dataclass(frozen=True)
 class PairOutcome:
-    """One pair. error: in the protocol's unit, None for a failure. signed_error: see `posed_pairs`."""
+    """Result of one pair. error: in the protocol's unit, None for a failure. signed_error: see `posed_pairs`."""
 
     name: str
     matches: int
@@ -25,9 +25,10 @@ class PairOutcome:
 
 @dataclass(frozen=True)
 class ProtocolResult:
-    """One run of a protocol: with which images, matcher, estimator and threshold (pixels), and what came out.
+    """One run of a protocol, with its conditions.
 
-    values: the protocol's figures, percent. notes: further figures, in words.
+    setting: size and selection of the images. estimator: with its threshold. threshold: pixels. values: the protocol's
+    figures, percent. notes: further figures.
     """
 
     setting: str
@@ -40,36 +41,38 @@ class ProtocolResult:
     notes: tuple[str, ...] = ()
 
 
-def as_mapping(outcome: ProtocolResult) -> dict[str, Any]:
-    """Return what the JSON holds: the figures and conditions, then every pair."""
-    content = asdict(outcome)
+def protocol_result_to_mapping(result: ProtocolResult) -> dict[str, Any]:
+    """Return the JSON content of a result: figures and conditions, then every pair."""
+    content = asdict(result)
     details = content.pop("pairs")
-    return {**content, "pairs": len(details), "failures": _failures(outcome), "details": details}
+    return {**content, "pairs": len(details), "failures": _failures(result), "details": details}
 
 
-def render(outcomes: Sequence[ProtocolResult], published: Sequence[Published], expected: int) -> Iterator[str]:
-    """Lay out outcomes and published figures in one table; `expected`: pairs that the whole protocol has."""
-    columns = list(outcomes[0].values)
+def protocol_lines(
+    results: Sequence[ProtocolResult], published: Sequence[PublishedRow], expected: int
+) -> Iterator[str]:
+    """Yield the lines of a table of results and published figures, and notes; expected: pairs of the whole protocol."""
+    columns = list(results[0].values)
     rows: list[tuple[str, ...]] = [("method", "images", "estimator", *columns, "pairs", "failed", "matches")]
-    for each in outcomes:
+    for each in results:
         matches = f"{np.mean([pair.matches for pair in each.pairs]):.0f}"
         figures = (f"{value:.2f}" for value in each.values.values())
         counts = (str(len(each.pairs)), str(_failures(each)), matches)
         rows.append((each.matcher, each.setting, each.estimator, *figures, *counts))
-    for one in published:
-        figures = (f"{value:g}" for value in one.values)
-        rows.append((one.method, "published", one.source, *figures, "", "", ""))
+    for row in published:
+        figures = (f"{value:g}" for value in row.values)
+        rows.append((row.method, "published", row.source, *figures, "", "", ""))
     yield from markdown_table(rows)
-    notes = [f"{each.matcher}, {each.setting}, {each.estimator}: {note}" for each in outcomes for note in each.notes]
-    most = max(len(each.pairs) for each in outcomes)
-    if most != expected:
+    notes = [f"{each.matcher}, {each.setting}, {each.estimator}: {note}" for each in results for note in each.notes]
+    count = max(len(each.pairs) for each in results)
+    if count != expected:
         notes.append(
-            f"these are {most} pairs, the protocol has {expected}: the figures do not compare with published ones"
+            f"these are {count} pairs, the protocol has {expected}: the figures do not compare with published ones"
         )
     if notes:
         yield ""
         yield from (f"- {note}" for note in notes)
 
 
-def _failures(outcome: ProtocolResult) -> int:
-    return sum(pair.error is None for pair in outcome.pairs)
+def _failures(result: ProtocolResult) -> int:
+    return sum(pair.error is None for pair in result.pairs)

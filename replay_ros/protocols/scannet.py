@@ -1,8 +1,8 @@
-"""ScanNet-1500: relative poses of wide indoor pairs (the test pairs of SuperGlue), in LoFTR's layout.
+"""ScanNet-1500: relative poses of indoor pairs with wide baselines (the test pairs of SuperGlue), in LoFTR's layout.
 
-FOLDER/sceneXXXX_YY/color/ID.jpg and pose/ID.txt (camera to world, 4x4); in the index folder (assets/scannet_test_1500
-of LoFTR's repository) test.npz with "name" (N, 4) integers scene, part, ID, ID and intrinsics.npz with K (3, 3) of
-640 x 480 by scene. Images are resized to 640 x 480, where thresholds are measured too (LoFTR, section 4.2).
+FOLDER/sceneXXXX_YY/color/ID.jpg and pose/ID.txt (camera to world, 4x4). The index folder (assets/scannet_test_1500 of
+LoFTR's repository) holds test.npz with "name" (N, 4) integers scene, part, ID, ID and intrinsics.npz with K (3, 3) at
+640 x 480 by scene. Images are resized to 640 x 480; thresholds are in pixels of this size (LoFTR, section 4.2).
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ import numpy as np
 from loftr_ros.datasets.image_pairs import read_gray
 from perception_common.errors import InputError
 from perception_common.geometry import inverse
-from replay_ros.protocols.posed_pairs import PosedPair, PosedView
+from replay_ros.protocols.posed_pairs import ImageSetting, PosedPair, PosedView
 
 PAIRS = 1500
 WIDTH, HEIGHT = 640, 480
-SETTING = f"{WIDTH} x {HEIGHT}"
 
 
 def read_pairs(folder: Path, index: Path, limit: int | None = None) -> list[PosedPair]:
@@ -41,7 +40,7 @@ def read_pairs(folder: Path, index: Path, limit: int | None = None) -> list[Pose
     for number, part, first, second in names:
         scene = f"scene{number:04d}_{part:02d}"
         if scene not in intrinsics:
-            raise InputError(f"{index / 'intrinsics.npz'} has no camera of {scene}")
+            raise InputError(f"{index / 'intrinsics.npz'} has no intrinsics of {scene}")
         T_world_a, T_world_b = (pose(folder / scene / "pose" / f"{stem}.txt") for stem in (first, second))
         path_a, path_b = (folder / scene / "color" / f"{stem}.jpg" for stem in (first, second))
         K = intrinsics[scene]
@@ -49,17 +48,20 @@ def read_pairs(folder: Path, index: Path, limit: int | None = None) -> list[Pose
     return pairs
 
 
-def load(path: Path) -> PosedView:
-    """Read an image as the protocol has it."""
+def read_view(path: Path) -> PosedView:
+    """Read an image at the size of the protocol."""
     gray = cv2.resize(read_gray(path), (WIDTH, HEIGHT))
     return PosedView(gray, np.eye(3), WIDTH, HEIGHT)
+
+
+SETTINGS = (ImageSetting(f"{WIDTH} x {HEIGHT}", read_view),)
 
 
 def _read_pose(path: Path) -> np.ndarray:
     try:
         T = np.loadtxt(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} is missing or no pose ({error}); check the folder of the scans") from error
+        raise InputError(f"{path} is missing or not a pose ({error}); check the folder of the scans") from error
     if T.shape != (4, 4) or not np.isfinite(T).all():
         raise InputError(f"{path} must hold 4x4 finite numbers")
     return T

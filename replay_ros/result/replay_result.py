@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from perception_common.errors import InputError
-from replay_ros.evaluation.detection import results as detection_results
-from replay_ros.evaluation.detection.results import DetectionResult
+from replay_ros.evaluation.detection.results import (
+    DetectionResult,
+    detection_result_from_mapping,
+    detection_result_to_mapping,
+)
 from replay_ros.result.provenance import Provenance
 from replay_ros.result.timing import Timing, diagnosed_latencies, percentiles_ms, timing_from_mapping
 
@@ -41,7 +44,7 @@ class ReplayResult:
     def to_json(self) -> str:
         """Return the result as JSON text; the percentiles of the stages are added for who reads it by eye."""
         content = asdict(replace(self, detection=None))
-        content["detection"] = None if self.detection is None else detection_results.as_mapping(self.detection)
+        content["detection"] = None if self.detection is None else detection_result_to_mapping(self.detection)
         content["latency"] = latencies(self.timing)
         content["node_latency"] = node_latencies(self)
         return json.dumps({"schema": SCHEMA, **content}, indent=1, allow_nan=False)
@@ -88,5 +91,5 @@ def _from_mapping(content: Mapping[str, Any]) -> ReplayResult:
         **{name: content[name] for name in plain},
         timing=timing_from_mapping(content["timing"]),
         provenance=Provenance(**content["provenance"]),
-        detection=None if detection is None else detection_results.from_mapping(detection),
+        detection=None if detection is None else detection_result_from_mapping(detection),
     )

@@ -1,7 +1,7 @@
-"""How good the detections in a replayed bag are: DetectionArray answers against DetectionArray truth, by their stamps.
+"""Scores the detections in a replayed bag against ground truth, both DetectionArray messages, associated by stamp.
 
 `flight` and `make_bag` write such truth as `ground_truth/detections`. There a score of 0 marks an object that is not
-scored, and a class whose name begins with "ignore" an ignored region. Messages may come from rosbags or from rclpy.
+scored, and a class whose name begins with "ignore" marks an ignored region. Messages may come from rosbags or rclpy.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from replay_ros.evaluation.detection.protocols import PROTOCOLS, ImageDetections
 from replay_ros.evaluation.detection.results import DetectionResult
 from replay_ros.evaluation.detection.truth import ClassChoice, choose_classes, is_ignored_region, truth_sha256
 
-ANSWERS, TRUTH = "yolc/detections", "ground_truth/detections"
+DETECTIONS, TRUTH = "yolc/detections", "ground_truth/detections"  # default topics
 TYPE = "yolc_ros/msg/DetectionArray"
 
 
 @dataclass(frozen=True)
 class ArrayOptions:
-    """How arrays are compared.
+    """How detections are compared with the truth.
 
-    protocol: name of the protocol. classes: as --classes of evaluate_detection; None: all classes of the truth.
-    score_threshold: of the operating point. tolerance_s: largest difference of stamps. unanswered: images with truth
-    and without an answer are left out ("skip", how good the answers are), or all their objects count as missed
-    ("miss", how good the node is that drops images).
+    protocol: its name. classes: see `choose_classes`; None: all classes of the truth. score_threshold: of the operating
+    point. tolerance_s: largest stamp difference. unanswered: images with truth and without a message of the node are
+    left out ("skip", to score the detections), or all their objects count as missed ("miss", to score a node that
+    drops images).
     """
 
     protocol: str = "coco-500"
@@ -43,93 +43,106 @@ class ArrayOptions:
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:
-            raise InputError(f"unknown protocol {self.protocol!r}; there are {', '.join(PROTOCOLS)}")
+            raise InputError(f"unknown protocol {self.protocol!r}; choose one of {', '.join(PROTOCOLS)}")
         if self.tolerance_s < 0:
-            raise InputError(f"the tolerance of stamps must not be negative, but is {self.tolerance_s:g} s")
+            raise InputError(f"the stamp tolerance must not be negative, but is {self.tolerance_s:g} s")
 
 
 def score_bag(
-    answers: Path,
-    truth: Path | None = None,
-    answers_topic: str = ANSWERS,
+    bag: Path,
+    truth_bag: Path | None = None,
+    topic: str = DETECTIONS,
     truth_topic: str = TRUTH,
     options: ArrayOptions = ArrayOptions(),
     weights_sha256: str = "",
 ) -> DetectionResult:
-    """Compare the detections of a replayed bag with the truth in it, or in another bag. Raises InputError."""
-    with open_bag(answers) as bag:
-        answered = _arrays(bag, answers_topic)
-        true = _arrays(bag, truth_topic) if truth is None else None
-    if true is None:
-        with open_bag(truth or answers) as bag:
-            true = _arrays(bag, truth_topic)
-    return score_arrays(answered, true, options, weights_sha256, f"{truth or answers}, {truth_topic}")
+    """Compare the detections of a replayed bag with the truth in it, or in `truth_bag`. Raises InputError."""
+    with open_bag(bag) as opened:
+        detections = _read_arrays(opened, topic)
+        truths = _read_arrays(opened, truth_topic) if truth_bag is None else []
+    if truth_bag is not None:
+        with open_bag(truth_bag) as opened:
+            truths = _read_arrays(opened, truth_topic)
+    return score_arrays(detections, truths, options, weights_sha256, f"{truth_bag or bag}, {truth_topic}")
 
 
 def score_arrays(
-    answers: Iterable[Any],
+    detections: Iterable[Any],
     truths: Iterable[Any],
     options: ArrayOptions = ArrayOptions(),
     weights_sha256: str = "",
     truth_name: str = TRUTH,
 ) -> DetectionResult:
-    """Compare DetectionArray answers with DetectionArray truth, associated by stamp. Raises InputError.
+    """Compare DetectionArray messages with those of the truth, associated by stamp. Raises InputError.
 
-    Answers below a node's score_threshold were never published, so AP is that of a curve cut off there: compare it
-    with that of bags answered with the same threshold. weights_sha256, truth_name: for the result.
+    A node does not publish detections below its score_threshold, so the precision-recall curve ends there. Compare AP
+    only between bags with the same threshold. weights_sha256, truth_name: copied into the result.
     """
-    by_stamp = {stamp_ns(message.header): message for message in reversed(list(answers))}
+    by_stamp = {stamp_ns(message.header): message for message in reversed(list(detections))}
     true = sorted(truths, key=lambda message: stamp_ns(message.header))
-    partners = _associate([stamp_ns(each.header) for each in true], sorted(by_stamp), options.tolerance_s)
-    if not partners and by_stamp and true:
-        raise InputError(
-            f"no stamp of the {len(by_stamp)} answers is one of the {len(true)} in the truth within "
-            f"{options.tolerance_s:g} s; are they of the same recording?"
-        )
-    evaluated = [index for index in range(len(true)) if index in partners or options.unanswered == "miss"]
-    found = [by_stamp[partners[index]] if index in partners else None for index in evaluated]
-    choice = _choose(true, list(by_stamp.values()), options)
-    names = [str(stamp_ns(true[index].header)) for index in evaluated]
-    image_truths = [_truth(true[index], choice) for index in evaluated]
-    answered = [each for each in found if each is not None]
+    images = _pair_by_stamp(true, by_stamp, options)
+    choice = _choose_classes(true, list(by_stamp.values()), options)
+    names = [str(stamp_ns(truth.header)) for truth, _ in images]
+    image_truths = [_image_truth(truth, choice) for truth, _ in images]
+    found = [message for _, message in images if message is not None]
     return DetectionResult(
         protocol=options.protocol,
         look="bag",
         scores=score_detections(
             image_truths,
-            [_detections(each, choice) for each in found],
+            [_image_detections(message, choice) for _, message in images],
             choice.classes,
             PROTOCOLS[options.protocol],
             options.score_threshold,
             names,
         ),
-        images=len(evaluated),
-        crops_per_image=float(np.mean([len(each.regions) for each in answered])) if answered else None,
-        seconds_per_image=float(np.mean([each.inference_seconds for each in answered])) if answered else None,
+        images=len(images),
+        crops_per_image=float(np.mean([len(each.regions) for each in found])) if found else None,
+        seconds_per_image=float(np.mean([each.inference_seconds for each in found])) if found else None,
         classes={category: choice.meaning(category) for category in choice.of_category},
-        model=answered[0].model if answered else "",
+        model=found[0].model if found else "",
         weights_sha256=weights_sha256,
         settings={
-            "smallest_score": min((float(box.score) for each in answered for box in each.detections), default=0.0),
+            "smallest_score": min((float(box.score) for each in found for box in each.detections), default=0.0),
             "tolerance_s": options.tolerance_s,
             "unanswered": options.unanswered,
         },
         truth=truth_name,
         truth_sha256=truth_sha256(names, image_truths, choice.classes),
-        notes=_notes(len(true), len(by_stamp), len(partners), answered, options),
+        notes=_notes(len(true), len(by_stamp), found, options),
     )
 
 
-def _arrays(bag: Bag, topic: str) -> list[Any]:
+def _pair_by_stamp(
+    truths: Sequence[Any], by_stamp: Mapping[int, Any], options: ArrayOptions
+) -> list[tuple[Any, Any | None]]:
+    """Return the evaluated messages of the truth, each with the detections of its image, None where there are none."""
+    partners = _associate([stamp_ns(each.header) for each in truths], sorted(by_stamp), options.tolerance_s)
+    if not partners and by_stamp and truths:
+        raise InputError(
+            f"none of the {len(by_stamp)} detection messages has the stamp of one of the {len(truths)} truth messages "
+            f"within {options.tolerance_s:g} s; check that both are of the same recording"
+        )
+    return [
+        (truth, by_stamp[partners[index]] if index in partners else None)
+        for index, truth in enumerate(truths)
+        if index in partners or options.unanswered == "miss"
+    ]
+
+
+def _read_arrays(bag: Bag, topic: str) -> list[Any]:
     found = bag.topic(topic)
     if found.type != TYPE:
         raise InputError(f"{found.name} in {bag.path} is a {found.type}, no {TYPE}")
     return [item.message for item in bag.messages([found.name])]
 
 
-def _associate(true: Sequence[int], answered: Sequence[int], tolerance_s: float) -> dict[int, int]:
-    """Index into `true` -> stamp of its answer. Both sorted, nanoseconds; the nearest first, each answer once."""
-    stamps = np.array(answered, np.int64)
+def _associate(true: Sequence[int], found: Sequence[int], tolerance_s: float) -> dict[int, int]:
+    """Return index into `true` -> associated stamp of `found`, the nearest pairs first, each stamp once.
+
+    true, found: stamps, sorted, nanoseconds.
+    """
+    stamps = np.array(found, np.int64)
     tolerance = round(tolerance_s * 1e9)
     pairs = []
     for index, stamp in enumerate(true):
@@ -144,21 +157,21 @@ def _associate(true: Sequence[int], answered: Sequence[int], tolerance_s: float)
     return partners
 
 
-def _choose(truths: Sequence[Any], answers: Sequence[Any], options: ArrayOptions) -> ClassChoice:
-    categories, known = _class_names(truths), _class_names([*truths, *answers])
+def _choose_classes(truths: Sequence[Any], found: Sequence[Any], options: ArrayOptions) -> ClassChoice:
+    categories, known = _class_names(truths), _class_names([*truths, *found])
     if not categories and options.classes is None:
         return ClassChoice((), {}, {})
     return choose_classes(categories, known, options.classes)
 
 
 def _class_names(messages: Sequence[Any]) -> tuple[str, ...]:
-    """Names in messages, by their number."""
+    """Return the class names in messages, sorted by class id."""
     boxes = (box for message in messages for box in message.detections if not is_ignored_region(box.class_name))
     numbers = {box.class_name: int(box.class_id) for box in boxes}
     return tuple(sorted(numbers, key=lambda name: (numbers[name], name)))
 
 
-def _truth(message: Any, choice: ClassChoice) -> ImageTruth:
+def _image_truth(message: Any, choice: ClassChoice) -> ImageTruth:
     boxes = [box for box in message.detections if box.class_name in choice.of_category]
     labels = _labels(boxes, choice.of_category)
     regions = [box for box in message.detections if is_ignored_region(box.class_name)]
@@ -166,7 +179,7 @@ def _truth(message: Any, choice: ClassChoice) -> ImageTruth:
     return ImageTruth(_corners(boxes), labels, np.zeros(len(boxes), bool), unscored, _corners(regions))
 
 
-def _detections(message: Any | None, choice: ClassChoice) -> ImageDetections:
+def _image_detections(message: Any | None, choice: ClassChoice) -> ImageDetections:
     boxes = [] if message is None else [box for box in message.detections if box.class_name in choice.of_class]
     scores = np.array([box.score for box in boxes], np.float64)
     return ImageDetections(_corners(boxes), scores, _labels(boxes, choice.of_class))
@@ -177,21 +190,21 @@ def _labels(boxes: Sequence[Any], index: Mapping[str, int]) -> np.ndarray:
 
 
 def _corners(boxes: Sequence[Any]) -> np.ndarray:
-    """(N, 4) float64 xyxy, pixels."""
+    """Return (N, 4) float64 xyxy, pixels."""
     values = np.array([(box.center_x, box.center_y, box.size_x, box.size_y) for box in boxes], np.float64)
     centers, halves = values.reshape(-1, 4)[:, :2], values.reshape(-1, 4)[:, 2:] / 2
     return np.hstack([centers - halves, centers + halves])
 
 
-def _notes(
-    true: int, answered: int, associated: int, messages: Sequence[Any], options: ArrayOptions
-) -> tuple[str, ...]:
+def _notes(true: int, published: int, found: Sequence[Any], options: ArrayOptions) -> tuple[str, ...]:
+    """true, published: number of messages. found: messages of the node that are associated with the truth."""
+    associated = len(found)
     notes = [f"{associated} of {true} images with truth are answered (stamps within {options.tolerance_s:g} s)"]
     if associated < true:
         verb = "left out" if options.unanswered == "skip" else "counted as missed with all their objects"
         notes.append(f"the other {true - associated} are {verb}")
-    if associated < answered:
-        notes.append(f"{answered - associated} answers have no truth and are left out")
-    if any(not each.trained for each in messages):
+    if associated < published:
+        notes.append(f"{published - associated} answers have no truth and are left out")
+    if any(not each.trained for each in found):
         notes.append("the network has random weights: these figures mean nothing")
     return tuple(notes)

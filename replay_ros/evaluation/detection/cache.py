@@ -1,7 +1,7 @@
 """Predictions on disk, so that protocols, classes and thresholds are compared without running the network again.
 
-A file has a section for each look (as "LSM on"). A section holds for what it was made - weights, settings, device -
-and the predictions of each image by the SHA-256 of its file. A section made for anything else is never used.
+A file has a section for each inference mode (as "LSM on"). A section holds its conditions - weights, settings, device -
+and the predictions of each image by the SHA-256 of the image file. It is used only under the same conditions.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _PARTS = ("boxes", "scores", "labels", "counts", "crops", "seconds")
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a network says of one image, all its classes.
+    """Detections of a network in one image, of all its classes.
 
-    boxes: (N, 4) float32 xyxy, pixels. scores: (N,) float32. labels: (N,) int64, the network's. crops: second looks.
-    seconds: of the detection, without reading the file.
+    boxes: (N, 4) float32 xyxy, pixels. scores: (N,) float32. labels: (N,) int64, the network's. crops: number of crops,
+    of the LSM or slices. seconds: time of the inference, without reading the file.
     """
 
     boxes: np.ndarray
@@ -39,21 +39,21 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Section:
-    """conditions: plain values on which the predictions depend. predictions: by the SHA-256 of the image file."""
+    """conditions: plain values that the predictions depend on. predictions: by the SHA-256 of the image file."""
 
     conditions: Mapping[str, Any]
     predictions: Mapping[str, Prediction]
 
 
 def read_predictions(path: Path) -> dict[str, Section]:
-    """Read all sections; none where there is no file. Raises InputError for a file that is something else."""
+    """Read all sections by the name of the mode; none without a file. Raises InputError for any other file."""
     if not path.exists():
         return {}
     try:
         with np.load(path, allow_pickle=False) as content:
             header = json.loads(str(content["header"]))
             if header["format"] != FORMAT:
-                raise InputError(f"{path}: holds predictions of another version; remove it or name another file")
+                raise InputError(f"{path}: holds predictions of another format version; remove it or name another file")
             return {
                 each["look"]: Section(
                     each["conditions"],
@@ -68,12 +68,12 @@ def read_predictions(path: Path) -> dict[str, Section]:
 
 
 def write_predictions(path: Path, sections: Mapping[str, Section]) -> None:
-    """Write all sections; the file is never half written. Raises InputError when it cannot."""
+    """Write all sections, atomically. Raises InputError when the file cannot be written."""
     header = {
         "format": FORMAT,
         "sections": [
-            {"look": look, "conditions": each.conditions, "images": list(each.predictions)}
-            for look, each in sections.items()
+            {"look": mode, "conditions": each.conditions, "images": list(each.predictions)}
+            for mode, each in sections.items()
         ],
     }
     arrays = {
@@ -90,20 +90,20 @@ def write_predictions(path: Path, sections: Mapping[str, Section]) -> None:
         raise InputError(f"predictions cannot be written to {path} ({error.strerror})") from error
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Return the names of the conditions that differ, as "settings.max_side"."""
+def changed_keys(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Return the keys of the conditions that differ, nested ones as "settings.max_side"."""
     found = []
     for key in dict.fromkeys([*old, *new]):
         before, after = old.get(key), new.get(key)
         if isinstance(before, Mapping) and isinstance(after, Mapping):
-            found += differences(before, after, f"{prefix}{key}.")
+            found += changed_keys(before, after, f"{prefix}{key}.")
         elif before != after:
             found.append(f"{prefix}{key}")
     return found
 
 
 def _pack(predictions: list[Prediction]) -> dict[str, np.ndarray]:
-    """One array for each part, with the images one after the other."""
+    """Return one array for each part, with the images concatenated."""
     return {
         "boxes": np.concatenate([np.zeros((0, 4), np.float32), *(each.boxes for each in predictions)]),
         "scores": np.concatenate([np.zeros(0, np.float32), *(each.scores for each in predictions)]),

@@ -1,11 +1,13 @@
-"""Ground truth for evaluation from the datasets' own folders, by the protocols of their papers."""
+"""Ground truth from COCO files and from the datasets' own folders, with the protocols of their papers."""
 
 from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from perception_common.errors import InputError
 from replay_ros.evaluation.detection.truth import (
@@ -14,97 +16,115 @@ from replay_ros.evaluation.detection.truth import (
     EvaluatedImage,
     TruthBox,
     category_names,
-    collect,
+    image_truth,
     read_coco_truth,
 )
 from yolc_ros.classes import VISDRONE_CLASSES
 from yolc_ros.datasets import visdrone
 from yolc_ros.datasets.samples import LabelProblem
-from yolc_ros.datasets.uavdt import UAVDT_CLASSES, read_uavdt_frames
+from yolc_ros.datasets.uavdt import UAVDT_CLASSES, UavdtFrame, read_uavdt_frames
 
-# Where UAVDT's toolkit evaluates detection (CalculateDetectionPR_overall.m); M_attr/test names the same sequences.
+# The sequences that UAVDT's toolkit evaluates (CalculateDetectionPR_overall.m); M_attr/test names the same ones.
 UAVDT_TEST = (
     *("M0203", "M0205", "M0208", "M0209", "M0403", "M0601", "M0602", "M0606", "M0701", "M0801"),
     *("M0802", "M1001", "M1004", "M1007", "M1009", "M1101", "M1301", "M1302", "M1303", "M1401"),
 )
 
+File = TypeVar("File", visdrone.VisDroneFile, UavdtFrame)
+
 
 @dataclass(frozen=True)
-class Labelled:
-    """Images with their truth, and the annotations that could not be used."""
+class LabelledImages:
+    """Images with their ground truth, and the annotations that could not be used."""
 
     images: tuple[EvaluatedImage, ...]
     problems: tuple[LabelProblem, ...] = ()
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A note on the unused annotations, if any."""
+        if not self.problems:
+            return ()
+        first = "; ".join(f"{each.where}: {each.what}" for each in self.problems[:3])
+        return (f"{len(self.problems)} annotations left out ({first}{'; ...' * (len(self.problems) > 3)})",)
+
 
 @dataclass(frozen=True)
 class Dataset:
-    """A source of truth. categories: what is labelled. protocols: those in use for it. read: images of some classes."""
+    """A source of ground truth.
+
+    name: as in the table of published scores. path: file or folder. categories: labelled ones. protocols: the usual
+    ones for this dataset. read: returns the images with the truth of the chosen classes; raises InputError.
+    """
 
     name: str
+    path: Path
     categories: tuple[str, ...]
     protocols: tuple[str, ...]
-    read: Callable[[ClassChoice], Labelled]
+    read: Callable[[ClassChoice], LabelledImages]
 
 
 def coco_dataset(annotations: Path, images: Path | None = None, pattern: str = "*") -> Dataset:
-    """A COCO JSON file. images: the folder to which its file names are relative, by default its own.
+    """Return the dataset of a COCO JSON file. Raises InputError.
 
-    pattern: only images with such file names. Raises InputError, here and when it is read.
+    images: the folder to which its file names are relative; None: the folder of the file. pattern: of the images' file
+    names.
     """
-    folder = images or annotations.parent
     return Dataset(
-        "coco",
-        category_names(annotations),
-        ("coco-500",),
-        lambda choice: Labelled(read_coco_truth(annotations, folder, choice, pattern)),
+        name="coco",
+        path=annotations,
+        categories=category_names(annotations),
+        protocols=("coco-500",),
+        read=partial(_read_coco, annotations, images or annotations.parent, pattern),
     )
 
 
 def visdrone_dataset(folder: Path, pattern: str = "*") -> Dataset:
-    """A folder of VisDrone-DET (val is what papers report) with images/ and annotations/.
+    """Return the dataset of a VisDrone-DET folder with images/ and annotations/; papers report the split val.
 
-    Objects with score 0 are marked as not scored, category 0 are ignored regions, 11 ("others") is left out.
+    Objects with score 0 are not scored, category 0 marks ignored regions, category 11 ("others") is left out.
     """
-
-    def read(choice: ClassChoice) -> Labelled:
-        files, problems = visdrone.read_visdrone_files(folder)
-        files = tuple(file for file in files if fnmatch.fnmatch(file.path.name, pattern))
-        _check_images(files, folder, pattern)
-        return Labelled(tuple(_visdrone_image(file, choice) for file in files), problems)
-
-    return Dataset("visdrone", VISDRONE_CLASSES, ("official-visdrone", "coco-500", "yolc-release"), read)
+    return Dataset(
+        name="visdrone",
+        path=folder,
+        categories=VISDRONE_CLASSES,
+        protocols=("official-visdrone", "coco-500", "yolc-release"),
+        read=partial(_read_visdrone, folder, pattern),
+    )
 
 
 def uavdt_dataset(folder: Path, split: str = "test", pattern: str = "*") -> Dataset:
-    """A folder with UAV-benchmark-M/, GT/ (or UAV-benchmark-MOTD_v1.0/GT/) and M_attr/ of UAVDT.
+    """Return the dataset of a UAVDT folder with UAV-benchmark-M/, GT/ (or UAV-benchmark-MOTD_v1.0/GT/) and M_attr/.
 
     split: "test", "train" or "all" sequences: those of M_attr/SPLIT, or of the toolkit's list without that folder.
-    All frames of a sequence are evaluated, as the toolkit does.
+    All frames of a sequence are evaluated, as in the toolkit.
     """
-    annotations = next(
-        (path for path in (folder / "GT", folder / "UAV-benchmark-MOTD_v1.0" / "GT") if path.is_dir()), folder / "GT"
+    return Dataset(
+        name="uavdt",
+        path=folder,
+        categories=UAVDT_CLASSES,
+        protocols=("uavdt", "coco"),
+        read=partial(_read_uavdt, folder, split, pattern),
     )
 
-    def read(choice: ClassChoice) -> Labelled:
-        sequences = _uavdt_sequences(folder, annotations, split)
-        frames, problems = read_uavdt_frames(folder / "UAV-benchmark-M", annotations, sequences)
-        frames = tuple(frame for frame in frames if fnmatch.fnmatch(frame.path.name, pattern))
-        _check_images(frames, folder, pattern)
-        images = []
-        for frame in frames:
-            boxes = [
-                TruthBox(
-                    _corners(box.corner_and_size),
-                    REGION if box.category is None else choice.of_category[UAVDT_CLASSES[box.category]],
-                )
-                for box in frame.boxes
-                if box.category is None or UAVDT_CLASSES[box.category] in choice.of_category
-            ]
-            images.append(EvaluatedImage(frame.path, collect(boxes)))
-        return Labelled(tuple(images), problems)
 
-    return Dataset("uavdt", UAVDT_CLASSES, ("uavdt", "coco"), read)
+def _read_coco(annotations: Path, images: Path, pattern: str, choice: ClassChoice) -> LabelledImages:
+    return LabelledImages(read_coco_truth(annotations, images, choice, pattern))
+
+
+def _read_visdrone(folder: Path, pattern: str, choice: ClassChoice) -> LabelledImages:
+    files, problems = visdrone.read_visdrone_files(folder)
+    images = tuple(_visdrone_image(file, choice) for file in _select(files, folder, pattern))
+    return LabelledImages(images, problems)
+
+
+def _read_uavdt(folder: Path, split: str, pattern: str, choice: ClassChoice) -> LabelledImages:
+    places = (folder / "GT", folder / "UAV-benchmark-MOTD_v1.0" / "GT")
+    annotations = next((path for path in places if path.is_dir()), places[0])
+    sequences = _uavdt_sequences(folder, annotations, split)
+    frames, problems = read_uavdt_frames(folder / "UAV-benchmark-M", annotations, sequences)
+    images = tuple(_uavdt_image(frame, choice) for frame in _select(frames, folder, pattern))
+    return LabelledImages(images, problems)
 
 
 def _visdrone_image(file: visdrone.VisDroneFile, choice: ClassChoice) -> EvaluatedImage:
@@ -115,7 +135,18 @@ def _visdrone_image(file: visdrone.VisDroneFile, choice: ClassChoice) -> Evaluat
             boxes.append(TruthBox(corners, REGION))
         elif box.category != visdrone.OTHERS and (name := VISDRONE_CLASSES[box.category - 1]) in choice.of_category:
             boxes.append(TruthBox(corners, choice.of_category[name], is_unscored=not box.is_scored))
-    return EvaluatedImage(file.path, collect(boxes))
+    return EvaluatedImage(file.path, image_truth(boxes))
+
+
+def _uavdt_image(frame: UavdtFrame, choice: ClassChoice) -> EvaluatedImage:
+    boxes = []
+    for box in frame.boxes:
+        corners = _corners(box.corner_and_size)
+        if box.category is None:
+            boxes.append(TruthBox(corners, REGION))
+        elif (name := UAVDT_CLASSES[box.category]) in choice.of_category:
+            boxes.append(TruthBox(corners, choice.of_category[name]))
+    return EvaluatedImage(frame.path, image_truth(boxes))
 
 
 def _uavdt_sequences(folder: Path, annotations: Path, split: str) -> tuple[str, ...]:
@@ -124,7 +155,7 @@ def _uavdt_sequences(folder: Path, annotations: Path, split: str) -> tuple[str, 
         return every
     attributes = folder / "M_attr" / split
     if attributes.is_dir():
-        # One file of the release has a blank in its name.
+        # One file name of the release contains a space.
         names = tuple(sorted(path.name.removesuffix("_attr.txt").strip() for path in attributes.glob("*_attr.txt")))
     else:
         names = tuple(name for name in every if (name in UAVDT_TEST) == (split == "test"))
@@ -138,6 +169,9 @@ def _corners(corner_and_size: tuple[float, float, float, float]) -> tuple[float,
     return left, top, left + width, top + height
 
 
-def _check_images(files: Sequence[object], folder: Path, pattern: str) -> None:
-    if not files:
+def _select(files: Sequence[File], folder: Path, pattern: str) -> list[File]:
+    """Return the files whose names fit the pattern. Raises InputError for none."""
+    selected = [file for file in files if fnmatch.fnmatch(file.path.name, pattern)]
+    if not selected:
         raise InputError(f"{folder}: has no images {'' if pattern == '*' else f'like {pattern} '}with annotations")
+    return selected

@@ -1,9 +1,9 @@
-"""Ways to look at images with one network - whole, with the LSM, in slices - and their predictions, kept in a file."""
+"""Inference modes of a network - whole image, with the LSM, in slices - and runs of them over images, with a cache."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from perception_common.weights import file_sha256
 from replay_ros.evaluation.detection.cache import (
     Prediction,
     Section,
-    differences,
+    changed_keys,
     read_predictions,
     write_predictions,
 )
@@ -28,32 +28,33 @@ from yolc_ros.datasets.samples import read_image
 from yolc_ros.detector import Detections, Detector
 
 LSM = {"on": LSM_PRESETS["ours"], "off": None, "paper": LSM_PRESETS["paper"], "release": LSM_PRESETS["release"]}
+"""Presets of the Local Scale Module by their name on the command line."""
 
 
 @dataclass(frozen=True)
 class InferenceMode:
-    """lsm: key of `LSM`, whose "on" is our preset. slicing: uniform slices in its place."""
+    """lsm: key of `LSM`. slicing: uniform slices instead of the LSM."""
 
     lsm: str = "on"
     slicing: SlicingConfig | None = None
 
     @property
     def name(self) -> str:
-        """As it stands in tables and results."""
+        """The name in tables, results and cache files."""
         return f"LSM {self.lsm}" if self.slicing is None else f"slicing {self.slicing.size}"
 
     def detect(self, detector: Detector, image: np.ndarray) -> Detections:
-        """InferenceMode at an RGB image (H, W, 3) uint8."""
+        """Detect objects in an RGB image (H, W, 3) uint8."""
         detector = self.prepare(detector)
         return detector.detect(image) if self.slicing is None else detect_sliced(detector, image, self.slicing)
 
     def prepare(self, detector: Detector) -> Detector:
-        """Return the detector with the settings of this look."""
+        """Return the detector with the settings of this mode."""
         lsm = LSM[self.lsm] if self.slicing is None else None
         return replace(detector, settings=replace(detector.settings, lsm=lsm))
 
     def conditions(self, detector: Detector) -> dict[str, Any]:
-        """Everything on which predictions depend, beside the image, as plain values."""
+        """Return everything except the image on which predictions depend, as plain values."""
         return {
             "model": detector.name,
             "weights_sha256": detector.weights.sha256 if detector.weights else "",
@@ -66,24 +67,25 @@ class InferenceMode:
 
 
 @dataclass(frozen=True, eq=False)
-class Looked:
-    """Predictions of each image by one look, and what to tell about where they come from."""
+class PredictionRun:
+    """Predictions of each image in one inference mode. notes: their origin, where they come from a cache."""
 
+    mode: InferenceMode
     predictions: tuple[Prediction, ...]
     notes: tuple[str, ...] = ()
 
     @property
     def crops_per_image(self) -> float:
-        """Mean number of second looks."""
+        """Mean number of crops, of the LSM or slices."""
         return float(np.mean([each.crops for each in self.predictions]))
 
     @property
     def seconds_per_image(self) -> float:
-        """Mean time of a detection, without reading the file."""
+        """Mean time of the inference, without reading the file."""
         return float(np.mean([each.seconds for each in self.predictions]))
 
     def of_classes(self, names: Sequence[str], choice: ClassChoice) -> list[ImageDetections]:
-        """Detections of the chosen classes in each image. names: the network's."""
+        """Return the detections of the chosen classes in each image. names: the network's classes."""
         index = np.array([choice.of_class.get(name, -1) for name in names], np.int64)
         return [
             ImageDetections(each.boxes.astype(np.float64), each.scores, index[each.labels]).select(
@@ -93,50 +95,45 @@ class Looked:
         ]
 
 
-def look_at_all(
-    detector: Detector, look: InferenceMode, images: Sequence[EvaluatedImage], cache: Path | None = None
-) -> Looked:
+def run_inference(
+    detector: Detector, mode: InferenceMode, images: Sequence[EvaluatedImage], cache: Path | None = None
+) -> PredictionRun:
     """Predict each image. Raises InputError for a broken image or cache file.
 
-    cache: a file of predictions. What it has for the same weights, settings, device and image files is taken from it,
-    the rest is predicted and added, also when this is interrupted; predictions of another network are replaced.
+    cache: a file of predictions. Those with the same weights, settings, device and image file are reused; the others
+    are predicted and added, also when the run is interrupted. Predictions of another network are replaced.
     """
     if cache is None:
-        return Looked(tuple(_predict(detector, look, [image.path for image in images]).values()))
+        return PredictionRun(mode, tuple(_predict(detector, mode, [image.path for image in images])))
     sections = read_predictions(cache)
-    conditions = look.conditions(detector)
+    conditions = mode.conditions(detector)
     notes = []
     known: dict[str, Prediction] = {}
-    if section := sections.get(look.name):
-        if changed := differences(section.conditions, conditions):
-            notes.append(f"{look.name}: {cache} was made with other {', '.join(changed)}; all predicted again")
+    if section := sections.get(mode.name):
+        if changed := changed_keys(section.conditions, conditions):
+            notes.append(f"{mode.name}: {cache} was made with other {', '.join(changed)}; all predicted again")
         else:
             known = dict(section.predictions)
     digests = [file_sha256(image.path) for image in images]
     missing = {digest: image.path for digest, image in zip(digests, images, strict=True) if digest not in known}
     if missing:
-        new: dict[Path, Prediction] = {}
         try:
-            _predict(detector, look, list(missing.values()), new)
+            predictions = _predict(detector, mode, list(missing.values()))
+            known.update(zip(missing, predictions, strict=True))
         finally:
-            known |= {digest: new[path] for digest, path in missing.items() if path in new}
-            write_predictions(cache, {**sections, look.name: Section(conditions, known)})
+            write_predictions(cache, {**sections, mode.name: Section(conditions, known)})
     reused = len(images) - sum(digest in missing for digest in digests)
     if reused:
-        notes.append(f"{look.name}: {reused} of {len(images)} predictions, with their seconds, come from {cache}")
-    return Looked(tuple(known[digest] for digest in digests), tuple(notes))
+        notes.append(f"{mode.name}: {reused} of {len(images)} predictions, with their seconds, come from {cache}")
+    return PredictionRun(mode, tuple(known[digest] for digest in digests), tuple(notes))
 
 
-def _predict(
-    detector: Detector, look: InferenceMode, paths: Sequence[Path], into: dict[Path, Prediction] | None = None
-) -> dict[Path, Prediction]:
-    """Predict image files one by one into `into`, so that what is done stays when one of them is broken."""
-    predictions = {} if into is None else into
-    look.detect(detector, np.zeros((256, 256, 3), np.uint8))  # the first detection is slower than the rest
-    for path in tqdm(paths, unit="image", desc=look.name, disable=None):
+def _predict(detector: Detector, mode: InferenceMode, paths: Sequence[Path]) -> Iterator[Prediction]:
+    """Predict image files one by one, so that a caller keeps the finished ones when one is broken."""
+    mode.detect(detector, np.zeros((256, 256, 3), np.uint8))  # warm up: the first inference is slower
+    for path in tqdm(paths, unit="image", desc=mode.name, disable=None):
         pixels = read_image(path)
         start = time.perf_counter()
-        found = look.detect(detector, pixels)
+        found = mode.detect(detector, pixels)
         seconds = time.perf_counter() - start
-        predictions[path] = Prediction(found.boxes, found.scores, found.labels, len(found.regions), seconds)
-    return predictions
+        yield Prediction(found.boxes, found.scores, found.labels, len(found.regions), seconds)

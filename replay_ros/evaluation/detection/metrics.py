@@ -1,4 +1,4 @@
-"""How good detections are by one of the protocols: average precision, recall, curves, counts at one score."""
+"""Scores of detections by one of the protocols: average precision, recall, curves, counts at a score threshold."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from yolc_ros.training.average_precision import (
 
 MIN_IOUS = np.linspace(0.5, 0.95, 10)
 SIZES = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}  # pixels, as COCO
-CURVE_POINTS = 201
+CURVE_POINTS = 201  # at most, of a stored curve (empirical)
 
 _AP50, _AP75 = 0, 5  # indices into MIN_IOUS
 
@@ -49,58 +49,58 @@ def score_detections(
 ) -> DetectionScores:
     """Score the detections of each image; labels are indices into `classes`.
 
-    score_threshold: of the operating point. names: of the images, for the counts of each; None: their numbers.
+    score_threshold: of the operating point. names: of the images, for their counts; None: their indices.
     """
-    kept = [apply_regions(truth, detections, protocol) for truth, detections in zip(truths, found, strict=True)]
-    truths = [truth for truth, _ in kept]
-    found = [detections.select(_best_first(detections.scores)) for _, detections in kept]
-    each = [(label,) for label in range(len(classes))]
-    groups = [tuple(range(len(classes)))] if protocol.joins_classes else each
-    weights = np.ones(len(groups)) if protocol.joins_classes else _class_weights(truths, classes, protocol)
+    truths, found = _apply_protocol(truths, found, protocol)
+    labels: list[tuple[int, ...]] = [(label,) for label in range(len(classes))]
+    single = groups = [_assign(truths, found, group, protocol) for group in labels]
+    weights = _class_weights(truths, classes, protocol)
+    if protocol.joins_classes:
+        labels, weights = [tuple(range(len(classes)))], np.ones(1)
+        groups = [_assign(truths, found, labels[0], protocol)]
 
-    judged = [_judge(truths, found, group, protocol) for group in groups]
-    single = [_judge(truths, found, group, protocol) for group in each] if protocol.joins_classes else judged
-    strict = _mean_over_groups([_ap(group, protocol, protocol.max_detections) for group in judged], weights)
-    wide = _mean_over_groups([_ap(group, protocol, protocol.max_detections_else) for group in judged], weights)
+    strict = _mean_ap(groups, weights, protocol, protocol.max_detections)
+    wide = _mean_ap(groups, weights, protocol, protocol.max_detections_else)
     by_size = {}
     for size, areas in SIZES.items():
-        of_size = [_judge(truths, found, group, protocol, areas) for group in groups]
-        values = [_ap(group, protocol, protocol.max_detections_else) for group in of_size]
-        by_size[size] = _summary(_mean_over_groups(values, weights), protocol)
-    counts = np.array([_counts(group, score_threshold) for group in judged], np.int64).reshape(
-        len(groups), len(truths), 3
-    )
+        of_size = [_assign(truths, found, group, protocol, areas) for group in labels]
+        by_size[size] = _protocol_ap(_mean_ap(of_size, weights, protocol, protocol.max_detections_else), protocol)
+    counts = np.array([_counts(group, score_threshold) for group in groups], np.int64)
+    counts = counts.reshape(len(groups), len(truths), 3)
     return DetectionScores(
-        ap=_summary(strict, protocol),
+        ap=_protocol_ap(strict, protocol),
         ap50=_finite(wide[_AP50]),
         ap75=_finite(wide[_AP75]),
         by_size=by_size,
         recall={
-            str(limit): _finite(_mean_over_groups([_recall(group, limit) for group in judged], weights).mean())
+            str(limit): _finite(_mean_over_groups([_recall(group, limit) for group in groups], weights).mean())
             for limit in protocol.recall_limits
         },
-        operating=_operating_point(score_threshold, *counts.sum(axis=(0, 1)).tolist()),
-        best=_best_point(judged, score_threshold),
+        operating=_operating_point(score_threshold, counts.sum(axis=(0, 1))),
+        best=_best_point(groups, score_threshold),
         by_class={
             name: _class_scores(group, protocol, score_threshold)
             for name, group in zip(classes, single, strict=True)
             if group.objects
         },
         by_image=tuple(
-            ImageCounts(name, *numbers)
-            for name, numbers in zip(names or map(str, range(len(truths))), counts.sum(axis=0).tolist(), strict=True)
+            ImageCounts(name, hits=hits, false=false, missed=missed)
+            for name, (hits, false, missed) in zip(
+                names or map(str, range(len(truths))), counts.sum(axis=0).tolist(), strict=True
+            )
         ),
     )
 
 
-# --- judging -----------------------------------------------------------------------------------------------------
+# --- assignment of detections to objects -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Group:
-    """The judgements of some classes taken together, one for each image.
+    """The assignments of one or more classes together, one for each image.
 
-    ranks: of each detection, best first, among those that a limit is set for: the group's or all of the image.
+    ranks: of each detection by score, among the detections that the protocol's limit counts: those of the group, or
+    all of the image.
     """
 
     images: tuple[Judgement, ...]
@@ -111,7 +111,10 @@ class _Group:
         return sum(image.objects for image in self.images)
 
     def limited(self, limit: int) -> list[Judgement]:
-        """Judgements of the `limit` best detections of each image: the better ones choose first, so theirs stay."""
+        """Return the assignments of the `limit` highest-scoring detections of each image.
+
+        Detections are assigned in the order of their scores, so dropping the last ones changes no other.
+        """
         counts = [int((ranks < limit).sum()) for ranks in self.ranks]
         return [
             Judgement(image.scores[:count], image.outcomes[:, :count], image.objects)
@@ -119,14 +122,14 @@ class _Group:
         ]
 
 
-def _judge(
+def _assign(
     truths: Sequence[ImageTruth],
     found: Sequence[ImageDetections],
     labels: Sequence[int],
     protocol: Protocol,
     areas: tuple[float, float] = ANY_AREA,
 ) -> _Group:
-    """Judge the detections of these classes; `found` is sorted, best first."""
+    """Assign the detections of these classes to objects; `found` is sorted, highest score first."""
     limit = max(protocol.max_detections, protocol.max_detections_else)
     images, ranks = [], []
     for truth, detections in zip(truths, found, strict=True):
@@ -145,12 +148,20 @@ def _judge(
     return _Group(tuple(images), tuple(ranks))
 
 
-def _best_first(scores: np.ndarray) -> np.ndarray:
+def _apply_protocol(
+    truths: Sequence[ImageTruth], found: Sequence[ImageDetections], protocol: Protocol
+) -> tuple[list[ImageTruth], list[ImageDetections]]:
+    """Apply the ignored regions and sort the detections, highest score first."""
+    kept = [apply_regions(truth, detections, protocol) for truth, detections in zip(truths, found, strict=True)]
+    return [truth for truth, _ in kept], [each.select(_by_score(each.scores)) for _, each in kept]
+
+
+def _by_score(scores: np.ndarray) -> np.ndarray:
     return np.argsort(-scores, kind="stable")
 
 
 def _class_weights(truths: Sequence[ImageTruth], classes: Sequence[str], protocol: Protocol) -> np.ndarray:
-    """(C,): images that hold an object of the class, or 1."""
+    """Return (C,): number of images with an object of the class, or 1 without weighting."""
     if not protocol.weighted_classes or not truths:
         return np.ones(len(classes))
     held = [np.unique(truth.labels[~is_set_aside(truth, protocol)]) for truth in truths]
@@ -161,13 +172,18 @@ def _class_weights(truths: Sequence[ImageTruth], classes: Sequence[str], protoco
 
 
 def _ap(group: _Group, protocol: Protocol, limit: int) -> np.ndarray:
-    """AP at each IoU, (10,); NaN without objects."""
+    """Return the AP at each IoU, (10,); NaN without objects."""
     values = precision_over_recall(group.limited(limit), at_all_points=protocol.at_all_points)
     return np.broadcast_to(values, MIN_IOUS.shape)
 
 
+def _mean_ap(groups: Sequence[_Group], weights: np.ndarray, protocol: Protocol, limit: int) -> np.ndarray:
+    """Return the weighted mean AP of the groups at each IoU, (10,)."""
+    return _mean_over_groups([_ap(group, protocol, limit) for group in groups], weights)
+
+
 def _recall(group: _Group, limit: int) -> np.ndarray:
-    """Share of the objects that are found at each IoU, (10,); NaN without objects."""
+    """Return the share of found objects at each IoU, (10,); NaN without objects."""
     if not group.objects:
         return np.full(len(MIN_IOUS), np.nan)
     hits = sum((image.outcomes == HIT).sum(axis=1) for image in group.limited(limit))
@@ -175,16 +191,16 @@ def _recall(group: _Group, limit: int) -> np.ndarray:
 
 
 def _mean_over_groups(values: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
-    """Mean of G times (10,) -> (10,), of those that are not NaN; NaN where there are none."""
+    """Return the weighted mean (10,) of the groups' values (10,) without NaN; NaN without any."""
     table = np.array(values).reshape(-1, len(MIN_IOUS))
-    there = np.isfinite(table).all(axis=1) & (weights > 0)
-    if not there.any():
+    valid = np.isfinite(table).all(axis=1) & (weights > 0)
+    if not valid.any():
         return np.full(len(MIN_IOUS), np.nan)
-    return np.asarray(np.average(table[there], axis=0, weights=weights[there]))
+    return np.asarray(np.average(table[valid], axis=0, weights=weights[valid]))
 
 
-def _summary(values: np.ndarray, protocol: Protocol) -> float | None:
-    """What the protocol calls AP, of AP at each IoU (10,)."""
+def _protocol_ap(values: np.ndarray, protocol: Protocol) -> float | None:
+    """Return the protocol's AP from the AP at each IoU (10,)."""
     if protocol.ap_iou is None:
         return _finite(values.mean())
     return _finite(values[np.argmin(abs(MIN_IOUS - protocol.ap_iou))])
@@ -197,18 +213,18 @@ def _finite(value: float) -> float | None:
 def _class_scores(group: _Group, protocol: Protocol, score_threshold: float) -> ClassScores:
     strict, wide = (_ap(group, protocol, limit) for limit in (protocol.max_detections, protocol.max_detections_else))
     return ClassScores(
-        ap=_summary(strict, protocol),
+        ap=_protocol_ap(strict, protocol),
         ap50=_finite(wide[_AP50]),
         ap75=_finite(wide[_AP75]),
         objects=group.objects,
-        operating=_operating_point(score_threshold, *_counts(group, score_threshold).sum(axis=0).tolist()),
+        operating=_operating_point(score_threshold, _counts(group, score_threshold).sum(axis=0)),
         best=_best_point([group], score_threshold),
         curve=_thinned(_full_curve([group])),
     )
 
 
 def _counts(group: _Group, score_threshold: float) -> np.ndarray:
-    """Hits, false detections and missed objects of each image at IoU 0.5 from a score on, (images, 3) int64."""
+    """Return hits, false detections and missed objects of each image at IoU 0.5 and a threshold, (images, 3) int64."""
     rows = []
     for image in group.images:
         outcomes = image.outcomes[_AP50][image.scores >= score_threshold]
@@ -217,7 +233,9 @@ def _counts(group: _Group, score_threshold: float) -> np.ndarray:
     return np.array(rows, np.int64).reshape(-1, 3)
 
 
-def _operating_point(score: float, hits: int, false: int, missed: int) -> OperatingPoint:
+def _operating_point(score: float, counts: np.ndarray) -> OperatingPoint:
+    """counts: (3,) int64, hits, false detections and missed objects."""
+    hits, false, missed = counts.tolist()
     precision = hits / (hits + false) if hits + false else None
     recall = hits / (hits + missed) if hits + missed else None
     f1 = 2 * hits / (2 * hits + false + missed) if hits + false + missed else None
@@ -225,11 +243,11 @@ def _operating_point(score: float, hits: int, false: int, missed: int) -> Operat
 
 
 def _full_curve(groups: Sequence[_Group]) -> np.ndarray:
-    """(3, hits): recall, precision and score at each hit of some groups at IoU 0.5, best score first."""
+    """Return recall, precision and score at each hit of the groups at IoU 0.5, highest score first, (3, hits)."""
     images = [image for group in groups for image in group.images]
     scores = np.concatenate([np.zeros(0), *(image.scores for image in images)])
     outcomes = np.concatenate([np.zeros(0, np.int8), *(image.outcomes[_AP50] for image in images)])
-    order = _best_first(scores)
+    order = _by_score(scores)
     order = order[outcomes[order] != NEITHER]
     hits = np.cumsum(outcomes[order] == HIT)
     points = np.stack(
@@ -239,15 +257,15 @@ def _full_curve(groups: Sequence[_Group]) -> np.ndarray:
 
 
 def _best_point(groups: Sequence[_Group], score_threshold: float) -> OperatingPoint:
-    """The operating point with the highest F1; that of the threshold where nothing is hit."""
+    """Return the operating point with the highest F1; that at the threshold without hits."""
     recall, precision, scores = _full_curve(groups)
     score = float(scores[np.argmax(2 * recall * precision / (recall + precision))]) if len(scores) else score_threshold
     counts = sum((_counts(group, score).sum(axis=0) for group in groups), np.zeros(3, np.int64))
-    return _operating_point(score, *counts.tolist())
+    return _operating_point(score, counts)
 
 
 def _thinned(curve: np.ndarray) -> Curve:
-    """At most CURVE_POINTS points, the first and the last among them."""
+    """Return at most CURVE_POINTS points of a curve, the first and the last among them."""
     count = curve.shape[1]
     index = np.unique(np.linspace(0, count - 1, min(count, CURVE_POINTS)).round().astype(int))
     recall, precision, score = curve[:, index].round(6).tolist()

@@ -1,7 +1,7 @@
-"""The protocols of average precision in use for aerial images. They differ by points: name the one used.
+"""The protocols of average precision for aerial images. They differ by several points of AP, so name the one used.
 
-What VisDrone and UAVDT do is taken from their own toolkits (`VisDrone2018-DET-toolkit`, and the DET part of UAVDT's
-benchmark toolkit), what COCO does from pycocotools.
+The rules of VisDrone and UAVDT are those of their toolkits (`VisDrone2018-DET-toolkit`, and the DET part of UAVDT's
+benchmark toolkit), the rules of COCO those of pycocotools.
 """
 
 from __future__ import annotations
@@ -13,21 +13,22 @@ import numpy as np
 
 from yolc_ros.decoding import box_areas, pairwise_intersection
 
-IGNORED_SHARE = 0.5  # of an object's or detection's area, from which it goes with the ignored regions of VisDrone
+IGNORED_SHARE = 0.5  # share of a box's area in ignored regions from which VisDrone's toolkit drops the box
 
 
 @dataclass(frozen=True)
 class Protocol:
     """How AP is computed.
 
-    max_detections: the best ones of an image that count for AP, max_detections_else for AP50, AP75 and the sizes;
-    limit_over: whether that holds for each class or for the image. recall_limits: detections for the mean recalls.
-    ap_iou: AP at this IoU; None: mean over 0.5 to 0.95. at_all_points: area under the whole curve of precision over
-    recall, else its mean over 101 recalls. weighted_classes: each class weighs as many images as hold it, else all the
-    same. joins_classes: a detection may be of any class; those of single classes are still judged class by class.
-    regions: what ignored regions do. "kept": nothing, as pycocotools, which knows crowds (iscrowd) alone. "half": what
-    lies in them with half of its area is dropped, objects and detections, and objects marked as not scored are neither
-    found nor missed. "inside": detections that lie wholly in one are dropped.
+    max_detections: the highest-scoring detections that count for AP; max_detections_else: for AP50, AP75 and the sizes;
+    limit_over: whether both hold for each class or for the whole image. recall_limits: numbers of detections of the
+    mean recalls. ap_iou: AP at this IoU; None: mean over 0.5 to 0.95. at_all_points: area under the whole
+    precision-recall curve, else mean precision over 101 recalls. weighted_classes: the weight of a class in the mean is
+    its number of images, else 1. joins_classes: detections and objects match whatever their classes; the figures of
+    single classes are still computed class by class.
+    regions: effect of ignored regions. "kept": none, as in pycocotools, which has only crowds (iscrowd). "half":
+    objects and detections with at least half of their area in them are dropped, and objects marked as not scored are
+    neither found nor missed. "inside": detections that lie wholly in one are dropped.
     """
 
     about: str
@@ -75,10 +76,10 @@ PROTOCOLS = {
 
 @dataclass(frozen=True, eq=False)
 class ImageTruth:
-    """What is labelled in one image. Boxes are xyxy, pixels.
+    """The ground truth of one image. Boxes are xyxy, pixels.
 
-    boxes: (N, 4). labels: (N,), class. crowd: (N,) bool, many objects in one box. unscored: (N,) bool, marked as not to
-    be scored. regions: (M, 4), ignored regions.
+    boxes: (N, 4). labels: (N,), class. crowd: (N,) bool, many objects in one box. unscored: (N,) bool, marked as not
+    scored. regions: (M, 4), ignored regions.
     """
 
     boxes: np.ndarray
@@ -88,13 +89,13 @@ class ImageTruth:
     regions: np.ndarray
 
     def select(self, index: np.ndarray) -> ImageTruth:
-        """Return the objects of an index; regions stay."""
+        """Return the truth with the objects of an index and all regions."""
         return ImageTruth(self.boxes[index], self.labels[index], self.crowd[index], self.unscored[index], self.regions)
 
 
 @dataclass(frozen=True, eq=False)
 class ImageDetections:
-    """What was found in one image. boxes: (N, 4) xyxy, pixels. scores, labels: (N,)."""
+    """The detections in one image. boxes: (N, 4) xyxy, pixels. scores, labels: (N,)."""
 
     boxes: np.ndarray
     scores: np.ndarray
@@ -106,7 +107,7 @@ class ImageDetections:
 
 
 def apply_regions(truth: ImageTruth, found: ImageDetections, protocol: Protocol) -> tuple[ImageTruth, ImageDetections]:
-    """Leave out what the protocol does not judge because of the image's ignored regions."""
+    """Leave out the objects and detections that the protocol drops because of ignored regions."""
     if protocol.regions == "half":
         return drop_ignored(truth, found)
     if protocol.regions == "inside":
@@ -115,23 +116,18 @@ def apply_regions(truth: ImageTruth, found: ImageDetections, protocol: Protocol)
 
 
 def is_set_aside(truth: ImageTruth, protocol: Protocol) -> np.ndarray:
-    """(N,) bool: the objects that are neither found nor missed."""
+    """Return (N,) bool: the objects that count as neither found nor missed."""
     return truth.crowd | truth.unscored if protocol.regions == "half" else truth.crowd
 
 
 def drop_ignored(truth: ImageTruth, found: ImageDetections) -> tuple[ImageTruth, ImageDetections]:
     """Leave out objects and detections with at least half of their area in the union of the ignored regions."""
-    cells = disjoint(truth.regions)
-
-    def is_outside(boxes: np.ndarray) -> np.ndarray:
-        covered = pairwise_intersection(boxes, cells).sum(axis=1)
-        return covered < IGNORED_SHARE * box_areas(boxes)
-
-    return truth.select(is_outside(truth.boxes)), found.select(is_outside(found.boxes))
+    cells = split_disjoint(truth.regions)
+    return truth.select(_is_mostly_outside(truth.boxes, cells)), found.select(_is_mostly_outside(found.boxes, cells))
 
 
-def disjoint(boxes: np.ndarray) -> np.ndarray:
-    """Return boxes (K, 4) that cover what `boxes` (N, 4) cover, none of them overlapping."""
+def split_disjoint(boxes: np.ndarray) -> np.ndarray:
+    """Return boxes (K, 4) that cover the same area as `boxes` (N, 4) without overlap."""
     x, y = np.unique(boxes[:, [0, 2]]), np.unique(boxes[:, [1, 3]])
     x0, y0 = (grid.ravel() for grid in np.meshgrid(x[:-1], y[:-1]))
     x1, y1 = (grid.ravel() for grid in np.meshgrid(x[1:], y[1:]))
@@ -140,7 +136,13 @@ def disjoint(boxes: np.ndarray) -> np.ndarray:
     return cells[np.any(np.all(is_inside, axis=2), axis=1)]
 
 
+def _is_mostly_outside(boxes: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Return (N,) bool: whether less than IGNORED_SHARE of a box lies in the disjoint cells (K, 4)."""
+    covered = pairwise_intersection(boxes, cells).sum(axis=1)
+    return np.asarray(covered < IGNORED_SHARE * box_areas(boxes))
+
+
 def _is_inside(boxes: np.ndarray, regions: np.ndarray) -> np.ndarray:
-    """(N,) bool: whether each side of a box lies within the same region; touching a border is not within."""
+    """Return (N,) bool: whether a box lies strictly inside one region; touching its border is not inside."""
     is_within = np.concatenate([boxes[:, None, :2] > regions[:, :2], boxes[:, None, 2:] < regions[:, 2:]], axis=2)
     return np.asarray(np.any(np.all(is_within, axis=2), axis=1))

@@ -1,6 +1,6 @@
-"""What an evaluation of detections finds, in plain values: `dataclasses.asdict` of any of these is JSON.
+"""Results of the detection evaluation, in plain values: `dataclasses.asdict` of any of these is JSON.
 
-Figures that cannot be had are None, never NaN. AP, precision and recall lie between 0 and 1.
+A figure without a value is None, never NaN. AP, precision and recall lie between 0 and 1.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ SCHEMA = "yolc_ros/detection_result/1"
 
 @dataclass(frozen=True)
 class Curve:
-    """Precision over recall of one class at IoU 0.5, best score first, thinned to some hundred points.
+    """Precision over recall of one class at IoU 0.5, highest score first, thinned to some hundred points.
 
-    Each point is a hit: precision and recall of the detections down to it.
+    Each point is a hit, with the precision and recall of the detections down to its score.
     """
 
     recall: tuple[float, ...]
@@ -29,10 +29,10 @@ class Curve:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """How good the detections from one score on are, at IoU 0.5: what a subscriber of the node gets.
+    """Quality of the detections above a score threshold at IoU 0.5, as a subscriber of the node gets them.
 
-    hits: objects found; false: detections without an object; missed: objects not found. precision is None without a
-    detection, recall without an object, f1 without both.
+    score: the threshold. hits: objects found; false: detections without an object; missed: objects not found. precision
+    is None without detections, recall without objects, f1 without either.
     """
 
     score: float
@@ -46,7 +46,7 @@ class OperatingPoint:
 
 @dataclass(frozen=True)
 class ClassScores:
-    """One class with objects. objects: how many count. best: the operating point with the highest F1."""
+    """Scores of one class. objects: number that counts. best: the operating point with the highest F1."""
 
     ap: float | None
     ap50: float | None
@@ -59,7 +59,7 @@ class ClassScores:
 
 @dataclass(frozen=True)
 class ImageCounts:
-    """One image at the operating point. name: file or stamp (nanoseconds)."""
+    """Counts of one image at the operating point. name: file or stamp (nanoseconds)."""
 
     name: str
     hits: int
@@ -69,12 +69,12 @@ class ImageCounts:
 
 @dataclass(frozen=True)
 class DetectionScores:
-    """How good detections are, by one protocol.
+    """Scores by one protocol.
 
-    ap: what the protocol calls AP (over IoU 0.5 to 0.95, UAVDT: at 0.7), ap50 and ap75 at one IoU. by_size: AP of
-    "small", "medium", "large" objects. recall: mean of the largest recalls with at most so many detections ("1", "10",
-    ...). operating, best: of all classes together, at the score asked for and at that with the highest F1. by_class:
-    those with objects.
+    ap: the protocol's AP (over IoU 0.5 to 0.95, UAVDT: at 0.7), ap50 and ap75: at one IoU. by_size: AP of "small",
+    "medium", "large" objects. recall: mean of the largest recalls by the number of detections ("1", "10", ...).
+    operating, best: all classes together, at the given score threshold and at that with the highest F1. by_class: the
+    classes with objects.
     """
 
     ap: float | None
@@ -92,11 +92,11 @@ class DetectionScores:
 class DetectionResult:
     """Scores, and everything that they depend on.
 
-    protocol: its name. look: how the images were looked at, as "LSM on", "LSM off", "slicing 640". crops_per_image:
-    second looks, seconds_per_image: of a detection without reading the file; None where unknown. images: evaluated.
-    classes: category of the truth -> class that is meant. model, weights_sha256: "" where unknown. settings: of the
-    detector and of the look. truth: file, folder or topic; truth_sha256: of its annotations. notes: what a reader
-    must know.
+    protocol: its name. look: name of the inference mode, as "LSM on", "LSM off", "slicing 640", "bag". images: number
+    evaluated. crops_per_image, seconds_per_image: means of the crops and of the inference time without reading the
+    file; None where unknown. classes: category of the truth -> classes of the network. model, weights_sha256: "" where
+    unknown. settings: of the detector and of the inference mode. truth: file, folder or topic; truth_sha256: of its
+    annotations. notes: caveats of the figures.
     """
 
     protocol: str
@@ -114,51 +114,51 @@ class DetectionResult:
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> str:
-        """Return the result as JSON text; `from_json` reads it."""
-        return json.dumps(as_mapping(self), indent=1, allow_nan=False)
+        """Return the result as JSON text; `detection_result_from_json` reads it."""
+        return json.dumps(detection_result_to_mapping(self), indent=1, allow_nan=False)
 
 
-def as_mapping(result: DetectionResult) -> dict[str, Any]:
-    """Return the result as plain values: {"schema": ..., the scores, and what they depend on}, on one level."""
+def detection_result_to_mapping(result: DetectionResult) -> dict[str, Any]:
+    """Return the result as plain values: "schema", the scores, and what they depend on, on one level."""
     content = asdict(result)
     return {"schema": SCHEMA, **content.pop("scores"), **content}
 
 
-def from_mapping(content: Mapping[str, Any]) -> DetectionResult:
-    """Return the result of plain values from `as_mapping`; further keys are left out. Raises InputError for others."""
+def detection_result_from_mapping(content: Mapping[str, Any]) -> DetectionResult:
+    """Read the result of `detection_result_to_mapping`; additional keys are ignored. Raises InputError."""
     if content.get("schema") != SCHEMA:
         raise InputError(f"this is no result of evaluate_detection of this version ({SCHEMA}); evaluate again")
     try:
-        scores = _scores(content)
-        others = {name: content[name] for name in _names(DetectionResult) if name not in ("scores", "notes")}
+        scores = _read_scores(content)
+        others = {name: content[name] for name in _field_names(DetectionResult) if name not in ("scores", "notes")}
         return DetectionResult(scores=scores, notes=tuple(content["notes"]), **others)
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"this result of evaluate_detection is broken ({error!r}); evaluate again") from error
 
 
-def from_json(text: str) -> DetectionResult:
-    """Return the result of `DetectionResult.to_json`. Raises InputError."""
+def detection_result_from_json(text: str) -> DetectionResult:
+    """Read the result of `DetectionResult.to_json`. Raises InputError."""
     try:
         content = json.loads(text)
     except ValueError as error:
-        raise InputError(f"this result of evaluate_detection is no JSON ({error})") from error
-    return from_mapping(content if isinstance(content, dict) else {})
+        raise InputError(f"this result of evaluate_detection is not JSON ({error})") from error
+    return detection_result_from_mapping(content if isinstance(content, dict) else {})
 
 
-def _scores(content: Mapping[str, Any]) -> DetectionScores:
-    values = {name: content[name] for name in _names(DetectionScores)}
+def _read_scores(content: Mapping[str, Any]) -> DetectionScores:
+    values = {name: content[name] for name in _field_names(DetectionScores)}
     return DetectionScores(
         **values
         | {
             "operating": OperatingPoint(**values["operating"]),
             "best": OperatingPoint(**values["best"]),
-            "by_class": {name: _class_scores(value) for name, value in values["by_class"].items()},
+            "by_class": {name: _read_class_scores(value) for name, value in values["by_class"].items()},
             "by_image": tuple(ImageCounts(**value) for value in values["by_image"]),
         }
     )
 
 
-def _class_scores(content: Mapping[str, Any]) -> ClassScores:
+def _read_class_scores(content: Mapping[str, Any]) -> ClassScores:
     return ClassScores(
         **dict(content)
         | {
@@ -169,5 +169,5 @@ def _class_scores(content: Mapping[str, Any]) -> ClassScores:
     )
 
 
-def _names(cls: type) -> tuple[str, ...]:
+def _field_names(cls: type) -> tuple[str, ...]:
     return tuple(field.name for field in fields(cls))

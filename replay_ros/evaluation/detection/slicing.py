@@ -1,7 +1,7 @@
-"""Uniform slicing (SAHI, arXiv 2202.06934) with a YOLC network: what the Local Scale Module has to beat.
+"""Uniform slicing (SAHI, arXiv 2202.06934) with a YOLC network: the baseline of the Local Scale Module.
 
-The image is cut into overlapping slices of one size, each is looked at like an image of its own, and boxes of one
-object from several looks become one.
+The image is cut into overlapping slices of one size. The network runs on each slice as on an image of its own, and the
+boxes of one object from several slices are merged.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ Merge = Literal["greedy", "nms"]
 
 @dataclass(frozen=True)
 class SlicingConfig:
-    """How an image is cut and joined.
+    """How an image is sliced and its boxes are merged.
 
-    size: side of a slice, image pixels. overlap: of neighbours, share of the size. zoom: input pixels for an image
-    pixel in a slice (1.5 is that of the LSM's second look). whole_image: look at the uncut image too. merge: "greedy"
-    gives the hull of boxes that are one object, "nms" the best of them. same_share: boxes of a class are one object
-    where their intersection is at least this share of the smaller one (a cut object lies inside the whole one).
+    size: side of a slice, image pixels. overlap: of neighbouring slices, share of the size. zoom: input pixels per
+    image pixel in a slice (1.5 as in the crops of the LSM). whole_image: also run the network on the whole image.
+    merge: "greedy" gives the hull of the boxes of one object, "nms" its highest-scoring box. same_share: boxes of a
+    class are one object where their intersection is at least this share of the smaller box (a cut object lies inside
+    the whole one).
     """
 
     size: int = 640
@@ -43,43 +44,40 @@ class SlicingConfig:
 
 
 def detect_sliced(detector: Detector, image: np.ndarray, config: SlicingConfig) -> Detections:
-    """Detect objects in an RGB image (H, W, 3) uint8; its `regions` are the slices. The settings' LSM is not used."""
+    """Detect objects in an RGB image (H, W, 3) uint8, without the LSM; `regions` of the result are the slices."""
     height, width = image.shape[:2]
     settings = replace(detector.settings, lsm=None)
     zoom = min(config.zoom, settings.max_side / config.size) if settings.max_side else config.zoom
     zoomed = replace(detector, settings=replace(settings, scales=tuple(zoom * scale for scale in settings.scales)))
-    looks: list[ScoredBoxes] = []
+    passes: list[ScoredBoxes] = []
     origins: list[int] = []
     regions: list[Region] = []
     if config.whole_image:
-        looks.append(_scored(replace(detector, settings=settings).detect(image)))
+        passes.append(_scored(replace(detector, settings=settings).detect(image)))
         origins.append(-1)
     for x0, y0, x1, y1 in slices(width, height, config).tolist():
         found = _scored(zoomed.detect(np.ascontiguousarray(image[y0:y1, x0:x1])))
         corner = np.array([x0, y0, x0, y0], np.float32)
-        looks.append(ScoredBoxes(found.boxes + corner, found.scores, found.labels))
+        passes.append(ScoredBoxes(found.boxes + corner, found.scores, found.labels))
         origins.append(len(regions))
         regions.append(Region(x0, y0, x1, y1, float(len(found)), zoom))
-    boxes, kept = merge(concatenate(looks), config)
+    every, origin = concatenate(passes), np.repeat(np.array(origins, np.int64), [len(each) for each in passes])
+    boxes, kept = merge_boxes(every, config)
     kept, boxes = kept[: settings.max_detections], boxes[: settings.max_detections]
-    together, origin = concatenate(looks), np.repeat(np.array(origins, np.int64), [len(look) for look in looks])
-    return Detections(
-        boxes, together.scores[kept], together.labels[kept], origin[kept], tuple(regions), detector.class_names
-    )
+    return Detections(boxes, every.scores[kept], every.labels[kept], origin[kept], tuple(regions), detector.class_names)
 
 
 def slices(width: int, height: int, config: SlicingConfig) -> np.ndarray:
-    """Return slices (n, 4) int64 x0, y0, x1, y1 in reading order that cover an image; the last ones reach its edges."""
+    """Return slices (N, 4) int64 x0, y0, x1, y1 in reading order that cover an image, the last ones at its edges."""
     step = max(1, round(config.size * (1 - config.overlap)))
     rows, columns = _starts(height, config.size, step), _starts(width, config.size, step)
     return np.array([(x, y, min(x + config.size, width), min(y + config.size, height)) for y in rows for x in columns])
 
 
-def merge(found: ScoredBoxes, config: SlicingConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Join the boxes of each object: -> boxes (K, 4) float32, and the index (K,) of the best of each, best first.
+def merge_boxes(found: ScoredBoxes, config: SlicingConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Merge the boxes of each object: the highest-scoring remaining box absorbs those of its object by `same_share`.
 
-    The best box that is left takes all those of its class with it that are the same object by `same_share`, until none
-    is left.
+    Returns boxes (K, 4) float32 and the index (K,) of the highest-scoring box of each, in the order of the scores.
     """
     order = np.argsort(-found.scores, kind="stable")
     boxes, labels = np.asarray(found.boxes, np.float32)[order], found.labels[order]
@@ -101,7 +99,7 @@ def merge(found: ScoredBoxes, config: SlicingConfig) -> tuple[np.ndarray, np.nda
 
 
 def _starts(length: int, size: int, step: int) -> list[int]:
-    """Where slices begin along a side."""
+    """Return the first pixels of the slices along a side."""
     if length <= size:
         return [0]
     return [*range(0, length - size, step), length - size]

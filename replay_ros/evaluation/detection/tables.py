@@ -1,4 +1,4 @@
-"""Results of detection as tables that are readable as they are."""
+"""Detection results as Markdown tables."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from replay_ros.evaluation.detection.published import published_for
 from replay_ros.evaluation.detection.results import DetectionResult
 
 
-def render(results: Sequence[DetectionResult], dataset: str) -> Iterator[str]:
-    """Lines of all tables and notes for results on the same truth, sorted by protocol.
+def detection_lines(results: Sequence[DetectionResult], dataset: str) -> Iterator[str]:
+    """Yield the lines of all tables and notes for results on the same truth, sorted by protocol.
 
-    dataset: whose published figures stand beside ours.
+    dataset: name of the dataset, for published scores.
     """
     yield from markdown_table(list(_average_precisions(results, dataset)))
     yield ""
@@ -47,11 +47,9 @@ def _operating_points(results: Sequence[DetectionResult]) -> Iterator[tuple[str,
     yield "protocol", "look", "score from", "precision", "recall", "F1", "hits", "false", "missed"
     for each, point in [(run, point) for run in results for point in (run.scores.operating, run.scores.best)]:
         rates = (number_cell(value, 3) for value in (point.precision, point.recall, point.f1))
-        yield (
-            *(each.protocol, each.look, f"{point.score:.3g}{' (best F1)' * (point is each.scores.best)}"),
-            *rates,
-            *map(str, (point.hits, point.false, point.missed)),
-        )
+        threshold = f"{point.score:.3g}{' (best F1)' * (point is each.scores.best)}"
+        counts = map(str, (point.hits, point.false, point.missed))
+        yield (each.protocol, each.look, threshold, *rates, *counts)
 
 
 def _classes(results: Sequence[DetectionResult]) -> Iterator[tuple[str, ...]]:

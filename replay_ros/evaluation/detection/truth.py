@@ -1,8 +1,7 @@
-"""Ground truth for evaluation: which classes are meant, and boxes from a COCO JSON file exactly as they stand.
+"""Ground truth of images: the choice of classes, and boxes from a COCO JSON file.
 
-Unlike the reader for training, categories that are not evaluated do not become ignored regions: pycocotools does not
-know them either. Ignored regions are the boxes of a category whose name begins with "ignore", as in conversions of
-VisDrone, whose category 0 they are.
+Unlike in the reader for training, categories that are not evaluated do not become ignored regions, as in pycocotools.
+Ignored regions are the boxes of a category whose name begins with "ignore", as in conversions of VisDrone (category 0).
 """
 
 from __future__ import annotations
@@ -22,26 +21,28 @@ from replay_ros.evaluation.detection.protocols import ImageTruth
 from yolc_ros.datasets.coco import load_annotations
 from yolc_ros.datasets.samples import check_box
 
+REGION = -1  # the label of an ignored region
+
 
 @dataclass(frozen=True, eq=False)
 class EvaluatedImage:
-    """An image file and what is in it; labels are indices into the classes that are evaluated."""
+    """An image file and its truth; labels are indices into the evaluated classes."""
 
     path: Path
     truth: ImageTruth
 
     @property
     def name(self) -> str:
-        """Folder and file: two sequences may have files of the same name."""
+        """Folder and file name; the file name alone may occur in several sequences."""
         return "/".join(self.path.parts[-2:])
 
 
 @dataclass(frozen=True)
 class ClassChoice:
-    """The classes that are evaluated, by the network's names.
+    """The evaluated classes, by the network's names.
 
-    of_category: category name -> index into classes. of_class: name of a network's class -> index; several may count
-    as one.
+    of_category: category of the truth -> index into classes. of_class: class of the network -> index into classes;
+    several may have the same index.
     """
 
     classes: tuple[str, ...]
@@ -49,15 +50,15 @@ class ClassChoice:
     of_class: Mapping[str, int]
 
     def meaning(self, category: str) -> str:
-        """The network's classes that are this category, as "car+van"."""
+        """Return the network's classes for this category, as "car+van"."""
         return "+".join(name for name, index in self.of_class.items() if index == self.of_category[category])
 
 
 def choose_classes(categories: Sequence[str], known: Sequence[str], wanted: str | None) -> ClassChoice:
-    """Settle what is evaluated.
+    """Choose the evaluated classes.
 
-    categories: names in the truth. known: classes of the network. wanted: "car=car+van,minibus=van": category names,
-    with the classes that are meant where their names differ; None: all categories that are classes. Raises InputError.
+    categories: names in the truth. known: classes of the network. wanted: "car=car+van,minibus=van": categories, each
+    with the classes of the network where the names differ; None: all categories that are classes. Raises InputError.
     """
     chosen: dict[str, list[str]] = {}
     if wanted is None:
@@ -65,13 +66,13 @@ def choose_classes(categories: Sequence[str], known: Sequence[str], wanted: str 
         if not chosen:
             raise InputError(
                 f"no category ({', '.join(categories)}) is a class of the network ({', '.join(known)}); "
-                "name them with --classes, as CATEGORY=CLASS"
+                "assign them with --classes CATEGORY=CLASS"
             )
     else:
         for item in wanted.split(","):
             category, _, meant = (part.strip() for part in item.partition("="))
             chosen[category] = [name.strip() for name in (meant or category).split("+")]
-    owners: dict[str, str] = {}  # class of the network: the class that it counts as
+    owners: dict[str, str] = {}  # class of the network -> evaluated class
     for category, names in chosen.items():
         if category not in categories:
             raise InputError(f"--classes: there is no category {category!r}; there are {', '.join(categories)}")
@@ -98,7 +99,7 @@ def read_coco_truth(
 ) -> tuple[EvaluatedImage, ...]:
     """Read images and boxes. images: the folder to which file names are relative. pattern: of the images' file names.
 
-    Raises InputError for a broken file, a broken box, and images that are missing.
+    Raises InputError for a broken file, a broken box and missing images.
     """
     content = load_annotations(annotations)
     names = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
@@ -121,15 +122,12 @@ def read_coco_truth(
     missing = [path for path, _ in files if not path.is_file()]
     if missing:
         raise InputError(f"{missing[0]}: is missing, with {len(missing) - 1} others; name their folder with --images")
-    return tuple(EvaluatedImage(path, collect(boxes[identity])) for path, identity in files)
-
-
-REGION = -1  # the label of an ignored region
+    return tuple(EvaluatedImage(path, image_truth(boxes[identity])) for path, identity in files)
 
 
 @dataclass(frozen=True)
 class TruthBox:
-    """A labelled box. xyxy: pixels. label: index into the classes that are evaluated, or REGION."""
+    """A labelled box. xyxy: pixels. label: index into the evaluated classes, or REGION."""
 
     xyxy: tuple[float, float, float, float]
     label: int
@@ -137,8 +135,8 @@ class TruthBox:
     is_unscored: bool = False
 
 
-def collect(boxes: Sequence[TruthBox]) -> ImageTruth:
-    """Put the boxes of one image together."""
+def image_truth(boxes: Sequence[TruthBox]) -> ImageTruth:
+    """Return the truth of an image with these boxes."""
     corners = np.array([box.xyxy for box in boxes], np.float64).reshape(-1, 4)
     labels = np.array([box.label for box in boxes], np.int64)
     is_object = labels != REGION
@@ -152,7 +150,7 @@ def collect(boxes: Sequence[TruthBox]) -> ImageTruth:
 
 
 def truth_sha256(names: Sequence[str], truths: Sequence[ImageTruth], classes: Sequence[str]) -> str:
-    """Hash of what is evaluated: names of images and classes, boxes, labels and marks."""
+    """Return the hash of the truth: names of images and classes, boxes, labels and marks."""
     digest = hashlib.sha256("\n".join(classes).encode())
     for name, truth in zip(names, truths, strict=True):
         digest.update(f"\n{name}\n".encode())
@@ -170,5 +168,5 @@ def _read_box(entry: Mapping[str, Any], label: int) -> TruthBox:
 
 
 def is_ignored_region(name: str) -> bool:
-    """Tell whether a category is that of ignored regions, by its name."""
+    """Return whether the name of a category marks ignored regions."""
     return name.lower().startswith("ignore")

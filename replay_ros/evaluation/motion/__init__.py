@@ -1,1 +1,1 @@
-"""Accuracy of relative poses, covariances and trajectories."""
+"""Accuracy of relative poses, their covariances and trajectories against ground truth."""

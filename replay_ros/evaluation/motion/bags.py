@@ -1,4 +1,4 @@
-"""How good the motion in a replayed bag is: relative poses and trajectory against truth from a topic or a file."""
+"""Evaluates the motion in a replayed bag: relative poses and trajectory against truth from a topic or a TUM file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from perception_common.errors import InputError
+from perception_common.tum import Trajectory
 from replay_ros.bags.reader import Bag, open_bag
 from replay_ros.evaluation.motion.edges import edge_of_message, trajectory_of_poses
 from replay_ros.evaluation.motion.metrics import UNNAMED, evaluate_motion
@@ -23,12 +24,13 @@ POSE_STAMPED = "geometry_msgs/msg/PoseStamped"
 
 @dataclass(frozen=True, eq=False)
 class MotionBagOptions:
-    """What is compared with what.
+    """Which topics of a bag to compare with which ground truth.
 
-    truth: topic or TUM file; None: the only topic named ground_truth. truth_bag: where the topic is; None: in the bag
-    itself. truth_frame: child frame of the transforms that are the truth. T_base_optical: (4, 4), pose of the optical
-    frame in the frame of the truth. relative_pose_topic: None: the only one of its type. pose_topic: the trajectory;
-    None: `pose` beside the relative poses. estimator: for the record. tolerance: seconds between a pose and its truth.
+    truth: topic or TUM file; None: the only topic named ground_truth. truth_bag: bag with the truth topic; None: the
+    evaluated bag. truth_frame: child frame of the transforms that are the truth. T_base_optical: (4, 4), pose of the
+    optical frame in the frame of the truth; None: the truth is of the optical frame. relative_pose_topic: None: the
+    only topic of its type. pose_topic: the trajectory; None: `pose` beside the relative poses. estimator: description,
+    copied into the result. tolerance: largest stamp difference of a pose and its truth, seconds.
     """
 
     truth: str | None = None
@@ -42,11 +44,11 @@ class MotionBagOptions:
 
     def __post_init__(self) -> None:
         if not self.tolerance > 0:
-            raise InputError(f"the tolerance of stamps is {self.tolerance:g} s; give one above 0")
+            raise InputError(f"the stamp tolerance is {self.tolerance:g} s; it must be above 0")
 
 
 def evaluate_motion_of_bag(path: Path, options: MotionBagOptions = MotionBagOptions()) -> MotionResult:
-    """Compare the motion in a bag with the truth. Raises InputError for bags, topics and files that cannot be used."""
+    """Compare the motion in a bag with the truth. Raises InputError for unusable bags, topics and files."""
     with ExitStack() as stack:
         bag = stack.enter_context(open_bag(path))
         truth_bag = bag if options.truth_bag is None else stack.enter_context(open_bag(options.truth_bag))
@@ -56,31 +58,35 @@ def evaluate_motion_of_bag(path: Path, options: MotionBagOptions = MotionBagOpti
 def _evaluate(bag: Bag, truth_bag: Bag, options: MotionBagOptions) -> MotionResult:
     source = options.truth or find_truth_topic(truth_bag)
     if source is None:
-        raise InputError(f"{truth_bag.path} has no topic, or several, named ground_truth; say which with --truth")
+        raise InputError(f"{truth_bag.path} has no topic or several topics named ground_truth; say which with --truth")
     truth = read_truth(source, truth_bag, child_frame=options.truth_frame, T_base_optical=options.T_base_optical)
-    of_cameras = [name for name in _named(bag, RELATIVE_POSE) if not name.endswith("_base")]  # those of the vehicle
+    # Topics that end with _base hold the same motion in the vehicle's base frame.
+    of_cameras = [name for name in _topics_of(bag, RELATIVE_POSE) if not name.endswith("_base")]
     topics = [options.relative_pose_topic] if options.relative_pose_topic else of_cameras
     if len(topics) != 1 or bag.topic(topics[0]).type != RELATIVE_POSE:
-        there = ", ".join(topics) or "none"
-        raise InputError(f"{bag.path} must have one topic of {RELATIVE_POSE} ({there}); use --relative-pose-topic")
+        found = ", ".join(topics) or "none"
+        raise InputError(f"{bag.path} must have one topic of {RELATIVE_POSE} ({found}); use --relative-pose-topic")
     edges = [edge_of_message(item.message) for item in bag.messages(topics)]
-    # The trajectory lies beside the relative poses: loftr/pose beside loftr/relative_pose.
-    pose_topic = options.pose_topic or f"{bag.topic(topics[0]).name.rpartition('/')[0]}/pose"
-    trajectory = None
-    if options.pose_topic or pose_topic in _named(bag, POSE_STAMPED):
-        if bag.topic(pose_topic).type != POSE_STAMPED:
-            raise InputError(f"{pose_topic} in {bag.path} is a {bag.topic(pose_topic).type}, no {POSE_STAMPED}")
-        trajectory = trajectory_of_poses(item.message for item in bag.messages([pose_topic]))
-    matches = (item.message for item in bag.messages(_named(bag, CORRESPONDENCES)[:1]))
+    matches = (item.message for item in bag.messages(_topics_of(bag, CORRESPONDENCES)[:1]))
     return evaluate_motion(
         edges,
         truth,
-        trajectory=trajectory,
+        trajectory=_read_trajectory(bag, options.pose_topic, beside=bag.topic(topics[0]).name),
         estimator=options.estimator,
         tolerance=options.tolerance,
         tracks=track_figures(matches, truth.trajectory, options.tolerance),
     )
 
 
-def _named(bag: Bag, type_name: str) -> list[str]:
+def _read_trajectory(bag: Bag, pose_topic: str | None, beside: str) -> Trajectory | None:
+    """Read the published poses; without `pose_topic` from `pose` in the namespace of the topic `beside`, if any."""
+    topic = pose_topic or f"{beside.rpartition('/')[0]}/pose"
+    if not pose_topic and topic not in _topics_of(bag, POSE_STAMPED):
+        return None
+    if bag.topic(topic).type != POSE_STAMPED:
+        raise InputError(f"{topic} in {bag.path} is a {bag.topic(topic).type}, no {POSE_STAMPED}")
+    return trajectory_of_poses(item.message for item in bag.messages([topic]))
+
+
+def _topics_of(bag: Bag, type_name: str) -> list[str]:
     return [topic.name for topic in bag.of_type(type_name)]

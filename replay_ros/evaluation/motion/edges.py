@@ -1,4 +1,4 @@
-"""Relative poses as they are evaluated, from the messages of a bag, and the trajectory that they chain to."""
+"""Relative poses from the messages of a bag, and the trajectory that they chain to."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from perception_common.tum import Trajectory
 class PoseEdge:
     """A relative pose between two keyframes: p_older = matrix p_newer, optical frames.
 
-    older_ns, newer_ns: stamps. matrix: (4, 4), its translation of length 1 while the scale is unknown. covariance:
-    (6, 6) in ROS order, as loftr_ros/geometry/covariance.py defines it. matches, inliers: counts. parallax: degrees.
-    residual: pixels.
+    older_ns, newer_ns: stamps, nanoseconds. matrix: (4, 4); translation in metres, or of length 1 while the scale is
+    unknown. covariance: (6, 6) in ROS order, as loftr_ros/geometry/uncertainty/covariance.py defines it. matches,
+    inliers: counts. parallax: degrees. residual: pixels.
     """
 
     older_ns: int
@@ -38,7 +38,7 @@ class PoseEdge:
 
     @property
     def is_metric(self) -> bool:
-        """Whether the length of the translation means metres."""
+        """Whether the translation is in metres."""
         return self.scale != ScaleSource.UNKNOWN and self.geometry in (Geometry.GENERAL, Geometry.PLANAR)
 
     @property
@@ -48,29 +48,29 @@ class PoseEdge:
 
 
 def edge_of_message(message: Any) -> PoseEdge:
-    """Return the edge that a yolc_ros/RelativePose message holds (rclpy's and rosbags' alike)."""
+    """Return the edge of a yolc_ros/RelativePose message, from rclpy or rosbags."""
     return PoseEdge(
-        _nanoseconds(message.older_stamp),
-        _nanoseconds(message.newer_stamp),
-        matrix_of_pose(message.pose.pose),
-        np.array(message.pose.covariance, np.float64).reshape(6, 6),
-        Geometry(message.geometry),
-        ScaleSource(message.scale_status),
-        message.matches,
-        message.inliers,
-        float(message.parallax),
-        float(message.residual),
+        older_ns=_nanoseconds(message.older_stamp),
+        newer_ns=_nanoseconds(message.newer_stamp),
+        matrix=matrix_of_pose(message.pose.pose),
+        covariance=np.array(message.pose.covariance, np.float64).reshape(6, 6),
+        geometry=Geometry(message.geometry),
+        scale=ScaleSource(message.scale_status),
+        matches=message.matches,
+        inliers=message.inliers,
+        parallax=float(message.parallax),
+        residual=float(message.residual),
     )
 
 
 def matrix_of_pose(pose: Any) -> np.ndarray:
-    """Return the (4, 4) of a geometry_msgs/Pose. Raises ValueError where its quaternion has no length."""
+    """Return the (4, 4) matrix of a geometry_msgs/Pose. Raises ValueError for a quaternion of length 0."""
     p, q = pose.position, pose.orientation
     return transform(matrix_from_quaternion(np.array([q.x, q.y, q.z, q.w])), np.array([p.x, p.y, p.z]))
 
 
 def trajectory_of_poses(messages: Iterable[Any]) -> Trajectory:
-    """Return the trajectory of geometry_msgs/PoseStamped messages; of those with one stamp the last counts."""
+    """Return the trajectory of geometry_msgs/PoseStamped messages; of equal stamps the last one counts."""
     poses = {stamp_ns(message.header): matrix_of_pose(message.pose) for message in messages}
     stamps = sorted(poses)
     return Trajectory.from_matrices(stamps, [poses[stamp] for stamp in stamps])

@@ -1,4 +1,4 @@
-"""All figures about the motion in a recording: relative poses, covariances, chained trajectory and tracks."""
+"""All motion figures of a recording: relative poses, covariances, trajectory and tracks."""
 
 from __future__ import annotations
 
@@ -9,17 +9,12 @@ import numpy as np
 from perception_common.geometry import inverse
 from perception_common.tum import Trajectory
 from replay_ros.evaluation.motion.edges import PoseEdge, chain, chain_is_metric
-from replay_ros.evaluation.motion.pose_accuracy import calibrate, compare_edge, summarise_poses
-from replay_ros.evaluation.motion.results import (
-    Association,
-    EdgeError,
-    MotionResult,
-    TrackFigures,
-)
-from replay_ros.evaluation.motion.trajectory_accuracy import LEAST_POSES, compare_trajectory
+from replay_ros.evaluation.motion.pose_accuracy import compare_edge, covariance_consistency, summarise_poses
+from replay_ros.evaluation.motion.results import Association, EdgeError, MotionResult, TrackFigures
+from replay_ros.evaluation.motion.trajectory_accuracy import MIN_POSES, compare_trajectory
 from replay_ros.evaluation.motion.truth import TOLERANCE, TrueMotion, associate
 
-UNNAMED = "not said"
+UNNAMED = "not said"  # estimator in the result where none is given
 
 
 def evaluate_motion(
@@ -31,24 +26,28 @@ def evaluate_motion(
     tolerance: float = TOLERANCE,
     tracks: TrackFigures | None = None,
 ) -> MotionResult:
-    """Compare edges and the trajectory that they chain to with the truth.
+    """Compare relative poses and the trajectory with the ground truth.
 
-    trajectory: poses of the optical frame; None: the edges are chained. Its scale is that of the edges. estimator: what
-    estimated the edges and with which threshold. tolerance: seconds between a pose and its truth.
+    trajectory: poses of the optical frame, metric if all edges are; None: the edges are chained. estimator: name and
+    threshold of the pose estimator, copied into the result. tolerance: largest stamp difference of a pose and its
+    truth, seconds. tracks: copied into the result.
     """
     if trajectory is None:
         trajectory = chain(edges)
     is_metric = chain_is_metric(edges)
     errors = _edge_errors(edges, truth.trajectory, tolerance)
-    matched, poses, association = associate(trajectory.stamps_ns, truth.trajectory, tolerance)
+    matched, true_poses, association = associate(trajectory.stamps_ns, truth.trajectory, tolerance)
     accuracy = compare_trajectory(
-        trajectory.stamps_ns[matched], trajectory.matrices()[matched], poses[matched], is_metric
+        trajectory.stamps_ns[matched],
+        estimated=trajectory.matrices()[matched],
+        true=true_poses[matched],
+        is_metric=is_metric,
     )
     return MotionResult(
         truth=truth.source,
         association=association,
         poses=summarise_poses(errors, estimator),
-        calibration=calibrate(errors),
+        calibration=covariance_consistency(errors),
         trajectory=accuracy,
         tracks=tracks,
         notes=tuple(_notes(edges, errors, association, is_metric)),
@@ -75,7 +74,7 @@ def _notes(
         )
     if len(errors) < len(edges):
         yield f"{len(edges) - len(errors)} of {len(edges)} relative poses have no truth at one of their ends"
-    if association.matched < LEAST_POSES:
+    if association.matched < MIN_POSES:
         yield f"{association.matched} poses with truth are too few for a trajectory error"
     elif not is_metric:
         metric = sum(edge.is_metric for edge in edges)

@@ -1,4 +1,4 @@
-"""Errors of relative poses and of their covariances against the truth."""
+"""Errors of relative poses against the truth, and the consistency of their covariances."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from replay_ros.evaluation.motion.edges import PoseEdge
 from replay_ros.evaluation.motion.results import CovarianceConsistency, EdgeError, PoseAccuracy
 from replay_ros.evaluation.pairs.metrics import SUCCESS_DEGREES
 
-STILL = 0.01  # metres; a truth that moved less has no direction to speak of
-ELLIPSOID = 0.95
+STILL = 0.01  # metres; a shorter true translation has no direction (empirical)
+ELLIPSOID = 0.95  # probability of the confidence ellipsoids
 
 
 def compare_edge(edge: PoseEdge, true: np.ndarray) -> EdgeError:
-    """Compare an edge with the true pose (4, 4) of the newer camera in the older one, metres."""
+    """Compare an edge with the true pose (4, 4) of the newer camera in the older one, translation in metres."""
     length = float(np.linalg.norm(true[:3, 3]))
     if length < STILL:
         true = true.copy()
@@ -54,36 +54,38 @@ def compare_edge(edge: PoseEdge, true: np.ndarray) -> EdgeError:
 
 
 def observed_error(edge: PoseEdge, true: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the error of an edge in what it observes, with its covariance; None for a failed one.
+    """Return the error of an edge in its observed degrees of freedom (D,), and its covariance (D, D).
 
-    In ROS order and axes of the older camera: all six of a metric edge; the rotation and two angles between the
-    directions (along a great circle) while the scale is unknown; the rotation alone where either has no direction.
+    In ROS order and axes of the older camera. D = 6 for a metric edge: translation (metres) and rotation vector
+    (radians). D = 5 while the scale is unknown: the angle between the directions, as a vector in the tangent plane of
+    the estimated one, and the rotation. D = 3, the rotation alone, where either translation has length 0. None for a
+    failed edge.
     """
     if edge.geometry == Geometry.FAILED:
         return None
-    turn = so3_log(true[:3, :3] @ edge.matrix[:3, :3].T)
+    rotation = so3_log(true[:3, :3] @ edge.matrix[:3, :3].T)
     covariance = (edge.covariance + edge.covariance.T) / 2
     t, true_t = edge.matrix[:3, 3], true[:3, 3]
     length, true_length = np.linalg.norm(t), np.linalg.norm(true_t)
     if edge.is_metric:
-        return np.concatenate([true_t - t, turn]), covariance
+        return np.concatenate([true_t - t, rotation]), covariance
     if edge.geometry == Geometry.ROTATION_ONLY or not length or not true_length:
-        return turn, covariance[3:, 3:]
+        return rotation, covariance[3:, 3:]
     basis = tangent_basis(t / length)
-    away = basis.T @ true_t
+    direction = basis.T @ true_t
     angle = angle_between(t, true_t)
-    if size := np.linalg.norm(away):
-        away *= angle / size
-    elif angle > 1:  # exactly opposite: any way round is as long
-        away = np.array([angle, 0.0])
+    if size := np.linalg.norm(direction):
+        direction *= angle / size
+    elif angle > 1:  # exactly opposite: every direction in the tangent plane is equally long
+        direction = np.array([angle, 0.0])
     jacobian = np.zeros((5, 6))
     jacobian[:2, :3] = basis.T / length
     jacobian[2:, 3:] = np.eye(3)
-    return np.concatenate([away, turn]), jacobian @ covariance @ jacobian.T
+    return np.concatenate([direction, rotation]), jacobian @ covariance @ jacobian.T
 
 
 def summarise_poses(errors: Sequence[EdgeError], estimator: str) -> PoseAccuracy | None:
-    """Sum up the edges that have truth; None for none. estimator: what made them, with its threshold, in words."""
+    """Summarise the edges that have truth; None without any. estimator: its name and threshold, for the result."""
     if not errors:
         return None
     degrees = [error.error_deg for error in errors]
@@ -105,32 +107,30 @@ def summarise_poses(errors: Sequence[EdgeError], estimator: str) -> PoseAccuracy
     )
 
 
-def calibrate(errors: Sequence[EdgeError]) -> CovarianceConsistency | None:
-    """Judge the covariances by the errors (Bar-Shalom et al., "Estimation with Applications", 2001, section 5.4.2).
+def covariance_consistency(errors: Sequence[EdgeError]) -> CovarianceConsistency | None:
+    """Test the covariances with the errors (Bar-Shalom et al., "Estimation with Applications", 2001, section 5.4.2).
 
-    The sum of NEES over independent honest estimates is chi-square with as many degrees of freedom as were observed.
-    None where no edge has a covariance to judge.
+    The sum of the NEES of independent, consistent estimates is chi-square distributed, with their observed degrees of
+    freedom. None where no edge has a NEES.
     """
-    judged = [(error.nees, error.dof, error.geometry, error.inside_95) for error in errors if error.nees is not None]
-    if not judged:
+    tested = [error for error in errors if error.nees is not None]
+    if not tested:
         return None
-    nees, dof = (np.array(column, np.float64) for column in list(zip(*judged, strict=True))[:2])
-    geometries = sorted({geometry for _, _, geometry, _ in judged})
+    nees = np.array([error.nees for error in tested], np.float64)
+    dof = np.array([error.dof for error in tested], np.float64)
+    geometry = np.array([error.geometry for error in tested])
     total = dof.sum()
     low, high = chi2.ppf([(1 - ELLIPSOID) / 2, (1 + ELLIPSOID) / 2], total) / total
-
-    def mean_of(name: str) -> float:
-        chosen = np.array([geometry == name for _, _, geometry, _ in judged])
-        return float(nees[chosen].sum() / dof[chosen].sum())
-
     return CovarianceConsistency(
-        edges=len(judged),
+        edges=len(tested),
         dof=int(total),
         nees_per_dof=float(nees.sum() / total),
         median_nees_per_dof=float(np.median(nees / dof)),
         expected=(float(low), float(high)),
-        inside_95=float(np.mean([inside for *_, inside in judged])),
-        by_geometry={name: mean_of(name) for name in geometries},
+        inside_95=float(np.mean([error.inside_95 for error in tested])),
+        by_geometry={
+            str(name): float(nees[geometry == name].sum() / dof[geometry == name].sum()) for name in np.unique(geometry)
+        },
     )
 
 

@@ -1,7 +1,7 @@
-"""What the evaluation of motion finds, in plain values: `dataclasses.asdict` of any of these is JSON.
+"""Results of the motion evaluation, in plain values: `dataclasses.asdict` of any of these is JSON.
 
-Figures that cannot be had are None, never NaN. Positions are those of the moving frame in the frame of the truth,
-metres; stamps are nanoseconds.
+A figure without a value is None, never NaN. Positions are of the optical frame in the frame of the truth, metres;
+stamps are nanoseconds.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Association:
-    """How poses were found their truth.
+    """How many estimated poses have a true pose at their stamp.
 
-    tolerance_s: largest difference of stamps. poses: that were estimated; matched, unmatched: with and without truth.
-    median_gap_s, largest_gap_s: between a pose and its truth, over those matched; None for none.
+    tolerance_s: largest stamp difference. poses: estimated; matched, unmatched: with and without truth. median_gap_s,
+    largest_gap_s: stamp differences of the matched poses; None without any.
     """
 
     tolerance_s: float
@@ -27,14 +27,14 @@ class Association:
 
 @dataclass(frozen=True)
 class EdgeError:
-    """How far one relative pose is from the truth.
+    """Error of one relative pose.
 
     geometry, scale: names of the enumerations of RelativePose.msg, as "GENERAL" and "UNKNOWN". rotation_deg: angle
-    of the rotation that is missing. direction_deg: between the translations; None where one has no length. error_deg:
-    the larger of the two, 180 for a failure. true_length_m: of the true translation. length_error_m: estimated less
-    true length; None while the scale is unknown. nees: squared error in units of the covariance, of which `dof` are
-    observed, and whether it lies inside the 95 % ellipsoid; None for a failure. parallax_deg, residual_px: as the
-    message says.
+    between the rotations. direction_deg: angle between the translations; None where one has length 0. error_deg: the
+    larger of the two, 180 for a failure. true_length_m: of the true translation. length_error_m: estimated minus true
+    length; None while the scale is unknown. dof: observed degrees of freedom. nees: normalised estimation error
+    squared over these; inside_95: whether it lies inside the 95 % ellipsoid; both None for a failure. matches, inliers,
+    parallax_deg, residual_px: of the message.
     """
 
     older_ns: int
@@ -57,11 +57,12 @@ class EdgeError:
 
 @dataclass(frozen=True)
 class PoseAccuracy:
-    """Relative poses against truth, by the protocol of SuperGlue and LoFTR.
+    """Relative poses against the truth, by the protocol of SuperGlue and LoFTR.
 
-    estimator: what estimated them and with which threshold, in words. edges: with truth; failures: of them. auc:
-    {"5", "10", "20"}, 0 to 1. median_*: over those that did not fail, None when all did. median_length_error: of
-    the length of the translation over the true one, of metric edges; None without such. details: every edge.
+    estimator: name and threshold of the pose estimator. edges: number with truth; failures: failed ones among them.
+    success_5deg: number with an error under 5 degrees. auc: {"5", "10", "20"}, 0 to 1. median_*: over the edges that
+    did not fail; None when all did. median_length_error: relative error of the translation's length, metric edges
+    only; None without any. details: every edge.
     """
 
     estimator: str
@@ -77,7 +78,7 @@ class PoseAccuracy:
 
 @dataclass(frozen=True)
 class ErrorStatistics:
-    """Of a list of errors, as evo gives them."""
+    """Statistics of a list of errors, as evo defines them."""
 
     rmse: float
     mean: float
@@ -87,13 +88,13 @@ class ErrorStatistics:
 
 @dataclass(frozen=True)
 class TrajectoryAccuracy:
-    """The chained trajectory against truth, by evo.
+    """The trajectory against the truth, by evo.
 
-    alignment: "SE3" (moved and turned onto the truth, for metric scale) or "Sim3" (and stretched by `scale`, which
-    lets an unknown scale count as right). poses: with truth. length_m: of the true path. ate_m: distances after the
-    alignment. rpe_m, rpe_deg: errors of the motion between consecutive poses. drift: end point error once the first
-    poses are put onto each other, over the true length (m/m); drift_deg_per_m: rotation, alike; None for a path
-    without length. stamps_ns, estimated, true, errors_m: of each pose, estimated as aligned.
+    alignment: "SE3" (rotation and translation, for a metric trajectory) or "Sim3" (also scaled by `scale`, for an
+    unknown scale). poses: number with truth. length_m: of the true path. ate_m: position errors after the alignment.
+    rpe_m, rpe_deg: errors of the motion between consecutive poses. drift: end point error over the true length (m/m)
+    with the first poses aligned; drift_deg_per_m: the same of the rotation; None for a path of length 0. stamps_ns,
+    estimated (after the alignment), true, errors_m: of each pose.
     """
 
     alignment: str
@@ -113,11 +114,11 @@ class TrajectoryAccuracy:
 
 @dataclass(frozen=True)
 class CovarianceConsistency:
-    """Whether the covariances keep what they promise.
+    """Whether the covariances fit the errors.
 
-    nees_per_dof: mean squared error in units of the covariance per observed degree of freedom: 1 is honest, more is
-    too confident, less too modest. expected: the range where it lies with 95 % probability if they are honest.
-    inside_95: share of the edges inside their 95 % ellipsoid. by_geometry: nees_per_dof of each geometry.
+    edges: number with a NEES. dof: sum of their observed degrees of freedom. nees_per_dof: sum of NEES over `dof`; 1 is
+    consistent, more is overconfident, less is too cautious. expected: 95 % interval of nees_per_dof for consistent
+    covariances. inside_95: share of the edges inside their 95 % ellipsoid. by_geometry: nees_per_dof of each geometry.
     """
 
     edges: int
@@ -131,10 +132,10 @@ class CovarianceConsistency:
 
 @dataclass(frozen=True)
 class TrackFigures:
-    """How long places were followed. mean_length: keyframes that see one; share_of_3: of those that three or more see.
+    """Tracks of keypoints through the keyframes.
 
-    reprojection_px: median error of the places triangulated with the true poses, pixels of the original images; None
-    without such.
+    mean_length: keyframes in a track. share_of_3: share of tracks with three or more keyframes. reprojection_px: median
+    reprojection error of the points triangulated with the true poses, pixels of the original images; None without any.
     """
 
     tracks: int
@@ -145,7 +146,10 @@ class TrackFigures:
 
 @dataclass(frozen=True)
 class MotionResult:
-    """All about the motion in a recording. None: not in it, or without truth. notes: what a reader must know."""
+    """All motion figures of a recording. A part is None where the recording lacks its data or its truth.
+
+    truth: source of the true poses. notes: caveats of the figures.
+    """
 
     truth: str
     association: Association

@@ -1,35 +1,36 @@
-"""The figures about motion as lines of text, for the terminal."""
+"""The motion figures as lines of text for the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from replay_ros.evaluation.motion.results import CovarianceConsistency, MotionResult, PoseAccuracy, TrajectoryAccuracy
+from replay_ros.evaluation.motion.results import (
+    CovarianceConsistency,
+    MotionResult,
+    PoseAccuracy,
+    TrackFigures,
+    TrajectoryAccuracy,
+)
 
 
-def render(result: MotionResult) -> Iterator[str]:
-    """Say the figures in lines of text."""
+def motion_lines(result: MotionResult) -> Iterator[str]:
+    """Yield one line for each figure, then the notes."""
     found = result.association
     gaps = "" if found.median_gap_s is None else f" (median {found.median_gap_s:.4f} s, {found.largest_gap_s:.4f} s)"
     yield f"truth            {result.truth}"
     yield f"association      {found.matched} of {found.poses} poses within {found.tolerance_s:g} s{gaps}"
     if result.poses is not None:
-        yield from _render_poses(result.poses)
+        yield from _pose_lines(result.poses)
     if result.calibration is not None:
-        yield from _render_calibration(result.calibration)
+        yield from _covariance_lines(result.calibration)
     if result.trajectory is not None:
-        yield from _render_trajectory(result.trajectory)
+        yield from _trajectory_lines(result.trajectory)
     if result.tracks is not None:
-        error = result.tracks.reprojection_px
-        yield (
-            f"tracks           {result.tracks.tracks}, mean length {result.tracks.mean_length:.2f}, "
-            f"{100 * result.tracks.share_of_3:.0f} % in 3 keyframes or more"
-            + ("" if error is None else f", reprojection {error:.2f} px (median)")
-        )
+        yield _track_line(result.tracks)
     yield from (f"note             {note}" for note in result.notes)
 
 
-def _render_poses(poses: PoseAccuracy) -> Iterator[str]:
+def _pose_lines(poses: PoseAccuracy) -> Iterator[str]:
     areas = " / ".join(f"{100 * area:.1f}" for area in poses.auc.values())
     yield f"relative poses   {poses.edges}, {poses.failures} failed, {poses.success_5deg} under 5 degrees"
     yield f"  estimator      {poses.estimator}"
@@ -43,17 +44,17 @@ def _render_poses(poses: PoseAccuracy) -> Iterator[str]:
     yield f"  medians        {', '.join(shown) or 'none'}"
 
 
-def _render_calibration(calibration: CovarianceConsistency) -> Iterator[str]:
-    low, high = calibration.expected
-    each = ", ".join(f"{name} {value:.2f}" for name, value in calibration.by_geometry.items())
+def _covariance_lines(consistency: CovarianceConsistency) -> Iterator[str]:
+    low, high = consistency.expected
+    each = ", ".join(f"{name} {value:.2f}" for name, value in consistency.by_geometry.items())
     yield (
-        f"covariance       NEES {calibration.nees_per_dof:.2f} per degree of freedom (honest: {low:.2f} to {high:.2f})"
-        f", median {calibration.median_nees_per_dof:.2f}; {100 * calibration.inside_95:.0f} % inside the 95 % ellipsoid"
+        f"covariance       NEES {consistency.nees_per_dof:.2f} per degree of freedom (honest: {low:.2f} to {high:.2f})"
+        f", median {consistency.median_nees_per_dof:.2f}; {100 * consistency.inside_95:.0f} % inside the 95 % ellipsoid"
     )
     yield f"  by geometry    {each}"
 
 
-def _render_trajectory(found: TrajectoryAccuracy) -> Iterator[str]:
+def _trajectory_lines(found: TrajectoryAccuracy) -> Iterator[str]:
     scaled = "" if found.alignment.startswith("SE3") else f", scale {found.scale:.4g}"
     yield f"trajectory       {found.poses} poses, {found.length_m:.2f} m, aligned by {found.alignment}{scaled}"
     ate = found.ate_m
@@ -64,3 +65,11 @@ def _render_trajectory(found: TrajectoryAccuracy) -> Iterator[str]:
     )
     if found.drift is not None:
         yield f"  drift          {found.drift:.4f} m/m, {found.drift_deg_per_m:.4f} deg/m"
+
+
+def _track_line(tracks: TrackFigures) -> str:
+    error = "" if tracks.reprojection_px is None else f", reprojection {tracks.reprojection_px:.2f} px (median)"
+    return (
+        f"tracks           {tracks.tracks}, mean length {tracks.mean_length:.2f}, "
+        f"{100 * tracks.share_of_3:.0f} % in 3 keyframes or more{error}"
+    )

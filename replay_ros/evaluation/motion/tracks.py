@@ -1,4 +1,4 @@
-"""How long places were followed through the keyframes of a bag, and how well the true poses explain them."""
+"""Keypoint tracks through the keyframes of a bag: their lengths, and reprojection errors with the true poses."""
 
 from __future__ import annotations
 
@@ -19,18 +19,26 @@ from replay_ros.evaluation.motion.truth import TOLERANCE, associate
 def track_figures(
     messages: Iterable[Any], truth: Trajectory | None, tolerance: float = TOLERANCE
 ) -> TrackFigures | None:
-    """Chain the matches of yolc_ros/Correspondences messages to tracks; None where there are none.
+    """Join the matches of yolc_ros/Correspondences messages to tracks and measure them; None without tracks.
 
-    truth: poses of the optical frame; the tracks are triangulated with them, so that the error is that of the matches
-    (in pixels of the original images) and not that of the estimated motion.
+    truth: poses of the optical frame. The tracks are triangulated with them, so that the reprojection error measures
+    the matches and not the estimated motion. tolerance: largest stamp difference of a keyframe and its true pose,
+    seconds.
     """
     pairs: list[NamedPair] = []
     keyframes: dict[int, Any] = {}
     for message in messages:
         keyframes |= {keyframe.id: keyframe for keyframe in (message.older, message.newer)}
-        points = [np.column_stack([np.asarray(message.x0), message.y0]), np.column_stack([message.x1, message.y1])]
-        ids = [np.array(values, np.uint32) for values in (message.id0, message.id1)]
-        pairs.append(NamedPair(message.older.id, message.newer.id, *points, *ids))
+        pairs.append(
+            NamedPair(
+                older=message.older.id,
+                newer=message.newer.id,
+                points0=np.column_stack([message.x0, message.y0]),
+                points1=np.column_stack([message.x1, message.y1]),
+                ids0=np.array(message.id0, np.uint32),
+                ids1=np.array(message.id1, np.uint32),
+            )
+        )
     tracks = collect_tracks(pairs)
     if len(tracks.ids) == 0:
         return None
@@ -46,7 +54,7 @@ def track_figures(
 
 
 def camera_of(keyframe: Any) -> Camera | None:
-    """Return the camera of a yolc_ros/Keyframe message; None where it is not calibrated."""
+    """Return the camera of a yolc_ros/Keyframe message; None without a usable calibration."""
     K = np.array(keyframe.k_original, np.float64).reshape(3, 3)
     if K[0, 0] == 0:
         return None
@@ -59,7 +67,7 @@ def camera_of(keyframe: Any) -> Camera | None:
 
 
 def _true_poses(keyframes: dict[int, Any], truth: Trajectory, tolerance: float) -> dict[int, np.ndarray]:
-    """Return the true poses (4, 4) of the keyframes that have one, by id."""
+    """Return the true pose (4, 4) of each keyframe that has one, by keyframe id."""
     ids = list(keyframes)
     matched, poses, _ = associate(np.array([stamp_ns(keyframes[k].header) for k in ids]), truth, tolerance)
     return {number: poses[k] for k, number in enumerate(ids) if matched[k]}

@@ -1,4 +1,4 @@
-"""The chained trajectory against the truth: absolute and relative errors by evo, and drift."""
+"""Errors of a trajectory against the truth: absolute and relative pose errors by evo, and drift."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from evo.core.trajectory import PosePath3D
 
 from replay_ros.evaluation.motion.results import ErrorStatistics, TrajectoryAccuracy
 
-LEAST_POSES = 3  # fewer do not determine an alignment
+MIN_POSES = 3  # fewer positions do not determine an alignment
 
 
 def compare_trajectory(
     stamps_ns: np.ndarray, estimated: np.ndarray, true: np.ndarray, is_metric: bool
 ) -> TrajectoryAccuracy | None:
-    """Compare poses (N, 4, 4) at stamps (N,) with the true ones, metres; None for fewer than three.
+    """Compare estimated poses (N, 4, 4) at stamps (N,) with the true ones (N, 4, 4), metres; None for N < 3.
 
-    is_metric: the estimate is in metres, and is only turned and moved onto the truth (SE3); else it is stretched as
-    well (Sim3). Where the positions do not determine an alignment (all on a line, or in one place) the first poses
-    are put onto each other, and the lengths of the two paths give the scale.
+    is_metric: the estimate is in metres and is aligned by rotation and translation (SE3), else by a similarity (Sim3).
+    Where the positions do not determine an alignment (all on a line or in one place), the first poses are aligned and
+    the lengths of the two paths give the scale.
     """
-    if len(stamps_ns) < LEAST_POSES:
+    if len(stamps_ns) < MIN_POSES:
         return None
     reference, path = PosePath3D(poses_se3=list(true)), PosePath3D(poses_se3=list(estimated))
     aligned, scale, alignment = _align(path, reference, is_metric)
@@ -54,6 +54,7 @@ def compare_trajectory(
 
 
 def _align(path: PosePath3D, reference: PosePath3D, is_metric: bool) -> tuple[PosePath3D, float, str]:
+    """Return the aligned path, its scale and the name of the alignment."""
     aligned = copy.deepcopy(path)
     name = "SE3" if is_metric else "Sim3"
     try:
@@ -68,11 +69,7 @@ def _align(path: PosePath3D, reference: PosePath3D, is_metric: bool) -> tuple[Po
         scale = float(reference.path_length / path.path_length)
     aligned.scale(scale)
     aligned.align_origin(reference)
-    return (
-        aligned,
-        scale,
-        f"{name}, by the first pose and the path's length" if not is_metric else f"{name}, first pose",
-    )
+    return aligned, scale, f"{name}, first pose" if is_metric else f"{name}, by the first pose and the path's length"
 
 
 def _relative(relation: PoseRelation, reference: PosePath3D, aligned: PosePath3D) -> np.ndarray:
@@ -82,12 +79,12 @@ def _relative(relation: PoseRelation, reference: PosePath3D, aligned: PosePath3D
 
 
 def _end_point_error(path: PosePath3D, reference: PosePath3D, scale: float) -> tuple[float, float]:
-    """Return how far (metres) and how much turned (degrees) the last pose is once the first ones agree."""
+    """Return the error of the last pose in position (metres) and rotation (degrees), with the first poses aligned."""
     scaled = copy.deepcopy(path)
     scaled.scale(scale)
     scaled.align_origin(reference)
-    off = lie_algebra.relative_se3(reference.poses_se3[-1], scaled.poses_se3[-1])
-    return float(np.linalg.norm(off[:3, 3])), float(np.degrees(lie_algebra.so3_log_angle(off[:3, :3])))
+    error = lie_algebra.relative_se3(reference.poses_se3[-1], scaled.poses_se3[-1])
+    return float(np.linalg.norm(error[:3, 3])), float(np.degrees(lie_algebra.so3_log_angle(error[:3, :3])))
 
 
 def _statistics(errors: np.ndarray) -> ErrorStatistics:

@@ -1,4 +1,4 @@
-"""Where the camera truly was: from a topic of a bag or a TUM file, and which pose has which truth."""
+"""True poses of the camera from a topic of a bag or a TUM file, and their association with stamps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from replay_ros.bags.datasets.ground_truth import interpolate_rotation
 from replay_ros.bags.reader import Bag
 from replay_ros.evaluation.motion.results import Association
 
-TOLERANCE = 0.05  # seconds
+TOLERANCE = 0.05  # seconds between a pose and its truth (empirical)
 TF = "tf2_msgs/msg/TFMessage"
 TRANSFORM = "geometry_msgs/msg/TransformStamped"
 TYPES = (
@@ -31,7 +31,7 @@ TYPES = (
 
 @dataclass(frozen=True, eq=False)
 class TrueMotion:
-    """The true poses of the optical frame. source: where they are from, in words."""
+    """The true poses of the optical frame. source: file or topic, for the result."""
 
     source: str
     trajectory: Trajectory
@@ -42,15 +42,15 @@ def read_truth(
 ) -> TrueMotion:
     """Read the truth from a TUM file, or from a topic of the bag when there is no such file.
 
-    child_frame: of the transforms that count, where a topic holds several. T_base_optical: (4, 4), pose of the optical
-    frame in the frame whose poses the truth gives; None: it gives those of the optical frame itself.
-    Raises InputError when there is no such file and topic, and for topics of other types.
+    child_frame: of the transforms to use, where a topic holds several. T_base_optical: (4, 4), pose of the optical
+    frame in the body frame of the truth; None: the truth is of the optical frame. Raises InputError when neither file
+    nor topic exists, and for topics of other types.
     """
     path = Path(source).expanduser()
     if path.is_file():
         trajectory, where = read_tum(path), str(path)
     elif bag is None:
-        raise InputError(f"the truth {source} is no file; give a TUM file (stamp tx ty tz qx qy qz qw)")
+        raise InputError(f"the truth {source} is not a file; give a TUM file (stamp tx ty tz qx qy qz qw)")
     else:
         trajectory, where = _read_topic(bag, source, child_frame)
     if T_base_optical is not None:
@@ -60,20 +60,20 @@ def read_truth(
 
 
 def find_truth_topic(bag: Bag) -> str | None:
-    """Return the only topic of poses whose name has "ground_truth" or "groundtruth" in it; None for none or several."""
+    """Return the only pose topic with "ground_truth" or "groundtruth" in its name; None for none or several."""
     names = [topic.name for topic in bag.of_type(*TYPES) if "groundtruth" in topic.name.lower().replace("_", "")]
     return names[0] if len(names) == 1 else None
 
 
 def parse_base_optical(text: str) -> np.ndarray:
-    """Return the (4, 4) of "x y z qx qy qz qw" (metres; separated by blanks or commas). Raises InputError."""
+    """Return the (4, 4) of "x y z qx qy qz qw" (metres; separated by spaces or commas). Raises InputError."""
     try:
         values = np.array([float(cell) for cell in text.replace(",", " ").split()])
         if len(values) != 7 or not np.isfinite(values).all():
             raise ValueError(text)
         return transform(matrix_from_quaternion(values[3:]), values[:3])
     except ValueError as error:
-        raise InputError(f"{text!r} is no pose of the optical frame in the base; give x,y,z,qx,qy,qz,qw") from error
+        raise InputError(f"{text!r} is not a pose of the optical frame in the base; give x,y,z,qx,qy,qz,qw") from error
 
 
 def associate(
@@ -81,9 +81,9 @@ def associate(
 ) -> tuple[np.ndarray, np.ndarray, Association]:
     """Find the true pose at each stamp (N,), nanoseconds.
 
-    A stamp has truth when the nearest true pose lies within `tolerance` seconds. Between two true poses that are no
-    more than twice that apart it is interpolated (a vehicle moves on in that time), else the nearest one is taken.
-    Returns (matched (N,) bool, poses (N, 4, 4), identity where unmatched, Association).
+    A stamp is matched when the nearest true pose lies within `tolerance` seconds. Its pose is interpolated between two
+    true poses that are at most twice the tolerance apart, else the nearest one is taken. Returns (matched (N,) bool,
+    poses (N, 4, 4), identity where unmatched, Association).
     """
     stamps = np.asarray(stamps_ns, np.int64)
     limit = round(tolerance * 1e9)
@@ -122,9 +122,7 @@ def associate(
 def _read_topic(bag: Bag, name: str, child_frame: str | None) -> tuple[Trajectory, str]:
     topic = bag.topic(name)
     if topic.type not in TYPES:
-        raise InputError(
-            f"{topic.name} in {bag.path} is a {topic.type}, no truth; it must be one of {', '.join(TYPES)}"
-        )
+        raise InputError(f"{topic.name} in {bag.path} is a {topic.type}; the truth must be one of {', '.join(TYPES)}")
     poses: dict[int, np.ndarray] = {}
     children: set[str] = set()
     for item in bag.messages([topic.name]):

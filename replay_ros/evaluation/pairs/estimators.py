@@ -1,7 +1,8 @@
-"""Estimators of the relative pose of a pair, by name, so that a figure always says which one it is of."""
+"""Estimators of the relative pose of a pair, by name, so that every figure names its estimator."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -20,20 +21,38 @@ ESTIMATORS = {
     "poselib": "the two-view geometry of loftr_node with poselib, {threshold:g} px",
     "fallback": "the two-view geometry of loftr_node without poselib (OpenCV), {threshold:g} px",
 }
-"""What each one is; {threshold} stands for its threshold."""
+"""What each one runs; {threshold} is its inlier threshold in pixels."""
 
 THRESHOLDS = {
     "opencv": NOISE_PIXELS,
-    "opencv-ransac": 0.5,
+    "opencv-ransac": 0.5,  # as SuperGlue and LoFTR evaluate
     "poselib": TwoViewSettings().threshold,
     "fallback": TwoViewSettings().threshold,
 }
-"""Pixels, where none is asked for."""
+"""Default thresholds, pixels."""
+
+
+@dataclass(frozen=True)
+class PoseEstimator:
+    """name: key of ESTIMATORS. threshold: largest reprojection error of an inlier, pixels of the matched images."""
+
+    name: str
+    threshold: float
+
+    @property
+    def description(self) -> str:
+        """What the estimator runs, with its threshold."""
+        return ESTIMATORS[self.name].format(threshold=self.threshold)
+
+
+def choose_estimators(names: Sequence[str], thresholds: Sequence[float] | None = None) -> tuple[PoseEstimator, ...]:
+    """Return each estimator with each threshold (pixels); without thresholds each with its default."""
+    return tuple(PoseEstimator(name, threshold) for name in names for threshold in thresholds or [THRESHOLDS[name]])
 
 
 @dataclass(frozen=True, eq=False)
 class PoseEstimate:
-    """T_ab: (4, 4), points of camera a to camera b, its translation of length 1 or 0; None for a failure."""
+    """T_ab: (4, 4), points of camera a to camera b, translation of length 1 or 0; None for a failure."""
 
     T_ab: np.ndarray | None
     inliers: int
@@ -43,22 +62,19 @@ class PoseEstimate:
 FAILED = PoseEstimate(None, 0, Geometry.FAILED)
 
 
-def describe(estimator: str, threshold: float) -> str:
-    """Say what an estimator does with a threshold in pixels."""
-    return ESTIMATORS[estimator].format(threshold=threshold)
-
-
 def estimate_pose(
-    points_a: np.ndarray, points_b: np.ndarray, camera_a: Camera, camera_b: Camera, estimator: str, threshold: float
+    points_a: np.ndarray, points_b: np.ndarray, camera_a: Camera, camera_b: Camera, estimator: PoseEstimator
 ) -> PoseEstimate:
-    """Estimate the relative pose from matched pixels (N, 2) of both cameras; threshold: pixels of these images."""
-    if estimator in ("opencv", "opencv-ransac"):
-        estimate = estimate_plain_pose if estimator == "opencv" else _estimate_by_ransac
-        found = estimate(points_a, points_b, camera_a.matrix, camera_b.matrix, threshold)
+    """Estimate the relative pose from matched pixels (N, 2) of both cameras."""
+    if estimator.name in ("opencv", "opencv-ransac"):
+        estimate = estimate_plain_pose if estimator.name == "opencv" else _estimate_by_ransac
+        found = estimate(points_a, points_b, camera_a.matrix, camera_b.matrix, estimator.threshold)
         if found is None:
             return FAILED
         return PoseEstimate(found[0], int(found[1].sum()), Geometry.GENERAL)
-    settings = TwoViewSettings(estimator="poselib" if estimator == "poselib" else "opencv", threshold=threshold)
+    settings = TwoViewSettings(
+        estimator="poselib" if estimator.name == "poselib" else "opencv", threshold=estimator.threshold
+    )
     pose = estimate_relative_pose(points_a, points_b, camera_a, camera_b, settings)
     T_ab = None if pose.geometry == Geometry.FAILED else inverse(pose.matrix)
     return PoseEstimate(T_ab, int(pose.inliers.sum()), pose.geometry)
@@ -67,10 +83,11 @@ def estimate_pose(
 def _estimate_by_ransac(
     points_a: np.ndarray, points_b: np.ndarray, K_a: np.ndarray, K_b: np.ndarray, threshold: float
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Relative pose as SuperGlue and LoFTR evaluate it; of several essential matrices the one with most points ahead.
+    """Relative pose as SuperGlue and LoFTR evaluate it.
 
-    The threshold is divided by the mean of the four focal lengths (LoFTR's code takes two of them twice).
-    Returns T_ab (4, 4) and the inliers (N,) bool; None when there is no pose.
+    Of several essential matrices the one with most points in front of both cameras is taken. The threshold (pixels) is
+    divided by the mean of the four focal lengths (LoFTR's code counts two of them twice). Returns T_ab (4, 4) and the
+    inliers (N,) bool; None without a pose.
     """
     if len(points_a) < 5:
         return None
@@ -83,6 +100,6 @@ def _estimate_by_ransac(
         return None
     best: tuple[int, np.ndarray] = (0, np.eye(4))
     for each in np.split(E, len(E) // 3):
-        ahead, R, t, *_ = cv2.recoverPose(each, rays_a, rays_b, np.eye(3), 1e9, mask=mask.copy())
-        best = max(best, (ahead, transform(R, t)), key=lambda found: found[0])
+        in_front, R, t, *_ = cv2.recoverPose(each, rays_a, rays_b, np.eye(3), 1e9, mask=mask.copy())
+        best = max(best, (in_front, transform(R, t)), key=lambda found: found[0])
     return (best[1], mask[:, 0] > 0) if best[0] else None

@@ -1,12 +1,10 @@
-"""The command `evaluate_pairs`: how good relative poses and homographies of real image pairs are."""
+"""Evaluates relative poses and homographies of image pairs against ground truth."""
 
 from __future__ import annotations
 
-import argparse
-import itertools
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,49 +13,35 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from loftr_ros.datasets.image_pairs import FAILED_DEGREES, ImagePair, pose_degrees, read_gray, read_pairs, resizing
+from loftr_ros.datasets.image_pairs import ImagePair, pose_degrees, read_gray, read_pairs, resizing
 from loftr_ros.geometry.two_view.estimation import Geometry
 from loftr_ros.image_matcher import shrink
-from perception_common.backends.devices import choose_device
 from perception_common.cameras.camera import Camera
-from perception_common.cli import run
 from perception_common.errors import InputError
-from perception_common.text.markdown import markdown_table, number_cell
-from replay_ros.evaluation.common import write_results
-from replay_ros.evaluation.pairs.estimators import ESTIMATORS, THRESHOLDS, describe, estimate_pose
-from replay_ros.evaluation.pairs.matchers import load_matcher
-from replay_ros.evaluation.pairs.metrics import PairErrors, PairSummary, corner_error, summarise
-from replay_ros.evaluation.pairs.predictions import Predictor
+from replay_ros.evaluation.pairs.estimators import PoseEstimator, choose_estimators, estimate_pose
+from replay_ros.evaluation.pairs.metrics import PairErrors, PairSummary, corner_error, summarise_pairs
+from replay_ros.evaluation.pairs.predictions import MatcherOptions, Predictor, load_predictors
 
-IMAGES = 32  # that are kept at a time
-HOMOGRAPHY_PIXELS = 3.0
-DEFAULT_MATCHERS = ("loftr_lite",)
-DEFAULT_ESTIMATORS = ("opencv",)
-DEFAULT_SIDES = (640,)
-
+CACHED_IMAGES = 32  # images kept in memory
+HOMOGRAPHY_PIXELS = 3.0  # RANSAC threshold, pixels of the matched images (OpenCV's default)
 HOMOGRAPHIES = f"findHomography USAC_MAGSAC, {HOMOGRAPHY_PIXELS:g} px"
 
-_DESCRIPTION = f"""\
-Match the image pairs of a pairs.json and compare the relative poses (T_ab, K_a, K_b) and homographies (H_ab) with the
-truth. Repeated options are evaluated in all combinations. Thresholds are in pixels of the matched images.
 
-estimators of the pose:
-{"".join(f"  {name:14}{describe(name, THRESHOLDS[name])}" + chr(10) for name in ESTIMATORS)}\
-homographies: {HOMOGRAPHIES}, whatever the estimator
-"""
+@dataclass(frozen=True)
+class PairOptions:
+    """What to evaluate: every combination of matchers, estimators with their thresholds, and image sizes.
 
-_EXAMPLE = """\
-example:
-  evaluate_pairs flight/pairs.json
-  evaluate_pairs flight/pairs.json --matcher loftr_lite --matcher sift --matcher orb \\
-    --estimator opencv --estimator poselib --max-side 640 --max-side 1600 --json result.json
-  evaluate_pairs flight/pairs.json --estimator poselib --threshold 0.5 --threshold 1 --threshold 2 --cache matches
-"""
+    max_sides: long sides that images are shrunk to, pixels; 0: not shrunk.
+    """
+
+    matchers: MatcherOptions = field(default_factory=MatcherOptions)
+    estimators: tuple[PoseEstimator, ...] = choose_estimators(("opencv",))
+    max_sides: tuple[int, ...] = (640,)
 
 
 @dataclass(frozen=True, eq=False)
 class MatchedView:
-    """An image as it is matched. gray: (H, W) uint8. original_shape: (H, W) of the stored image."""
+    """An image at the size at which it is matched. gray: (H, W) uint8. original_shape: (H, W) of the stored image."""
 
     gray: np.ndarray
     original_shape: tuple[int, int]
@@ -74,8 +58,8 @@ class MatchedView:
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """What an estimator made of the matches of a pair: inliers, geometry, and the two errors of PairErrors."""
+class PairEstimate:
+    """Result of an estimator on the matches of a pair; the errors are those of `PairErrors`."""
 
     inliers: int
     geometry: str
@@ -84,82 +68,66 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Run:
-    """One combination and what came out. threshold: of the estimator, pixels of the matched images."""
+class PairRun:
+    """One combination of `PairOptions` with its results. max_side: pixels."""
 
     matcher: str
     weights_sha256: str
-    estimator: str
-    threshold: float
+    estimator: PoseEstimator
     max_side: int
     summary: PairSummary
     details: tuple[PairErrors, ...]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command. Raises InputError for files and names that cannot be used."""
-    options = _parse(argv)
-    pairs = read_pairs(options.pairs)
-    for path in dict.fromkeys(path for pair in pairs for path in (pair.path_a, pair.path_b)):
-        if not path.is_file():
-            raise InputError(f"{path}: is missing; the files that {options.pairs} names lie relative to its folder")
-    policy = choose_device(options.device)
-    names = options.matcher or DEFAULT_MATCHERS
-    predictors = [Predictor(load_matcher(name, options.model, policy), options.cache) for name in names]
-    estimators = [
-        (name, threshold)
-        for name in options.estimator or DEFAULT_ESTIMATORS
-        for threshold in options.threshold or [THRESHOLDS[name]]
-    ]
-    runs = [
-        each
-        for predictor, max_side in itertools.product(predictors, options.max_side or DEFAULT_SIDES)
-        for each in evaluate(pairs, predictor, estimators, max_side)
-    ]
-    print("\n".join(render(runs)))
-    if options.json:
-        write_results(options.json, options.pairs, [as_mapping(each) for each in runs])
-    return 0
-
-
-def evaluate(
-    pairs: Sequence[ImagePair], predictor: Predictor, estimators: Sequence[tuple[str, float]], max_side: int
-) -> list[Run]:
-    """Match each pair once, on images shrunk to a long side of `max_side` pixels (0: as they are).
-
-    estimators: names with thresholds in pixels of these images. Returns a run for each of them.
-    """
-
-    @lru_cache(maxsize=IMAGES)
-    def view(path: Path) -> MatchedView:
-        original = read_gray(path)
-        return MatchedView(shrink(original, max_side), original.shape[:2])
-
-    matcher = predictor.matcher
-    results: dict[tuple[str, float], list[PairErrors]] = {each: [] for each in estimators}
-    for pair in tqdm(pairs, unit="pair", desc=f"{matcher.name}, {max_side} px", disable=None):
-        a, b = view(pair.path_a), view(pair.path_b)
-        found = predictor.match(a.gray, b.gray)
-        for name, threshold in estimators:
-            begin = time.perf_counter()
-            estimate = estimate_pair(pair, a, b, found.points_a, found.points_b, name, threshold)
-            results[name, threshold].append(
-                PairErrors(
-                    pair.name_a,
-                    pair.name_b,
-                    len(found),
-                    estimate.inliers,
-                    estimate.geometry,
-                    estimate.error_degrees,
-                    estimate.corner_px,
-                    found.seconds,
-                    time.perf_counter() - begin,
-                )
-            )
+def evaluate_pairs_file(path: Path, options: PairOptions) -> list[PairRun]:
+    """Evaluate the pairs of a pairs.json with every combination of the options. Raises InputError."""
+    pairs = read_pairs(path)
+    for image in dict.fromkeys(image for pair in pairs for image in (pair.path_a, pair.path_b)):
+        if not image.is_file():
+            raise InputError(f"{image}: is missing; file names in {path} are relative to its folder")
     return [
-        Run(matcher.name, matcher.weights_sha256, name, threshold, max_side, summarise(found), tuple(found))
-        for (name, threshold), found in results.items()
+        run
+        for predictor in load_predictors(options.matchers)
+        for max_side in options.max_sides
+        for run in evaluate_pairs(pairs, predictor, options.estimators, max_side)
     ]
+
+
+def evaluate_pairs(
+    pairs: Sequence[ImagePair], predictor: Predictor, estimators: Sequence[PoseEstimator], max_side: int
+) -> list[PairRun]:
+    """Match each pair once, on images shrunk to a long side of `max_side` pixels (0: not shrunk).
+
+    Returns a run for each estimator.
+    """
+    matcher = predictor.matcher
+    read_view = lru_cache(maxsize=CACHED_IMAGES)(_read_view)
+    results: dict[PoseEstimator, list[PairErrors]] = {estimator: [] for estimator in estimators}
+    for pair in tqdm(pairs, unit="pair", desc=f"{matcher.name}, {max_side} px", disable=None):
+        a, b = read_view(pair.path_a, max_side), read_view(pair.path_b, max_side)
+        matches = predictor.match(a.gray, b.gray)
+        for estimator in estimators:
+            begin = time.perf_counter()
+            estimate = estimate_pair(pair, a, b, matches.points_a, matches.points_b, estimator)
+            seconds = time.perf_counter() - begin
+            errors = PairErrors(
+                a=pair.name_a,
+                b=pair.name_b,
+                matches=len(matches),
+                **asdict(estimate),
+                seconds_matching=matches.seconds,
+                seconds_estimating=seconds,
+            )
+            results[estimator].append(errors)
+    return [
+        PairRun(matcher.name, matcher.weights_sha256, estimator, max_side, summarise_pairs(errors), tuple(errors))
+        for estimator, errors in results.items()
+    ]
+
+
+def _read_view(path: Path, max_side: int) -> MatchedView:
+    original = read_gray(path)
+    return MatchedView(shrink(original, max_side), original.shape[:2])
 
 
 def estimate_pair(
@@ -168,20 +136,22 @@ def estimate_pair(
     b: MatchedView,
     points_a: np.ndarray,
     points_b: np.ndarray,
-    estimator: str,
-    threshold: float,
-) -> Estimate:
-    """Estimate what is known of a pair from matched pixels (N, 2) of the views, and compare."""
+    estimator: PoseEstimator,
+) -> PairEstimate:
+    """Estimate the pose or the homography of a pair, whichever its truth is, and compare it with the truth.
+
+    points_a, points_b: (N, 2), matched pixels of the views.
+    """
     if pair.K_a is None or pair.K_b is None or pair.T_ab is None:
         return _estimate_homography(pair, a, b, points_a, points_b)
-    found = estimate_pose(points_a, points_b, a.camera(pair.K_a), b.camera(pair.K_b), estimator, threshold)
-    return Estimate(found.inliers, found.geometry.name, error_degrees=pose_degrees(found.T_ab, pair.T_ab))
+    found = estimate_pose(points_a, points_b, a.camera(pair.K_a), b.camera(pair.K_b), estimator)
+    return PairEstimate(found.inliers, found.geometry.name, error_degrees=pose_degrees(found.T_ab, pair.T_ab))
 
 
 def _estimate_homography(
     pair: ImagePair, a: MatchedView, b: MatchedView, points_a: np.ndarray, points_b: np.ndarray
-) -> Estimate:
-    failed = Estimate(0, Geometry.FAILED.name)
+) -> PairEstimate:
+    failed = PairEstimate(0, Geometry.FAILED.name)
     if pair.H_ab is None or len(points_a) < 4:
         return failed
     H, mask = cv2.findHomography(
@@ -191,104 +161,19 @@ def _estimate_homography(
         return failed
     height, width = a.original_shape
     estimated = np.linalg.inv(b.resizing) @ H @ a.resizing
-    return Estimate(int(mask.sum()), Geometry.PLANAR.name, corner_px=corner_error(estimated, pair.H_ab, width, height))
+    corner_px = corner_error(estimated, pair.H_ab, width, height)
+    return PairEstimate(int(mask.sum()), Geometry.PLANAR.name, corner_px=corner_px)
 
 
-def render(runs: Sequence[Run]) -> Iterator[str]:
-    """Lay runs out as a table that is readable as it is, and say how the estimators work."""
-    head = ("matcher", "estimator", "px", "long side", "pairs", "< 5 deg", "AUC@5", "@10", "@20", "corners", "failed")
-    rows: list[tuple[str, ...]] = [(*head, "matches", "inliers", "s/pair")]
-    for each in runs:
-        found = each.summary
-        rows.append(
-            (
-                each.matcher,
-                each.estimator,
-                f"{each.threshold:g}",
-                str(each.max_side or "full"),
-                str(found.pairs),
-                number_cell(found.success_5deg, 0),
-                *(number_cell(area, 3) for area in found.auc.values()),
-                "-" if found.corner_px is None else f"{found.corner_px:.2f} px",
-                str(found.failures),
-                f"{found.matches:.0f}",
-                f"{found.inliers:.0f}",
-                f"{found.seconds_per_pair:.2f}",
-            )
-        )
-    yield from markdown_table(rows)
-    yield ""
-    if any(each.summary.success_5deg is not None for each in runs):
-        for name, threshold in dict.fromkeys((each.estimator, each.threshold) for each in runs):
-            yield f"- {name}: {describe(name, threshold)}; a failure counts as {FAILED_DEGREES:g} degrees"
-    if any(result.error_degrees is None for each in runs for result in each.details):
-        yield f"- homographies: {HOMOGRAPHIES}; corners are pixels of the stored image"
-    yield "- s/pair: matching and estimation, without encoding the two images"
-
-
-def as_mapping(each: Run) -> dict[str, Any]:
-    """Return what the JSON holds of a run: the figures first, then the conditions, then every pair."""
+def pair_run_to_mapping(run: PairRun) -> dict[str, Any]:
+    """Return the JSON content of a run: the summary, the conditions, then every pair."""
     conditions = {
-        "matcher": each.matcher,
-        "weights_sha256": each.weights_sha256,
-        "estimator": each.estimator,
-        "threshold": each.threshold,
-        "estimator_details": describe(each.estimator, each.threshold),
+        "matcher": run.matcher,
+        "weights_sha256": run.weights_sha256,
+        "estimator": run.estimator.name,
+        "threshold": run.estimator.threshold,
+        "estimator_details": run.estimator.description,
         "homography_details": HOMOGRAPHIES,
-        "max_side": each.max_side,
+        "max_side": run.max_side,
     }
-    return asdict(each.summary) | conditions | {"details": [asdict(result) for result in each.details]}
-
-
-def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="evaluate_pairs",
-        description=_DESCRIPTION,
-        epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("pairs", type=Path, metavar="PAIRS.json", help="a, b and K_a, K_b, T_ab or H_ab of each pair")
-    parser.add_argument(
-        "--matcher",
-        action="append",
-        metavar="NAME",
-        help=f"loftr_lite, sift, orb or a weights FILE ({', '.join(DEFAULT_MATCHERS)}); may be repeated",
-    )
-    parser.add_argument(
-        "--model", metavar="NAME", help="network of a weights FILE (what the file says, else loftr_lite)"
-    )
-    parser.add_argument(
-        "--estimator",
-        action="append",
-        choices=ESTIMATORS,
-        help=f"of the pose ({', '.join(DEFAULT_ESTIMATORS)}); may be repeated",
-    )
-    parser.add_argument(
-        "--threshold",
-        action="append",
-        type=float,
-        metavar="PX",
-        help="of the estimator of the pose, pixels of the matched images (see above); may be repeated",
-    )
-    parser.add_argument(
-        "--max-side",
-        action="append",
-        type=int,
-        metavar="N",
-        help=f"shrink images to this long side, pixels, 0: not at all ({DEFAULT_SIDES[0]}); may be repeated",
-    )
-    parser.add_argument(
-        "--cache", type=Path, metavar="FOLDER", help="keep matches there, and take those that are there"
-    )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write figures and every pair there too")
-    options = parser.parse_args(argv)
-    if any(side < 0 for side in options.max_side or ()):
-        raise InputError("--max-side must not be negative; 0 keeps the images' size")
-    if not all(threshold > 0 for threshold in options.threshold or ()):
-        raise InputError("--threshold must be above 0 pixels")
-    return options
-
-
-if __name__ == "__main__":
-    run(main)
+    return asdict(run.summary) | conditions | {"details": [asdict(errors) for errors in run.details]}

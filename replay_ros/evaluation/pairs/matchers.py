@@ -1,4 +1,4 @@
-"""What `evaluate_pairs` compares: LoFTR, and OpenCV's SIFT and ORB, behind one interface."""
+"""The matchers of `evaluate_pairs` behind one interface: LoFTR, and SIFT and ORB of OpenCV."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from loftr_ros.matcher import Matcher
 from perception_common.backends.devices import DevicePolicy
 from perception_common.config import to_mapping
 from perception_common.resources import list_models
-from replay_ros.evaluation.common import find_model_weights
+from replay_ros.evaluation.model_choice import find_model_weights
 
-KEYPOINTS = 4000  # for an image, at most
-RATIO = 0.8  # a match must be nearer than this times the second best (Lowe 2004, section 7.1)
+KEYPOINTS = 4000  # of one image, at most (empirical)
+RATIO = 0.8  # largest ratio of the distances to the nearest and the second nearest descriptor (Lowe 2004, section 7.1)
 KEYPOINT_METHODS = ("sift", "orb")
-UNRESIZED = MatcherSettings(max_side=0)
+UNRESIZED = MatcherSettings(max_side=0)  # images are resized by the evaluation, for every matcher alike
 
 
 @dataclass(frozen=True, eq=False)
 class PointPairs:
-    """Matching pixels of two images. points_a, points_b: (N, 2) float64. confidence: (N,) float64, larger is better.
+    """Matching pixels of two images.
 
-    seconds: that matching took, without the encoding of the two images.
+    points_a, points_b: (N, 2) float64. confidence: (N,) float64, larger is better. seconds: time of the matching,
+    without the encoding of the two images.
     """
 
     points_a: np.ndarray
@@ -40,7 +41,7 @@ class PointPairs:
         return len(self.points_a)
 
     def best(self, count: int) -> PointPairs:
-        """Return the `count` most confident ones (all of them, as they are, where there are fewer)."""
+        """Return the `count` most confident matches, best first; all in their order where there are no more."""
         if len(self) <= count:
             return self
         order = np.argsort(-self.confidence, kind="stable")[:count]
@@ -48,14 +49,14 @@ class PointPairs:
 
 
 class PairMatcher(Protocol):
-    """Finds matching points in pairs of images that were encoded before."""
+    """Finds matching points in two encoded images."""
 
     name: str
-    weights_sha256: str  # empty where there are no weights
-    settings: Mapping[str, Any]  # plain values: all else that its matches depend on
+    weights_sha256: str  # empty without weights
+    settings: Mapping[str, Any]  # plain values: everything else that the matches depend on
 
     def encode(self, gray: np.ndarray) -> Any:
-        """Return what `match` needs of an image (H, W) uint8."""
+        """Compute the features of an image (H, W) uint8 that `match` takes."""
 
     def match(self, a: Any, b: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return matching pixels of both images, (N, 2) float64 each, and their confidence (N,) float64."""
@@ -88,7 +89,7 @@ class KeypointMatcher:
         return Keypoints(np.array([keypoint.pt for keypoint in keypoints], np.float64), descriptors)
 
     def match(self, a: Keypoints, b: Keypoints) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Match nearest descriptors that stand out from the second best; the confidence is by how much."""
+        """Match nearest descriptors that pass the ratio test; the confidence is 1 minus the ratio."""
         if len(a.points) == 0 or len(b.points) < 2:
             return np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0)
         pairs = self._matcher.knnMatch(a.descriptors, b.descriptors, k=2)
@@ -102,7 +103,7 @@ class KeypointMatcher:
 
 
 class LoFTRMatcher:
-    """LoFTR on images as they are given."""
+    """LoFTR on images at the size at which they are given."""
 
     def __init__(self, name: str, matcher: Matcher) -> None:
         self.name = name
@@ -132,15 +133,14 @@ class LoFTRMatcher:
 def load_matcher(
     name: str, model: str | None, policy: DevicePolicy, settings: MatcherSettings = UNRESIZED
 ) -> PairMatcher:
-    """Make the matcher of this name.
+    """Load a matcher: "sift", "orb", a LoFTR variant with shipped weights, or a weights file.
 
-    name: "sift", "orb", a LoFTR variant with shipped weights, or a weights file. model: variant that the file is of;
-    None: see `find_model_weights`. settings: of LoFTR; without a size, the caller sees to it.
-    Raises InputError for names that are none of these.
+    model: the variant of a weights file; None: see `find_model_weights`. settings: of LoFTR; by default the caller
+    resizes the images. Raises InputError for other names.
     """
     if name in KEYPOINT_METHODS:
         return KeypointMatcher(name)
     variants = [f"loftr_{variant}" for variant in list_models("loftr_")]
-    model, weights = find_model_weights(name, model, "loftr_lite", variants, KEYPOINT_METHODS)
+    model, weights = find_model_weights(name, model, default="loftr_lite", variants=variants, others=KEYPOINT_METHODS)
     matcher = Matcher.load(model, weights, policy, settings)
     return LoFTRMatcher(name if name in variants else Path(name).name, matcher)

@@ -1,4 +1,4 @@
-"""From what was estimated for each pair of images to the figures that are published."""
+"""Errors of single pairs, and the summary of them that papers publish."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ SUCCESS_DEGREES = 5.0
 
 @dataclass(frozen=True)
 class PairErrors:
-    """What came out for one pair.
+    """Result of one pair.
 
-    geometry: what the estimator says of the scene, "FAILED" where it has nothing. error_degrees: of the pose, 180 for
-    a failure; None where the truth is a homography. corner_px: of the homography, pixels of the original image; None
-    where it failed or the truth is a pose. seconds_matching is without the encoding of the two images.
+    a, b: image files. geometry: the estimator's class of the scene, "FAILED" without an estimate. error_degrees: of the
+    pose, 180 for a failure; None where the truth is a homography. corner_px: of the homography, pixels of the stored
+    image; None where it failed or the truth is a pose. seconds_matching: without the encoding of the two images.
     """
 
     a: str
@@ -35,11 +35,11 @@ class PairErrors:
 
 @dataclass(frozen=True)
 class PairSummary:
-    """Figures over pairs; None where no pair has the truth that a figure needs.
+    """Figures over all pairs; None where no pair has the truth that a figure needs.
 
-    success_5deg: number of poses with an error under 5 degrees. auc: {"5", "10", "20"}, 0 to 1, by the integration of
-    SuperGlue and LoFTR. corner_px: mean corner error of the homographies; None too when one of them failed. failures:
-    pairs without a result. matches, inliers, seconds_per_pair: means.
+    success_5deg: number of poses with an error under 5 degrees. auc: {"5", "10", "20"}, 0 to 1, integrated as in
+    SuperGlue and LoFTR. corner_px: mean corner error of the homographies; also None when one of them failed. failures:
+    pairs without an estimate. matches, inliers, seconds_per_pair: means.
     """
 
     pairs: int
@@ -53,8 +53,8 @@ class PairSummary:
     seconds_per_pair: float
 
 
-def summarise(results: Sequence[PairErrors]) -> PairSummary:
-    """Sum up at least one pair."""
+def summarise_pairs(results: Sequence[PairErrors]) -> PairSummary:
+    """Summarise at least one pair."""
     degrees = [result.error_degrees for result in results if result.error_degrees is not None]
     corners = [result.corner_px for result in results if result.error_degrees is None]
     finite = [corner for corner in corners if corner is not None]
@@ -72,7 +72,7 @@ def summarise(results: Sequence[PairErrors]) -> PairSummary:
 
 
 def corner_error(H_estimated: np.ndarray, H_true: np.ndarray, width: int, height: int) -> float:
-    """Mean distance between the images of the four corner pixels of image a under both homographies (3, 3), pixels."""
+    """Mean distance of the four corner pixels of image a under both homographies (3, 3), pixels of image b."""
     corners = np.array([[[0, 0]], [[width - 1, 0]], [[width - 1, height - 1]], [[0, height - 1]]], np.float64)
     estimated, true = (cv2.perspectiveTransform(corners, H) for H in (H_estimated, H_true))
     return float(np.linalg.norm(estimated - true, axis=2).mean())

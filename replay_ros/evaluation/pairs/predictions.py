@@ -1,4 +1,4 @@
-"""Matches of image pairs that are computed once: estimators and thresholds sweep without running the network again."""
+"""Cached matches of image pairs: estimators and thresholds sweep without running the network again."""
 
 from __future__ import annotations
 
@@ -9,29 +9,52 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from loftr_ros.image_matcher import MatcherSettings
+from perception_common.backends.devices import choose_device
 from perception_common.errors import InputError
-from replay_ros.evaluation.pairs.matchers import PairMatcher, PointPairs
+from replay_ros.evaluation.pairs.matchers import UNRESIZED, PairMatcher, PointPairs, load_matcher
 
-ENCODED_IMAGES = 32  # features that are kept at a time
-_FORMAT = 1  # of the files; part of their names
+ENCODED_IMAGES = 32  # features kept in memory
+_FORMAT = 1  # of the files; part of the hash in their names
+
+
+@dataclass(frozen=True)
+class MatcherOptions:
+    """Matchers to load.
+
+    names: see `load_matcher`. model: network of a weights file; None: see `find_model_weights`. device: see
+    `choose_device`. cache: folder of the cached matches; None: no cache.
+    """
+
+    names: tuple[str, ...] = ("loftr_lite",)
+    model: str | None = None
+    device: str = "auto"
+    cache: Path | None = None
+
+
+def load_predictors(options: MatcherOptions, settings: MatcherSettings = UNRESIZED) -> list[Predictor]:
+    """Load the matchers of the options; settings: of LoFTR. Raises InputError."""
+    policy = choose_device(options.device)
+    return [Predictor(load_matcher(name, options.model, policy, settings), options.cache) for name in options.names]
 
 
 class Predictor:
-    """Matches images with one matcher and, where a folder is given, keeps what it found there.
+    """Matches images with one matcher and caches the matches in a folder, where one is given.
 
-    A file is named after the hash of the matcher's name, weights and settings and of the pixels of both images: what
-    changes any of them is computed anew, and files of different matchers may share a folder. `computed` and `read`
-    count the pairs that the matcher and the folder answered.
+    A file is named after the hash of the matcher's name, weights and settings and of the pixels of both images. So a
+    change of any of them computes the matches again, and several matchers may share a folder. `computed` and `read`
+    count the pairs from the matcher and from the folder.
     """
 
     def __init__(self, matcher: PairMatcher, folder: Path | None = None) -> None:
-        """Raises InputError when the folder cannot be made."""
+        """Raises InputError when the folder cannot be created."""
         self.matcher = matcher
         self.computed = self.read = 0
         self._folder = folder
@@ -41,7 +64,7 @@ class Predictor:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise InputError(f"{folder} cannot be made ({error.strerror}); choose another folder") from error
+                raise InputError(f"{folder} cannot be created ({error.strerror}); choose another folder") from error
 
     def match(self, a: np.ndarray, b: np.ndarray) -> PointPairs:
         """Match two gray images (H, W) uint8."""
@@ -68,7 +91,7 @@ class Predictor:
 
 
 class _Image:
-    """An image that is equal to others by its content."""
+    """An image that compares and hashes by its content."""
 
     def __init__(self, pixels: np.ndarray) -> None:
         self.pixels = pixels
@@ -82,7 +105,7 @@ class _Image:
 
 
 def _load(path: Path) -> PointPairs | None:
-    """Return the matches of a file; None where it is missing or broken (it is made anew then)."""
+    """Return the matches of a file; None where it is missing or broken, so that it is written again."""
     try:
         with np.load(path, allow_pickle=False) as file:
             return PointPairs(file["points_a"], file["points_b"], file["confidence"], float(file["seconds"]))

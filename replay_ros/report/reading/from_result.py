@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from perception_common.errors import InputError
-from replay_ros.evaluation.detection.results import SCHEMA, DetectionResult, from_mapping
+from replay_ros.evaluation.detection.results import SCHEMA, DetectionResult, detection_result_from_mapping
 from replay_ros.evaluation.motion.metrics import UNNAMED
 from replay_ros.report.content import Drops, PrecisionRecall, Resources, Stage, Table, TimingSection
 from replay_ros.result.timing import timing_from_mapping
@@ -53,7 +53,7 @@ def read_results(paths: Sequence[Path]) -> Results:
         if not any(key in content for key in KEYS):
             raise InputError(f"{path} holds none of {', '.join(KEYS)}: give a result of replay or of an evaluation")
         found = content.get("detection") or []
-        detections = [from_mapping(each) for each in (found if isinstance(found, list) else [found])]
+        detections = [detection_result_from_mapping(each) for each in (found if isinstance(found, list) else [found])]
         others = {key: content[key] for key in KEYS[1:] if content.get(key)}
         results = replace(results, detections=(*results.detections, *detections), **others)
     return results

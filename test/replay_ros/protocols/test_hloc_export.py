@@ -1,13 +1,13 @@
-"""Aachen and InLoc on miniature folders: the files are read back as hloc reads them."""
+"""Aachen and InLoc on miniature folders: the files are read as hloc reads them."""
 
 import cv2
 import numpy as np
 import pytest
 
 from perception_common.errors import InputError
+from replay_ros.commands import evaluate_protocol
 from replay_ros.protocols import published
-from replay_ros.protocols import run as evaluate_protocol
-from replay_ros.protocols.hloc_export import read_pairs
+from replay_ros.protocols.hloc_export import read_pair_names
 
 h5py = pytest.importorskip("h5py")
 
@@ -17,7 +17,7 @@ FIRST, SECOND, QUERY = SHIFTS
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Images of 1200 x 900 cut from one picture, each moved by its shift; pairs files for the map and the query."""
+    """Crops of 1200 x 900 from one picture, each at its shift; pairs files for the map and the query."""
     root = tmp_path_factory.mktemp("aachen")
     rng = np.random.default_rng(0)
     layers = (rng.normal(size=(1000 // n, 1300 // n)) for n in (8, 16, 32, 64))
@@ -40,7 +40,7 @@ def run(folder, output, protocol="aachen", matcher="sift"):
 
 @pytest.fixture(scope="module")
 def outputs(folder, tmp_path_factory):
-    """Both exports: folders by protocol."""
+    """The output folders of both exports, by protocol."""
     folders = {protocol: tmp_path_factory.mktemp(protocol) for protocol in ("aachen", "inloc")}
     for protocol, output in folders.items():
         run(folder, output, protocol)
@@ -63,7 +63,7 @@ def matches_of(output, name0, name1):
 
 
 @pytest.mark.parametrize("protocol", ["aachen", "inloc"])
-def test_hloc_finds_keypoints_that_lie_where_the_images_were_cut(outputs, protocol):
+def test_matched_keypoints_have_the_shifts_of_the_crops(outputs, protocol):
     output = outputs[protocol]
     for name0, name1 in ((FIRST, SECOND), (QUERY, FIRST), (QUERY, SECOND)):
         keypoints0, keypoints1 = keypoints_of(output, name0), keypoints_of(output, name1)
@@ -78,7 +78,7 @@ def test_hloc_finds_keypoints_that_lie_where_the_images_were_cut(outputs, protoc
         assert np.median(np.linalg.norm(moved - expected, axis=1)) < (2 if protocol == "aachen" else 1)
 
 
-def test_pairs_share_keypoints_so_that_tracks_grow(outputs):
+def test_pairs_share_keypoints(outputs):
     output = outputs["aachen"]
     in_map = dict(matches_of(output, FIRST, SECOND)[0].tolist())
     from_query = [dict(matches_of(output, QUERY, name)[0].tolist()) for name in (FIRST, SECOND)]
@@ -89,11 +89,11 @@ def test_pairs_share_keypoints_so_that_tracks_grow(outputs):
     assert np.mean(closed) > 0.9
 
 
-def test_what_is_said(folder, tmp_path, capsys):
+def test_the_printed_summary(folder, tmp_path, capsys):
     run(folder, tmp_path / "new" / "folder", matcher="orb")
     text = capsys.readouterr().out
     assert "3 images" in text
-    assert "3 pairs" in text  # a pair that comes twice counts once
+    assert "3 pairs" in text  # a repeated pair counts once
     assert "hloc.triangulation" in text
     assert all(f" {value:g} " in text for value in published.AACHEN[0].values)
 
@@ -101,17 +101,17 @@ def test_what_is_said(folder, tmp_path, capsys):
 class TestBadInput:
     def test_pairs_files(self, tmp_path):
         with pytest.raises(InputError, match="cannot be read"):
-            read_pairs([tmp_path / "none.txt"])
+            read_pair_names([tmp_path / "none.txt"])
         for text, message in (("", "hold no pairs"), ("a b c", "line 1: expected two"), ("a a", "expected two")):
             (tmp_path / "pairs.txt").write_text(text)
             with pytest.raises(InputError, match=message):
-                read_pairs([tmp_path / "pairs.txt"])
+                read_pair_names([tmp_path / "pairs.txt"])
 
-    def test_images_that_are_missing_or_none(self, folder, tmp_path):
+    def test_missing_and_broken_images(self, folder, tmp_path):
         pairs = tmp_path / "pairs.txt"
         (tmp_path / "images").mkdir()
         (tmp_path / "images" / "a.jpg").write_text("nothing")
-        for names, message in (("a.jpg b.jpg", "b.jpg is missing"), (f"a.jpg ../{'images/a.jpg'}", "is no image")):
+        for names, message in (("a.jpg b.jpg", "b.jpg is missing"), (f"a.jpg ../{'images/a.jpg'}", "is not an image")):
             pairs.write_text(names)
             with pytest.raises(InputError, match=message):
                 evaluate_protocol.main(

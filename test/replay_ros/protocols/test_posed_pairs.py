@@ -1,4 +1,4 @@
-"""The pose error of the papers: theirs for every estimate, and ours without its indulgence."""
+"""The pose error of the papers, which ignores the sign of the translation."""
 
 import numpy as np
 import pytest

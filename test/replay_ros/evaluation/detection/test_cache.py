@@ -1,4 +1,4 @@
-"""Predictions on disk: what is kept, what is used again, and what never is."""
+"""Predictions on disk: what is cached, and when it is reused."""
 
 from dataclasses import replace
 
@@ -14,13 +14,13 @@ from perception_common.weights import WeightsReport
 from replay_ros.evaluation.detection.cache import (
     Prediction,
     Section,
-    differences,
+    changed_keys,
     read_predictions,
     write_predictions,
 )
-from replay_ros.evaluation.detection.inference import InferenceMode, look_at_all
+from replay_ros.evaluation.detection.inference import InferenceMode, run_inference
 from replay_ros.evaluation.detection.slicing import SlicingConfig
-from replay_ros.evaluation.detection.truth import EvaluatedImage, collect
+from replay_ros.evaluation.detection.truth import EvaluatedImage, image_truth
 from yolc_ros.detector import Detections, Detector, DetectorSettings
 from yolc_ros.network.config import YolcConfig
 from yolc_ros.network.yolc import Yolc
@@ -32,7 +32,7 @@ def prediction(count, crops=0):
     return Prediction(boxes, boxes[:, 0], np.arange(count), crops, 0.5 * count)
 
 
-def test_what_is_written_is_read(tmp_path):
+def test_written_predictions_are_read_back(tmp_path):
     sections = {
         "LSM on": Section({"model": "a", "settings": {"x": 1}}, {"aa": prediction(3, 2), "bb": prediction(0)}),
         "LSM off": Section({"model": "a"}, {"cc": prediction(1)}),
@@ -42,18 +42,18 @@ def test_what_is_written_is_read(tmp_path):
     back = read_predictions(tmp_path / "seen.npz")
     assert back.keys() == sections.keys()
     assert [path.name for path in tmp_path.iterdir()] == ["seen.npz"]
-    for look, section in sections.items():
-        assert back[look].conditions == section.conditions
-        assert list(back[look].predictions) == list(section.predictions)
+    for mode, section in sections.items():
+        assert back[mode].conditions == section.conditions
+        assert list(back[mode].predictions) == list(section.predictions)
         for digest, each in section.predictions.items():
-            read = back[look].predictions[digest]
+            read = back[mode].predictions[digest]
             for part in ("boxes", "scores", "labels"):
                 assert np.array_equal(getattr(read, part), getattr(each, part))
                 assert getattr(read, part).shape == getattr(each, part).shape
             assert (read.crops, read.seconds) == (each.crops, each.seconds)
 
 
-def test_files_that_are_something_else_are_refused(tmp_path):
+def test_other_files_are_refused(tmp_path):
     assert read_predictions(tmp_path / "missing.npz") == {}
     (tmp_path / "text.npz").write_text("no predictions")
     np.savez(tmp_path / "other.npz", weights=np.zeros(3))
@@ -66,9 +66,9 @@ def test_files_that_are_something_else_are_refused(tmp_path):
         write_predictions(tmp_path / "no" / "folder.npz", {})
 
 
-def test_differences_are_named_by_their_path():
-    assert differences({"a": 1, "b": {"c": 2, "d": 3}}, {"a": 1, "b": {"c": 4, "d": 3}, "e": 5}) == ["b.c", "e"]
-    assert differences({"lsm": {"regions": 2}}, {"lsm": None}) == ["lsm"]
+def test_changed_keys_are_named_by_their_path():
+    assert changed_keys({"a": 1, "b": {"c": 2, "d": 3}}, {"a": 1, "b": {"c": 4, "d": 3}, "e": 5}) == ["b.c", "e"]
+    assert changed_keys({"lsm": {"regions": 2}}, {"lsm": None}) == ["lsm"]
 
 
 # --- in use ------------------------------------------------------------------------------------------------------
@@ -79,7 +79,7 @@ def images(tmp_path):
     paths = [tmp_path / f"{index}.png" for index in range(3)]
     for index, path in enumerate(paths):
         cv2.imwrite(str(path), np.full((64, 64, 3), 40 * index + 1, np.uint8))
-    return [EvaluatedImage(path, collect([])) for path in paths]
+    return [EvaluatedImage(path, image_truth([])) for path in paths]
 
 
 @pytest.fixture
@@ -90,73 +90,73 @@ def detector(tmp_path):
 
 
 @pytest.fixture
-def looks(monkeypatch):
-    """Records the brightness of every image that the network sees; the score says it too."""
-    seen = []
+def seen(monkeypatch):
+    """Records the brightness of every image that the network sees; the score encodes it too."""
+    brightnesses = []
 
     def detect(self, image):
         value = int(image[0, 0, 0])
-        if value:  # not the one for warming up
-            seen.append(value)
+        if value:  # not the warm-up image
+            brightnesses.append(value)
         score = np.array([value / 255], np.float32)
         return Detections(
             np.array([[1, 2, 30, 40]], np.float32), score, np.array([3]), np.array([-1]), (), self.class_names
         )
 
     monkeypatch.setattr(Detector, "detect", detect)
-    return seen
+    return brightnesses
 
 
-def test_known_images_are_not_looked_at_again(tmp_path, detector, images, looks):
+def test_cached_images_are_not_predicted_again(tmp_path, detector, images, seen):
     cache = tmp_path / "seen.npz"
-    first = look_at_all(detector, InferenceMode("on"), images[:2], cache)
-    assert (looks, first.notes) == ([1, 41], ())
-    again = look_at_all(detector, InferenceMode("on"), images, cache)
-    assert looks == [1, 41, 81]
+    first = run_inference(detector, InferenceMode("on"), images[:2], cache)
+    assert (seen, first.notes) == ([1, 41], ())
+    again = run_inference(detector, InferenceMode("on"), images, cache)
+    assert seen == [1, 41, 81]
     assert "2 of 3 predictions" in again.notes[0]
     assert [round(255 * each.scores[0]) for each in again.predictions] == [1, 41, 81]
     assert [each.seconds for each in again.predictions[:2]] == [each.seconds for each in first.predictions]
-    look_at_all(detector, InferenceMode("off"), images, cache)  # another look has a section of its own
-    look_at_all(detector, InferenceMode("on"), images, cache)
-    assert len(looks) == 6
+    run_inference(detector, InferenceMode("off"), images, cache)  # another mode has its own section
+    run_inference(detector, InferenceMode("on"), images, cache)
+    assert len(seen) == 6
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "key"),
     [
         (lambda d: replace(d, weights=replace(d.weights, sha256="cd" * 32)), "weights_sha256"),
         (lambda d: replace(d, settings=replace(d.settings, nms_iou=0.5)), "settings.nms_iou"),
         (lambda d: replace(d, name="yolc_w48"), "model"),
     ],
 )
-def test_predictions_of_another_network_are_made_again_and_it_is_said(tmp_path, detector, images, looks, change, told):
+def test_predictions_of_another_network_are_replaced_with_a_note(tmp_path, detector, images, seen, change, key):
     cache = tmp_path / "seen.npz"
-    look_at_all(detector, InferenceMode("on"), images, cache)
-    result = look_at_all(change(detector), InferenceMode("on"), images, cache)
-    assert looks == [1, 41, 81] * 2
-    assert result.notes == (f"LSM on: {cache} was made with other {told}; all predicted again",)
+    run_inference(detector, InferenceMode("on"), images, cache)
+    result = run_inference(change(detector), InferenceMode("on"), images, cache)
+    assert seen == [1, 41, 81] * 2
+    assert result.notes == (f"LSM on: {cache} was made with other {key}; all predicted again",)
 
 
-def test_slices_of_one_size_cut_otherwise_are_another_thing(tmp_path, detector, images, looks):
+def test_slices_with_another_overlap_are_predicted_again(tmp_path, detector, images, seen):
     cache = tmp_path / "seen.npz"
-    look_at_all(detector, InferenceMode("off", SlicingConfig(64)), images[:1], cache)
-    result = look_at_all(detector, InferenceMode("off", SlicingConfig(64, overlap=0.3)), images[:1], cache)
+    run_inference(detector, InferenceMode("off", SlicingConfig(64)), images[:1], cache)
+    result = run_inference(detector, InferenceMode("off", SlicingConfig(64, overlap=0.3)), images[:1], cache)
     assert "slicing.overlap" in result.notes[0]
 
 
-def test_an_image_that_changed_is_looked_at_again(tmp_path, detector, images, looks):
+def test_a_changed_image_is_predicted_again(tmp_path, detector, images, seen):
     cache = tmp_path / "seen.npz"
-    look_at_all(detector, InferenceMode("on"), images, cache)
+    run_inference(detector, InferenceMode("on"), images, cache)
     cv2.imwrite(str(images[1].path), np.full((64, 64, 3), 99, np.uint8))
-    result = look_at_all(detector, InferenceMode("on"), images, cache)
-    assert looks == [1, 41, 81, 99]
+    result = run_inference(detector, InferenceMode("on"), images, cache)
+    assert seen == [1, 41, 81, 99]
     assert round(255 * result.predictions[1].scores[0]) == 99
 
 
-def test_a_broken_image_leaves_what_was_done(tmp_path, detector, images, looks):
+def test_a_broken_image_keeps_the_finished_predictions(tmp_path, detector, images, seen):
     cache = tmp_path / "seen.npz"
     images[2].path.write_bytes(b"no image")
     with pytest.raises(InputError, match=r"2\.png"):
-        look_at_all(detector, InferenceMode("on"), images, cache)
-    look_at_all(detector, InferenceMode("on"), images[:2], cache)
-    assert looks == [1, 41]
+        run_inference(detector, InferenceMode("on"), images, cache)
+    run_inference(detector, InferenceMode("on"), images[:2], cache)
+    assert seen == [1, 41]

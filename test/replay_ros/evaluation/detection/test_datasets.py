@@ -1,4 +1,4 @@
-"""VisDrone and UAVDT folders in miniature, read as they are and evaluated by the command as the papers do."""
+"""VisDrone and UAVDT folders in miniature, evaluated by the command with the protocols of the papers."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from perception_common.config import load_yaml
 from perception_common.errors import InputError
 from perception_common.resources import find_config
 from perception_common.weights import save_weights
-from replay_ros.evaluation.detection import evaluate as evaluate_detection
+from replay_ros.commands import evaluate_detection
 from replay_ros.evaluation.detection.datasets import uavdt_dataset, visdrone_dataset
 from replay_ros.evaluation.detection.published import PUBLISHED
 from replay_ros.evaluation.detection.truth import choose_classes
@@ -31,7 +31,7 @@ def write_image(path, brightness=0):
 
 @pytest.fixture
 def visdrone(tmp_path):
-    """Two images: a car each, a truck, an ignored region, one "other" vehicle, a car that is not scored; a bad line."""
+    """Two images: a car each, a truck, an ignored region, one "other" vehicle, an unscored car, and a broken line."""
     folder = tmp_path / "VisDrone2019-DET-val"
     (folder / "annotations").mkdir(parents=True)
     for number, name in enumerate(("0000001_a", "0000002_b")):
@@ -47,7 +47,7 @@ def visdrone(tmp_path):
 
 @pytest.fixture
 def uavdt(tmp_path):
-    """A training sequence, and one for testing: a car, a bus and an ignored region, then a car."""
+    """A training sequence, and a test sequence: a car, a bus and an ignored region, then a car."""
     folder = tmp_path / "UAVDT"
     for name in ("M0101", "M0203"):
         for frame in (1, 2):
@@ -62,7 +62,7 @@ def uavdt(tmp_path):
 
 
 def with_attributes(folder):
-    for split, name in (("train", "M0101"), ("test", "M0203 ")):  # a blank, as in one name of the release
+    for split, name in (("train", "M0101"), ("test", "M0203 ")):  # a space, as in one file name of the release
         (folder / "M_attr" / split).mkdir(parents=True)
         (folder / "M_attr" / split / f"{name}_attr.txt").write_text("1,0,0\n")
 
@@ -78,18 +78,18 @@ def weights(tmp_path_factory):
 
 @pytest.fixture
 def seen(monkeypatch):
-    """A network that sees a car, a truck (which is not always there) and a van where a bus is; counts its looks."""
-    looks = []
+    """A network that always detects a car, a truck and, instead of the bus, a van; records the sizes of its images."""
+    shapes = []
 
     def detect(self, image):
-        looks.append(image.shape)
+        shapes.append(image.shape)
         boxes = np.array([CAR, TRUCK, BUS], np.float32)
         boxes[:, 2:] += boxes[:, :2]
         labels = np.array([self.class_names.index(name) for name in ("car", "truck", "van")])
         return Detections(boxes, np.array([0.9, 0.8, 0.2], np.float32), labels, np.full(3, -1), (), self.class_names)
 
     monkeypatch.setattr(Detector, "detect", detect)
-    return looks
+    return shapes
 
 
 def run(dataset, folder, weights, *arguments):
@@ -108,7 +108,7 @@ def test_visdrone_truth(visdrone):
     labelled = everything(visdrone_dataset(visdrone))
     one, two = labelled.images
     assert one.name == "images/0000001_a.jpg"
-    assert one.truth.boxes.tolist() == [[10, 20, 40, 35], [60, 70, 80, 90]]  # without the "other"
+    assert one.truth.boxes.tolist() == [[10, 20, 40, 35], [60, 70, 80, 90]]  # without the "other" vehicle
     assert one.truth.unscored.tolist() == [False, True]
     assert one.truth.regions.tolist() == [[0, 60, 50, 96]]
     assert [VISDRONE_CLASSES[label] for label in two.truth.labels] == ["car", "truck"]
@@ -117,18 +117,18 @@ def test_visdrone_truth(visdrone):
         everything(visdrone_dataset(visdrone, "x*"))
 
 
-def test_visdrone_by_its_three_protocols_beside_the_paper(visdrone, weights, seen, capsys):
+def test_visdrone_with_its_three_protocols(visdrone, weights, seen, capsys):
     runs = run("visdrone", visdrone, weights)
     assert list(runs) == ["official-visdrone", "coco-500", "yolc-release"]
     official = runs["official-visdrone"]
-    # Cars: both found. The truck is seen in both images and is in one: half of the detections are wrong; it counts
-    # half as much as the cars do, which are in two images.
+    # Both cars are found. A truck is detected in both images but exists in one, so half of its detections are wrong. It
+    # weighs half as much as the cars, which are in two images.
     assert official["by_class"]["car"]["ap"] == 1
     assert official["by_class"]["truck"]["ap"] == pytest.approx(0.5)
     assert official["ap"] == pytest.approx((2 * 1 + 1 * 0.5) / 3)
-    assert official["recall"]["1"] == pytest.approx(2 / 3)  # one detection an image: the cars
-    assert (official["images"], len(seen)) == (2, 3)  # and one for warming up
-    # COCO counts the car that is not to be scored, and classes alike.
+    assert official["recall"]["1"] == pytest.approx(2 / 3)  # one detection per image: the cars
+    assert (official["images"], len(seen)) == (2, 3)  # and the warm-up image
+    # COCO counts the unscored car, and weighs the classes equally.
     assert runs["coco-500"]["ap"] == pytest.approx((67 / 101 + 0.5) / 2)
     assert runs["coco-500"]["operating"]["hits"] == 3
     assert any("1 annotations left out" in note for note in official["notes"])
@@ -155,7 +155,7 @@ def test_uavdt_sequences(uavdt):
         names("train")
 
 
-def test_uavdt_truth_where_the_toolkit_keeps_it(uavdt):
+def test_uavdt_truth_in_the_folder_of_the_toolkit(uavdt):
     (uavdt / "UAV-benchmark-MOTD_v1.0").mkdir()
     (uavdt / "GT").rename(uavdt / "UAV-benchmark-MOTD_v1.0" / "GT")
     first, second = everything(uavdt_dataset(uavdt)).images
@@ -167,22 +167,22 @@ def test_uavdt_truth_where_the_toolkit_keeps_it(uavdt):
         everything(uavdt_dataset(uavdt))
 
 
-def test_uavdt_by_its_own_protocol_and_cocos_beside_the_paper(uavdt, weights, seen, capsys):
+def test_uavdt_with_its_own_protocol_and_that_of_coco(uavdt, weights, seen, capsys):
     with_attributes(uavdt)
     runs = run("uavdt", uavdt, weights)
     assert list(runs) == ["uavdt", "coco"]
-    # Two cars of three vehicles are found, then the truck twice: once in the ignored region, once wrong.
+    # Two cars of three vehicles are found. The truck is detected twice: in the ignored region, and wrongly.
     assert runs["uavdt"]["ap"] == pytest.approx(2 / 3)
     assert runs["coco"]["by_class"]["car"]["ap"] == 1
     assert runs["coco"]["by_class"]["bus"]["ap"] == 0
     assert "0.193" in capsys.readouterr().out
-    # A network of VisDrone's classes calls vans what UAVDT calls cars, and here it takes the bus for one.
+    # UAVDT's cars include the vans of VisDrone's classes. Here the network detects the bus as a van.
     joined = run("uavdt", uavdt, weights, "--classes", "car=car+van,truck,bus")
     assert joined["uavdt"]["ap"] == pytest.approx(2 / 3 + 1 / 3 * 3 / 4)
     assert joined["uavdt"]["classes"]["car"] == "car+van"
 
 
-def test_published_figures_are_of_known_protocols():
+def test_published_scores_are_of_known_protocols():
     for each in PUBLISHED:
         dataset = {"visdrone": visdrone_dataset, "uavdt": uavdt_dataset}[each.dataset](Path())
         assert each.protocol in dataset.protocols

@@ -1,4 +1,4 @@
-"""Protocols against pycocotools, against a slow implementation of VisDrone's rules, and by hand."""
+"""Protocols against pycocotools, against slow implementations of VisDrone and UAVDT, and computed by hand."""
 
 import contextlib
 import io
@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from replay_ros.evaluation.detection.metrics import CURVE_POINTS, score_detections
-from replay_ros.evaluation.detection.protocols import PROTOCOLS, ImageDetections, ImageTruth, disjoint, drop_ignored
+from replay_ros.evaluation.detection.protocols import (
+    PROTOCOLS,
+    ImageDetections,
+    ImageTruth,
+    drop_ignored,
+    split_disjoint,
+)
 
 CLASSES = ("car", "bus", "truck")
 
@@ -33,7 +39,7 @@ def found(boxes, scores, labels=None):
 
 
 def random_scene(rng, objects=12, false_ones=8):
-    """Boxes of all sizes, most of them found with some noise, some twice, some crowds, regions and false detections."""
+    """Boxes of all sizes, most detected with noise, some twice, with crowds, ignored regions and false detections."""
     corner, size = rng.integers(0, 300, (objects, 2)), rng.integers(6, 140, (objects, 2))
     boxes = np.hstack([corner, corner + size]).astype(float)
     labels = rng.integers(0, len(CLASSES), objects)
@@ -51,7 +57,7 @@ def random_scene(rng, objects=12, false_ones=8):
 
 
 def coco_evaluation(truths, detections, limits, package="pycocotools"):
-    """Accumulated results of pycocotools or a package with its interface; arrays end with (class, size, limit)."""
+    """Accumulated results of pycocotools or a package with its interface; the last axes are (class, size, limit)."""
     is_faster = package == "faster_coco_eval"
     coco = pytest.importorskip(package if is_faster else "pycocotools.coco")
     cocoeval = pytest.importorskip(package if is_faster else "pycocotools.cocoeval")
@@ -81,7 +87,7 @@ def coco_evaluation(truths, detections, limits, package="pycocotools"):
     return evaluation.eval
 
 
-def mean_of_there(values):
+def mean_of_valid(values):
     return values[values > -1].mean() if (values > -1).any() else None
 
 
@@ -99,11 +105,11 @@ def test_the_coco_protocols_equal_pycocotools(name, strict, wide, seed, package)
     expected = coco_evaluation(truths, detections, sorted({strict, wide}), package)
     few, many = expected["precision"][..., 0], expected["precision"][..., -1]
     figures = (few[:, :, :, 0], many[0, :, :, 0], many[5, :, :, 0])
-    assert (scores.ap, scores.ap50, scores.ap75) == pytest.approx(tuple(map(mean_of_there, figures)), abs=1e-9)
+    assert (scores.ap, scores.ap50, scores.ap75) == pytest.approx(tuple(map(mean_of_valid, figures)), abs=1e-9)
     for index, size in enumerate(("small", "medium", "large"), start=1):
-        assert scores.by_size[size] == pytest.approx(mean_of_there(many[:, :, :, index]), abs=1e-9)
+        assert scores.by_size[size] == pytest.approx(mean_of_valid(many[:, :, :, index]), abs=1e-9)
     for label, name_of_class in enumerate(CLASSES):
-        assert scores.by_class[name_of_class].ap50 == pytest.approx(mean_of_there(many[0, :, label, 0]), abs=1e-9)
+        assert scores.by_class[name_of_class].ap50 == pytest.approx(mean_of_valid(many[0, :, label, 0]), abs=1e-9)
 
 
 @pytest.mark.parametrize("name", ["coco", "coco-500", "yolc-release"])
@@ -116,10 +122,10 @@ def test_recalls_equal_those_of_pycocotools(name):
     expected = coco_evaluation(truths, detections, limits)["recall"]
     assert list(recall) == [str(limit) for limit in limits]
     for index, limit in enumerate(limits):
-        assert recall[str(limit)] == pytest.approx(mean_of_there(expected[:, :, 0, index]), abs=1e-9)
+        assert recall[str(limit)] == pytest.approx(mean_of_valid(expected[:, :, 0, index]), abs=1e-9)
 
 
-# --- VisDrone's rules, slowly ------------------------------------------------------------------------------------
+# --- VisDrone's rules, implemented slowly ------------------------------------------------------------------------
 
 
 def overlap(a, b):
@@ -131,7 +137,7 @@ def area(box):
 
 
 def share_in_regions(box, regions, grid=32):
-    """Share of a box in the union, by counting points."""
+    """Share of a box in the union of the regions, by counting points."""
     x, y = (box[i] + (np.arange(grid) + 0.5) / grid * (box[i + 2] - box[i]) for i in (0, 1))
     points = [(u, v) for u in x for v in y]
     inside = sum(any(r[0] <= u <= r[2] and r[1] <= v <= r[3] for r in regions) for u, v in points)
@@ -139,7 +145,7 @@ def share_in_regions(box, regions, grid=32):
 
 
 def without_halves(part, true):
-    """Leave out boxes for which counting points is not exact enough."""
+    """Leave out boxes for which counting points is too inexact."""
     return part.select(np.array([abs(share_in_regions(box, true.regions) - 0.5) > 0.05 for box in part.boxes], bool))
 
 
@@ -210,7 +216,7 @@ class TestVisDroneByHand:
     def score(self, truths, detections):
         return score_detections(truths, detections, CLASSES, PROTOCOLS["official-visdrone"])
 
-    def test_classes_weigh_as_many_images_as_hold_them(self):
+    def test_classes_are_weighted_by_their_images(self):
         # Cars: in three images, all found. Buses: in one, not found.
         box = [10, 10, 50, 50]
         truths = [truth([box]), truth([box]), truth([box, [60, 60, 90, 90]], [0, 1])]
@@ -219,14 +225,14 @@ class TestVisDroneByHand:
         unweighted = score_detections(truths, detections, CLASSES, PROTOCOLS["coco"])
         assert unweighted.ap == pytest.approx(1 / 2)
 
-    def test_all_points_are_not_101(self):
+    def test_the_area_over_all_points_differs_from_101_recalls(self):
         # One of three objects is found: an area of 1/3, but 34 of 101 recalls.
         boxes = [[0, 0, 20, 20], [40, 0, 60, 20], [80, 0, 100, 20]]
         truths, detections = [truth(boxes)], [found(boxes[:1], [0.9])]
         assert self.score(truths, detections).ap == pytest.approx(1 / 3)
         assert score_detections(truths, detections, CLASSES, PROTOCOLS["coco"]).ap == pytest.approx(34 / 101)
 
-    def test_the_best_500_of_an_image_count_over_all_classes(self):
+    def test_the_limit_of_500_holds_for_all_classes_of_an_image(self):
         box = [10.0, 10, 50, 50]
         crowd = [[100.0, 100, 120, 120]] * 500
         detections = [found([*crowd, box], [0.5] * 500 + [0.4], [1] * 500 + [0])]
@@ -234,8 +240,8 @@ class TestVisDroneByHand:
         detections = [found([*crowd, box], [0.5] * 500 + [0.6], [1] * 500 + [0])]
         assert self.score([truth([box])], detections).ap == 1
 
-    def test_what_lies_in_ignored_regions_is_dropped(self):
-        # A false detection and an object that nobody found, half of each covered by two regions together.
+    def test_boxes_in_ignored_regions_are_dropped(self):
+        # A false detection and a missed object; two regions together cover half of each.
         regions = [[0, 0, 20, 60], [10, 0, 30, 60]]
         truths = [truth([[0, 0, 60, 60], [100, 100, 140, 140]], regions=regions)]
         detections = [found([[0, 10, 60, 50], [100, 100, 140, 140]], [0.9, 0.8])]
@@ -247,12 +253,12 @@ class TestVisDroneByHand:
         box, other = [10, 10, 50, 50], [100, 100, 140, 140]
         for detections in ([found([box], [0.5])], [found([box, other], [0.5, 0.9])]):
             assert self.score([truth([box, other], unscored=[1])], detections).ap == 1
-            # pycocotools does not know such marks.
+            # pycocotools has no such marks.
             scores = score_detections([truth([box, other], unscored=[1])], detections, CLASSES, PROTOCOLS["coco"])
             assert (scores.ap == 1) == (len(detections[0].boxes) == 2)
 
 
-def test_nothing_there_is_none_and_nothing_found_is_zero():
+def test_ap_is_none_without_objects_and_zero_without_detections():
     for protocol in PROTOCOLS.values():
         nothing = score_detections([truth([])], [found([], [])], CLASSES, protocol)
         assert nothing.ap is None
@@ -267,7 +273,7 @@ def test_disjoint_boxes_cover_the_same_pixels_once(corners):
     expected, counted = np.zeros((26, 26), int), np.zeros((26, 26), int)
     for x0, y0, x1, y1 in boxes.astype(int):
         expected[y0:y1, x0:x1] = 1
-    for x0, y0, x1, y1 in disjoint(boxes).astype(int):
+    for x0, y0, x1, y1 in split_disjoint(boxes).astype(int):
         counted[y0:y1, x0:x1] += 1
     assert np.array_equal(counted, expected)
 
@@ -278,11 +284,11 @@ def test_without_regions_nothing_is_dropped():
     assert (len(kept_truth.boxes), len(kept.boxes)) == (len(true.boxes), len(seen.boxes))
 
 
-# --- UAVDT's rules, slowly ---------------------------------------------------------------------------------------
+# --- UAVDT's rules, implemented slowly ---------------------------------------------------------------------------
 
 
 def slow_uavdt(truths, detections, min_iou):
-    """AP of vehicles, whatever their class, after the toolkit: what lies strictly in an ignored region is left out."""
+    """AP of all vehicles as one class, as the toolkit: detections strictly inside an ignored region are dropped."""
     scenes = []
     for true, seen in zip(truths, detections, strict=True):
         objects = [(tuple(box), 0, bool(crowd)) for box, crowd in zip(true.boxes, true.crowd, strict=True)]
@@ -310,7 +316,7 @@ class TestUavdtByHand:
     def score(self, truths, detections):
         return score_detections(truths, detections, CLASSES, PROTOCOLS["uavdt"])
 
-    def test_the_class_does_not_matter_but_for_the_classes_themselves(self):
+    def test_the_class_matters_only_for_the_scores_of_single_classes(self):
         scores = self.score([truth([self.BOX], [0])], [found([self.BOX], [0.9], [1])])
         assert scores.ap == 1
         assert scores.by_class["car"].ap == 0
@@ -321,7 +327,7 @@ class TestUavdtByHand:
             assert self.score([truth([self.BOX])], seen).ap == expected
             assert self.score([truth([self.BOX])], seen).ap50 == 1
 
-    def test_detections_within_an_ignored_region_are_dropped_and_objects_stay(self):
+    def test_detections_inside_an_ignored_region_are_dropped_and_objects_are_not(self):
         seen = [found([self.BOX, [60, 60, 80, 80]], [0.5, 0.9])]
         assert self.score([truth([self.BOX], regions=[[55, 55, 90, 90]])], seen).ap == 1
         assert self.score([truth([self.BOX], regions=[[60, 55, 90, 90]])], seen).ap == 0.5  # touches its border
@@ -367,7 +373,7 @@ def test_long_curves_are_thinned_and_keep_their_ends():
 
 
 @pytest.mark.parametrize("threshold", [0.1, 0.5, 0.8])
-def test_counts_at_a_score_are_those_of_the_detections_from_it_on(threshold):
+def test_counts_at_a_threshold_are_those_of_the_detections_above_it(threshold):
     rng = np.random.default_rng(5)
     truths, detections = zip(*(random_scene(rng) for _ in range(6)), strict=True)
     protocol = PROTOCOLS["coco-500"]
@@ -387,7 +393,7 @@ def test_counts_at_a_score_are_those_of_the_detections_from_it_on(threshold):
     assert [each.name for each in whole.by_image] == list("abcdef")
 
 
-def test_the_best_operating_point_is_the_best_of_all_scores():
+def test_the_best_operating_point_has_the_highest_f1_of_all_thresholds():
     rng = np.random.default_rng(6)
     truths, detections = zip(*(random_scene(rng) for _ in range(6)), strict=True)
     scores = score_detections(truths, detections, CLASSES, PROTOCOLS["coco-500"])

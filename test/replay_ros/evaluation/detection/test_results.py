@@ -1,4 +1,4 @@
-"""Results of detection as JSON and back."""
+"""Detection results to JSON and back."""
 
 import json
 
@@ -12,8 +12,8 @@ from replay_ros.evaluation.detection.results import (
     DetectionScores,
     ImageCounts,
     OperatingPoint,
-    as_mapping,
-    from_json,
+    detection_result_from_json,
+    detection_result_to_mapping,
 )
 
 POINT = OperatingPoint(score=0.3, hits=3, false=1, missed=2, precision=0.75, recall=0.6, f1=2 / 3)
@@ -48,16 +48,16 @@ RESULT = DetectionResult(
 
 
 def test_json_and_back():
-    assert from_json(RESULT.to_json()) == RESULT
+    assert detection_result_from_json(RESULT.to_json()) == RESULT
 
 
-def test_the_figures_stand_on_the_top_level():
-    content = as_mapping(RESULT)
+def test_the_scores_are_on_the_top_level():
+    content = detection_result_to_mapping(RESULT)
     assert {"ap", "ap50", "ap75", "crops_per_image", "seconds_per_image", "protocol", "look"} <= content.keys()
     assert json.loads(RESULT.to_json())["by_class"]["car"]["curve"]["recall"] == [0.2, 0.4]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": "yolc_ros/detection_result/1", "ap": 1}'])
-def test_what_is_no_result_is_refused(text):
+def test_other_content_is_refused(text):
     with pytest.raises(InputError):
-        from_json(text)
+        detection_result_from_json(text)

@@ -1,4 +1,4 @@
-"""Slices that cover the image, boxes joined as a slow implementation joins them, and a whole look with a stand-in."""
+"""Slices that cover the image, boxes merged as by a slow implementation, and sliced inference with a fake detector."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from perception_common.backends.devices import choose_device
 from perception_common.config import load_yaml
 from perception_common.resources import find_config
-from replay_ros.evaluation.detection.slicing import SlicingConfig, detect_sliced, merge, slices
+from replay_ros.evaluation.detection.slicing import SlicingConfig, detect_sliced, merge_boxes, slices
 from yolc_ros.decoding import ScoredBoxes
 from yolc_ros.detector import Detections, Detector, DetectorSettings
 from yolc_ros.network.config import YolcConfig
@@ -19,7 +19,7 @@ from yolc_ros.network.yolc import Yolc
 
 @settings(deadline=None)
 @given(st.integers(1, 400), st.integers(1, 400), st.integers(32, 200), st.floats(0, 0.9))
-def test_slices_cover_every_pixel_and_overlap_as_asked(width, height, size, overlap):
+def test_slices_cover_every_pixel_with_the_given_overlap(width, height, size, overlap):
     boxes = slices(width, height, SlicingConfig(size, overlap))
     covered = np.zeros((height, width), bool)
     for x0, y0, x1, y1 in boxes:
@@ -33,17 +33,17 @@ def test_slices_cover_every_pixel_and_overlap_as_asked(width, height, size, over
 
 
 def test_slices_of_a_full_hd_image():
-    # As SAHI cuts it: steps of 512, the last column and row pushed back inside.
+    # As in SAHI: steps of 512, with the last column and row shifted back inside the image.
     columns = sorted({int(x) for x in slices(1920, 1080, SlicingConfig(640, 0.2))[:, 0]})
     rows = sorted({int(y) for y in slices(1920, 1080, SlicingConfig(640, 0.2))[:, 1]})
     assert (columns, rows) == ([0, 512, 1024, 1280], [0, 440])
 
 
-# --- joining -----------------------------------------------------------------------------------------------------
+# --- merging -----------------------------------------------------------------------------------------------------
 
 
 def slow_merge(found, config):
-    """(box, index of the best) of each object, best first, with loops and plain numbers."""
+    """(box, index of the highest-scoring box) of each object, in the order of the scores, with plain loops."""
     left = sorted(range(len(found.scores)), key=lambda index: (-found.scores[index], index))
     objects = []
     while left:
@@ -73,29 +73,29 @@ def is_same(found, one, other, config):
         max_size=25,
     ),
     st.sampled_from(["greedy", "nms"]),
-    st.sampled_from([0.3001, 0.5001, 0.8001]),  # no box reaches a share exactly, where rounding decides
+    st.sampled_from([0.3001, 0.5001, 0.8001]),  # no two boxes have exactly this share, where rounding would decide
 )
-def test_boxes_are_joined_as_by_the_slow_implementation(rows, how, share):
+def test_boxes_are_merged_as_by_the_slow_implementation(rows, how, share):
     values = np.array(rows, np.float32).reshape(-1, 6)
     boxes = np.hstack([values[:, :2], values[:, :2] + values[:, 2:4]])
     found = ScoredBoxes(boxes, values[:, 4] / 10, values[:, 5].astype(np.int64))
     config = SlicingConfig(merge=how, same_share=share)
-    joined, kept = merge(found, config)
+    joined, kept = merge_boxes(found, config)
     expected = slow_merge(found, config)
     assert kept.tolist() == [index for _, index in expected]
     assert joined.tolist() == [list(map(float, box)) for box, _ in expected]
 
 
-def test_a_cut_object_joins_its_whole():
+def test_a_cut_object_is_merged_with_the_whole_one():
     whole, left, right = [100, 100, 200, 140], [100, 100, 150, 140], [148, 101, 201, 141]
     found = ScoredBoxes(np.array([left, whole, right], np.float32), np.array([0.9, 0.8, 0.7]), np.zeros(3, np.int64))
-    boxes, kept = merge(found, SlicingConfig())
-    # The best is the left piece. It takes the whole; the right piece touches it too little and stays.
+    boxes, kept = merge_boxes(found, SlicingConfig())
+    # The left piece has the highest score and absorbs the whole box. The right piece overlaps it too little.
     assert boxes.tolist() == [whole, right]
     assert kept.tolist() == [0, 2]
 
 
-# --- the whole look ----------------------------------------------------------------------------------------------
+# --- sliced inference --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -106,11 +106,11 @@ def detector():
 
 @pytest.fixture
 def seen(monkeypatch):
-    """A detector that finds each bright pixel as a box of 8 x 8 around it; records sizes and scales of its images."""
-    looks = []
+    """A detector that finds an 8 x 8 box around each bright pixel; records sizes and scales of its images."""
+    inputs = []
 
     def detect(self, image):
-        looks.append((image.shape[1], image.shape[0], *self.settings.scales))
+        inputs.append((image.shape[1], image.shape[0], *self.settings.scales))
         assert self.settings.lsm is None
         assert image.flags.c_contiguous
         y, x = np.nonzero(image[:, :, 0])
@@ -120,7 +120,7 @@ def seen(monkeypatch):
         return Detections(boxes, scores, np.zeros(count, np.int64), np.full(count, -1), (), self.class_names)
 
     monkeypatch.setattr(Detector, "detect", detect)
-    return looks
+    return inputs
 
 
 def test_objects_in_several_slices_are_found_once_and_in_image_pixels(detector, seen):
@@ -138,7 +138,7 @@ def test_objects_in_several_slices_are_found_once_and_in_image_pixels(detector, 
     assert alone.region.tolist() == [0, 0, 1]
 
 
-def test_limits_of_the_settings_hold(detector, seen):
+def test_the_limits_of_the_detector_settings_hold(detector, seen):
     image = np.zeros((200, 200, 3), np.uint8)
     image[10::40, 10::40] = 200
     limited = replace(detector, settings=replace(detector.settings, max_side=100, max_detections=7))
@@ -147,7 +147,7 @@ def test_limits_of_the_settings_hold(detector, seen):
     assert {scale for width, _, scale in seen if width == 80} == {100 / 80}
 
 
-def test_nothing_found_is_an_ordinary_result(detector, seen):
+def test_an_empty_image_gives_a_complete_result(detector, seen):
     found = detect_sliced(detector, np.zeros((64, 64, 3), np.uint8), SlicingConfig())
     assert found.boxes.shape == (0, 4)
     assert found.region.shape == (0,)
@@ -155,6 +155,6 @@ def test_nothing_found_is_an_ordinary_result(detector, seen):
 
 
 @pytest.mark.parametrize("wrong", [{"size": 8}, {"overlap": 1.0}, {"zoom": 0.0}, {"same_share": 0.0}])
-def test_settings_that_mean_nothing_are_refused(wrong):
+def test_invalid_settings_are_refused(wrong):
     with pytest.raises(ValueError, match="must"):
         SlicingConfig(**wrong)

@@ -1,4 +1,4 @@
-"""Truth from every type of topic and from files, and which pose gets which."""
+"""Truth from every type of topic and from files, and its association with stamps."""
 
 import numpy as np
 import pytest
@@ -74,7 +74,7 @@ def write_bag(path, type_name, children=("camera_optical",), topic="ground_truth
         "tf2_msgs/msg/TFMessage",
     ],
 )
-def test_every_type_of_topic_gives_its_poses(tmp_path, type_name):
+def test_poses_are_read_from_every_type_of_topic(tmp_path, type_name):
     with open_bag(write_bag(tmp_path / "bag", type_name)) as bag:
         assert find_truth_topic(bag) == "/ground_truth/pose"
         truth = read_truth("ground_truth/pose", bag)
@@ -83,7 +83,7 @@ def test_every_type_of_topic_gives_its_poses(tmp_path, type_name):
     np.testing.assert_allclose(truth.trajectory.matrices(), [T_FIRST, T_SECOND], atol=1e-12)
 
 
-def test_of_several_transforms_the_child_frame_chooses(tmp_path):
+def test_the_child_frame_chooses_among_several_transforms(tmp_path):
     path = write_bag(tmp_path / "bag", "tf2_msgs/msg/TFMessage", ("camera_optical", "world"), topic="tf")
     with open_bag(path) as bag:
         assert find_truth_topic(bag) is None
@@ -95,9 +95,9 @@ def test_of_several_transforms_the_child_frame_chooses(tmp_path):
     np.testing.assert_allclose(truth.trajectory.matrices(), [T_FIRST, T_SECOND], atol=1e-12)
 
 
-def test_a_tum_file_of_the_base_becomes_that_of_the_optical_frame(tmp_path):
+def test_a_tum_file_of_the_base_is_moved_to_the_optical_frame(tmp_path):
     T_base_optical = parse_base_optical("0.1, 0, -0.2, -0.5, 0.5, -0.5, 0.5")
-    np.testing.assert_allclose(T_base_optical[:3, 2], [1, 0, 0], atol=1e-12)  # the camera looks ahead
+    np.testing.assert_allclose(T_base_optical[:3, 2], [1, 0, 0], atol=1e-12)  # the optical axis points forward
     path = tmp_path / "truth.tum"
     write_tum(path, Trajectory.from_matrices(STAMPS, [T_FIRST, T_SECOND]))
     plain = read_truth(str(path), None)
@@ -132,18 +132,18 @@ class TestAssociation:
 
     @settings(deadline=None, max_examples=50)
     @given(st.lists(st.integers(0, 3_000_000_000), min_size=1, max_size=20), st.floats(0.001, 1))
-    def test_a_stamp_has_truth_exactly_when_one_is_near(self, stamps, tolerance):
+    def test_a_stamp_is_matched_exactly_when_a_true_pose_is_near(self, stamps, tolerance):
         matched, poses, found = associate(np.array(stamps), self.truth, tolerance)
         for stamp, is_matched, pose in zip(stamps, matched, poses, strict=True):
             gap = min(abs(stamp - each) for each in STAMPS)
             assert is_matched == (gap <= round(tolerance * 1e9))
-            if is_matched:  # on the way from the first to the second
+            if is_matched:  # between the first and the second pose
                 assert 1 - 1e-9 <= pose[0, 3] <= 1.5 + 1e-9
         assert found.matched + found.unmatched == len(stamps)
 
 
 class TestBadInput:
-    def test_topics_that_are_no_truth(self, tmp_path):
+    def test_missing_topics_and_files(self, tmp_path):
         path = write_bag(tmp_path / "bag", "geometry_msgs/msg/PoseStamped")
         with open_bag(path) as bag, pytest.raises(InputError, match="has no topic /mocap"):
             read_truth("/mocap", bag)
@@ -151,6 +151,6 @@ class TestBadInput:
             read_truth("nowhere.tum", None)
 
     @pytest.mark.parametrize("text", ["1 2 3", "0,0,0,0,0,0,0", "a b c d e f g", "nan 0 0 0 0 0 1"])
-    def test_base_frames_that_are_none(self, text):
+    def test_invalid_base_frames(self, text):
         with pytest.raises(InputError, match="give x,y,z,qx,qy,qz,qw"):
             parse_base_optical(text)

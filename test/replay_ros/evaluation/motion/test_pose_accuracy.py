@@ -1,4 +1,4 @@
-"""Errors of relative poses and the honesty of covariances: closed forms, and draws from a known distribution."""
+"""Errors of relative poses and the consistency of covariances: closed forms, and draws from a known distribution."""
 
 from dataclasses import replace
 
@@ -14,7 +14,12 @@ from loftr_ros.geometry.two_view.estimation import Geometry
 from loftr_ros.geometry.uncertainty.covariance import UNOBSERVED
 from perception_common.geometry import so3_exp, transform
 from replay_ros.evaluation.motion.edges import PoseEdge
-from replay_ros.evaluation.motion.pose_accuracy import calibrate, compare_edge, observed_error, summarise_poses
+from replay_ros.evaluation.motion.pose_accuracy import (
+    compare_edge,
+    covariance_consistency,
+    observed_error,
+    summarise_poses,
+)
 
 vectors = st.lists(st.floats(-1, 1), min_size=3, max_size=3).map(np.array).filter(lambda v: np.linalg.norm(v) > 0.1)
 
@@ -37,7 +42,7 @@ def test_the_error_is_the_larger_angle_and_ignores_the_unknown_length(turn, t, t
     assert found.dof == 5
 
 
-def test_what_is_observed_depends_on_geometry_and_scale():
+def test_the_observed_degrees_of_freedom_depend_on_geometry_and_scale():
     true = transform(so3_exp(np.array([0, 0, 0.02])), np.array([3.0, 0, 0]))
     unit, metric = transform(np.eye(3), np.array([1.0, 0, 0])), transform(np.eye(3), np.array([2.9, 0, 0]))
     deviations = np.array([0.1, 0.1, 0.1, 0.01, 0.01, 0.01])
@@ -53,13 +58,13 @@ def test_what_is_observed_depends_on_geometry_and_scale():
 
     turned = compare_edge(edge(transform(np.eye(3), np.zeros(3)), covariance, Geometry.ROTATION_ONLY), true)
     assert (turned.dof, turned.nees) == (3, pytest.approx(4))
-    assert turned.error_deg == 180  # it says that nothing moved where something did
+    assert turned.error_deg == 180  # no translation is estimated, but the camera moved
 
     failed = compare_edge(edge(np.eye(4), covariance, Geometry.FAILED), true)
     assert (failed.dof, failed.nees, failed.inside_95, failed.error_deg) == (0, None, None, 180)
 
 
-def test_a_truth_that_stands_still_has_no_direction():
+def test_a_truth_without_motion_has_no_direction():
     still = transform(so3_exp(np.array([0, 0, 0.1])), np.array([0.004, 0, 0]))
     found = compare_edge(edge(transform(np.eye(3), np.zeros(3)), geometry=Geometry.ROTATION_ONLY), still)
     assert found.error_deg == pytest.approx(np.degrees(0.1))
@@ -67,7 +72,7 @@ def test_a_truth_that_stands_still_has_no_direction():
 
 
 def test_directions_are_compared_along_a_great_circle():
-    """A direction that is 90 or 180 degrees off is pi / 2 or pi off, not 1 or 0 as in its tangent plane."""
+    """An error of 90 or 180 degrees is pi / 2 or pi, not 1 or 0 as projected onto the tangent plane."""
     for angle in (0.001, np.pi / 2, np.pi):
         true = transform(np.eye(3), 4 * np.array([np.cos(angle), np.sin(angle), 0]))
         values, covariance = observed_error(edge(transform(np.eye(3), np.array([1.0, 0, 0]))), true)
@@ -76,7 +81,7 @@ def test_directions_are_compared_along_a_great_circle():
 
 
 def drawn_errors(rng, count, exaggeration=1.0):
-    """Edges whose errors are drawn from their own covariance, made larger by `exaggeration`."""
+    """Edges with errors drawn from their own covariance, scaled by `exaggeration`."""
     errors = []
     for _ in range(count):
         t = rng.normal(size=3)
@@ -94,17 +99,17 @@ def drawn_errors(rng, count, exaggeration=1.0):
     return errors
 
 
-def test_honest_covariances_are_found_honest_and_others_not():
-    honest = calibrate(drawn_errors(np.random.default_rng(0), 800))
-    assert honest.dof == 4000
-    assert honest.expected[0] < honest.nees_per_dof < honest.expected[1]
-    assert honest.expected == pytest.approx((1 - 1.96 * np.sqrt(2 / 4000), 1 + 1.96 * np.sqrt(2 / 4000)), abs=1e-3)
-    assert honest.inside_95 == pytest.approx(0.95, abs=0.025)
-    assert honest.by_geometry == {"GENERAL": pytest.approx(honest.nees_per_dof)}
+def test_consistent_and_overconfident_covariances_are_told_apart():
+    consistent = covariance_consistency(drawn_errors(np.random.default_rng(0), 800))
+    assert consistent.dof == 4000
+    assert consistent.expected[0] < consistent.nees_per_dof < consistent.expected[1]
+    assert consistent.expected == pytest.approx((1 - 1.96 * np.sqrt(2 / 4000), 1 + 1.96 * np.sqrt(2 / 4000)), abs=1e-3)
+    assert consistent.inside_95 == pytest.approx(0.95, abs=0.025)
+    assert consistent.by_geometry == {"GENERAL": pytest.approx(consistent.nees_per_dof)}
 
-    boasting = calibrate(drawn_errors(np.random.default_rng(0), 200, exaggeration=2))
-    assert boasting.nees_per_dof == pytest.approx(4, rel=0.2)
-    assert boasting.inside_95 < 0.6
+    overconfident = covariance_consistency(drawn_errors(np.random.default_rng(0), 200, exaggeration=2))
+    assert overconfident.nees_per_dof == pytest.approx(4, rel=0.2)
+    assert overconfident.inside_95 < 0.6
 
 
 def test_the_summary_counts_failures_and_integrates_recall():
@@ -121,8 +126,8 @@ def test_the_summary_counts_failures_and_integrates_recall():
     assert summarise_poses([metric], "").median_length_error == pytest.approx(-0.02)
 
 
-def test_nothing_to_judge_is_none():
+def test_summaries_without_edges_are_none():
     assert summarise_poses([], "") is None
-    assert calibrate([]) is None
+    assert covariance_consistency([]) is None
     failed = compare_edge(edge(np.eye(4), geometry=Geometry.FAILED), np.eye(4))
-    assert calibrate([failed]) is None
+    assert covariance_consistency([failed]) is None

@@ -1,4 +1,4 @@
-"""Tracks through messages: points that are seen from true poses are explained by them, to the noise put in."""
+"""Tracks from messages of simulated points: lengths, and reprojection errors of the added noise."""
 
 from types import SimpleNamespace
 
@@ -50,22 +50,22 @@ def truth(offset=0):
 def test_lengths_and_reprojection_errors(noise):
     found = track_figures(messages(noise, 3), truth())
     assert (found.tracks, found.mean_length, found.share_of_3) == (100, 4, 1)
-    # Eight coordinates less three of the point: of the noise sqrt(5 / 8) is left, its median length is 1.18 of that.
+    # Eight coordinates minus three of the point leave sqrt(5 / 8) of the noise; its median length is 1.18 times that.
     assert found.reprojection_px == pytest.approx(noise * 1.18 * np.sqrt(5 / 8), rel=0.15, abs=1e-3)
 
 
-def test_pairs_alone_are_short_tracks():
+def test_a_single_pair_makes_tracks_of_two():
     found = track_figures(messages(0.0, 1), truth())
     assert (found.mean_length, found.share_of_3) == (2, 0)
 
 
-def test_without_truth_there_is_no_error_and_without_matches_nothing():
+def test_no_error_without_truth_and_no_figures_without_matches():
     assert track_figures(messages(0.5, 3), None).reprojection_px is None
     assert track_figures(messages(0.5, 3), truth(10 * STEP)).reprojection_px is None
     assert track_figures([], truth()) is None
 
 
-def test_cameras_that_are_not_calibrated():
+def test_uncalibrated_cameras():
     blank = keyframe(0)
     blank.k_original = np.zeros(9)
     assert camera_of(blank) is None

@@ -1,4 +1,4 @@
-"""Summaries of pairs by hand, corner errors of known homographies."""
+"""Summaries of pairs computed by hand, corner errors of known homographies."""
 
 from dataclasses import replace
 
@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from replay_ros.evaluation.pairs.metrics import PairErrors, corner_error, summarise
+from replay_ros.evaluation.pairs.metrics import PairErrors, corner_error, summarise_pairs
 
 POSE = PairErrors("a", "b", 100, 80, "GENERAL", 1.0, None, 0.5, 0.1)
 PLANE = PairErrors("a", "c", 50, 20, "PLANAR", None, 3.0, 0.5, 0.3)
 
 
 def test_poses_alone():
-    summary = summarise([POSE, replace(POSE, error_degrees=180.0, geometry="FAILED", inliers=0)])
+    summary = summarise_pairs([POSE, replace(POSE, error_degrees=180.0, geometry="FAILED", inliers=0)])
     assert (summary.pairs, summary.success_5deg, summary.failures) == (2, 1, 1)
     assert summary.median_degrees == pytest.approx(90.5)
     # Recall rises from 0 to 1/2 at 1 degree and stays there.
@@ -24,37 +24,37 @@ def test_poses_alone():
     assert summary.seconds_per_pair == pytest.approx(0.6)
 
 
-def test_an_error_of_five_degrees_is_no_success():
-    assert summarise([replace(POSE, error_degrees=5.0)]).success_5deg == 0
+def test_an_error_of_exactly_five_degrees_is_not_a_success():
+    assert summarise_pairs([replace(POSE, error_degrees=5.0)]).success_5deg == 0
 
 
 def test_homographies_alone():
-    summary = summarise([PLANE, replace(PLANE, corner_px=1.0)])
+    summary = summarise_pairs([PLANE, replace(PLANE, corner_px=1.0)])
     assert summary.corner_px == pytest.approx(2.0)
     assert summary.success_5deg is None
     assert set(summary.auc.values()) == {None}
     assert summary.median_degrees is None
 
 
-def test_a_failed_homography_leaves_no_mean_that_hides_it():
-    summary = summarise([PLANE, replace(PLANE, corner_px=None, geometry="FAILED")])
+def test_a_failed_homography_leaves_no_mean_corner_error():
+    summary = summarise_pairs([PLANE, replace(PLANE, corner_px=None, geometry="FAILED")])
     assert summary.corner_px is None
     assert summary.failures == 1
 
 
-def test_both_kinds_are_kept_apart():
-    summary = summarise([POSE, PLANE])
+def test_poses_and_homographies_are_summarised_separately():
+    summary = summarise_pairs([POSE, PLANE])
     assert (summary.pairs, summary.success_5deg, summary.corner_px) == (2, 1, 3.0)
 
 
-def test_a_shift_moves_every_corner_by_itself():
+def test_the_corner_error_of_a_shift_is_its_length():
     shift = np.array([[1, 0, 3], [0, 1, -4], [0, 0, 1.0]])
     assert corner_error(shift, np.eye(3), 640, 480) == pytest.approx(5.0)
 
 
 @settings(deadline=None, max_examples=50)
 @given(angle=st.floats(-0.5, 0.5), factor=st.floats(0.1, 10), width=st.integers(2, 2000), height=st.integers(2, 2000))
-def test_the_scale_of_the_matrix_means_nothing(angle, factor, width, height):
+def test_the_scale_of_the_matrix_has_no_effect(angle, factor, width, height):
     turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
     # Corner pixels lie on the chord of a circle about the first one.
     sides = np.array([0, width - 1, np.hypot(width - 1, height - 1), height - 1])

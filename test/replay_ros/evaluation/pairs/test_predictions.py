@@ -1,4 +1,4 @@
-"""Matches that are kept: found again exactly, and computed anew when anything that they depend on changes."""
+"""Cached matches: read back exactly, and computed again when anything that they depend on changes."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ A, B = RNG.integers(0, 255, (2, 20, 30), np.uint8)
 
 
 class Counting:
-    """Matches pixels by their number, and counts how often it is asked."""
+    """Matches pixels by comparison, and counts its encodings."""
 
     def __init__(self, name="counting", weights="", **settings):
         self.name, self.weights_sha256, self.settings = name, weights, settings
@@ -27,7 +27,7 @@ class Counting:
         return points, points + 0.1, np.linspace(0, 1, len(points))
 
 
-def test_matches_are_found_again_exactly(tmp_path):
+def test_cached_matches_are_read_back_exactly(tmp_path):
     first, second = Predictor(Counting(), tmp_path / "new"), Predictor(Counting(), tmp_path / "new")
     expected, found = first.match(A, B), second.match(A.copy(), B.copy())
     for name in ("points_a", "points_b", "confidence", "seconds"):
@@ -44,14 +44,14 @@ def test_matches_are_found_again_exactly(tmp_path):
         Predictor(Counting(threshold=0.1)),
     ],
 )
-def test_another_matcher_is_not_taken_for_the_same(tmp_path, other):
+def test_other_matchers_have_their_own_cache_entries(tmp_path, other):
     Predictor(Counting(), tmp_path).match(A, B)
     other = Predictor(other.matcher, tmp_path)
     other.match(A, B)
     assert (other.computed, other.read) == (1, 0)
 
 
-def test_other_pixels_another_shape_or_order_are_not_the_same_pair(tmp_path):
+def test_other_pixels_shapes_and_orders_are_other_pairs(tmp_path):
     predictor = Predictor(Counting(), tmp_path)
     predictor.match(A, B)
     changed = A.copy()
@@ -61,7 +61,7 @@ def test_other_pixels_another_shape_or_order_are_not_the_same_pair(tmp_path):
     assert (predictor.computed, predictor.read) == (4, 0)
 
 
-def test_a_broken_file_is_made_anew(tmp_path):
+def test_a_broken_file_is_written_again(tmp_path):
     Predictor(Counting(), tmp_path).match(A, B)
     (file,) = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:100])
@@ -78,14 +78,14 @@ def test_an_image_of_several_pairs_is_encoded_once():
     assert (predictor.matcher.encoded, predictor.computed) == (2, 3)
 
 
-def test_the_best_matches_come_by_confidence_and_all_of_them_as_they_are():
+def test_the_best_matches_are_sorted_and_all_of_them_keep_their_order():
     points = np.arange(10.0).reshape(5, 2)
     pairs = PointPairs(points, points, np.array([0.1, 0.9, 0.5, 0.9, 0.3]))
     np.testing.assert_array_equal(pairs.best(3).points_a, points[[1, 3, 2]])
     assert pairs.best(5) is pairs
 
 
-def test_a_folder_that_cannot_be_made(tmp_path):
+def test_a_folder_that_cannot_be_created(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="choose another folder"):
         Predictor(Counting(), tmp_path / "file" / "matches")

@@ -8,7 +8,7 @@ import pytest
 from perception_common.errors import InputError
 from replay_ros.bags.reader import open_bag
 from replay_ros.evaluation.detection.bags import score_bag
-from replay_ros.evaluation.detection.results import as_mapping
+from replay_ros.evaluation.detection.results import detection_result_to_mapping
 from replay_ros.evaluation.motion.edges import edge_of_message
 from replay_ros.evaluation.motion.metrics import evaluate_motion
 from replay_ros.evaluation.motion.truth import read_truth
@@ -36,7 +36,7 @@ def saved(tmp_path, content, name="result.json"):
 
 
 def test_bare_results_of_the_evaluations_add_up(tmp_path, answers, motion):
-    scores = as_mapping(score_bag(answers))
+    scores = detection_result_to_mapping(score_bag(answers))
     results = read_results([saved(tmp_path, scores, "a.json"), saved(tmp_path, motion, "b.json")])
     assert results.detections[0].protocol == "coco-500"
     assert results.motion["poses"]["edges"] == 3

@@ -1,4 +1,4 @@
-"""The command evaluate_detection: what it reads, which classes it compares, what it writes, and bad input."""
+"""The command evaluate_detection: its input, the choice of classes, its output, and bad input."""
 
 import json
 
@@ -13,7 +13,7 @@ from perception_common.errors import InputError
 from perception_common.resources import find_config, find_weights
 from perception_common.weights import read_state_dict, save_weights
 from replay_ros.bags.making.flight import FlightBagOptions, write_flight
-from replay_ros.evaluation.detection import evaluate as evaluate_detection
+from replay_ros.commands import evaluate_detection
 from replay_ros.evaluation.detection.protocols import PROTOCOLS
 from replay_ros.evaluation.detection.truth import choose_classes, read_coco_truth
 from yolc_ros.clusters import Region
@@ -32,7 +32,7 @@ def annotation(identity, image, category, box, **more):
 
 @pytest.fixture
 def dataset(tmp_path):
-    """Two images with a car each and one coach, an ignored region, a crowd and an object that is not scored."""
+    """Two images with a car each, one coach, an ignored region, a crowd and an unscored object."""
     (tmp_path / "images").mkdir()
     for name in ("one.png", "two.png"):
         cv2.imwrite(str(tmp_path / "images" / name), np.zeros((96, 128, 3), np.uint8))
@@ -63,7 +63,7 @@ def weights(tmp_path_factory):
 
 @pytest.fixture
 def perfect(monkeypatch):
-    """A detector that sees the car in every image, a van that is not there, and, in its one crop, the bus."""
+    """A detector that finds the car in every image, a van that does not exist, and, in its one crop, the bus."""
 
     def detect(self, image):
         region = Region(50, 30, 110, 70, 1.0, 1.5)
@@ -91,16 +91,16 @@ def test_a_network_runs_from_file_to_figures(dataset, weights):
     assert result["seconds_per_image"] > 0
     assert (result["images"], result["model"], result["protocol"], result["lsm"]) == (2, "yolc_lite", "coco-500", "on")
     assert len(result["weights_sha256"]) == 64
-    assert result["classes"] == {"car": "car"}  # a coach is nothing that the network knows by this name
+    assert result["classes"] == {"car": "car"}  # the network has no class of the name coach
 
 
-def test_weights_of_a_training_are_taken_without_naming_the_network(dataset, tmp_path, weights):
+def test_weights_of_a_training_need_no_model_name(dataset, tmp_path, weights):
     trained = tmp_path / "weights.safetensors"
     save_weights(read_state_dict(weights), trained, {"model": '{"heatmap_stride": 1}'})
     assert run(dataset, trained)["model"] == "yolc_lite"
 
 
-def test_lsm_and_protocols_beside_each_other(dataset, weights, perfect, capsys):
+def test_inference_modes_and_protocols_are_compared(dataset, weights, perfect, capsys):
     arguments = ["--classes", "car,coach=bus", "--lsm", "on", "--lsm", "off"]
     for name in PROTOCOLS:
         arguments += ["--protocol", name]
@@ -108,8 +108,8 @@ def test_lsm_and_protocols_beside_each_other(dataset, weights, perfect, capsys):
     assert len(runs) == 2 * len(PROTOCOLS)
     assert {key: each["crops_per_image"] for key, each in runs.items()} == {key: float(key[0] == "on") for key in runs}
     for (lsm, protocol), each in runs.items():
-        # The van is nobody's business. Two of three cars are found; VisDrone's protocol alone leaves out the third. The
-        # bus is seen in both images with one score, and is in the second.
+        # The van is not an evaluated class. Two of three cars are found; only VisDrone's protocol leaves out the third.
+        # The bus is detected in both images with the same score, and exists in the second.
         expected = 1 if protocol == "official-visdrone" else 67 / 101
         expected = 2 / 3 if protocol == "uavdt" else expected
         figures = [each["by_class"]["car"][name] for name in ("ap", "ap50", "ap75")]
@@ -118,7 +118,7 @@ def test_lsm_and_protocols_beside_each_other(dataset, weights, perfect, capsys):
     # Cars are in two images, the bus in one.
     assert runs["off", "official-visdrone"]["ap"] == pytest.approx(2 / 3)
     assert runs["off", "coco"]["ap"] == pytest.approx(67 / 101 / 2)
-    # Two cars of two are found, with one threshold as with another: the van is none of the classes.
+    # Two cars of two are found at every threshold: the van is not an evaluated class.
     point = runs["off", "official-visdrone"]["by_class"]["car"]["operating"]
     assert (point["score"], point["hits"], point["false"], point["missed"]) == (0.3, 2, 0, 0)
     printed = capsys.readouterr().out
@@ -126,19 +126,19 @@ def test_lsm_and_protocols_beside_each_other(dataset, weights, perfect, capsys):
     assert all(about.about in printed for about in PROTOCOLS.values())
 
 
-def test_crowds_may_be_chosen_as_the_paper_and_the_release_do(dataset, weights):
+def test_the_lsm_presets_of_the_paper_and_the_release(dataset, weights):
     arguments = ["--lsm", "on", "--lsm", "paper", "--lsm", "release"]
     runs = {each["lsm"]: each["settings"]["detector"]["lsm"] for each in run(dataset, weights, *arguments)["runs"]}
     assert runs["on"]["presence"] > runs["paper"]["presence"]
     assert (runs["paper"]["densest"], runs["release"]["relative_presence"]) == (50, True)
 
 
-def test_only_some_files(dataset, weights, perfect):
+def test_a_selection_of_files(dataset, weights, perfect):
     result = run(dataset, weights, "--files", "o*.png", "--classes", "car,coach=bus")
     assert (result["images"], result["ap"], result["by_class"].keys()) == (1, 1.0, {"car"})
 
 
-def test_slices_stand_beside_the_lsm(dataset, weights, perfect, capsys):
+def test_slices_are_compared_with_the_lsm(dataset, weights, perfect, capsys):
     arguments = ["--classes", "car,coach=bus", "--lsm", "on", "--slicing", "64", "--slice-overlap", "0.5"]
     on, sliced = run(dataset, weights, *arguments)["runs"]
     assert (on["look"], sliced["look"]) == ("LSM on", "slicing 64")
@@ -150,7 +150,7 @@ def test_slices_stand_beside_the_lsm(dataset, weights, perfect, capsys):
     assert alone["look"] == "slicing 64"
 
 
-def test_predictions_are_kept_for_other_protocols_and_thresholds(dataset, weights, perfect, capsys, monkeypatch):
+def test_cached_predictions_are_reused_for_other_thresholds(dataset, weights, perfect, capsys, monkeypatch):
     arguments = ["--classes", "car,coach=bus", "--predictions", str(dataset / "seen.npz")]
     first = run(dataset, weights, *arguments, "--protocol", "coco")
     monkeypatch.setattr(Detector, "detect", lambda self, image: pytest.fail("the network ran again"))
@@ -159,12 +159,12 @@ def test_predictions_are_kept_for_other_protocols_and_thresholds(dataset, weight
     assert again["notes"][0] in capsys.readouterr().out
     assert again == first | {"notes": again["notes"]}
     swept = run(dataset, weights, *arguments, "--score-threshold", "0.85")
-    # The cars score 0.9, the bus, which is in one of two images, 0.7.
+    # The cars have score 0.9; the bus, which exists in one of two images, has 0.7.
     assert (swept["operating"]["hits"], swept["operating"]["false"]) == (2, 0)
     assert (first["operating"]["hits"], first["operating"]["false"]) == (3, 1)
 
 
-def test_the_answers_of_a_bag(tmp_path, capsys):
+def test_the_detections_of_a_bag(tmp_path, capsys):
     write_flight(FlightBagOptions(tmp_path / "flight", seed=3, flight=SMALL, frames=2))
     command = [str(tmp_path / "flight"), "--dataset", "bag", "--topic", "ground_truth/detections"]
     assert evaluate_detection.main([*command, "--json", str(tmp_path / "result.json")]) == 0
@@ -174,7 +174,7 @@ def test_the_answers_of_a_bag(tmp_path, capsys):
 
 
 class TestTruth:
-    def test_everything_lands_where_it_belongs(self, dataset):
+    def test_boxes_crowds_and_regions_are_read(self, dataset):
         choice = choose_classes([each["name"] for each in CATEGORIES], ("van", "car", "bus"), "car,coach=bus")
         assert choice.classes == ("car", "bus")
         one, two = read_coco_truth(dataset / "coco.json", dataset, choice)
@@ -209,7 +209,7 @@ class TestBadInput:
 
         self.fails("'car' cannot count as 'car' and as 'bus'", dataset, weights, "--classes", "car,coach=bus+car")
 
-    def test_options_for_another_kind_of_truth(self, dataset, weights):
+    def test_options_of_another_dataset(self, dataset, weights):
         self.fails("--split is for --dataset uavdt, not for coco", dataset, weights, "--split", "test")
         self.fails("--topic is for --dataset bag", dataset, weights, "--topic", "x")
         self.fails("--weights is for --dataset coco", dataset, weights, "--dataset", "bag")
@@ -220,7 +220,7 @@ class TestBadInput:
         (dataset / "seen.npz").write_text("something else")
         self.fails("is not a file of predictions", dataset, weights, "--predictions", str(dataset / "seen.npz"))
 
-    def test_nothing_in_common(self, dataset, weights):
+    def test_no_common_class(self, dataset, weights):
         text = (dataset / "coco.json").read_text().replace('"car"', '"auto"')
         (dataset / "coco.json").write_text(text)
         self.fails("no category .* is a class of the network", dataset, weights)

@@ -15,7 +15,8 @@ from perception_common.config import load_yaml
 from perception_common.errors import InputError
 from perception_common.resources import find_config, find_weights
 from perception_common.weights import save_weights
-from replay_ros.evaluation.pairs import evaluate as evaluate_pairs
+from replay_ros.commands import evaluate_pairs
+from replay_ros.evaluation.pairs.estimators import ESTIMATORS
 from replay_ros.evaluation.pairs.matchers import KeypointMatcher, LoFTRMatcher
 
 K = np.array([[500.0, 0, 319.5], [0, 500.0, 239.5], [0, 0, 1]])
@@ -23,7 +24,7 @@ K = np.array([[500.0, 0, 319.5], [0, 500.0, 239.5], [0, 0, 1]])
 
 @pytest.fixture(scope="module")
 def ground():
-    """Spots of all sizes, as seen from straight above, 640x480."""
+    """A texture with spots of all sizes, 640x480."""
     rng = np.random.default_rng(0)
     noise = sum(cv2.resize(rng.normal(size=(480 // n, 640 // n)), (640, 480), interpolation=3) for n in (4, 8, 16, 32))
     return cv2.normalize(noise, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
@@ -31,7 +32,7 @@ def ground():
 
 @pytest.fixture(scope="module")
 def pairs(ground, tmp_path_factory):
-    """A plane at one metre with its homography, and a step (its right half at two metres) with its pose."""
+    """A plane at 1 m with its homography, and a step (right half at 2 m) with its pose."""
     R = cv2.Rodrigues(np.array([0.05, -0.03, 0.2]))[0]
     t = np.array([0.2, -0.1, 0.05])
     H, H_far = (K @ (R + np.outer(t, [0, 0, 1]) / depth) @ np.linalg.inv(K) for depth in (1, 2))
@@ -62,15 +63,15 @@ def run(*arguments):
 
 @pytest.mark.parametrize("matcher", ["sift", "orb"])
 @pytest.mark.parametrize("side", [0, 480])
-def test_corners_are_pixels_of_the_stored_image(pairs, matcher, side):
+def test_corner_errors_are_in_pixels_of_the_stored_image(pairs, matcher, side):
     result = run(pairs / "planes.json", "--matcher", matcher, "--max-side", side)
     assert result["corner_px"] < 1.0
     assert (result["pairs"], result["success_5deg"], result["failures"]) == (1, None, 0)
     assert result["details"][0]["geometry"] == "PLANAR"
 
 
-@pytest.mark.parametrize("estimator", evaluate_pairs.ESTIMATORS)
-def test_every_estimator_returns_its_pose_in_the_convention_of_the_file(pairs, estimator):
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_every_estimator_follows_the_pose_convention_of_the_file(pairs, estimator):
     if estimator == "poselib":
         pytest.importorskip("poselib")
     result = run(pairs / "posed.json", "--matcher", "sift", "--estimator", estimator)
@@ -82,7 +83,7 @@ def test_every_estimator_returns_its_pose_in_the_convention_of_the_file(pairs, e
     assert result["median_degrees"] == result["details"][0]["error_degrees"]
 
 
-def test_repeated_options_make_a_table(pairs, capsys):
+def test_repeated_options_are_evaluated_in_all_combinations(pairs, capsys):
     result = run(
         pairs / "posed.json", *("--matcher", "sift", "--matcher", "orb", "--max-side", 320, "--max-side", 640),
         *("--estimator", "opencv", "--estimator", "fallback"),
@@ -94,7 +95,7 @@ def test_repeated_options_make_a_table(pairs, capsys):
     assert any("USAC_MAGSAC, 1 px" in line for line in lines)
 
 
-def test_thresholds_and_estimators_sweep_over_matches_that_are_kept(pairs, tmp_path, monkeypatch):
+def test_thresholds_and_estimators_sweep_over_cached_matches(pairs, tmp_path, monkeypatch):
     def figures(*options):
         arguments = (pairs / "posed.json", "--matcher", "sift", "--max-side", 320, *options)
         result = run(*arguments, "--cache", tmp_path / "matches")
@@ -122,7 +123,7 @@ def test_two_runs_are_equal(pairs):
     assert figures() == figures()
 
 
-def test_a_weights_file_says_which_network_it_is_of(pairs):
+def test_the_network_of_a_weights_file_is_read_from_its_metadata(pairs):
     torch.manual_seed(0)
     network = LoFTR(load_yaml(LoFTRConfig, find_config("models/loftr_lite.yaml")))
     file = pairs / "random.safetensors"
@@ -148,7 +149,7 @@ def test_failures_count_as_180_degrees(pairs):
 
 @pytest.mark.parametrize("gray", [np.zeros((64, 64), np.uint8), np.full((16, 16), 255, np.uint8)])
 @pytest.mark.parametrize("name", ["sift", "orb"])
-def test_keypoints_of_blank_images_match_nothing(name, gray, ground):
+def test_blank_images_have_no_matches(name, gray, ground):
     matcher = KeypointMatcher(name)
     blank, full = matcher.encode(gray), matcher.encode(ground)
     for a, b in ((blank, full), (full, blank), (blank, blank)):
@@ -157,7 +158,7 @@ def test_keypoints_of_blank_images_match_nothing(name, gray, ground):
         assert confidence.shape == (0,)
 
 
-def test_loftr_gets_the_image_as_it_is(ground):
+def test_loftr_matches_at_the_given_size(ground):
     matcher = LoFTRMatcher("loftr_lite", Matcher.load("loftr_lite", None, choose_device("cpu")))
     features = matcher.encode(ground[:96, :128])
     points_a, points_b, confidence = matcher.match(features, features)
@@ -180,7 +181,7 @@ class TestBadInput:
         (pairs / "empty.json").write_text('{"pairs": []}')
         self.fails("holds no pairs", pairs / "empty.json")
 
-    def test_names_that_mean_nothing(self, pairs):
+    def test_unknown_names_and_invalid_numbers(self, pairs):
         self.fails(
             r"'superglue' is neither a weights file nor one of sift, orb, .*loftr_lite",
             pairs / "posed.json",
@@ -198,7 +199,7 @@ class TestBadInput:
 
 @pytest.mark.shared_data
 class TestPublishedFigures:
-    """The figures that come with the data: another implementation of the same protocol, made elsewhere."""
+    """The figures published with the data, from another implementation of the same protocol."""
 
     def test_sift_on_the_drone_frames(self, shared_data, tmp_path):
         path = tmp_path / "result.json"

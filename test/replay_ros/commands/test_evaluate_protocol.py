@@ -1,4 +1,4 @@
-"""Each protocol on a miniature folder in the dataset's own format, whose truth is exact by construction."""
+"""Each protocol on a miniature folder in the dataset's own format, with exact ground truth."""
 
 import json
 import pickle
@@ -9,16 +9,16 @@ import pytest
 
 from perception_common.errors import InputError
 from perception_common.geometry import so3_exp, transform
+from replay_ros.commands import evaluate_protocol
 from replay_ros.evaluation.pairs.matchers import KeypointMatcher
 from replay_ros.protocols import published
-from replay_ros.protocols import run as evaluate_protocol
 
 K = np.array([[500.0, 0, 319.5], [0, 500.0, 239.5], [0, 0, 1]])
 T_AB = transform(so3_exp(np.array([0.05, -0.03, 0.2])), np.array([0.2, -0.1, 0.05]))
 
 
 def picture(width=640, height=480, seed=0):
-    """Spots of all sizes."""
+    """A texture with spots of all sizes."""
     rng = np.random.default_rng(seed)
     layers = (rng.normal(size=(height // n, width // n)) for n in (8, 16, 32, 64))
     noise = sum(cv2.resize(layer, (width, height), interpolation=cv2.INTER_CUBIC) for layer in layers)
@@ -26,7 +26,7 @@ def picture(width=640, height=480, seed=0):
 
 
 def two_views():
-    """A step seen from two sides, 640 x 480: its left half is at one metre, its right half at two."""
+    """Two views of a step, 640 x 480: its left half is at 1 m, its right half at 2 m."""
     R, t = T_AB[:3, :3], T_AB[:3, 3]
     near, far = (K @ (R + np.outer(t, [0, 0, 1]) / depth) @ np.linalg.inv(K) for depth in (1, 2))
     ground = picture()
@@ -37,7 +37,7 @@ def two_views():
 
 
 def run(capsys, *arguments):
-    """Run the command; return its text and, where it is asked for, its JSON."""
+    """Run the command; return its output and, with --json, its runs."""
     assert evaluate_protocol.main([str(argument) for argument in arguments]) == 0
     text = capsys.readouterr().out
     if "--json" in arguments:
@@ -45,7 +45,7 @@ def run(capsys, *arguments):
     return text
 
 
-def assert_published_stand_beside(text, rows):
+def assert_published_rows_are_printed(text, rows):
     for row in rows:
         line = next(line for line in text.splitlines() if line.startswith(f"| {row.method} "))
         assert all(f" {value:g} " in line for value in row.values)
@@ -55,7 +55,7 @@ def assert_published_stand_beside(text, rows):
 class TestHPatches:
     @pytest.fixture
     def folder(self, tmp_path):
-        """Two sequences of 800 x 600, and one of those that are left out."""
+        """Two sequences of 800 x 600, and one that the protocol leaves out."""
         for name in ("v_plane", "i_light", "v_talent"):
             path = tmp_path / "hpatches" / name
             path.mkdir(parents=True)
@@ -77,15 +77,15 @@ class TestHPatches:
             ("short side 480, illumination", 5),
             ("short side 480, viewpoint", 5),
         ]
-        # Pixels of images at 0.8 of their size: a homography at the wrong scale would be tens of pixels off.
+        # The images are resized to 0.8; a homography at the wrong scale would have errors of tens of pixels.
         for each in runs:
             assert max(pair["error"] for pair in each["details"]) < 1
             assert each["values"]["AUC@10px"] > 90
             assert max(pair["matches"] for pair in each["details"]) <= 1024
-        assert_published_stand_beside(text, published.HPATCHES)
+        assert_published_rows_are_printed(text, published.HPATCHES)
         assert "these are 10 pairs, the protocol has 540" in text
 
-    def test_thresholds_sweep_over_matches_that_are_kept(self, folder, tmp_path, capsys, monkeypatch):
+    def test_thresholds_sweep_over_cached_matches(self, folder, tmp_path, capsys, monkeypatch):
         arguments = ("hpatches", folder, "--matcher", "orb", "--cache", tmp_path / "cache", "--limit", 7)
         run(capsys, *arguments)
         monkeypatch.setattr(KeypointMatcher, "match", None)
@@ -93,14 +93,14 @@ class TestHPatches:
         assert [each["threshold"] for each in runs] == [1, 1, 1, 3, 3, 3]
         assert runs[2]["details"][-1]["inliers"] < runs[5]["details"][-1]["inliers"]
 
-    def test_an_image_without_matches_is_a_failure_that_counts(self, folder, tmp_path, capsys):
+    def test_an_image_without_matches_counts_as_a_failure(self, folder, tmp_path, capsys):
         cv2.imwrite(str(folder / "v_plane" / "2.ppm"), np.full((600, 800, 3), 128, np.uint8))
         _, runs = run(capsys, "hpatches", folder, "--matcher", "sift", "--json", tmp_path / "result.json")
         assert runs[0]["failures"] == 1
         assert runs[0]["values"]["AUC@10px"] == pytest.approx(90, abs=9)
 
     def test_bad_folders(self, folder, tmp_path):
-        self.fails("is no folder", tmp_path / "nowhere")
+        self.fails("is not a folder", tmp_path / "nowhere")
         self.fails("holds no sequences", tmp_path)
         (folder / "v_plane" / "H_1_3").write_text("1 2 3")
         self.fails("H_1_3 must hold 3x3", folder)
@@ -139,9 +139,9 @@ class TestScanNet:
             (pair,) = each["details"]
             assert pair["name"] == "scene0707_00/15-585"
             assert pair["error"] < 3
-            assert pair["signed_error"] == pytest.approx(pair["error"], abs=1e-6)  # a in b, not b in a
+            assert pair["signed_error"] == pytest.approx(pair["error"], abs=1e-6)  # T_ab, not its inverse
             assert each["values"]["AUC@20"] > 85
-        assert_published_stand_beside(text, published.SCANNET)
+        assert_published_rows_are_printed(text, published.SCANNET)
         assert "signed AUC" in text
 
     def test_bad_folders(self, folder, tmp_path):
@@ -161,7 +161,7 @@ class TestScanNet:
 class TestMegaDepth:
     @pytest.fixture
     def folder(self, tmp_path):
-        """A scene file as it was published (a pickled dict), with gaps, and two images of 640 x 480."""
+        """A scene file as published (a pickled dict with missing entries), and two images of 640 x 480."""
         images = tmp_path / "megadepth" / "Undistorted_SfM" / "0015" / "images"
         images.mkdir(parents=True)
         names = []
@@ -189,7 +189,7 @@ class TestMegaDepth:
         (index / "0015_0.1_0.3.npz").write_bytes(pickle.dumps(info, protocol=4))
         return tmp_path / "megadepth"
 
-    def test_both_sizes_lead_back_to_the_stored_image(self, folder, tmp_path, capsys):
+    def test_matches_at_both_sizes_are_mapped_to_the_stored_image(self, folder, tmp_path, capsys):
         text, runs = run(
             capsys, "megadepth", folder, "--index", tmp_path / "index", "--matcher", "sift",
             "--estimator", "opencv-ransac", "--threshold", 0.5, "--threshold", 1, "--json", tmp_path / "result.json",
@@ -203,23 +203,23 @@ class TestMegaDepth:
         for each in runs:
             assert each["details"][0]["name"] == "0015_0.1_0.3/a-b"
             assert each["details"][0]["error"] < 3
-        assert_published_stand_beside(text, published.MEGADEPTH)
+        assert_published_rows_are_printed(text, published.MEGADEPTH)
 
     def test_bad_folders(self, folder, tmp_path):
         with pytest.raises(InputError, match="holds no pairs of MegaDepth-1500"):
             evaluate_protocol.main(["megadepth", str(folder), "--matcher", "sift"])
         (tmp_path / "index" / "broken.npz").write_bytes(pickle.dumps({"pair_infos": [((0, 1), 0.2)]}))
-        with pytest.raises(InputError, match=r"broken\.npz is no scene file"):
+        with pytest.raises(InputError, match=r"broken\.npz is not a scene file"):
             evaluate_protocol.main(["megadepth", str(folder), "--index", str(tmp_path / "index"), "--matcher", "sift"])
 
 
 class TestOptions:
     @pytest.mark.parametrize("option", ["--threshold", "--limit"])
-    def test_numbers_that_mean_nothing(self, tmp_path, option):
+    def test_numbers_that_are_not_positive(self, tmp_path, option):
         with pytest.raises(InputError, match=f"{option} must be above 0"):
             evaluate_protocol.main(["hpatches", str(tmp_path), option, "0"])
 
-    def test_one_matcher_at_a_time_is_exported(self, tmp_path):
+    def test_only_one_matcher_is_exported(self, tmp_path):
         arguments = ["aachen", str(tmp_path), "--pairs", "p.txt", "--output", "o"]
         with pytest.raises(InputError, match="one --matcher at a time"):
             evaluate_protocol.main([*arguments, "--matcher", "sift", "--matcher", "orb"])

@@ -1,4 +1,4 @@
-"""The command evaluate_motion on bags whose relative poses are the truth, but for what a test makes wrong."""
+"""The command evaluate_motion on bags with exact relative poses, except for the errors that a test adds."""
 
 import itertools
 import json
@@ -15,7 +15,7 @@ from perception_common.tum import Trajectory, write_tum
 from replay_ros.bags.datasets.ground_truth import Pose
 from replay_ros.bags.messages import header, load_types, new, world_pose_message
 from replay_ros.bags.writer import BagWriter
-from replay_ros.evaluation.motion import evaluate as command
+from replay_ros.commands import evaluate_motion as command
 from replay_ros.evaluation.motion.edges import PoseEdge, chain, chain_is_metric
 from replay_ros.evaluation.motion.metrics import evaluate_motion
 from replay_ros.evaluation.motion.truth import TrueMotion
@@ -24,16 +24,16 @@ STEP = 200_000_000
 
 
 def flight(count=12):
-    """Poses (N, 4, 4) of a curve with steps of one length, metres."""
+    """Poses (N, 4, 4) along a curve with steps of 2 m."""
     poses = [np.eye(4)]
     for k in range(count - 1):
-        turn, ahead = np.array([0.02, 0.1, 0.01 * k]), np.array([0.3, 0.1 * np.sin(k), 1.0])
-        poses.append(poses[-1] @ transform(so3_exp(turn), 2 * ahead / np.linalg.norm(ahead)))
+        rotation, direction = np.array([0.02, 0.1, 0.01 * k]), np.array([0.3, 0.1 * np.sin(k), 1.0])
+        poses.append(poses[-1] @ transform(so3_exp(rotation), 2 * direction / np.linalg.norm(direction)))
     return np.array(poses)
 
 
 def edges_of(poses, scale=ScaleSource.ALTITUDE):
-    """The true relative poses, with metres or of length 1."""
+    """The true relative poses, in metres or with translations of length 1."""
     edges = []
     for k, (older, newer) in enumerate(itertools.pairwise(poses)):
         matrix = inverse(older) @ newer
@@ -52,7 +52,7 @@ def as_pose(T):
 
 
 def write_bag(path, edges, truth=None, poses=None):
-    """Write relative poses, and true and estimated poses where they are given."""
+    """Write relative poses, and true and estimated poses where given."""
     types = load_types()
 
     def time(stamp):
@@ -114,7 +114,7 @@ def test_a_metric_flight_without_errors(tmp_path, capsys):
     assert "aligned by SE3" in text
 
 
-def test_a_flight_without_metres_is_compared_up_to_scale_and_says_so(tmp_path, capsys):
+def test_a_flight_of_unknown_scale_is_compared_up_to_scale(tmp_path, capsys):
     true = flight()
     result = run(tmp_path, write_bag(tmp_path / "bag", edges_of(true, ScaleSource.UNKNOWN), true))
     assert result["trajectory"]["alignment"] == "Sim3"
@@ -126,7 +126,7 @@ def test_a_flight_without_metres_is_compared_up_to_scale_and_says_so(tmp_path, c
     assert "aligned by Sim3, scale 2" in capsys.readouterr().out
 
 
-def test_the_published_trajectory_is_taken_before_a_chained_one(tmp_path):
+def test_the_published_trajectory_is_preferred_to_a_chained_one(tmp_path):
     true = flight()
     other = true.copy()
     other[6:, 0, 3] += 1.0
@@ -151,7 +151,7 @@ def test_truth_from_a_file_and_from_another_bag(tmp_path):
     assert result["poses"]["edges"] == 11
 
 
-def test_what_has_no_truth_is_counted_and_left_out(tmp_path):
+def test_poses_without_truth_are_counted_and_left_out(tmp_path):
     true = flight()
     write_tum(tmp_path / "half.tum", Trajectory.from_matrices(np.arange(6) * STEP, true[:6]))
     result = run(tmp_path, write_bag(tmp_path / "bag", edges_of(true)), "--truth", tmp_path / "half.tum")
@@ -163,7 +163,7 @@ def test_what_has_no_truth_is_counted_and_left_out(tmp_path):
     ]
 
 
-def test_failed_pairs_break_nothing():
+def test_failed_pairs_are_counted_and_add_no_motion():
     true = flight()
     edges = edges_of(true)
     edges[4] = PoseEdge(4 * STEP, 5 * STEP, np.eye(4), unknown_covariance(), Geometry.FAILED, ScaleSource.UNKNOWN)
@@ -171,12 +171,12 @@ def test_failed_pairs_break_nothing():
     found = evaluate_motion(edges, truth)
     assert (found.poses.failures, found.poses.success_5deg, found.calibration.edges) == (1, 10, 10)
     assert found.trajectory.poses == 12
-    assert found.trajectory.rpe_m.largest == pytest.approx(2, abs=1e-6)  # the step that is missing
+    assert found.trajectory.rpe_m.largest == pytest.approx(2, abs=1e-6)  # the missing step
     nothing = evaluate_motion([], truth)
     assert (nothing.poses, nothing.calibration, nothing.trajectory) == (None, None, None)
 
 
-def test_chains_prefer_the_newest_older_keyframe_and_leave_out_what_hangs_on_nothing():
+def test_chains_prefer_the_newest_older_keyframe_and_leave_out_unconnected_ones():
     true = flight(4)
     edges = edges_of(true)
     wrong = PoseEdge(0, 2 * STEP, np.eye(4), np.eye(6), Geometry.GENERAL, ScaleSource.UNKNOWN)
@@ -196,7 +196,7 @@ class TestBadInput:
             command.main([str(argument) for argument in arguments])
         assert "\n" not in str(caught.value)
 
-    def test_bags_without_what_is_needed(self, tmp_path):
+    def test_bags_without_truth_or_relative_poses(self, tmp_path):
         true = flight()
         bag = write_bag(tmp_path / "bag", edges_of(true))
         self.fails("say which with --truth", bag)

@@ -1,0 +1,222 @@
+"""Evaluates detections by named protocols: of a YOLC network on labelled images, or of a replayed bag."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+from perception_common.errors import InputError
+from replay_ros.evaluation.detection.bags import DETECTIONS, TRUTH, ArrayOptions, score_bag
+from replay_ros.evaluation.detection.datasets import Dataset, coco_dataset, uavdt_dataset, visdrone_dataset
+from replay_ros.evaluation.detection.evaluate import (
+    SMALLEST_SCORE,
+    NetworkOptions,
+    detection_run_to_mapping,
+    evaluate_network,
+)
+from replay_ros.evaluation.detection.inference import LSM, InferenceMode
+from replay_ros.evaluation.detection.protocols import PROTOCOLS
+from replay_ros.evaluation.detection.results import DetectionResult
+from replay_ros.evaluation.detection.slicing import Merge, SlicingConfig
+from replay_ros.evaluation.detection.tables import detection_lines
+from replay_ros.evaluation.results_file import write_results
+
+NAME = "evaluate_detection"
+
+_IMAGES = ("coco", "visdrone", "uavdt")  # the values of --dataset for which a network runs
+# Options for some values of --dataset only; they are refused with the others.
+_ONLY_FOR = {
+    "images": ("coco",),
+    "split": ("uavdt",),
+    **dict.fromkeys(("files", "weights", "model", "lsm", "slicing", "slice_overlap", "slice_zoom"), _IMAGES),
+    **dict.fromkeys(("slice_merge", "predictions", "max_side", "device"), _IMAGES),
+    **dict.fromkeys(("truth_bag", "topic", "truth_topic", "tolerance", "unanswered"), ("bag",)),
+}
+
+_DESCRIPTION = f"""\
+Detect objects in labelled images and print AP (mean over IoU 0.5 to 0.95), AP50 and AP75, by size and by class, and
+precision, recall and F1 at one score threshold. Options that are repeated are evaluated for comparison.
+
+protocols:
+{"".join(f"  {name:18}{each.about}" + chr(10) for name, each in PROTOCOLS.items())}"""
+
+
+def build_parser(prog: str = NAME) -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description=_DESCRIPTION,
+        epilog=f"""\
+example:
+  {prog} drone/annotations.json --images drone/images
+  {prog} aerial_cars/coco.json --files 'MunichStreet*' --classes car --lsm on --lsm off --json result.json
+  {prog} aerial_cars/coco.json --classes car --lsm on --slicing 640 --predictions seen.npz
+  {prog} --dataset visdrone VisDrone2019-DET-val --weights yolc.pth --model yolc_w48
+  {prog} --dataset bag replayed_city --protocol coco
+  {prog} --dataset uavdt UAVDT --classes car=car+van,truck,bus --predictions uavdt.npz
+""",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_truth_options(parser)
+    _add_network_options(parser.add_argument_group("network (not with --dataset bag)"))
+    _add_bag_options(parser.add_argument_group("bags (only with --dataset bag)"))
+    _add_scoring_options(parser.add_argument_group("scores"))
+    return parser
+
+
+def _add_truth_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("truth", type=Path, metavar="COCO.json|FOLDER|BAG", help="labelled images, see --dataset")
+    parser.add_argument(
+        "--dataset",
+        choices=(*_IMAGES, "bag"),
+        default="coco",
+        help="kind of the truth: a COCO JSON file; a folder of VisDrone-DET (images/, annotations/) or of UAVDT "
+        "(UAV-benchmark-M/, GT/, M_attr/); or a replayed bag, whose detections are scored (default: coco)",
+    )
+    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images (default: that of COCO.json)")
+    parser.add_argument("--files", default="*", metavar="PATTERN", help="only images with such file names (default: *)")
+    parser.add_argument("--split", choices=("test", "train", "all"), help="sequences of UAVDT (default: test)")
+
+
+def _add_network_options(group: argparse._ArgumentGroup) -> None:
+    slices = SlicingConfig()
+    group.add_argument(
+        "--weights", default="yolc_lite", metavar="NAME|FILE", help="shipped weights or a file (default: yolc_lite)"
+    )
+    group.add_argument("--model", metavar="NAME", help="network of a FILE (default: named in it, else yolc_lite)")
+    group.add_argument(
+        "--lsm",
+        action="append",
+        choices=LSM,
+        help="second pass over crowded regions (default: on, unless --slicing is given); repeatable",
+    )
+    group.add_argument(
+        "--slicing", action="append", type=int, metavar="N", help="uniform slices of N pixels; repeatable"
+    )
+    group.add_argument(
+        "--slice-overlap", type=float, default=slices.overlap, help=f"share of a slice (default: {slices.overlap:g})"
+    )
+    group.add_argument(
+        "--slice-zoom", type=float, default=slices.zoom, help=f"magnification (default: {slices.zoom:g}, as in the LSM)"
+    )
+    group.add_argument(
+        "--slice-merge",
+        choices=get_args(Merge),
+        default=slices.merge,
+        help=f"box of an object in several slices: hull or best one (default: {slices.merge})",
+    )
+    group.add_argument(
+        "--predictions",
+        type=Path,
+        metavar="FILE.npz",
+        help="write predictions to this file and reuse those with the same weights, settings and images",
+    )
+    group.add_argument(
+        "--max-side", type=int, default=0, metavar="N", help="of the whole image, pixels (default: 0, not resized)"
+    )
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+
+
+def _add_bag_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--truth-bag", type=Path, metavar="BAG", help="bag of the truth (default: the same bag)")
+    group.add_argument("--topic", default=DETECTIONS, help=f"detections in the bag (default: {DETECTIONS})")
+    group.add_argument("--truth-topic", default=TRUTH, metavar="TOPIC", help=f"truth in the bag (default: {TRUTH})")
+    group.add_argument(
+        "--tolerance", type=float, default=0.0, metavar="S", help="largest stamp difference, seconds (default: 0)"
+    )
+    group.add_argument(
+        "--unanswered",
+        choices=("skip", "miss"),
+        default="skip",
+        help="images with truth but without detections of the node: left out, or all missed (default: skip)",
+    )
+
+
+def _add_scoring_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--classes",
+        metavar="a,b",
+        help="categories to evaluate, CATEGORY=CLASS or CATEGORY=CLASS+CLASS where the network has other names "
+        "(default: all categories with the name of a class)",
+    )
+    group.add_argument(
+        "--protocol", action="append", choices=PROTOCOLS, help="default: those of the dataset; repeatable"
+    )
+    default = NetworkOptions.score_threshold
+    threshold = f"for precision, recall and F1 (default: {default:g}, as in the node)"
+    group.add_argument("--score-threshold", type=float, default=default, metavar="S", help=threshold)
+    group.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
+
+
+def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
+    """Run the command. Raises InputError for files and names that cannot be used."""
+    parser = build_parser(prog)
+    given = parser.parse_args(arguments)
+    _check_options(parser, given)
+    results = _score_bag(given) if given.dataset == "bag" else evaluate_network(_dataset(given), _network(given))
+    print("\n".join(detection_lines(results, given.dataset)))
+    if given.json:
+        write_results(given.json, given.truth, [detection_run_to_mapping(each) for each in results])
+    return 0
+
+
+def _check_options(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    for name, datasets in _ONLY_FOR.items():
+        if given.dataset not in datasets and getattr(given, name) != parser.get_default(name):
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(f"{option} is for --dataset {' and '.join(datasets)}, not for {given.dataset}")
+    if given.max_side and given.max_side < 32:
+        raise InputError("--max-side must be 0 or at least 32")
+    if not SMALLEST_SCORE <= given.score_threshold <= 1:
+        raise InputError(f"--score-threshold must lie between {SMALLEST_SCORE:g} and 1")
+
+
+def _score_bag(given: argparse.Namespace) -> list[DetectionResult]:
+    """Score the detections in a bag by each protocol."""
+    common = ArrayOptions(
+        classes=given.classes,
+        score_threshold=given.score_threshold,
+        tolerance_s=given.tolerance,
+        unanswered=given.unanswered,
+    )
+    return [
+        score_bag(given.truth, given.truth_bag, given.topic, given.truth_topic, replace(common, protocol=protocol))
+        for protocol in dict.fromkeys(given.protocol or [common.protocol])
+    ]
+
+
+def _dataset(given: argparse.Namespace) -> Dataset:
+    if given.dataset == "visdrone":
+        return visdrone_dataset(given.truth, given.files)
+    if given.dataset == "uavdt":
+        return uavdt_dataset(given.truth, given.split or "test", given.files)
+    return coco_dataset(given.truth, given.images, given.files)
+
+
+def _network(given: argparse.Namespace) -> NetworkOptions:
+    return NetworkOptions(
+        weights=given.weights,
+        model=given.model,
+        modes=_modes(given),
+        classes=given.classes,
+        protocols=tuple(given.protocol or ()),
+        score_threshold=given.score_threshold,
+        predictions=given.predictions,
+        max_side=given.max_side,
+        device=given.device,
+    )
+
+
+def _modes(given: argparse.Namespace) -> tuple[InferenceMode, ...]:
+    """Return the inference modes of --lsm and --slicing; with neither the LSM."""
+    lsm = given.lsm or ([] if given.slicing else ["on"])
+    modes = [InferenceMode(name) for name in lsm]
+    for size in given.slicing or []:
+        try:
+            config = SlicingConfig(size, given.slice_overlap, given.slice_zoom, merge=given.slice_merge)
+        except ValueError as error:
+            raise InputError(f"--slicing {size}: {error}") from error
+        modes.append(InferenceMode("off", config))
+    return tuple(dict.fromkeys(modes))

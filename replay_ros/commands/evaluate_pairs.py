@@ -1,0 +1,75 @@
+"""Evaluates relative poses and homographies of image pairs, with LoFTR and with SIFT and ORB for comparison."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from perception_common.errors import InputError
+from replay_ros.evaluation.pairs.estimators import ESTIMATORS, choose_estimators
+from replay_ros.evaluation.pairs.evaluate import HOMOGRAPHIES, PairOptions, evaluate_pairs_file, pair_run_to_mapping
+from replay_ros.evaluation.pairs.predictions import MatcherOptions
+from replay_ros.evaluation.pairs.tables import pair_lines
+from replay_ros.evaluation.results_file import write_results
+
+NAME = "evaluate_pairs"
+
+_DEFAULT = PairOptions()
+_DESCRIPTION = f"""\
+Match the image pairs of a pairs.json and compare the relative poses (T_ab, K_a, K_b) and homographies (H_ab) with the
+truth. Options that are repeated are evaluated in all combinations. Thresholds are in pixels of the matched images.
+
+estimators of the pose:
+{"".join(f"  {each.name:14}{each.description}" + chr(10) for each in choose_estimators(tuple(ESTIMATORS)))}\
+homographies: {HOMOGRAPHIES}, with every estimator
+"""
+
+
+def build_parser(prog: str = NAME) -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description=_DESCRIPTION,
+        epilog=f"""\
+example:
+  {prog} flight/pairs.json
+  {prog} flight/pairs.json --matcher loftr_lite --matcher sift --matcher orb \\
+    --estimator opencv --estimator poselib --max-side 640 --max-side 1600 --json result.json
+  {prog} flight/pairs.json --estimator poselib --threshold 0.5 --threshold 1 --threshold 2 --cache matches
+""",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("pairs", type=Path, metavar="PAIRS.json", help="a, b and K_a, K_b, T_ab or H_ab of each pair")
+    matcher = f"loftr_lite, sift, orb or a weights FILE (default: {_DEFAULT.matchers.names[0]}); may be repeated"
+    parser.add_argument("--matcher", action="append", metavar="NAME", help=matcher)
+    parser.add_argument("--model", metavar="NAME", help="network of a FILE (default: named in it, else loftr_lite)")
+    estimator = f"of the pose (default: {_DEFAULT.estimators[0].name}); may be repeated"
+    parser.add_argument("--estimator", action="append", choices=ESTIMATORS, help=estimator)
+    threshold = "of the estimator, pixels of the matched images (default: see above); may be repeated"
+    parser.add_argument("--threshold", action="append", type=float, metavar="PX", help=threshold)
+    side = f"shrink images to this long side, pixels; 0: do not (default: {_DEFAULT.max_sides[0]}); may be repeated"
+    parser.add_argument("--max-side", action="append", type=int, metavar="N", help=side)
+    parser.add_argument("--cache", type=Path, metavar="FOLDER", help="write matches to this folder and reuse them")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures of all pairs to this file")
+    return parser
+
+
+def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
+    """Run the command. Raises InputError for files and names that cannot be used."""
+    given = build_parser(prog).parse_args(arguments)
+    if any(side < 0 for side in given.max_side or ()):
+        raise InputError("--max-side must not be negative; 0 keeps the images' size")
+    if not all(threshold > 0 for threshold in given.threshold or ()):
+        raise InputError("--threshold must be above 0 pixels")
+    names = tuple(given.matcher or _DEFAULT.matchers.names)
+    options = PairOptions(
+        matchers=MatcherOptions(names, model=given.model, device=given.device, cache=given.cache),
+        estimators=choose_estimators(given.estimator or [_DEFAULT.estimators[0].name], given.threshold),
+        max_sides=tuple(given.max_side or _DEFAULT.max_sides),
+    )
+    runs = evaluate_pairs_file(given.pairs, options)
+    print("\n".join(pair_lines(runs)))
+    if given.json:
+        write_results(given.json, given.pairs, [pair_run_to_mapping(run) for run in runs])
+    return 0

@@ -1,0 +1,41 @@
+"""Results of image pairs as a Markdown table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from loftr_ros.datasets.image_pairs import FAILED_DEGREES
+from perception_common.text.markdown import markdown_table, number_cell
+from replay_ros.evaluation.pairs.evaluate import HOMOGRAPHIES, PairRun
+
+
+def pair_lines(runs: Sequence[PairRun]) -> Iterator[str]:
+    """Yield the lines of the table of runs, and notes on the estimators and units."""
+    head = ("matcher", "estimator", "px", "long side", "pairs", "< 5 deg", "AUC@5", "@10", "@20", "corners", "failed")
+    yield from markdown_table([(*head, "matches", "inliers", "s/pair"), *map(_row, runs)])
+    yield ""
+    if any(run.summary.success_5deg is not None for run in runs):
+        for estimator in dict.fromkeys(run.estimator for run in runs):
+            failure = f"a failure counts as {FAILED_DEGREES:g} degrees"
+            yield f"- {estimator.name}: {estimator.description}; {failure}"
+    if any(errors.error_degrees is None for run in runs for errors in run.details):
+        yield f"- homographies: {HOMOGRAPHIES}; corners are pixels of the stored image"
+    yield "- s/pair: matching and estimation, without encoding the two images"
+
+
+def _row(run: PairRun) -> tuple[str, ...]:
+    found = run.summary
+    return (
+        run.matcher,
+        run.estimator.name,
+        f"{run.estimator.threshold:g}",
+        str(run.max_side or "full"),
+        str(found.pairs),
+        number_cell(found.success_5deg, 0),
+        *(number_cell(area, 3) for area in found.auc.values()),
+        "-" if found.corner_px is None else f"{found.corner_px:.2f} px",
+        str(found.failures),
+        f"{found.matches:.0f}",
+        f"{found.inliers:.0f}",
+        f"{found.seconds_per_pair:.2f}",
+    )
