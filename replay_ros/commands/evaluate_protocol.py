@@ -55,7 +55,7 @@ example:
 
 def _add_common_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder of the dataset")
-    matcher = f"sift, orb, a LoFTR variant or a weights FILE (default: {MatcherOptions().names[0]})"
+    matcher = f"sift, orb, sift_mutual, a LoFTR variant or a weights FILE (default: {MatcherOptions().names[0]})"
     parser.add_argument(
         "--matcher", action="append", metavar="NAME", help=f"{matcher}; repeatable where figures are printed"
     )

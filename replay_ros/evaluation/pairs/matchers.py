@@ -1,4 +1,4 @@
-"""The matchers of `evaluate_pairs` behind one interface: LoFTR, and SIFT and ORB of OpenCV."""
+"""The matchers of `evaluate_pairs` behind one interface: LoFTR and SIFT as the node runs them, and plain baselines."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from loftr_ros.image_matcher import MatcherSettings
+from loftr_ros.image_matcher import ImageMatcher, MatcherSettings
 from loftr_ros.matcher import Matcher
+from loftr_ros.sift_matcher import KEYPOINTS, RATIO, SiftMatcher
 from perception_common.backends.devices import DevicePolicy
 from perception_common.config import to_mapping
 from perception_common.resources import list_models
 from replay_ros.evaluation.model_choice import find_model_weights
 
-KEYPOINTS = 4000  # of one image, at most (empirical)
-RATIO = 0.8  # largest ratio of the distances to the nearest and the second nearest descriptor (Lowe 2004, section 7.1)
-KEYPOINT_METHODS = ("sift", "orb")
+BASELINES = ("sift", "orb")
+NODE_SIFT = "sift_mutual"  # the model `sift` of loftr_node, which matches mutually
+KEYPOINT_METHODS = (*BASELINES, NODE_SIFT)
 UNRESIZED = MatcherSettings(max_side=0)  # images are resized by the evaluation, for every matcher alike
 
 
@@ -70,8 +71,8 @@ class Keypoints:
     descriptors: np.ndarray
 
 
-class KeypointMatcher:
-    """SIFT or ORB with the ratio test."""
+class BaselineMatcher:
+    """OpenCV's SIFT or ORB with the ratio test alone: the baselines of published figures."""
 
     weights_sha256 = ""
 
@@ -102,23 +103,17 @@ class KeypointMatcher:
         return a.points[index_a.astype(int)], b.points[index_b.astype(int)], confidence
 
 
-class LoFTRMatcher:
-    """LoFTR on images at the size at which they are given."""
+class SeamMatcher:
+    """A matcher of the node, LoFTR or SIFT, on images at the size at which they are given."""
 
-    def __init__(self, name: str, matcher: Matcher) -> None:
+    def __init__(self, name: str, matcher: ImageMatcher[Any], settings: Mapping[str, Any]) -> None:
         self.name = name
         self.weights_sha256 = matcher.weights_sha256
-        self.settings: Mapping[str, Any] = {
-            "model": matcher.name,
-            "network": to_mapping(matcher.network.config),
-            "matcher": to_mapping(matcher.settings),
-            "device": matcher.device.type,
-            "precision": str(matcher.policy.dtype),
-        }
+        self.settings = settings
         self._matcher = matcher
 
     def encode(self, gray: np.ndarray) -> Any:
-        """Compute the features of an image."""
+        """Encode an image."""
         return self._matcher.encode(gray)
 
     def match(self, a: Any, b: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -130,17 +125,30 @@ class LoFTRMatcher:
         return points0, points1, confidence
 
 
+def _loftr_settings(matcher: Matcher) -> dict[str, Any]:
+    return {
+        "model": matcher.name,
+        "network": to_mapping(matcher.network.config),
+        "matcher": to_mapping(matcher.settings),
+        "device": matcher.device.type,
+        "precision": str(matcher.policy.dtype),
+    }
+
+
 def load_matcher(
     name: str, model: str | None, policy: DevicePolicy, settings: MatcherSettings = UNRESIZED
 ) -> PairMatcher:
-    """Load a matcher: "sift", "orb", a LoFTR variant with shipped weights, or a weights file.
+    """Load a matcher: "sift", "orb", "sift_mutual", a LoFTR variant with shipped weights, or a weights file.
 
     model: the variant of a weights file; None: see `find_model_weights`. settings: of LoFTR; by default the caller
     resizes the images. Raises InputError for other names.
     """
-    if name in KEYPOINT_METHODS:
-        return KeypointMatcher(name)
+    if name in BASELINES:
+        return BaselineMatcher(name)
+    if name == NODE_SIFT:
+        facts = {"keypoints": KEYPOINTS, "ratio": RATIO, "mutual": True, "opencv": cv2.__version__}
+        return SeamMatcher(name, SiftMatcher(settings), facts | {"matcher": to_mapping(settings)})
     variants = [f"loftr_{variant}" for variant in list_models("loftr_")]
     model, weights = find_model_weights(name, model, default="loftr_lite", variants=variants, others=KEYPOINT_METHODS)
     matcher = Matcher.load(model, weights, policy, settings)
-    return LoFTRMatcher(name if name in variants else Path(name).name, matcher)
+    return SeamMatcher(name if name in variants else Path(name).name, matcher, _loftr_settings(matcher))

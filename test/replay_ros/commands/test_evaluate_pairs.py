@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from loftr_ros.matcher import Matcher
 from loftr_ros.network.config import LoFTRConfig
 from loftr_ros.network.loftr import LoFTR
 from perception_common.backends.devices import choose_device
@@ -17,7 +16,7 @@ from perception_common.resources import find_config, find_weights
 from perception_common.weights import save_weights
 from replay_ros.commands import evaluate_pairs
 from replay_ros.evaluation.pairs.estimators import ESTIMATORS
-from replay_ros.evaluation.pairs.matchers import KeypointMatcher, LoFTRMatcher
+from replay_ros.evaluation.pairs.matchers import BaselineMatcher, load_matcher
 
 K = np.array([[500.0, 0, 319.5], [0, 500.0, 239.5], [0, 0, 1]])
 
@@ -61,7 +60,7 @@ def run(*arguments):
     return json.loads(path.read_text())
 
 
-@pytest.mark.parametrize("matcher", ["sift", "orb"])
+@pytest.mark.parametrize("matcher", ["sift", "orb", "sift_mutual"])
 @pytest.mark.parametrize("side", [0, 480])
 def test_corner_errors_are_in_pixels_of_the_stored_image(pairs, matcher, side):
     result = run(pairs / "planes.json", "--matcher", matcher, "--max-side", side)
@@ -106,7 +105,7 @@ def test_thresholds_and_estimators_sweep_over_cached_matches(pairs, tmp_path, mo
     def never(*arguments):
         raise AssertionError("it matched again")
 
-    monkeypatch.setattr(KeypointMatcher, "encode", never)
+    monkeypatch.setattr(BaselineMatcher, "encode", never)
     sweep = figures("--estimator", "opencv", "--estimator", "fallback", "--threshold", 0.5, "--threshold", 2)
     assert list(sweep) == [(name, px) for name in ("opencv", "fallback") for px in (0.5, 2)]
     assert {each["matches"] for each in sweep.values()} == {first["matches"]}
@@ -148,9 +147,9 @@ def test_failures_count_as_180_degrees(pairs):
 
 
 @pytest.mark.parametrize("gray", [np.zeros((64, 64), np.uint8), np.full((16, 16), 255, np.uint8)])
-@pytest.mark.parametrize("name", ["sift", "orb"])
+@pytest.mark.parametrize("name", ["sift", "orb", "sift_mutual"])
 def test_blank_images_have_no_matches(name, gray, ground):
-    matcher = KeypointMatcher(name)
+    matcher = load_matcher(name, None, choose_device("cpu"))
     blank, full = matcher.encode(gray), matcher.encode(ground)
     for a, b in ((blank, full), (full, blank), (blank, blank)):
         points_a, points_b, confidence = matcher.match(a, b)
@@ -159,7 +158,7 @@ def test_blank_images_have_no_matches(name, gray, ground):
 
 
 def test_loftr_matches_at_the_given_size(ground):
-    matcher = LoFTRMatcher("loftr_lite", Matcher.load("loftr_lite", None, choose_device("cpu")))
+    matcher = load_matcher("loftr_lite", None, choose_device("cpu"))
     features = matcher.encode(ground[:96, :128])
     points_a, points_b, confidence = matcher.match(features, features)
     assert points_a.dtype == points_b.dtype == confidence.dtype == np.float64

@@ -10,7 +10,7 @@ import pytest
 from perception_common.errors import InputError
 from perception_common.geometry import so3_exp, transform
 from replay_ros.commands import evaluate_protocol
-from replay_ros.evaluation.pairs.matchers import KeypointMatcher
+from replay_ros.evaluation.pairs.matchers import BaselineMatcher
 from replay_ros.protocols import published
 
 K = np.array([[500.0, 0, 319.5], [0, 500.0, 239.5], [0, 0, 1]])
@@ -88,7 +88,7 @@ class TestHPatches:
     def test_thresholds_sweep_over_cached_matches(self, folder, tmp_path, capsys, monkeypatch):
         arguments = ("hpatches", folder, "--matcher", "orb", "--cache", tmp_path / "cache", "--limit", 7)
         run(capsys, *arguments)
-        monkeypatch.setattr(KeypointMatcher, "match", None)
+        monkeypatch.setattr(BaselineMatcher, "match", None)
         _, runs = run(capsys, *arguments, "--threshold", 1, "--threshold", 3, "--json", tmp_path / "result.json")
         assert [each["threshold"] for each in runs] == [1, 1, 1, 3, 3, 3]
         assert runs[2]["details"][-1]["inliers"] < runs[5]["details"][-1]["inliers"]
