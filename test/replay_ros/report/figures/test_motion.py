@@ -1,4 +1,4 @@
-"""The chained path, its covariance against samples, and how it is laid on the truth."""
+"""The chained path, its covariance compared with samples."""
 
 from types import SimpleNamespace
 
@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.spatial.transform import Rotation
 
 from perception_common.geometry import quaternion_from_matrix, so3_exp, transform
-from replay_ros.report.figures.motion import chain, mean_rotation
+from replay_ros.report.figures.motion import chain
 
 
 def edge(step, covariance, geometry=1, scale=1):
-    """A RelativePose message with what the chain reads of it."""
+    """A RelativePose message with the fields that the chain reads."""
     position = SimpleNamespace(**dict(zip("xyz", step[:3, 3], strict=True)))
     orientation = SimpleNamespace(**dict(zip("xyzw", quaternion_from_matrix(step[:3, :3]), strict=True)))
     pose = SimpleNamespace(position=position, orientation=orientation)
@@ -28,7 +27,7 @@ def random_step(rng):
 
 @settings(max_examples=4, deadline=None)
 @given(st.integers(0, 2**32 - 1))
-def test_the_covariance_of_the_chain_is_that_of_samples(seed):
+def test_the_chained_covariance_is_that_of_samples(seed):
     rng = np.random.default_rng(seed)
     steps = [random_step(rng) for _ in range(3)]
     roots = [rng.normal(0, 0.004, (6, 6)) for _ in steps]
@@ -40,14 +39,14 @@ def test_the_covariance_of_the_chain_is_that_of_samples(seed):
     for _ in range(4000):
         T = np.eye(4)
         for step, root in zip(steps, roots, strict=True):
-            error = root @ rng.normal(size=6)  # translation additive, rotation on the left
+            error = root @ rng.normal(size=6)  # additive translation, rotation on the left
             T = T @ transform(so3_exp(error[3:]) @ step[:3, :3], step[:3, 3] + error[:3])
         ends.append(T[:3, 3])
     sampled = np.cov(np.array(ends).T)
     np.testing.assert_allclose(path.covariances[-1][:3, :3], sampled, atol=0.15 * np.trace(sampled))
 
 
-def test_an_unknown_length_has_no_part_in_the_covariance():
+def test_the_variance_of_an_unknown_length_is_left_out():
     step = transform(np.eye(3), np.array([0.0, 1.0, 0.0]))
     covariance = np.diag([1e-4, 1e4, 1e-4, 1e-6, 1e-6, 1e-6])
     path = chain({0: 0, 1: 1}, {(0, 1): edge(step, covariance, scale=0)})
@@ -56,7 +55,7 @@ def test_an_unknown_length_has_no_part_in_the_covariance():
 
 
 @pytest.mark.parametrize("missing", [True, False])
-def test_where_nothing_leads_a_new_piece_begins(missing):
+def test_a_missing_or_failed_pose_begins_a_new_segment(missing):
     step, covariance = transform(np.eye(3), np.array([1.0, 0, 0])), np.eye(6)
     poses = {(0, 1): edge(step, covariance), (2, 3): edge(step, covariance)}
     if not missing:
@@ -66,14 +65,5 @@ def test_where_nothing_leads_a_new_piece_begins(missing):
     np.testing.assert_allclose(path.poses[:, 0, 3], [0, 1, 1, 2])
 
 
-def test_no_keyframes_make_an_empty_chain():
+def test_without_keyframes_the_chain_is_empty():
     assert chain({}, {}).poses.shape == (0, 4, 4)
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 6))
-def test_the_mean_rotation_is_that_of_scipy(seed, count):
-    rng = np.random.default_rng(seed)
-    center = so3_exp(rng.normal(0, 1, 3))
-    near = np.array([center @ so3_exp(rng.normal(0, 0.02, 3)) for _ in range(count)])
-    np.testing.assert_allclose(mean_rotation(near), Rotation.from_matrix(near).mean().as_matrix(), atol=1e-4)

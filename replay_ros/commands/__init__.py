@@ -1,0 +1,1 @@
+"""The command lines: thin modules that parse, call and print."""
