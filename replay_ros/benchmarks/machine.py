@@ -37,7 +37,7 @@ def describe_machine(threads: int) -> Machine:
     return Machine(
         cpu=_cpu_name(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        memory_gib=round(_memory_bytes("MemTotal") / 2**30, 1),
+        memory_gib=round(read_proc_bytes("meminfo", "MemTotal") / 2**30, 1),
         python=platform.python_version(),
         torch=torch.__version__,
         kornia=_installed_version("kornia"),
@@ -49,7 +49,15 @@ def describe_machine(threads: int) -> Machine:
 
 def available_memory() -> int:
     """Return the bytes that a process can allocate without swapping."""
-    return _memory_bytes("MemAvailable")
+    return read_proc_bytes("meminfo", "MemAvailable")
+
+
+def read_proc_bytes(file: str, field: str) -> int:
+    """Return a field of a file in /proc that is given in kB, bytes. Raises InputError when there is no such field."""
+    for line in Path("/proc", file).read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) * 1024
+    raise InputError(f"/proc/{file} has no {field}: the benchmark needs Linux")
 
 
 def child_environment() -> dict[str, str]:
@@ -63,13 +71,6 @@ def _cpu_name() -> str:
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
-
-
-def _memory_bytes(field: str) -> int:
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith(field + ":"):
-            return int(line.split()[1]) * 1024
-    raise InputError(f"/proc/meminfo has no {field}: the benchmark needs Linux")
 
 
 def _installed_version(package: str) -> str:

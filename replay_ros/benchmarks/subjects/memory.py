@@ -14,7 +14,7 @@ import torch
 from loftr_ros.network.loftr import prepare_for_inference
 from perception_common.backends.devices import set_threads
 from perception_common.errors import InputError
-from replay_ros.benchmarks.machine import available_memory, child_environment
+from replay_ros.benchmarks.machine import available_memory, child_environment, read_proc_bytes
 from replay_ros.benchmarks.measurement import BenchmarkPlan, Check, Measurement, SubjectReport
 from replay_ros.benchmarks.subjects.loftr import MODEL, kornia_loftr
 from replay_ros.benchmarks.synthetic import textured_pair, to_tensor
@@ -72,21 +72,13 @@ def peak_of_match(side: str, width: int, height: int) -> int:
     network = untrained_loftr(MODEL)
     if side == "ours":
         ours = prepare_for_inference(network)
-        before = _status_bytes("VmRSS")
+        before = read_proc_bytes("self/status", "VmRSS")
         ours(image0, image1)
     else:
         peer = kornia_loftr(network)
-        before = _status_bytes("VmRSS")
+        before = read_proc_bytes("self/status", "VmRSS")
         peer({"image0": image0, "image1": image1})
-    return _status_bytes("VmHWM") - before
-
-
-def _status_bytes(field: str) -> int:
-    """Return a value of /proc/self/status, bytes; its peak, unlike that of getrusage, does not include the parent's."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field + ":"):
-            return int(line.split()[1]) * 1024
-    raise InputError(f"memory can be measured on Linux only: /proc/self/status has no {field}")
+    return read_proc_bytes("self/status", "VmHWM") - before  # getrusage would include the peak of the parent
 
 
 def main() -> None:
@@ -100,7 +92,7 @@ def main() -> None:
     set_threads(arguments.threads)
     # If memory runs out, this process must fail, not another one.
     Path("/proc/self/oom_score_adj").write_text("1000")
-    limit = _status_bytes("VmSize") + available_memory()
+    limit = read_proc_bytes("self/status", "VmSize") + available_memory()
     resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
     print(json.dumps({"peak_bytes": peak_of_match(arguments.side, arguments.width, arguments.height)}))
 
