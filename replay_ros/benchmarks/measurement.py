@@ -136,6 +136,21 @@ def take_turns(
     return seconds
 
 
+def align_keys(
+    keys0: torch.Tensor, keys1: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Match two lists of unique keys, (N,) and (M,).
+
+    Returns the indices of the K common keys in each list, in the same order, and masks (N,) and (M,) of the others.
+    """
+    is_common0, is_common1 = torch.isin(keys0, keys1), torch.isin(keys1, keys0)
+    common0, common1 = (
+        is_common.nonzero().flatten()[keys[is_common].argsort()]
+        for keys, is_common in ((keys0, is_common0), (keys1, is_common1))
+    )
+    return common0, common1, ~is_common0, ~is_common1
+
+
 def largest_difference(differences: torch.Tensor) -> float:
     """Return the largest magnitude; infinity for an empty tensor, so that a check of nothing fails."""
     return float(differences.abs().max()) if differences.numel() else float("inf")

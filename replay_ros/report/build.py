@@ -1,4 +1,4 @@
-"""Builds the content of a report from an answers bag and result files."""
+"""Builds the content of a report from the output bag of a replay and result files."""
 
 from __future__ import annotations
 

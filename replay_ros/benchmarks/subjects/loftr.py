@@ -15,6 +15,7 @@ from replay_ros.benchmarks.measurement import (
     Check,
     Measurement,
     SubjectReport,
+    align_keys,
     largest_difference,
     take_turns,
 )
@@ -28,7 +29,8 @@ SPEED_AIM = 1 / 2.5  # of kornia's duration, when the features of the older keyf
 @torch.inference_mode()
 def measure(plan: BenchmarkPlan) -> SubjectReport:
     """Time pairs without and with cached features; compare the matches."""
-    image0, image1 = (to_tensor(image) for image in textured_pair(*plan.pair))
+    width, height = plan.pair
+    image0, image1 = (to_tensor(image) for image in textured_pair(width, height))
     network = untrained_loftr(MODEL)
     ours, peer = prepare_for_inference(network), kornia_loftr(network)
     pair = {"image0": image0, "image1": image1}
@@ -55,11 +57,10 @@ def measure(plan: BenchmarkPlan) -> SubjectReport:
     )
     return SubjectReport(
         subject="loftr",
-        conditions=f"{MODEL} in fp32, a pair of {plan.pair[0]}x{plan.pair[1]}, equal random weights, "
-        f"{len(found.points0)} matches",
+        conditions=f"{MODEL} in fp32, a pair of {width}x{height}, equal random weights, {len(found.points0)} matches",
         rows=rows,
         checks=(
-            *compare_matches(found, peer(pair), image1.shape[-1], network.config.selection.threshold),
+            *compare_matches(found, peer(pair), width, network.config.selection.threshold),
             Check("keyframe kept, ours / kornia", "aim", rows[5].median, SPEED_AIM, "x"),
         ),
     )
@@ -83,12 +84,11 @@ def compare_matches(
 
     A match that only one side has is a difference, unless its confidence equals the threshold within rounding.
     """
-    keys = [x.long() @ torch.tensor([1, width]) for x in (ours.points0, theirs["keypoints0"])]
-    in_theirs, in_ours = torch.isin(keys[0], keys[1]), torch.isin(keys[1], keys[0])
-    order0, order1 = keys[0][in_theirs].argsort(), keys[1][in_ours].argsort()
-    confidence = ours.confidence[in_theirs][order0] - theirs["confidence"][in_ours][order1]
-    position = ours.points1[in_theirs][order0] - theirs["keypoints1"][in_ours][order1]
-    alone = torch.cat([ours.confidence[~in_theirs], theirs["confidence"][~in_ours]])
+    keys0, keys1 = (points.long() @ torch.tensor([1, width]) for points in (ours.points0, theirs["keypoints0"]))
+    common0, common1, alone0, alone1 = align_keys(keys0, keys1)
+    confidence = ours.confidence[common0] - theirs["confidence"][common1]
+    position = ours.points1[common0] - theirs["keypoints1"][common1]
+    alone = torch.cat([ours.confidence[alone0], theirs["confidence"][alone1]])
     return (
         Check("matches of one side alone", "equality", int((alone > threshold + 1e-4).sum()), 0),
         Check("largest difference in confidence", "equality", largest_difference(confidence), 1e-4),

@@ -26,7 +26,8 @@ _DEPTHS = {"relief": (30.0, 60.0), "plane": (45.0, 45.0), "turn": (30.0, 60.0)} 
 def measure(plan: BenchmarkPlan) -> SubjectReport:
     """Measure the CPU time of one pair of each geometry."""
     raise_malloc_thresholds()  # as the nodes do
-    camera = synthetic_camera(*plan.node_frame)
+    width, height = plan.node_frame
+    camera = synthetic_camera(width, height)
     tasks: dict[str, Callable[[], object]] = {}
     for scene in _DEPTHS:
         points0, points1 = synthetic_points(scene, plan.matches, camera)

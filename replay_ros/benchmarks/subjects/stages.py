@@ -45,7 +45,8 @@ def measure(plan: BenchmarkPlan) -> SubjectReport:
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")  # keep the traffic on this machine
     use_large_image_profile()
     raise_malloc_thresholds()
-    message = image_message(*plan.node_frame)
+    width, height = plan.node_frame
+    message = image_message(width, height)
     with publishing(plan.fast_rounds + 1) as publisher:
         detection, matching = detection_tasks(plan, message, publisher), matching_tasks(plan, message, publisher)
         seconds = take_turns(detection | matching, plan.fast_rounds, "stages")
@@ -58,7 +59,6 @@ def measure(plan: BenchmarkPlan) -> SubjectReport:
         )
     ]
     seconds |= take_turns(network_tasks(plan), plan.rounds, "stages, networks")
-    width, height = plan.node_frame
     return SubjectReport(
         subject="stages",
         conditions=f"both nodes, a bgr8 frame of {width}x{height}, {plan.detections} detections, {plan.matches} "
@@ -83,9 +83,9 @@ def image_message(width: int, height: int) -> Image:
 def detection_tasks(plan: BenchmarkPlan, message: Image, publisher: ListenedPublisher) -> dict[str, Task]:
     """Return the stages of yolc_node outside its network, in its order."""
     data = serialize_message(message)
-    size = plan.node_frame
-    detections = synthetic_detections(plan.detections, *size)
-    build = partial(detections_message, message.header, size, detections, "yolc_lite", True, 0.1)
+    width, height = plan.node_frame
+    detections = synthetic_detections(plan.detections, width, height)
+    build = partial(detections_message, message.header, (width, height), detections, "yolc_lite", True, 0.1)
     built = build()
     return {
         READING: lambda: deserialize_message(data, Image),
@@ -100,12 +100,21 @@ def matching_tasks(plan: BenchmarkPlan, message: Image, publisher: ListenedPubli
     width, height = plan.node_frame
     camera = synthetic_camera(width, height)
     matches = synthetic_matches(plan.matches, camera)
-    points = matches.points0, matches.points1
-    estimate = partial(estimate_relative_pose, *points, camera, camera, LoftrParameters().two_view)
-    named = name_matches(KeypointIds(), KeypointIds(), *points, 0)
+    points0, points1 = matches.points0, matches.points1
+    estimate = partial(estimate_relative_pose, points0, points1, camera, camera, LoftrParameters().two_view)
+    named = name_matches(KeypointIds(), KeypointIds(), points0, points1, 0)
     older, newer = (KeyframeInfo(number, 0, "camera", width, height, camera) for number in (0, 1))
     scale, dynamic = unknown_scale("no source"), np.zeros(len(matches), bool)
-    pair = PairResult(older, newer, matches, named.ids0, named.ids1, estimate(), scale, dynamic)
+    pair = PairResult(
+        older=older,
+        newer=newer,
+        matches=matches,
+        ids0=named.ids0,
+        ids1=named.ids1,
+        motion=estimate(),
+        scale=scale,
+        dynamic=dynamic,
+    )
     build = partial(pair_messages, pair)
     built_correspondences, built_pose = build()
 
@@ -116,7 +125,7 @@ def matching_tasks(plan: BenchmarkPlan, message: Image, publisher: ListenedPubli
     return {
         "conversion to gray": lambda: to_gray(message),
         "relative pose": estimate,
-        "keypoint ids": lambda: name_matches(named.keypoints0, KeypointIds(), *points, named.next_id),
+        "keypoint ids": lambda: name_matches(named.keypoints0, KeypointIds(), points0, points1, named.next_id),
         "building correspondences and pose": build,
         "sending correspondences and pose": publish_pair,
     }

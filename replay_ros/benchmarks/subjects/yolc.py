@@ -14,6 +14,7 @@ from replay_ros.benchmarks.measurement import (
     Check,
     Measurement,
     SubjectReport,
+    align_keys,
     largest_difference,
     take_turns,
 )
@@ -84,15 +85,14 @@ def compare_detections(ours: Detected, plain: PlainDetections) -> tuple[Check, .
     neighbouring pixel, which may be the peak on the other side.
     """
     _, height, width = plain.heatmap.shape
-    places = [
+    pixels0, pixels1 = (
         (label * height + positions[:, 1]) * width + positions[:, 0]
         for label, positions in ((ours.peaks.labels, ours.peaks.positions), (plain.labels, plain.positions))
-    ]
-    in_plain, in_ours = torch.isin(places[0], places[1]), torch.isin(places[1], places[0])
-    order0, order1 = places[0][in_plain].argsort(), places[1][in_ours].argsort()
-    scores = ours.peaks.scores[in_plain][order0] - plain.scores[in_ours][order1]
-    boxes = ours.boxes[in_plain][order0] - plain.boxes[in_ours][order1]
-    alone = torch.cat([places[0][~in_plain], places[1][~in_ours]])
+    )
+    common0, common1, alone0, alone1 = align_keys(pixels0, pixels1)
+    scores = ours.peaks.scores[common0] - plain.scores[common1]
+    boxes = ours.boxes[common0] - plain.boxes[common1]
+    alone = torch.cat([pixels0[alone0], pixels1[alone1]])
     peak = plain.heatmap.flatten()[alone]
     decided = (peak > SCORE + ROUNDING) & ((peak - highest_neighbour(plain.heatmap).flatten()[alone]).abs() > ROUNDING)
     return (

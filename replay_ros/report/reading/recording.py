@@ -1,4 +1,4 @@
-"""Reads the messages of an answers bag that the report needs, without the pictures."""
+"""Reads the messages of an output bag that the report needs, without the pictures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class NodeState:
 
 @dataclass(frozen=True, eq=False)
 class RecordedReplay:
-    """The messages of an answers bag.
+    """The messages of the output bag of a replay.
 
     stamps_ns: of the images, in the order of the bag. size: (width, height). detections, true_detections, statuses: by
     image stamp, nanoseconds; None when the bag has no such topic. keyframes: stamp by id. poses: RelativePose messages

@@ -9,10 +9,8 @@ from replay_ros.evaluation.detection.results import DetectionResult
 from replay_ros.report.content.text import Table
 from replay_ros.report.summary.numbers import significant
 
-_RESULT_COLUMNS = (
-    *("look", "protocol", "AP", "AP50", "AP75"),
-    *("small", "medium", "large", "crops/image", "s/image"),
-)
+_SIZES = ("small", "medium", "large")
+_RESULT_COLUMNS = ("inference", "protocol", "AP", "AP50", "AP75", *_SIZES, "crops/image", "s/image")
 _CLASS_COLUMNS = ("class", "AP", "AP50", "AP75", "objects", "precision", "recall", "best F1", "at score")
 
 
@@ -27,7 +25,7 @@ def detection_tables(detections: Sequence[DetectionResult]) -> list[Table]:
 
 def _result_row(result: DetectionResult) -> tuple[str, ...]:
     scores = result.scores
-    sizes = (scores.by_size.get(size) for size in ("small", "medium", "large"))
+    sizes = (scores.by_size.get(size) for size in _SIZES)
     return (
         result.look,
         result.protocol,

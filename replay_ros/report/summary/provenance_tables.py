@@ -25,7 +25,7 @@ def bag_tables(path: Path, recording: RecordedReplay) -> list[Table]:
     """Return the hashes and topics of a bag, and the last diagnostics of each node."""
     files = [path] if path.is_file() else sorted(file for file in path.iterdir() if file.suffix in STORAGE_SUFFIXES)
     tables = [
-        Table("Answers bag", ("file", "SHA-256"), tuple((file.name, file_sha256(file)) for file in files)),
+        Table("Output bag", ("file", "SHA-256"), tuple((file.name, file_sha256(file)) for file in files)),
         Table(
             "Topics", ("topic", "type", "messages"), tuple((name, kind, str(n)) for name, kind, n in recording.topics)
         ),

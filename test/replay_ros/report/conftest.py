@@ -1,4 +1,4 @@
-"""A small answers bag that has every kind of message, its report, and a browser to open it in."""
+"""A small output bag that has every kind of message, its report, and a browser to open it in."""
 
 import dataclasses
 import shutil
@@ -30,7 +30,7 @@ BROWSER_OPTIONS = [
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """The parts that an answers bag has."""
+    """The parts that an output bag has."""
 
     truth: bool = True
     detection: bool = True
@@ -207,7 +207,7 @@ def write_answers(path, kind):
 
 @pytest.fixture(scope="session")
 def make_answers(tmp_path_factory):
-    """Return a function that writes an answers bag with the parts of a Kind."""
+    """Return a function that writes an output bag with the parts of a Kind."""
     return lambda **kind: write_answers(tmp_path_factory.mktemp("bag") / "answers", Kind(**kind))
 
 

@@ -1,4 +1,4 @@
-"""The content of the report of a small answers bag."""
+"""The content of the report of a small output bag."""
 
 import json
 from dataclasses import asdict
