@@ -14,9 +14,9 @@ from replay_ros.evaluation.motion.truth import find_truth_topic
 from replay_ros.live.replay import LiveOptions, replay_live
 from replay_ros.offline.replay import OfflineOptions, replay_offline
 from replay_ros.outputs import DETECTIONS
-from replay_ros.report.reading.from_bag import read_content
-from replay_ros.report.reading.from_result import read_results
-from replay_ros.report.render import write_html
+from replay_ros.report.build import read_content
+from replay_ros.report.reading.results import read_results
+from replay_ros.report.to_html import write_html
 from replay_ros.result.peak_rate import PeakRate
 from replay_ros.result.replay_result import ReplayResult, latencies, write_result
 

@@ -1,1 +1,1 @@
-"""What the command `benchmark` measures: one file for each subject."""
+"""Speed and memory benchmarks: one file per subject in `subjects/`, and what they share."""

@@ -1,4 +1,4 @@
-"""A subscriber in a process of its own, so that what the benchmark publishes is taken by somebody."""
+"""Subscriber in its own process that receives the messages published by the benchmark `stages`."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ TOPICS: dict[str, type] = {
     "benchmark/correspondences": Correspondences,
     "benchmark/relative_pose": RelativePose,
 }
-SILENCE = 30.0  # seconds without a message after which no more are awaited
+SILENCE = 30.0  # seconds without a message after which the listener stops waiting
 
 
 def main() -> None:
-    """Take messages until so many came on each topic; print the counts. Started by `stages`."""
+    """Receive the given number of messages on each topic and print the counts. Started by `publisher`."""
     parser = argparse.ArgumentParser()
     parser.add_argument("messages", type=int)
-    wanted = parser.parse_args().messages
+    expected = parser.parse_args().messages
     counts: Counter[str] = Counter()
     rclpy.init()
     node = rclpy.create_node("benchmark_listener")
     for topic, kind in TOPICS.items():
         node.create_subscription(kind, topic, partial(_count, counts, topic), RESULT_QOS)
     latest, last_total = time.monotonic(), 0
-    while min(counts[topic] for topic in TOPICS) < wanted and time.monotonic() - latest < SILENCE:
+    while min(counts[topic] for topic in TOPICS) < expected and time.monotonic() - latest < SILENCE:
         rclpy.spin_once(node, timeout_sec=1.0)
         if counts.total() > last_total:
             latest, last_total = time.monotonic(), counts.total()

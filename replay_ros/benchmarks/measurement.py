@@ -1,4 +1,4 @@
-"""Runs that are timed in turn, and what they amount to: rows of a table, checks, the report of a subject."""
+"""Interleaved timing of tasks, and its results: table rows, checks and the report of a subject."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How much is measured. Sizes are (width, height), pixels.
+class BenchmarkPlan:
+    """Sizes and repetitions of a benchmark. Image sizes are (width, height), pixels.
 
-    rounds: how often each slow thing (a network, a training step) runs after a round that is not counted. fast_rounds:
-    the same for stages of milliseconds. threads: of torch.
+    threads: of torch. rounds: timed runs of each slow task (a network, a training step), after one untimed run.
+    fast_rounds: the same for tasks of milliseconds. pairs: simulated image pairs of each geometry. training_size: None:
+    as in the training configurations.
     """
 
     threads: int
@@ -30,12 +32,29 @@ class Plan:
     detections: int = 500
     matches: int = 2000
     pairs: int = 250
-    training_size: tuple[int, int] | None = None  # None: as the training configurations say
+    training_size: tuple[int, int] | None = None
+
+
+QUICK_PLAN = BenchmarkPlan(
+    threads=1,
+    rounds=2,
+    fast_rounds=3,
+    pair=(128, 96),
+    memory_pair=(320, 240),  # tens of MiB, as resident memory is accurate to about a quarter of a MiB only
+    yolc_input=(128, 96),
+    frames=((128, 96),),
+    node_frame=(192, 128),
+    detections=20,
+    matches=200,
+    pairs=8,
+    training_size=(128, 96),
+)
+"""Sizes at which all subjects run in seconds; the durations are meaningless."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One row: what was measured, in which unit, and how the runs spread."""
+    """One row of a table: the distribution of a value over the runs."""
 
     name: str
     unit: str
@@ -47,24 +66,32 @@ class Measurement:
 
     @classmethod
     def of(cls, name: str, unit: str, values: Sequence[float]) -> Measurement:
-        """Sum up the runs."""
+        """Summarise the values of all runs."""
         minimum, lower, median, upper = np.percentile(values, (0, 25, 50, 75)).tolist()
-        return cls(name, unit, minimum, lower, median, upper, len(values))
+        return cls(
+            name=name,
+            unit=unit,
+            minimum=minimum,
+            lower_quartile=lower,
+            median=median,
+            upper_quartile=upper,
+            runs=len(values),
+        )
 
     @classmethod
     def milliseconds(cls, name: str, seconds: Sequence[float]) -> Measurement:
-        """Sum up durations in seconds."""
+        """Summarise durations in seconds."""
         return cls.of(name, "ms", [1e3 * value for value in seconds])
 
     @classmethod
     def ratio(cls, name: str, ours: Sequence[float], peer: Sequence[float]) -> Measurement:
-        """Ours over the peer's, round by round: what slows the machine for a while hits both sides of a ratio."""
+        """Summarise the ratio to the peer, round by round: a slow phase of the machine affects both sides."""
         return cls.of(name, "x", [a / b for a, b in zip(ours, peer, strict=True)])
 
 
 @dataclass(frozen=True)
 class Check:
-    """A value that should not exceed a limit. equality: a defect if it does. aim: a goal that may be missed."""
+    """A value and its upper limit. kind: "equality" is a defect when exceeded, "aim" a goal that may be missed."""
 
     name: str
     kind: Literal["equality", "aim"]
@@ -74,13 +101,13 @@ class Check:
 
     @property
     def holds(self) -> bool:
-        """Whether the value, which must be a number, keeps to the limit."""
+        """Whether the value is within the limit; False for NaN."""
         return self.value <= self.limit
 
 
 @dataclass(frozen=True)
-class Report:
-    """What a subject found. conditions: the one sentence that a reader needs to understand the rows."""
+class SubjectReport:
+    """Results of one subject. conditions: one sentence on what the rows mean."""
 
     subject: str
     conditions: str
@@ -95,9 +122,9 @@ def take_turns(
     title: str,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
-    """Run all tasks one after the other, `rounds` times after a first round that does not count.
+    """Run all tasks one after the other, for one untimed and `rounds` timed rounds.
 
-    Returns the seconds of each task, round by round; `title` stands beside the progress on a terminal.
+    Returns the seconds of each task, round by round. title: of the progress bar.
     """
     seconds: dict[str, list[float]] = {name: [] for name in tasks}
     for number in tqdm(range(rounds + 1), desc=title, unit="round", leave=False, disable=None):
@@ -107,3 +134,23 @@ def take_turns(
             if number:
                 seconds[name].append(clock() - start)
     return seconds
+
+
+def align_keys(
+    keys0: torch.Tensor, keys1: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Match two lists of unique keys, (N,) and (M,).
+
+    Returns the indices of the K common keys in each list, in the same order, and masks (N,) and (M,) of the others.
+    """
+    is_common0, is_common1 = torch.isin(keys0, keys1), torch.isin(keys1, keys0)
+    common0, common1 = (
+        is_common.nonzero().flatten()[keys[is_common].argsort()]
+        for keys, is_common in ((keys0, is_common0), (keys1, is_common1))
+    )
+    return common0, common1, ~is_common0, ~is_common1
+
+
+def largest_difference(differences: torch.Tensor) -> float:
+    """Return the largest magnitude; infinity for an empty tensor, so that a check of nothing fails."""
+    return float(differences.abs().max()) if differences.numel() else float("inf")

@@ -1,4 +1,4 @@
-"""YOLC computed in the release's order, as the peer of the benchmark: the same weights, none of our rewritings."""
+"""YOLC computed in the order of the authors' release: the peer of the benchmark, with the same weights."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from yolc_ros.network.head import YolcHead
 from yolc_ros.network.hrfpn import Hrfpn
 from yolc_ros.network.yolc import Yolc
 
-PEAKS = 1000
+PEAKS = 1000  # at most per image
 
 
 @dataclass(frozen=True)
 class PlainDetections:
-    """The best peaks of an image, best first, and their boxes."""
+    """The peaks of an image in descending order of score, and their boxes."""
 
     heatmap: Tensor  # (C, H, W) blurred probabilities
     scores: Tensor  # (N,)
@@ -29,12 +29,12 @@ class PlainDetections:
 
 
 def detect(network: Yolc, images: Tensor, threshold: float) -> PlainDetections:
-    """Detect in one image (1, 3, H, W) uint8. `network` is in evaluation mode, its normalisations not folded."""
+    """Detect in one image (1, 3, H, W) uint8. network: in evaluation mode, batch norm not folded."""
     head = network.bbox_head
     maps = network.backbone((images.float() - network.mean) / network.std)
     features = reduce_concatenated(network.neck, maps)
     logits = features
-    for layer in head.local_head.children():  # the last 1x1 convolution on all channels at full resolution
+    for layer in head.local_head.children():  # the last 1x1 convolution runs at full resolution
         logits = layer(logits)
     boxes = refine_everywhere(head, head.reg_conv(features))[0]
     heatmap = blur(logits.sigmoid())
@@ -53,14 +53,14 @@ def detect(network: Yolc, images: Tensor, threshold: float) -> PlainDetections:
 
 
 def reduce_concatenated(neck: Hrfpn, maps: tuple[Tensor, ...]) -> Tensor:
-    """Upsample all maps, concatenate them, and only then reduce."""
+    """Upsample and concatenate all maps before the 1x1 reduction."""
     size = maps[0].shape[-2:]
     larger = [functional.interpolate(x, size=size, mode="bilinear", align_corners=False) for x in maps[1:]]
     return neck.fpn_convs[0](neck.reduction_conv(torch.cat([maps[0], *larger], dim=1)))
 
 
 def refine_everywhere(head: YolcHead, features: Tensor) -> Tensor:
-    """Refined boxes (B, 4, h, w) of every cell: sample all channels at nine points of each, then one matrix product."""
+    """Return refined boxes (B, 4, h, w): sample all channels at nine points of every cell, then one matrix product."""
     batch, channels, height, width = features.shape
     coarse = head.xywh_init(features)
     shares = head.bbox_offset(features).sigmoid().reshape(batch, 9, 2, height, width)
@@ -78,7 +78,7 @@ def refine_everywhere(head: YolcHead, features: Tensor) -> Tensor:
 
 
 def blur(heatmap: Tensor) -> Tensor:
-    """3x3 Gaussian of (B, C, H, W) as a convolution of each channel with itself mirrored at the border."""
+    """Blur (B, C, H, W) with a 3x3 Gaussian, as a depthwise convolution with reflected borders."""
     taps = torch.tensor(BLUR_TAPS)
     channels = heatmap.shape[1]
     kernel = torch.outer(taps, taps).expand(channels, 1, 3, 3)

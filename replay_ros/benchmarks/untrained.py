@@ -1,14 +1,13 @@
-"""Networks with random weights that find something, and images for them.
+"""Networks with random weights that still find matches and objects.
 
-What a network costs does not depend on what its weights know, but what follows it depends on how much was found. The
-random weights of here are scaled so that many matches and objects come out. Everything follows from fixed seeds.
+The duration of a network does not depend on its weights, but that of the stages after it depends on the number of
+matches and objects. Therefore the random weights are scaled until there are many. All seeds are fixed.
 """
 
 from __future__ import annotations
 
 import math
 
-import cv2
 import numpy as np
 import torch
 from torch import nn
@@ -16,52 +15,30 @@ from torch.nn import functional
 
 from loftr_ros.network.config import LoFTRConfig
 from loftr_ros.network.loftr import LoFTR
+from perception_common.backends.devices import choose_device
 from perception_common.config import load_yaml
 from perception_common.resources import find_config
+from replay_ros.benchmarks.synthetic import textured_pair, to_tensor
 from yolc_ros.decoding import read_heatmap
+from yolc_ros.detector import Detector, DetectorSettings
 from yolc_ros.network.config import YolcConfig
 from yolc_ros.network.deformable import TAPS
 from yolc_ros.network.head import YolcHead
 from yolc_ros.network.yolc import Yolc, initialise
+from yolc_ros.preprocessing import place, render
 
-COMPONENTS = 64  # of the coarse features that are told apart
-BACKGROUND = math.log(0.01 / 0.99)  # logit of a heatmap pixel without object
-HALF_SIZE = 2.0  # of the boxes, in cells
-
-
-def textured_pair(width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two gray images (height, width) uint8; two thirds of the second show what the first does, moved sideways."""
-    shift = width // 3 // 8 * 8
-    noise = np.random.default_rng(0).random((height, width + shift), dtype=np.float32)
-    smooth = cv2.GaussianBlur(noise, (0, 0), 1.0)
-    texture = (255 * (smooth - smooth.min()) / np.ptp(smooth)).astype(np.uint8)
-    return np.ascontiguousarray(texture[:, shift:]), np.ascontiguousarray(texture[:, :width])
-
-
-def to_tensor(gray: np.ndarray) -> torch.Tensor:
-    """(H, W) uint8 to (1, 1, H, W) float32, 0 to 1."""
-    return torch.from_numpy(gray.astype(np.float32) / 255)[None, None]
-
-
-def crowded_frame(width: int, height: int) -> np.ndarray:
-    """An RGB image (height, width, 3) uint8: two textured patches, as crowds of small things, on even ground.
-
-    The ground has the mean colour of the networks' normalisation: as far as it goes they see nothing but zeros.
-    """
-    rng = np.random.default_rng(0)
-    frame = np.full((height, width, 3), (124, 116, 104), np.uint8)
-    for x, y in ((0.12, 0.2), (0.6, 0.5)):
-        x0, y0, x1, y1 = (round(v) for v in (x * width, y * height, (x + 0.25) * width, (y + 0.3) * height))
-        frame[y0:y1, x0:x1] = cv2.GaussianBlur(rng.integers(0, 256, (y1 - y0, x1 - x0, 3), np.uint8), (0, 0), 0.8)
-    return frame
+COMPONENTS = 64  # principal components of the coarse features; empirical
+BACKGROUND = math.log(0.01 / 0.99)  # logit of a heatmap pixel without an object: probability 0.01
+HALF_SIZE = 2.0  # of the boxes, in cells of the box branch
 
 
 @torch.no_grad()
 def untrained_loftr(model: str) -> LoFTR:
-    """The network of config/models/MODEL.yaml, whose coarse features differ from place to place.
+    """Return the network of config/models/MODEL.yaml with coarse features that differ from cell to cell.
 
-    Those of plain random weights are nearly the same everywhere, and nothing would be matched. Their last linear layer
-    gets to show their whitened principal components instead; the transformer changes them only a little.
+    Plain random weights give nearly the same features everywhere, and no matches. Therefore the last linear layer of
+    the backbone outputs the whitened principal components of the features, and the transformer is weakened so that it
+    changes them only a little.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -85,29 +62,38 @@ def untrained_loftr(model: str) -> LoFTR:
 
 @torch.no_grad()
 def untrained_yolc(model: str, image: torch.Tensor, objects: int, score: float) -> Yolc:
-    """The network of config/models/MODEL.yaml, which finds about `objects` peaks above `score` in an image.
+    """Return the network of config/models/MODEL.yaml, which finds about `objects` peaks above `score` in an image.
 
-    image: (1, 3, H, W) uint8, sides multiples of 32.
+    image: (1, 3, H, W) uint8, H and W multiples of 32.
     """
     network = Yolc(load_yaml(YolcConfig, find_config(f"models/{model}.yaml")))
     initialise(network)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):  # so that folding them is no identity
+            if isinstance(module, nn.BatchNorm2d):  # not the identity, so that folding them changes weights
                 module.get_buffer("running_mean").uniform_(-0.001, 0.001)
                 module.get_buffer("running_var").uniform_(0.8, 1.2)
                 nn.init.uniform_(module.weight, 0.6, 0.8)
                 nn.init.uniform_(module.bias, -0.001, 0.001)
     network.eval()
-    give_boxes_a_size(network.bbox_head)
-    smooth_heatmap(network.bbox_head)
-    scale_heatmap(network, image, objects, score)
+    _set_box_size(network.bbox_head)
+    _smooth_heatmap(network.bbox_head)
+    _scale_heatmap(network, image, objects, score)
     return network
 
 
-def give_boxes_a_size(head: YolcHead) -> None:
-    """Let one box feature be 1 everywhere and the refined sizes read it; they have no bias of their own."""
+def untrained_lite_detector(frame: np.ndarray, objects: int) -> Detector:
+    """Return a yolc_lite detector with the nodes' default settings that finds about `objects` objects in the frame."""
+    settings = DetectorSettings()
+    placed = render(frame, place(frame.shape[1], frame.shape[0]))
+    tensor = torch.from_numpy(placed).permute(2, 0, 1)[None]
+    network = untrained_yolc("yolc_lite", tensor, objects, settings.score_threshold)
+    return Detector.from_network(network, choose_device("cpu"), settings, name="yolc_lite")
+
+
+def _set_box_size(head: YolcHead) -> None:
+    """Set one box feature to 1 everywhere and the refined box sizes to read it, as they have no bias."""
     last = head.reg_conv[2]
     assert isinstance(last, nn.Conv2d)
     assert last.bias is not None
@@ -116,16 +102,16 @@ def give_boxes_a_size(head: YolcHead) -> None:
     head.xywh_refine.weight[2:, 0] = HALF_SIZE / TAPS
 
 
-def smooth_heatmap(head: YolcHead) -> None:
-    """Let the transposed convolutions interpolate: random kernels would draw a grid of peaks on even ground."""
+def _smooth_heatmap(head: YolcHead) -> None:
+    """Make the transposed convolutions interpolate; random kernels give a regular grid of peaks on plain ground."""
     ramp = torch.tensor([0.25, 0.75, 0.75, 0.25])
     for layer in head.local_head:
         if isinstance(layer, nn.ConvTranspose2d):
             layer.weight.copy_(4 * layer.weight.mean((2, 3), keepdim=True) * torch.outer(ramp, ramp))
 
 
-def scale_heatmap(network: Yolc, image: torch.Tensor, objects: int, score: float) -> None:
-    """Scale the last layer so that the logits of even ground say "nothing" and so many peaks say `score`."""
+def _scale_heatmap(network: Yolc, image: torch.Tensor, objects: int, score: float) -> None:
+    """Scale the last layer so that plain ground has the logit BACKGROUND and about `objects` peaks exceed `score`."""
     last = network.bbox_head.local_head[-1]
     assert isinstance(last, nn.Conv2d)
     assert last.bias is not None

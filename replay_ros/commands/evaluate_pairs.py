@@ -40,7 +40,9 @@ example:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("pairs", type=Path, metavar="PAIRS.json", help="a, b and K_a, K_b, T_ab or H_ab of each pair")
-    matcher = f"loftr_lite, sift, orb, sift_mutual (model sift of loftr_node) or a weights FILE (default: {_DEFAULT.matchers.names[0]}); may be repeated"
+    matcher = (
+        f"loftr_lite, sift, orb, sift_mutual (loftr_node's model sift) or a weights FILE ({_DEFAULT.matchers.names[0]})"
+    )
     parser.add_argument("--matcher", action="append", metavar="NAME", help=matcher)
     parser.add_argument("--model", metavar="NAME", help="network of a FILE (default: named in it, else loftr_lite)")
     estimator = f"of the pose (default: {_DEFAULT.estimators[0].name}); may be repeated"

@@ -1,1 +1,1 @@
-"""The report: what a replay showed, as one HTML file that needs no network."""
+"""The report of a replay: one HTML file that needs no network."""

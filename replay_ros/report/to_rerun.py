@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 
 from perception_common.errors import InputError
-from replay_ros.report.content import Boxes, KeyframePair, MatchKind, ReportContent, ReportFrame, TrajectorySection
+from replay_ros.report.content.images import Boxes, KeyframePair, MatchKind, ReportFrame
+from replay_ros.report.content.plots import TrajectorySection
+from replay_ros.report.content.report import ReportContent
 
 TIMELINE = "image"
+# Colours as in page/report.css.
 _COLORS = {MatchKind.OUTLIER: (213, 94, 0), MatchKind.INLIER: (86, 180, 233), MatchKind.DYNAMIC: (0, 199, 149)}
 _DETECTION, _TRUTH, _REGION = (240, 228, 66), (255, 255, 255), (230, 159, 0)
 
@@ -26,7 +29,7 @@ def write_rerun(content: ReportContent, path: Path) -> None:
     recording = rr.RecordingStream("yolc_ros", recording_id=content.title)
     recording.save(str(path))
     for index, frame in enumerate(content.frames):
-        _set_time(rr, recording, frame)
+        recording.set_time(TIMELINE, timestamp=np.datetime64(frame.stamp_ns, "ns"))
         _log_frame(rr, recording, frame, content.classes)
         for pair in content.pairs:
             if pair.newer == index:
@@ -43,12 +46,8 @@ def write_rerun(content: ReportContent, path: Path) -> None:
 
 
 def _entity(name: str) -> str:
-    """Return a name as a part of an entity path, which takes no blanks."""
+    """Return a name as part of an entity path; blanks are not allowed there."""
     return name.replace(" ", "_")
-
-
-def _set_time(rr: Any, recording: Any, frame: ReportFrame) -> None:
-    recording.set_time(TIMELINE, timestamp=np.datetime64(frame.stamp_ns, "ns"))
 
 
 def _log_frame(rr: Any, recording: Any, frame: ReportFrame, classes: Sequence[str]) -> None:
@@ -81,7 +80,7 @@ def _log_matches(rr: Any, recording: Any, pair: KeyframePair) -> None:
 
 
 def _log_trajectory(rr: Any, recording: Any, path: TrajectorySection) -> None:
-    pieces = np.split(path.estimated, np.flatnonzero(path.starts)[1:])
-    recording.log("trajectory/estimated", rr.LineStrips2D(pieces, colors=(86, 180, 233)), static=True)
+    segments = np.split(path.estimated, np.flatnonzero(path.starts)[1:])
+    recording.log("trajectory/estimated", rr.LineStrips2D(segments, colors=(86, 180, 233)), static=True)
     if path.true is not None:
         recording.log("trajectory/truth", rr.LineStrips2D([path.true], colors=(150, 150, 150)), static=True)

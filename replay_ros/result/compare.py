@@ -1,28 +1,23 @@
-"""The command `compare`: what got better and what got worse from one replay to another."""
+"""Compares the results of two replays: which metrics improved, which got worse."""
 
 from __future__ import annotations
 
-import argparse
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
-from perception_common.errors import InputError
-from replay_ros.result.replay_result import ReplayResult, latencies, node_latencies, read_result
+from perception_common.text.markdown import markdown_table
+from replay_ros.result.replay_result import ReplayResult, latencies, node_latencies
 
-EXAMPLE = """\
-examples:
-  compare before.json after.json
-  compare before.json after.json --tolerance 0.1 --fail-if-worse
-"""
-Verdict = Literal["better", "worse", "same", "only in a", "only in b"]
+DEFAULT_TOLERANCE = 0.02  # relative change, empirical
+ChangeVerdict = Literal["better", "worse", "same", "only in a", "only in b"]
+_TABLE_ORDER = {"worse": 0, "better": 1, "same": 2, "only in a": 3, "only in b": 3}
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One value of a result. best: "high", "low", or the value that is best itself (1 for honest covariances)."""
+class Metric:
+    """One value of a result. best: "high", "low", or the ideal value (1 for the NEES per degree of freedom)."""
 
     name: str
     unit: str
@@ -32,92 +27,93 @@ class Figure:
 
 @dataclass(frozen=True)
 class Change:
-    """A figure in both results; None where one of them does not have it."""
+    """A metric of two results a and b; its value is None in a result that does not have it."""
 
     name: str
     unit: str
     a: float | None
     b: float | None
-    verdict: Verdict
+    verdict: ChangeVerdict
 
 
-def figures(result: ReplayResult) -> Iterator[Figure]:
-    """Yield what can be compared: accuracy first, then time, losses and memory."""
-    if (detection := result.detection) is not None:
-        for name in ("ap", "ap50", "ap75"):
-            if (value := getattr(detection.scores, name)) is not None:
-                yield Figure(f"detection {name.upper()} ({detection.protocol})", "", value, "high")
-    yield from _motion_figures(result.motion or {})
-    for stage, times in latencies(result.timing).items():
-        yield from (Figure(f"{stage} {key[:3]}", "ms", ms, "low") for key, ms in times.items() if ms is not None)
-    for node, stages in node_latencies(result).items():
-        for stage, times in stages.items():
-            name = f"{node.lstrip('/')} {stage}"
-            yield from (Figure(f"{name} {key[:3]}", "ms", ms, "low") for key, ms in times.items() if ms is not None)
-    if (peak := result.timing.peak) is not None and peak.rate_hz is not None:
-        yield Figure(f"peak rate at {100 * peak.max_loss:g} % loss", "1/s", peak.rate_hz, "high")
-    for dropped in result.timing.drops:
-        yield Figure(f"{dropped.node} unanswered", "", dropped.share, "low")
-    yield Figure("images refused", "", float(sum(result.refused.values())), "low")
-    if (use := result.timing.resources) is not None:
-        yield Figure("peak memory", "MiB", max(use.memory_mib), "low")
-        if use.gpu_memory_mib is not None:
-            yield Figure("peak GPU memory", "MiB", max(use.gpu_memory_mib), "low")
-
-
-def _motion_figures(motion: dict[str, Any]) -> Iterator[Figure]:
-    if poses := motion.get("poses"):
-        for limit, value in poses["auc"].items():
-            yield Figure(f"pose AUC@{limit} ({poses['estimator']})", "", value, "high")
-        if poses["edges"]:
-            yield Figure("poses under 5 degrees", "", poses["success_5deg"] / poses["edges"], "high")
-    if calibration := motion.get("calibration"):
-        yield Figure("NEES per degree of freedom", "", calibration["nees_per_dof"], 1.0)
-    if path := motion.get("trajectory"):
-        yield Figure(f"ATE ({path['alignment']})", "m", path["ate_m"]["rmse"], "low")
-        yield Figure("RPE", "m", path["rpe_m"]["rmse"], "low")
-        if path["drift"] is not None:
-            yield Figure("drift", "m/m", path["drift"], "low")
-    if tracks := motion.get("tracks"):
-        yield Figure("track length", "keyframes", tracks["mean_length"], "high")
-
-
-def compare(a: ReplayResult, b: ReplayResult, tolerance: float = 0.02) -> tuple[Change, ...]:
-    """Compare all figures of two results; what changed by less than `tolerance`, relatively, is the same."""
-    of_a, of_b = ({figure.name: figure for figure in figures(result)} for result in (a, b))
+def compare(a: ReplayResult, b: ReplayResult, tolerance: float = DEFAULT_TOLERANCE) -> tuple[Change, ...]:
+    """Compare all metrics of two results. tolerance: relative change up to which a metric counts as the same."""
+    metrics_a, metrics_b = ({metric.name: metric for metric in result_metrics(result)} for result in (a, b))
     changes = []
-    for name in (*of_a, *(name for name in of_b if name not in of_a)):
-        one, other = of_a.get(name), of_b.get(name)
-        known = one or other
-        assert known is not None
-        verdict: Verdict = "only in b" if one is None else "only in a"
+    for name in dict.fromkeys((*metrics_a, *metrics_b)):
+        one, other = metrics_a.get(name), metrics_b.get(name)
         if one is not None and other is not None:
-            verdict = _judge(one, other, tolerance)
-        changes.append(
-            Change(
-                name, known.unit, None if one is None else one.value, None if other is None else other.value, verdict
-            )
-        )
+            changes.append(Change(name, one.unit, one.value, other.value, _verdict(one, other, tolerance)))
+        elif one is not None:
+            changes.append(Change(name, one.unit, one.value, None, "only in a"))
+        elif other is not None:
+            changes.append(Change(name, other.unit, None, other.value, "only in b"))
     return tuple(changes)
 
 
-def _judge(a: Figure, b: Figure, tolerance: float) -> Verdict:
+def result_metrics(result: ReplayResult) -> Iterator[Metric]:
+    """Yield the metrics of a result: accuracy first, then latencies, losses and memory."""
+    if (detection := result.detection) is not None:
+        for name in ("ap", "ap50", "ap75"):
+            if (value := getattr(detection.scores, name)) is not None:
+                yield Metric(f"detection {name.upper()} ({detection.protocol})", "", value, "high")
+    yield from _motion_metrics(result.motion or {})
+    for stage, times in latencies(result.timing).items():
+        yield from _latency_metrics(stage, times)
+    for node, stages in node_latencies(result).items():
+        for stage, times in stages.items():
+            yield from _latency_metrics(f"{node.lstrip('/')} {stage}", times)
+    if (peak := result.timing.peak) is not None and peak.rate_hz is not None:
+        yield Metric(f"peak rate at {100 * peak.max_loss:g} % loss", "1/s", peak.rate_hz, "high")
+    for dropped in result.timing.drops:
+        yield Metric(f"{dropped.node} loss", "", dropped.share, "low")
+    yield Metric("images refused", "", float(sum(result.refused.values())), "low")
+    if (use := result.timing.resources) is not None:
+        yield Metric("peak memory", "MiB", max(use.memory_mib), "low")
+        if use.gpu_memory_mib is not None:
+            yield Metric("peak GPU memory", "MiB", max(use.gpu_memory_mib), "low")
+
+
+def _latency_metrics(stage: str, times: Mapping[str, float | None]) -> Iterator[Metric]:
+    for key, ms in times.items():
+        if ms is not None:
+            yield Metric(f"{stage} {key.removesuffix('_ms')}", "ms", ms, "low")
+
+
+def _motion_metrics(motion: Mapping[str, Any]) -> Iterator[Metric]:
+    if poses := motion.get("poses"):
+        for limit, value in poses["auc"].items():
+            yield Metric(f"pose AUC@{limit} ({poses['estimator']})", "", value, "high")
+        if poses["edges"]:
+            yield Metric("poses under 5 degrees", "", poses["success_5deg"] / poses["edges"], "high")
+    if calibration := motion.get("calibration"):
+        yield Metric("NEES per degree of freedom", "", calibration["nees_per_dof"], 1.0)
+    if path := motion.get("trajectory"):
+        yield Metric(f"ATE ({path['alignment']})", "m", path["ate_m"]["rmse"], "low")
+        yield Metric("RPE", "m", path["rpe_m"]["rmse"], "low")
+        if path["drift"] is not None:
+            yield Metric("drift", "m/m", path["drift"], "low")
+    if tracks := motion.get("tracks"):
+        yield Metric("track length", "keyframes", tracks["mean_length"], "high")
+
+
+def _verdict(a: Metric, b: Metric, tolerance: float) -> ChangeVerdict:
     if abs(b.value - a.value) <= tolerance * max(abs(a.value), abs(b.value)):
         return "same"
     if a.best in ("high", "low"):
         return "better" if (b.value > a.value) == (a.best == "high") else "worse"
-    # 2 and 1/2 are equally far from 1.
-    far_a, far_b = (abs(math.log(max(f.value, 1e-9) / float(f.best))) for f in (a, b))
-    return "better" if far_b < far_a else "worse"
+    # Distances on a logarithmic scale: 2 and 1/2 are equally far from 1.
+    distance_a, distance_b = (abs(math.log(max(metric.value, 1e-9) / float(metric.best))) for metric in (a, b))
+    return "better" if distance_b < distance_a else "worse"
 
 
-def differences(a: ReplayResult, b: ReplayResult) -> Iterator[str]:
-    """Say what makes the two results hard to compare, and what was changed between them."""
+def setup_differences(a: ReplayResult, b: ReplayResult) -> Iterator[str]:
+    """Yield a sentence for each difference in input, replay mode, machine, weights, commit and settings."""
     one, other = a.provenance, b.provenance
     if one.input_sha256 != other.input_sha256:
-        yield "the inputs differ: figures of different flights say little about the change between them"
+        yield "the inputs differ: changes may come from the flight instead of the software"
     if a.kind != b.kind:
-        yield f"a was replayed {a.kind}, b {b.kind}: their times mean different things"
+        yield f"a was replayed {a.kind}, b {b.kind}: their durations are not comparable"
     if one.machine != other.machine:
         yield f"the machines differ: {one.machine}; {other.machine}"
     if one.weights != other.weights:
@@ -131,38 +127,19 @@ def differences(a: ReplayResult, b: ReplayResult) -> Iterator[str]:
                 yield f"{node}: {name} {before.get(name)!r} became {after.get(name)!r}"
 
 
-def render(changes: tuple[Change, ...], notes: list[str]) -> str:
-    """Return a table in Markdown, what changed first."""
-    order = {"worse": 0, "better": 1, "same": 2, "only in a": 3, "only in b": 3}
-    lines = [*notes, "", "| figure | a | b | change | |", "|---|--:|--:|--:|---|"]
-    for change in sorted(changes, key=lambda each: order[each.verdict]):
-        ratio = "" if not change.a or change.b is None else f"{100 * (change.b / change.a - 1):+.1f} %"
-        cells = (_shown(change.a, change.unit), _shown(change.b, change.unit), ratio, change.verdict)
-        lines.append(f"| {change.name} | {' | '.join(cells)} |")
+def comparison_lines(changes: Sequence[Change]) -> Iterator[str]:
+    """Yield a Markdown table, metrics that got worse first, and a line with the counts."""
+    ordered = sorted(changes, key=lambda change: _TABLE_ORDER[change.verdict])
+    yield from markdown_table([("metric", "a", "b", "change", ""), *map(_table_row, ordered)])
+    yield ""
     counts = {verdict: sum(change.verdict == verdict for change in changes) for verdict in ("better", "worse", "same")}
-    lines += ["", ", ".join(f"{count} {verdict}" for verdict, count in counts.items())]
-    return "\n".join(lines).lstrip("\n")
+    yield ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
 
 
-def _shown(value: float | None, unit: str) -> str:
+def _table_row(change: Change) -> tuple[str, ...]:
+    ratio = "" if not change.a or change.b is None else f"{100 * (change.b / change.a - 1):+.1f} %"
+    return change.name, _value_cell(change.a, change.unit), _value_cell(change.b, change.unit), ratio, change.verdict
+
+
+def _value_cell(value: float | None, unit: str) -> str:
     return "-" if value is None else f"{value:.4g} {unit}".rstrip()
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; with --fail-if-worse the status is 1 when something got worse."""
-    parser = argparse.ArgumentParser(
-        prog="compare", description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("a", type=Path, help="result of replay, the earlier one")
-    parser.add_argument("b", type=Path, help="result of replay, the later one")
-    parser.add_argument(
-        "--tolerance", type=float, default=0.02, help="relative change that counts as none (default: 0.02)"
-    )
-    parser.add_argument("--fail-if-worse", action="store_true", help="status 1 when a figure got worse")
-    given = parser.parse_args(arguments)
-    if not 0 <= given.tolerance < 1:
-        raise InputError(f"--tolerance must lie in 0 to 1, not {given.tolerance:g}")
-    a, b = read_result(given.a), read_result(given.b)
-    changes = compare(a, b, given.tolerance)
-    print(render(changes, list(differences(a, b))))
-    return int(given.fail_if_worse and any(change.verdict == "worse" for change in changes))

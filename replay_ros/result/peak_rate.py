@@ -1,4 +1,4 @@
-"""The highest rate that a system keeps up with, by bisection over short trials; what a trial is, the caller knows."""
+"""The highest image rate that a system sustains, found by bisection over short trials."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Trial:
-    """Images sent at one rate (per second), how many of them stayed unanswered, and the seconds that it took."""
+    """Result of sending images at one rate. lost: images without a result. seconds: duration of the trial."""
 
     rate_hz: float
     sent: int
@@ -18,15 +18,16 @@ class Trial:
 
     @property
     def loss(self) -> float:
-        """Lost over sent images."""
+        """Lost images over sent images."""
         return self.lost / self.sent if self.sent else 0.0
 
 
 @dataclass(frozen=True)
 class PeakRate:
-    """What a search found. rate_hz: the highest rate tried, below every rate that lost more than max_loss; None: none.
+    """Result of a search.
 
-    is_bounded: a higher rate failed; else the peak may be higher, and the search ended at its limits.
+    rate_hz: the highest rate that lost at most `max_loss` and is below every rate that lost more; None without one.
+    is_bounded: a higher rate lost more; otherwise the search ended at its limits and the peak may be higher.
     """
 
     rate_hz: float | None
@@ -37,10 +38,10 @@ class PeakRate:
 
 @dataclass(frozen=True)
 class PeakSearch:
-    """How to search. max_loss: share of images that may stay unanswered. precision: of the rate, relative.
+    """Settings of a search.
 
-    budget_s: no trial but the first begins that would, by `expected_seconds(rate)`, end later. min_rate_hz,
-    max_rate_hz: never beyond.
+    max_loss: largest share of images without a result. precision: relative precision of the rate. budget_s: a trial
+    after the first starts only if it is expected to end within this time. min_rate_hz, max_rate_hz: limits of the rate.
     """
 
     max_loss: float = 0.05
@@ -51,20 +52,21 @@ class PeakSearch:
 
 
 def find_peak(
-    measure: Callable[[float], Trial],
+    run_trial: Callable[[float], Trial],
     first_rate_hz: float,
     search: PeakSearch,
     expected_seconds: Callable[[float], float] = lambda rate: 0.0,
 ) -> PeakRate:
-    """Double or halve the rate until it is bracketed, then bisect its logarithm.
+    """Double or halve the rate until the peak is bracketed, then bisect the logarithm of the rate.
 
-    A rate that fails bounds the search from above for good: a higher one, which noise may let pass, is not tried.
+    A rate that loses more than `max_loss` is an upper bound from then on: higher rates, which may pass by chance, are
+    not tried. expected_seconds: duration of a trial at a rate, for the budget.
     """
     trials: list[Trial] = []
     good, bad = 0.0, math.inf
     rate = min(max(first_rate_hz, search.min_rate_hz), search.max_rate_hz)
     while not trials or sum(trial.seconds for trial in trials) + expected_seconds(rate) <= search.budget_s:
-        trial = measure(rate)
+        trial = run_trial(rate)
         trials.append(trial)
         if trial.loss <= search.max_loss:
             good = rate
@@ -78,4 +80,4 @@ def find_peak(
             rate = max(bad / 2, search.min_rate_hz)
         else:
             rate = math.sqrt(good * bad)
-    return PeakRate(good or None, search.max_loss, math.isfinite(bad), tuple(trials))
+    return PeakRate(rate_hz=good or None, max_loss=search.max_loss, is_bounded=math.isfinite(bad), trials=tuple(trials))

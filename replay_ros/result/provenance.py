@@ -1,4 +1,4 @@
-"""Where a result comes from: hashes of input, weights and configuration, the commit and the versions."""
+"""Provenance of a result: hashes of input, weights and configuration, commit and package versions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,17 @@ from typing import Any
 from perception_common.resources import find_share
 from replay_ros.bags.storage_files import STORAGE_SUFFIXES
 
-_PACKAGES = ("torch", "numpy", "opencv-python-headless", "poselib")
-_CHUNK = 2**20
+_PACKAGES = ("torch", "numpy", "opencv-python-headless", "poselib")  # those that compute results
+_CHUNK = 2**20  # bytes read at a time
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """input_sha256: of the bag's storage files. weights: SHA-256 by model, "" for random ones. configuration: all
-    settings of both nodes, and its SHA-256. commit: of the source tree, "" where there is none, with "+" when files
-    differ from it. versions: of the packages that compute. machine: processor and cores.
+    """What a result depends on.
+
+    input: path of the bag. input_sha256: of its storage files. weights: SHA-256 by model, "" for random weights.
+    configuration: all parameters of both nodes. commit: of the source tree, with "+" for uncommitted changes; "" when
+    unknown. versions: by package. machine: architecture, system and number of cores.
     """
 
     input: str
@@ -38,21 +40,21 @@ class Provenance:
 
 
 def provenance(bag: Path, weights: Mapping[str, str], configuration: Mapping[str, Any]) -> Provenance:
-    """Say where a result over `bag` comes from."""
+    """Return the provenance of a result computed from `bag` on this machine."""
     return Provenance(
-        str(bag),
-        hash_of_bag(bag),
-        dict(weights),
-        dict(configuration),
-        hash_of_values(configuration),
-        commit(),
-        {name: _version(name) for name in _PACKAGES},
-        f"{platform.machine()} {platform.system()}, {os.cpu_count()} cores",
+        input=str(bag),
+        input_sha256=hash_of_bag(bag),
+        weights=dict(weights),
+        configuration=dict(configuration),
+        configuration_sha256=hash_of_values(configuration),
+        commit=source_commit(),
+        versions={name: _installed_version(name) for name in _PACKAGES},
+        machine=f"{platform.machine()} {platform.system()}, {os.cpu_count()} cores",
     )
 
 
 def hash_of_bag(bag: Path) -> str:
-    """SHA-256 of a bag's storage files in the order of their names; the bag's own name has no part in it."""
+    """Return the SHA-256 of a bag's storage files in the order of their names; independent of the bag's path."""
     files = (
         [bag]
         if bag.is_file()
@@ -69,25 +71,20 @@ def hash_of_bag(bag: Path) -> str:
 
 
 def hash_of_values(values: Any) -> str:
-    """SHA-256 of plain values; the order of keys does not matter."""
+    """Return the SHA-256 of plain values; independent of the order of keys."""
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def as_mapping(origin: Provenance) -> dict[str, Any]:
-    """Return plain values for JSON."""
-    return asdict(origin)
-
-
-def commit() -> str:
-    """Return the commit of the source tree that this package runs from or was built in; empty where there is none."""
+def source_commit() -> str:
+    """Return the commit of the source tree that this package runs from or was built in; empty without one."""
     for folder in (Path(__file__).resolve().parent, find_share().resolve()):
         for parent in (folder, *folder.parents):
             if (parent / ".git").exists() and (parent / "package.xml").is_file():
-                return _describe(parent)
+                return _git_describe(parent)
     return ""
 
 
-def _describe(repository: Path) -> str:
+def _git_describe(repository: Path) -> str:
     command = ["git", "-C", str(repository), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
@@ -96,7 +93,7 @@ def _describe(repository: Path) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _version(package: str) -> str:
+def _installed_version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""What processes cost the machine while they run, sampled by a thread."""
+"""CPU and memory use of this process and its descendants, sampled by a thread."""
 
 from __future__ import annotations
 
@@ -19,24 +19,26 @@ _MIB = 2**20
 
 @dataclass
 class ResourceSampler:
-    """Samples this process and all its descendants every `period` seconds; see `sampling`."""
+    """Samples every `period` seconds; started by `sampling`."""
 
     period: float = 0.5
     _samples: list[tuple[float, float, float, float | None]] = field(default_factory=list)
 
     def use(self) -> ResourceUse | None:
-        """Return the samples so far; None without any."""
+        """Return the samples so far; None without samples."""
         if not self._samples:
             return None
         seconds, cpu, memory, gpu = zip(*self._samples, strict=True)
-        return ResourceUse(seconds, cpu, memory, None if None in gpu else gpu)
+        return ResourceUse(
+            seconds=seconds, cpu_percent=cpu, memory_mib=memory, gpu_memory_mib=None if None in gpu else gpu
+        )
 
     def run(self, is_over: Callable[[float], bool]) -> None:
-        """Sample until `is_over(period)`, which waits so long, says that it is over."""
+        """Sample until `is_over(period)` returns True; it waits for `period` seconds."""
         start, spent_before, then = time.monotonic(), _cpu_seconds(), time.monotonic()
         while not is_over(self.period):
             now, spent = time.monotonic(), _cpu_seconds()
-            # A process that ended takes its seconds along.
+            # The CPU time of a process that ended is missing from `spent`.
             percent = 100 * max(spent - spent_before, 0.0) / (now - then)
             self._samples.append((now - start, percent, _memory_mib(), _gpu_memory_mib()))
             spent_before, then = spent, now
@@ -44,7 +46,7 @@ class ResourceSampler:
 
 @contextmanager
 def sampling(period: float = 0.5) -> Iterator[ResourceSampler]:
-    """Sample while the block lasts."""
+    """Sample during a block."""
     over, sampler = threading.Event(), ResourceSampler(period)
     thread = threading.Thread(target=sampler.run, args=(over.wait,), name="resources", daemon=True)
     thread.start()
@@ -65,7 +67,7 @@ def _cpu_seconds() -> float:
     for process in _processes():
         try:
             times = process.cpu_times()
-        except psutil.Error:  # it ended just now
+        except psutil.Error:  # the process ended meanwhile
             continue
         total += times.user + times.system
     return total

@@ -1,30 +1,33 @@
-"""How long the stages of a replay took, what was dropped, and what it cost the machine: plain values for JSON."""
+"""Stage durations, dropped images and resource use of a replay, as plain values for JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from replay_ros.result.peak_rate import PeakRate, Trial
+from replay_ros.result.peak_rate import PeakRate
 
 PERCENTILES = (50, 95, 99)
 
 
 @dataclass(frozen=True)
 class StageTimes:
-    """One stage. stamps_ns: of the images that went through it. seconds: that it took for each."""
+    """Durations of one processing stage. stamps_ns: image stamps. seconds: duration for each of these images."""
 
     name: str
     stamps_ns: tuple[int, ...]
     seconds: tuple[float, ...]
 
+    def __post_init__(self) -> None:
+        if len(self.stamps_ns) != len(self.seconds):
+            raise ValueError(f"{len(self.stamps_ns)} stamps_ns, but {len(self.seconds)} seconds")
+
 
 @dataclass(frozen=True)
 class Dropped:
-    """What a node left unanswered. images: that were sent to it. lost: stamps of those without an answer."""
+    """Images without a result from a node. images: number sent. lost: stamps of the images without a result."""
 
     node: str
     images: int
@@ -32,15 +35,15 @@ class Dropped:
 
     @property
     def share(self) -> float:
-        """Lost over sent images."""
+        """Lost images over sent images."""
         return len(self.lost) / self.images if self.images else 0.0
 
 
 @dataclass(frozen=True)
 class ResourceUse:
-    """Samples of all processes of a replay together. seconds: since the start. cpu_percent: 100 for one core.
+    """Samples summed over all processes of a replay.
 
-    gpu_memory_mib: of the whole device; None without one.
+    seconds: since the start. cpu_percent: 100 is one core. gpu_memory_mib: of the whole device; None without a GPU.
     """
 
     seconds: tuple[float, ...]
@@ -51,7 +54,7 @@ class ResourceUse:
 
 @dataclass(frozen=True)
 class Timing:
-    """stages: in the order of the work. peak: the highest rate that the nodes keep up with, where it was searched."""
+    """Timing of a replay. stages: in processing order. peak: highest sustained image rate; None: not searched."""
 
     stages: tuple[StageTimes, ...] = ()
     drops: tuple[Dropped, ...] = ()
@@ -60,7 +63,7 @@ class Timing:
 
 
 def percentiles_ms(seconds: Sequence[float]) -> dict[str, float | None]:
-    """Return p50, p95 and p99 in milliseconds, None without values."""
+    """Return p50, p95 and p99 in milliseconds; None for each without values."""
     if not len(seconds):
         return {f"p{q}_ms": None for q in PERCENTILES}
     return {
@@ -70,9 +73,9 @@ def percentiles_ms(seconds: Sequence[float]) -> dict[str, float | None]:
 
 
 def diagnosed_latencies(values: Mapping[str, str]) -> dict[str, dict[str, float | None]]:
-    """Return p50, p95 and p99 by stage, milliseconds, that a node's diagnostics hold; None for what was not measured.
+    """Return p50, p95 and p99 in milliseconds by stage, read from a node's diagnostics; None where not measured.
 
-    They are of the last 200 images, as the node measured them itself: "matching p95 [ms]".
+    The keys are such as "matching p95 [ms]". The node computes the values over its last 200 images.
     """
     found: dict[str, dict[str, float | None]] = {}
     for key, value in values.items():
@@ -81,25 +84,3 @@ def diagnosed_latencies(values: Mapping[str, str]) -> dict[str, dict[str, float 
             ms = float(value)
             found.setdefault(stage, {})[f"{last}_ms"] = ms if np.isfinite(ms) else None
     return found
-
-
-def timing_from_mapping(content: Mapping[str, Any]) -> Timing:
-    """Return the timing of `dataclasses.asdict(timing)`, as it comes back from JSON."""
-    resources = content.get("resources")
-    return Timing(
-        tuple(StageTimes(s["name"], tuple(s["stamps_ns"]), tuple(s["seconds"])) for s in content["stages"]),
-        tuple(Dropped(d["node"], d["images"], tuple(d["lost"])) for d in content["drops"]),
-        None if resources is None else _resources(resources),
-        None if (peak := content.get("peak")) is None else _peak(peak),
-    )
-
-
-def _resources(content: Mapping[str, Any]) -> ResourceUse:
-    gpu = content["gpu_memory_mib"]
-    seconds, cpu, memory = (tuple(content[name]) for name in ("seconds", "cpu_percent", "memory_mib"))
-    return ResourceUse(seconds, cpu, memory, None if gpu is None else tuple(gpu))
-
-
-def _peak(content: Mapping[str, Any]) -> PeakRate:
-    trials = tuple(Trial(**trial) for trial in content["trials"])
-    return PeakRate(content["rate_hz"], content["max_loss"], content["is_bounded"], trials)

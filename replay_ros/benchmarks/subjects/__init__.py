@@ -1,1 +1,1 @@
-"""What is measured: one file for each subject of `benchmark`."""
+"""The subjects of `benchmark`, one file each, with `measure(plan) -> SubjectReport`."""

@@ -1,7 +1,7 @@
-"""Are covariances honest? Pairs of views of simulated flights with true correspondences and noise.
+"""Consistency of the covariances of relative poses, on pairs of simulated views with true correspondences and noise.
 
-The normalised estimation error squared (NEES; Bar-Shalom, Li and Kirubarajan, "Estimation with Applications to Tracking
-and Navigation", section 5.4) over its degrees of freedom has the mean 1 where a covariance is honest: more is
+For a consistent covariance, the normalised estimation error squared (NEES; Bar-Shalom, Li and Kirubarajan, "Estimation
+with Applications to Tracking and Navigation", section 5.4) over its degrees of freedom has the mean 1. A larger mean is
 overconfidence.
 """
 
@@ -23,13 +23,13 @@ from loftr_ros.geometry.two_view.ambiguity import MotionPrior
 from loftr_ros.geometry.two_view.estimation import Geometry, RelativePose, TwoViewSettings, estimate_relative_pose
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import inverse, so3_exp, so3_log, transform
-from replay_ros.benchmarks.measurement import Check, Measurement, Plan, Report
+from replay_ros.benchmarks.measurement import BenchmarkPlan, Check, Measurement, SubjectReport
 
-NOISE = (1.0, 2.0, 4.0)  # pixels, in both images
-TOLERANCE = 0.2  # of the mean
-_VIEWS = 5  # rendered ones of each flight; every pair has another motion, other matches and other noise
-_MATCHES = 300
-_GRAVITY_ERROR = np.radians(3.0)
+NOISE = (1.0, 2.0, 4.0)  # standard deviation in both images, pixels
+TOLERANCE = 0.2  # of the mean from 1
+_VIEWS = 5  # rendered per flight; pairs differ in motion, matches and noise
+_MATCHES = 300  # per pair, at most
+_GRAVITY_ERROR = np.radians(3.0)  # standard deviation
 _COURSES: dict[str, tuple[FlightKind, float]] = {
     "general": ("orbit", -60.0),
     "planar": ("survey", -80.0),
@@ -48,8 +48,10 @@ ALLOWED = {
 
 @dataclass(frozen=True, eq=False)
 class SimulatedPair:
-    """Matches (N, 2) of two views of a camera, pixels, their noise, the true pose (4, 4) of the newer view in the older
-    one, and the direction of gravity (3,) in the older one as an IMU gives it.
+    """Matches of two views of a camera.
+
+    points0, points1: (N, 2) pixels. noise: their standard deviation, pixels. T: (4, 4) true pose of the newer view in
+    the older one. down: (3,) measured direction of gravity in the older view.
     """
 
     points0: np.ndarray
@@ -67,14 +69,14 @@ class SimulatedPair:
         )
 
 
-def measure(plan: Plan) -> Report:
-    """Estimate pairs of four geometries, without and with wrong matches."""
+def measure(plan: BenchmarkPlan) -> SubjectReport:
+    """Estimate pairs of four geometries, without and with outliers."""
     rows, checks, notes = [], [], []
     for kind in KINDS:
-        for wrong in (0.0, 0.2):
-            estimated = [(pair, pair.estimate()) for pair in simulated_pairs(kind, plan.pairs, wrong)]
+        for outliers in (0.0, 0.2):
+            estimated = [(pair, pair.estimate()) for pair in simulated_pairs(kind, plan.pairs, outliers)]
             found = [(pair.noise, squared_error(p, pair.T)) for pair, p in estimated if p.geometry in ALLOWED[kind]]
-            name = f"{kind}, {100 * wrong:.0f} % wrong"
+            name = f"{kind}, {100 * outliers:.0f} % outliers"
             errors = [error for _, error in found]
             rows.append(Measurement.of(name, "", errors))
             checks.append(Check(f"{name}: mean off 1", "aim", abs(float(np.mean(errors)) - 1.0), TOLERANCE, ""))
@@ -85,9 +87,9 @@ def measure(plan: Plan) -> Report:
             )
             notes.append(
                 f"{name}: mean {np.mean(errors):.2f}; {', '.join(by_noise)}; "
-                f"{len(estimated) - len(errors)} of {len(estimated)} pairs called otherwise than they are"
+                f"{len(estimated) - len(errors)} of {len(estimated)} pairs with a wrong geometry class"
             )
-    return Report(
+    return SubjectReport(
         subject="consistency",
         conditions="squared error in units of the covariance over its degrees of freedom, expected 1; "
         f"{plan.pairs} pairs of simulated flights of each geometry, {_MATCHES} matches, "
@@ -98,8 +100,8 @@ def measure(plan: Plan) -> Report:
     )
 
 
-def simulated_pairs(kind: str, count: int, wrong: float = 0.0, seed: int = 7) -> Iterator[SimulatedPair]:
-    """Yield pairs of one of KINDS, the share `wrong` of whose matches is wrong; the same for the same arguments."""
+def simulated_pairs(kind: str, count: int, outliers: float = 0.0, seed: int = 7) -> Iterator[SimulatedPair]:
+    """Yield pairs of one of KINDS. outliers: their share of the matches. Deterministic."""
     flight = _flight_of(kind, seed)
     camera = _camera_of(flight.camera)
     views = _views_of(flight)
@@ -113,13 +115,13 @@ def simulated_pairs(kind: str, count: int, wrong: float = 0.0, seed: int = 7) ->
         tilt = _GRAVITY_ERROR * rng.normal(size=2)
         down = move_direction(truth.T_world_camera[:3, :3].T @ [0.0, 0.0, -1.0], tilt)
         points0, points1 = _matches_of(truth, camera, T, noise, rng)
-        is_wrong = rng.random(len(points1)) < wrong
-        points1[is_wrong] = rng.uniform(0, [camera.width, camera.height], (is_wrong.sum(), 2))
+        is_outlier = rng.random(len(points1)) < outliers
+        points1[is_outlier] = rng.uniform(0, [camera.width, camera.height], (is_outlier.sum(), 2))
         yield SimulatedPair(points0, points1, camera, noise, T, down)
 
 
 def squared_error(pose: RelativePose, T: np.ndarray) -> float:
-    """Normalised estimation error squared over its expectation: 5 degrees of freedom, 3 without a translation."""
+    """Return the NEES over its degrees of freedom: 5, or 3 for a rotation without translation."""
     turn = so3_log(T[:3, :3] @ pose.rotation.T)
     if pose.geometry == Geometry.ROTATION_ONLY:
         return float(turn @ np.linalg.solve(pose.covariance[3:, 3:], turn)) / 3
@@ -135,7 +137,7 @@ def _flight_of(kind: str, seed: int) -> Flight:
 
 
 def _views_of(flight: Flight) -> list[tuple[float, Truth]]:
-    """Stamps and truths along the first part of the flight, the rest is for the newer views."""
+    """Return stamps (seconds) and truths of the older views; the end of the flight is left for the newer ones."""
     stamps = np.linspace(2.0, 20.0, _VIEWS).tolist()
     poses = [(stamp, flight.trajectory.pose_at(stamp)) for stamp in stamps]
     return [
@@ -151,7 +153,7 @@ def _camera_of(camera: FlightCamera) -> Camera:
 def _matches_of(
     truth: Truth, camera: Camera, T: np.ndarray, noise: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Noisy matches of the still part of a view with one whose camera has the pose T in it."""
+    """Return noisy matches of the static part of a view with a view at the pose T (4, 4) in it."""
     still = np.isfinite(truth.depth) & ~truth.moving
     rows, columns = np.nonzero(still)
     chosen = rng.permutation(len(rows))[: 8 * _MATCHES]

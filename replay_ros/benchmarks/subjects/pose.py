@@ -1,4 +1,4 @@
-"""Relative poses from matches: the two-view geometry of `loftr_node` beside OpenCV's, on the same matches."""
+"""Relative poses from matches: the two-view geometry of `loftr_node` and OpenCV's on the same matches."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from loftr_ros.geometry.two_view.estimation import TwoViewSettings, estimate_rel
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import so3_exp
 from perception_common.node.transport import raise_malloc_thresholds
-from replay_ros.benchmarks.measurement import Check, Measurement, Plan, Report, take_turns
+from replay_ros.benchmarks.measurement import BenchmarkPlan, Check, Measurement, SubjectReport, take_turns
+from replay_ros.benchmarks.synthetic import synthetic_camera
 
 AIM = 10.0  # milliseconds for a pair
 NOISE = 0.7  # pixels
-WRONG = 5  # every so many matches one is wrong
+OUTLIER_STEP = 5  # every fifth match is an outlier
 _TURN, _SHIFT = so3_exp(np.array([0.02, -0.03, 0.1])), np.array([2.0, 0.5, 0.2])
-_DEPTHS = {"relief": (30.0, 60.0), "plane": (45.0, 45.0), "turn": (30.0, 60.0)}
+_DEPTHS = {"relief": (30.0, 60.0), "plane": (45.0, 45.0), "turn": (30.0, 60.0)}  # metres
 
 
-def measure(plan: Plan) -> Report:
-    """Time a pair of each geometry, in seconds of the processor."""
+def measure(plan: BenchmarkPlan) -> SubjectReport:
+    """Measure the CPU time of one pair of each geometry."""
     raise_malloc_thresholds()  # as the nodes do
     width, height = plan.node_frame
-    camera = Camera.from_matrix(np.array([[width, 0, width / 2], [0, width, height / 2], [0, 0, 1]]), width, height)
+    camera = synthetic_camera(width, height)
     tasks: dict[str, Callable[[], object]] = {}
     for scene in _DEPTHS:
-        points = made_up_points(scene, plan.matches, camera)
-        tasks[f"OpenCV, {scene}"] = partial(estimate_plain_pose, *points, camera.matrix, camera.matrix)
-        tasks[f"ours, {scene}"] = partial(estimate_relative_pose, *points, camera, camera, TwoViewSettings())
+        points0, points1 = synthetic_points(scene, plan.matches, camera)
+        tasks[f"OpenCV, {scene}"] = partial(estimate_plain_pose, points0, points1, camera.matrix, camera.matrix)
+        tasks[f"ours, {scene}"] = partial(estimate_relative_pose, points0, points1, camera, camera, TwoViewSettings())
     seconds = take_turns(tasks, plan.fast_rounds, "pose", time.process_time)
     rows = [Measurement.milliseconds(name, values) for name, values in seconds.items()]
     ratios = [
@@ -39,17 +40,17 @@ def measure(plan: Plan) -> Report:
         for scene in _DEPTHS
     ]
     medians = {row.name: row.median for row in rows}
-    return Report(
+    return SubjectReport(
         subject="pose",
-        conditions=f"processor time; {plan.matches} matches with {NOISE} px of noise, one in {WRONG} wrong; ours: "
-        "classified, refined and with a covariance; OpenCV: findEssentialMat USAC_MAGSAC 1 px, recoverPose",
+        conditions=f"CPU time; {plan.matches} matches with {NOISE} px of noise, one in {OUTLIER_STEP} an outlier; "
+        "ours: classified, refined and with a covariance; OpenCV: findEssentialMat USAC_MAGSAC 1 px, recoverPose",
         rows=(*rows, *ratios),
         checks=tuple(Check(name, "aim", medians[name], AIM, "ms") for name in medians if name.startswith("ours")),
     )
 
 
-def made_up_points(scene: str, count: int, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    """Matches (N, 2), pixels, of two views of a landscape with relief or of a plane, or of a camera that only turns."""
+def synthetic_points(scene: str, count: int, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+    """Return matches (N, 2), pixels, of two views of hilly terrain, of a plane, or of a camera that only turns."""
     rng = np.random.default_rng(0)
     corner = (camera.width - 1, camera.height - 1)
     points0 = rng.uniform((0, 0), corner, (count, 2))
@@ -57,5 +58,5 @@ def made_up_points(scene: str, count: int, camera: Camera) -> tuple[np.ndarray, 
     newer = (points - (0.0 if scene == "turn" else _SHIFT)) @ _TURN
     projected = newer @ camera.matrix.T
     points1 = projected[:, :2] / projected[:, 2:] + rng.normal(0, NOISE, (count, 2))
-    points1[::WRONG] = rng.uniform((0, 0), corner, points1[::WRONG].shape)
+    points1[::OUTLIER_STEP] = rng.uniform((0, 0), corner, points1[::OUTLIER_STEP].shape)
     return points0, points1

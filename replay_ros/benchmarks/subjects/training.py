@@ -1,11 +1,12 @@
-"""One training step of each lite network, as config/training has it: forward pass with loss, backward pass, optimizer.
+"""One training step of each lite network with the settings of config/training: forward, backward, optimizer.
 
-The batch is made up and stays the same; reading images and augmenting them runs on threads beside the step.
+The batch is synthetic and constant: reading and augmenting images runs in other threads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,8 +21,8 @@ from perception_common.config import load_yaml
 from perception_common.resources import find_config
 from perception_common.training.distributed import Processes
 from perception_common.training.loop import LoopConfig, make_optimizer
-from replay_ros.benchmarks.measurement import Measurement, Plan, Report, take_turns
-from replay_ros.benchmarks.untrained import crowded_frame, textured_pair
+from replay_ros.benchmarks.measurement import BenchmarkPlan, Measurement, SubjectReport, take_turns
+from replay_ros.benchmarks.synthetic import crowded_frame, pair_shift, textured_pair
 from yolc_ros.datasets.samples import ImageLabels, Sample
 from yolc_ros.network.config import YolcConfig
 from yolc_ros.network.yolc import Yolc, initialise
@@ -30,12 +31,12 @@ from yolc_ros.training.config import YolcTrainingConfig
 from yolc_ros.training.criterion import compute_losses
 from yolc_ros.training.targets import make_targets
 
-OBJECTS = 40  # in a training image
+OBJECTS = 40  # per training image
 Losses = Mapping[str, torch.Tensor]
 
 
 class Step:
-    """A training step in three parts, to be called in order."""
+    """A training step in three parts, called in order."""
 
     def __init__(self, network: nn.Module, loop: LoopConfig, compute_loss: Callable[[], Losses]) -> None:
         self.network = network.train()
@@ -60,7 +61,7 @@ class Step:
         self.optimizer.zero_grad(set_to_none=True)
 
 
-def measure(plan: Plan) -> Report:
+def measure(plan: BenchmarkPlan) -> SubjectReport:
     """Time both networks."""
     conditions, tasks = [], {}
     for name, (step, batch) in {"loftr_lite": loftr_step(plan), "yolc_lite": yolc_step(plan)}.items():
@@ -69,32 +70,34 @@ def measure(plan: Plan) -> Report:
         tasks[f"{name}, backward"] = step.backward
         tasks[f"{name}, optimizer"] = step.update
     seconds = take_turns(tasks, plan.rounds, "training")
-    return Report(
+    return SubjectReport(
         subject="training",
         conditions=f"one training step, the batch ready: {', '.join(conditions)}",
         rows=tuple(Measurement.milliseconds(name, values) for name, values in seconds.items()),
     )
 
 
-def loftr_step(plan: Plan) -> tuple[Step, str]:
-    """A step of LoFTR, and its batch in words."""
+def loftr_step(plan: BenchmarkPlan) -> tuple[Step, str]:
+    """Return a step of LoFTR and the description of its batch."""
     config = load_yaml(LoftrTrainingConfig, find_config("training/loftr_lite.yaml"))
     model = load_yaml(LoFTRConfig, find_config(f"models/{config.model}.yaml"))
     width, height = plan.training_size or config.data.sizes[0]
     image0, image1 = textured_pair(width, height)
-    shift = width // 3 // 8 * 8  # of textured_pair
-
-    def moved(by: int) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-        return lambda points: (points + np.array([by, 0]), np.ones(len(points), bool))
-
-    truth = true_matches(height, width, model.backbone.coarse_stride, moved(shift), moved(-shift))
+    shift = pair_shift(width)
+    forward, backward = (partial(shift_points, shift=each) for each in (shift, -shift))
+    truth = true_matches(height, width, model.backbone.coarse_stride, forward, backward)
     batch = PairBatch.of([TrainingPair(image0, image1, truth)] * config.loop.batch)
     network = TrainedLoFTR(model, config.losses, Processes()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Step(network, config.loop, lambda: network(batch)), f"{config.loop.batch} pairs of {width}x{height}"
 
 
-def yolc_step(plan: Plan) -> tuple[Step, str]:
-    """A step of YOLC, and its batch in words."""
+def shift_points(points: np.ndarray, shift: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return points (N, 2) shifted along x, and that all of them are visible, (N,) bool."""
+    return points + np.array([shift, 0]), np.ones(len(points), bool)
+
+
+def yolc_step(plan: BenchmarkPlan) -> tuple[Step, str]:
+    """Return a step of YOLC and the description of its batch."""
     config = load_yaml(YolcTrainingConfig, find_config("training/yolc_lite.yaml"))
     model = load_yaml(YolcConfig, find_config(f"models/{config.model}.yaml"))
     width, height = plan.training_size or config.input_size
@@ -111,7 +114,7 @@ def yolc_step(plan: Plan) -> tuple[Step, str]:
 
 
 def yolc_batch(count: int, width: int, height: int, model: YolcConfig) -> Batch:
-    """So many times the same image with objects all over it."""
+    """Return a batch of `count` copies of an image with random objects."""
     rng = np.random.default_rng(0)
     corners = rng.uniform(0, 0.8, (OBJECTS, 2)) * (width, height)
     boxes = np.concatenate([corners, corners + rng.uniform(6, 0.2 * min(width, height), (OBJECTS, 2))], axis=1)

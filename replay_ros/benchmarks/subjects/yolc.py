@@ -1,4 +1,4 @@
-"""Full-size YOLC beside a plain version that works in the release's order, with the same weights."""
+"""Full-size YOLC and a plain version in the order of the authors' release, with equal weights."""
 
 from __future__ import annotations
 
@@ -9,9 +9,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from replay_ros.benchmarks import plain_yolc
-from replay_ros.benchmarks.measurement import Check, Measurement, Plan, Report, take_turns
+from replay_ros.benchmarks.measurement import (
+    BenchmarkPlan,
+    Check,
+    Measurement,
+    SubjectReport,
+    align_keys,
+    largest_difference,
+    take_turns,
+)
 from replay_ros.benchmarks.plain_yolc import PlainDetections
-from replay_ros.benchmarks.untrained import crowded_frame, untrained_yolc
+from replay_ros.benchmarks.synthetic import crowded_frame
+from replay_ros.benchmarks.untrained import untrained_yolc
 from yolc_ros.decoding import Peaks, read_heatmap
 from yolc_ros.detector import boxes_of
 from yolc_ros.network.fuse import prepare_for_inference
@@ -19,20 +28,20 @@ from yolc_ros.network.yolc import Yolc
 
 MODEL = "yolc_w48"
 SCORE = 0.3
-ROUNDING = 2e-5  # of scores
+ROUNDING = 2e-5  # largest difference of scores that counts as rounding; empirical
 
 
 @dataclass(frozen=True)
 class Detected:
-    """What ours gives for one input: peaks, best first, and their boxes (N, 4) xyxy in input pixels."""
+    """Our result for one input: peaks in descending order of score, and their boxes (N, 4) xyxy in input pixels."""
 
     peaks: Peaks
     boxes: Tensor
 
 
 @torch.inference_mode()
-def measure(plan: Plan) -> Report:
-    """Time both from the input tensor to boxes with scores, before doubles are suppressed; compare what they find."""
+def measure(plan: BenchmarkPlan) -> SubjectReport:
+    """Time both from the input tensor to boxes with scores, before non-maximum suppression; compare the boxes."""
     width, height = plan.yolc_input
     image = torch.from_numpy(crowded_frame(width, height)).permute(2, 0, 1)[None]
     plain_input, our_input = image.contiguous(), image.contiguous(memory_format=torch.channels_last)
@@ -41,14 +50,14 @@ def measure(plan: Plan) -> Report:
     seconds = take_turns(
         {
             "plain": lambda: plain_yolc.detect(network, plain_input, SCORE),
-            "ours": lambda: detect(ours, our_input),
+            "ours": lambda: detect_before_nms(ours, our_input),
             "our network": lambda: ours.maps(our_input),
         },
         plan.rounds,
         "yolc",
     )
-    found, expected = detect(ours, our_input), plain_yolc.detect(network, plain_input, SCORE)
-    return Report(
+    found, expected = detect_before_nms(ours, our_input), plain_yolc.detect(network, plain_input, SCORE)
+    return SubjectReport(
         subject="yolc",
         conditions=f"{MODEL} in fp32, an input of {width}x{height} to boxes with scores, equal random weights, "
         f"{len(found.boxes)} boxes",
@@ -58,48 +67,43 @@ def measure(plan: Plan) -> Report:
             Measurement.milliseconds("ours, the network alone", seconds["our network"]),
             Measurement.ratio("ours / plain", seconds["ours"], seconds["plain"]),
         ),
-        checks=compare(found, expected),
+        checks=compare_detections(found, expected),
     )
 
 
-def detect(network: Yolc, image: Tensor) -> Detected:
-    """What our detector does with one input (1, 3, H, W) up to the suppression of doubles."""
+def detect_before_nms(network: Yolc, image: Tensor) -> Detected:
+    """Run our detector on one input (1, 3, H, W) up to non-maximum suppression."""
     maps = network.maps(image)
     peaks = read_heatmap(maps.heatmap[0], SCORE, plain_yolc.PEAKS, presence=1.0).peaks
     return Detected(peaks, boxes_of(network, maps.box_features[0], peaks))
 
 
-def compare(ours: Detected, plain: PlainDetections) -> tuple[Check, ...]:
-    """Compare what both found.
+def compare_detections(ours: Detected, plain: PlainDetections) -> tuple[Check, ...]:
+    """Compare the boxes of both.
 
-    An object of one side alone is a difference, unless to rounding its score equals the threshold or that of a
-    neighbour, which then is the peak of the other side.
+    An object that only one side has is a difference, unless within rounding its score equals the threshold or that of a
+    neighbouring pixel, which may be the peak on the other side.
     """
     _, height, width = plain.heatmap.shape
-    places = [
+    pixels0, pixels1 = (
         (label * height + positions[:, 1]) * width + positions[:, 0]
         for label, positions in ((ours.peaks.labels, ours.peaks.positions), (plain.labels, plain.positions))
-    ]
-    in_plain, in_ours = torch.isin(places[0], places[1]), torch.isin(places[1], places[0])
-    order0, order1 = places[0][in_plain].argsort(), places[1][in_ours].argsort()
-    scores = ours.peaks.scores[in_plain][order0] - plain.scores[in_ours][order1]
-    boxes = ours.boxes[in_plain][order0] - plain.boxes[in_ours][order1]
-    alone = torch.cat([places[0][~in_plain], places[1][~in_ours]])
+    )
+    common0, common1, alone0, alone1 = align_keys(pixels0, pixels1)
+    scores = ours.peaks.scores[common0] - plain.scores[common1]
+    boxes = ours.boxes[common0] - plain.boxes[common1]
+    alone = torch.cat([pixels0[alone0], pixels1[alone1]])
     peak = plain.heatmap.flatten()[alone]
     decided = (peak > SCORE + ROUNDING) & ((peak - highest_neighbour(plain.heatmap).flatten()[alone]).abs() > ROUNDING)
     return (
         Check("objects of one side alone", "equality", int(decided.sum()), 0),
-        Check("largest difference in score", "equality", _largest(scores), ROUNDING),
-        Check("largest difference of a box's side", "equality", _largest(boxes), 1e-2, "px"),
+        Check("largest difference in score", "equality", largest_difference(scores), ROUNDING),
+        Check("largest difference of a box's side", "equality", largest_difference(boxes), 1e-2, "px"),
     )
 
 
 def highest_neighbour(heatmap: Tensor) -> Tensor:
-    """(C, H, W), the largest of the eight values around each."""
+    """Return the largest of the eight neighbours of each pixel, (C, H, W)."""
     padded = functional.pad(heatmap, (1, 1, 1, 1), value=-1.0)
     windows = padded.unfold(1, 3, 1).unfold(2, 3, 1).flatten(3)  # (C, H, W, 9)
     return torch.cat([windows[..., :4], windows[..., 5:]], dim=3).amax(3)
-
-
-def _largest(difference: Tensor) -> float:
-    return float(difference.abs().max()) if difference.numel() else float("inf")

@@ -1,1 +1,1 @@
-"""Computes the figures that the report shows."""
+"""What the report draws: frames, keyframe pairs, trajectory, errors, precision-recall curves and timing."""

@@ -1,11 +1,11 @@
-// The plots, by Plotly. They are drawn again when the theme changes.
+// The plots, drawn with Plotly; redrawn when the theme changes.
 "use strict";
 
-const CHI2_95 = 5.991; // of two degrees of freedom
+const CHI2_95 = 5.991; // 95 % quantile of chi-squared with two degrees of freedom
 const NARROW = 480, LEGEND_ENTRY = 19; // pixels
-const DATA = 6; // colours of data in the style sheet
+const DATA = 6; // number of data colours in the style sheet
 const PLOT_OPTIONS = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
-const framePlots = new Set(); // ids of plots over time, in which the frame that is shown is marked
+const framePlots = new Set(); // ids of the plots over time, which mark the shown frame
 
 function color(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -19,7 +19,7 @@ function axis(title, more = {}) {
   return { title: { text: title, font: { size: 12 } }, gridcolor: color("line"), zerolinecolor: color("line"), linecolor: color("line"), automargin: true, ...more };
 }
 
-/** On a narrow screen the entries of the legend stand one below the other: give the plot their height too. */
+/** On a narrow screen the legend entries are stacked: add their height to the plot. */
 function makeRoom(element, entries) {
   element.dataset.height ??= element.clientHeight;
   const room = element.clientWidth < NARROW ? LEGEND_ENTRY * entries : 0;
@@ -45,14 +45,14 @@ function plot(id, traces, layout) {
   }
 }
 
-/** How often ellipses are enlarged so that they can be seen beside the path: 1, 10, 100 or 1000 times. */
+/** Factor 1, 10, 100 or 1000 by which ellipses are enlarged to be visible next to the path. */
 function enlargement(centers, covariances) {
   const extent = Math.max(...[0, 1].map((k) => Math.max(...centers.map((p) => p[k])) - Math.min(...centers.map((p) => p[k]))));
   const largest = Math.sqrt(CHI2_95 * Math.max(...covariances.map(([[a], [, c]]) => Math.max(a, c))));
   return [1000, 100, 10].find((factor) => largest > 0 && factor * largest < extent / 6 && largest < extent / 60) ?? 1;
 }
 
-/** Lines of ellipses that hold 95 %, parted by nulls. */
+/** Outlines of the 95 % ellipses, separated by nulls. */
 function ellipses(centers, covariances, factor) {
   const x = [], y = [];
   centers.forEach(([cx, cy], k) => {
@@ -84,11 +84,11 @@ function drawTrajectory() {
   const factor = enlargement(path.estimated, path.covariances);
   const [ex, ey] = ellipses(path.estimated, path.covariances, factor);
   const traces = [];
-  if (path.true) traces.push({ x: path.true.map((p) => p[0]), y: path.true.map((p) => p[1]), customdata: path.true_frames, name: "Truth", mode: "lines", opacity: 0.35, line: { color: color("soft"), width: 7 }, hovertemplate: "%{x:.2f}, %{y:.2f}<extra>truth</extra>" });
-  traces.push({ x: ex, y: ey, name: factor === 1 ? "95 % ellipses" : `95 % ellipses, ${factor} times enlarged`, mode: "lines", line: { color: dataColor(1), width: 1 }, fill: "toself", fillcolor: "rgba(213, 94, 0, 0.12)", hoverinfo: "skip" });
+  if (path.true) traces.push({ x: path.true.map((p) => p[0]), y: path.true.map((p) => p[1]), customdata: path.true_frames, name: "Ground truth", mode: "lines", opacity: 0.35, line: { color: color("soft"), width: 7 }, hovertemplate: "%{x:.2f}, %{y:.2f}<extra>ground truth</extra>" });
+  traces.push({ x: ex, y: ey, name: factor === 1 ? "95 % ellipses" : `95 % ellipses, enlarged ${factor} times`, mode: "lines", line: { color: dataColor(1), width: 1 }, fill: "toself", fillcolor: "rgba(213, 94, 0, 0.12)", hoverinfo: "skip" });
   traces.push({ x, y, customdata: frames, name: "Keyframes", mode: "lines+markers", line: { color: dataColor(0), width: 2 }, marker: { size: 7 }, text: frames.map((f) => (f === null ? "" : `frame ${f + 1}`)), hovertemplate: "%{text}<br>%{x:.2f}, %{y:.2f}<extra></extra>" });
   plot("plot-trajectory", traces, { xaxis: axis(path.axes[0]), yaxis: axis(path.axes[1], { scaleanchor: "x", scaleratio: 1 }) });
-  $("trajectory-note").textContent = `${path.about} Ellipses add up the covariances of the steps from the first keyframe on; an unknown length has no part in them.`;
+  $("trajectory-note").textContent = `${path.about} The ellipses accumulate the covariances of the steps from the first keyframe on; the variance of an unknown scale is left out.`;
 }
 
 function drawErrors() {
@@ -121,7 +121,7 @@ function percentile(values, q) {
 function drawLatency() {
   const { stages, drops } = report.timing;
   const traces = stages.map((stage, k) => ({ x: stage.frames.map(seconds), y: stage.seconds.map((s) => 1000 * s), customdata: stage.frames, name: stage.name, mode: "lines+markers", line: { color: dataColor(k), width: 1.5 }, marker: { size: 5, symbol: k }, hovertemplate: `%{y:.0f} ms<extra>${stage.name}</extra>` }));
-  drops.filter((each) => each.lost.length).forEach((each, k) => traces.push({ x: each.lost.map(seconds), y: each.lost.map(() => 0), customdata: each.lost, name: `dropped by ${each.node}`, mode: "markers", marker: { color: dataColor(1 + k), symbol: "x", size: 9 }, hovertemplate: `no answer<extra>${each.node}</extra>` }));
+  drops.filter((each) => each.lost.length).forEach((each, k) => traces.push({ x: each.lost.map(seconds), y: each.lost.map(() => 0), customdata: each.lost, name: `dropped by ${each.node}`, mode: "markers", marker: { color: dataColor(1 + k), symbol: "x", size: 9 }, hovertemplate: `no result<extra>${each.node}</extra>` }));
   plot("plot-latency", traces, { xaxis: axis("seconds since the start"), yaxis: axis("milliseconds", { rangemode: "tozero" }), showlegend: true });
   const rows = stages.filter((stage) => stage.seconds.length).map((stage) => [stage.name, ...[50, 95, 99].map((q) => `${(1000 * percentile(stage.seconds, q)).toFixed(1)} ms`), String(stage.seconds.length)]);
   const lost = drops.map((each) => `${each.node} dropped ${each.lost.length} of ${each.images} images.`).join(" ");
@@ -145,20 +145,20 @@ const PLOTS = [
 ];
 
 function revealPlots() {
-  const there = (id) => PLOTS.some(([name, exists]) => name === id && exists());
-  for (const id of ["trajectory", "errors", "curves"]) if (there(id)) reveal(id);
+  const hasData = (id) => PLOTS.some(([name, exists]) => name === id && exists());
+  for (const id of ["trajectory", "errors", "curves"]) if (hasData(id)) reveal(id);
   drawTables();
-  for (const id of ["timing", "resources"]) if (there(id)) reveal(id);
+  for (const id of ["timing", "resources"]) if (hasData(id)) reveal(id);
   drawProvenance();
-  if (there("errors")) framePlots.add("plot-errors");
-  if (there("timing")) framePlots.add("plot-latency");
+  if (hasData("errors")) framePlots.add("plot-errors");
+  if (hasData("timing")) framePlots.add("plot-latency");
 }
 
 function drawPlots() {
   for (const [, exists, draw] of PLOTS) if (exists()) draw();
 }
 
-// Plots over time get a line where the frame is that is shown; not at every step of a fast scrub.
+// Mark the shown frame in the plots over time, with a delay that skips the frames of a fast scrub.
 let marking = 0;
 window.markFrame = (frame) => {
   clearTimeout(marking);

@@ -1,10 +1,10 @@
-// The page around the viewer and the plots: summary, tables, theme. Texts go in by textContent only.
+// The page around the viewer and the plots: summary, tables, theme. Text is set by textContent only, never as HTML.
 "use strict";
 
 const report = JSON.parse(document.getElementById("content").textContent);
 const $ = (id) => document.getElementById(id);
 
-/** Make an element: attributes, then children (strings or elements). */
+/** Make an element with attributes and children (strings or elements). */
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -19,7 +19,7 @@ function make(tag, attributes = {}, ...children) {
 const VERDICTS = { good: "good", doubtful: "doubtful", bad: "bad", plain: "" };
 const MARKS = { good: "Good", doubtful: "Warning", bad: "Failure", plain: "Note" };
 
-/** Show a section that has something to show. */
+/** Show a section and link to it in the contents. */
 function reveal(id) {
   $(id).hidden = false;
   const name = $(id).dataset.name;
@@ -31,7 +31,7 @@ function drawSummary() {
   $("subtitle").textContent = report.subtitle;
   if (!report.trained) {
     $("untrained").hidden = false;
-    $("untrained").textContent = "Some answers came from random weights and mean nothing: see below.";
+    $("untrained").textContent = "Some results come from random weights and are meaningless: see below.";
   }
   for (const tile of report.tiles) {
     const value = make("p", { class: "value" }, tile.value);
@@ -74,7 +74,7 @@ function drawProvenance() {
   if (report.provenance.length) reveal("provenance");
 }
 
-// Theme: what the system asks for, until the reader chooses.
+// Theme: that of the system until the reader chooses one.
 const darkSystem = window.matchMedia("(prefers-color-scheme: dark)");
 let chosenTheme = null;
 

@@ -1,18 +1,18 @@
-// The scrubber over frames: one SVG in pixels of the original image, with a group for each layer.
+// The frame viewer: one SVG in pixels of the original image, with one group per layer.
 "use strict";
 
 const LAYERS = [
   { id: "regions", name: "Clusters", shape: "box" },
-  { id: "truth", name: "True objects", shape: "box" },
+  { id: "truth", name: "Ground truth", shape: "box" },
   { id: "missed", name: "Missed objects", shape: "box" },
   { id: "detections", name: "Detections", shape: "box" },
-  { id: "false", name: "Without an object", shape: "box" },
+  { id: "false", name: "False detections", shape: "box" },
   { id: "inliers", name: "Inliers", shape: "line" },
   { id: "outliers", name: "Outliers", shape: "line" },
-  { id: "dynamic", name: "On moving things", shape: "line" },
+  { id: "dynamic", name: "On moving objects", shape: "line" },
 ];
 const KINDS = ["outliers", "inliers", "dynamic"]; // MatchKind
-const MOST_ACROSS = 80; // matches that are drawn from picture to picture
+const MAX_SIDE_BY_SIDE = 80; // matches drawn from picture to picture
 const shownFrames = report.frames.map((frame, index) => index).filter((index) => report.frames[index].picture);
 const visible = Object.fromEntries(LAYERS.map((layer) => [layer.id, true]));
 const viewer = { frame: null, pair: null, sideBySide: false };
@@ -28,7 +28,7 @@ function seconds(index) {
   return report.seconds[index];
 }
 
-/** Go to a frame; one without a picture leads to the nearest that has one. */
+/** Show a frame; for one without a picture, the nearest frame that has one. */
 function showFrame(index, scroll = false) {
   const nearest = shownFrames.reduce((best, each) => (Math.abs(each - index) < Math.abs(best - index) ? each : best), shownFrames[0]);
   if (nearest === undefined) return;
@@ -40,7 +40,7 @@ function showFrame(index, scroll = false) {
   if (scroll) $("frames").scrollIntoView({ block: "start" });
 }
 
-/** The pairs in which a frame is the newer keyframe, the nearest older one first. */
+/** The pairs whose newer keyframe is this frame, the nearest older keyframe first. */
 function pairsOf(index) {
   return report.pairs.filter((pair) => pair.newer === index).sort((a, b) => b.older - a.older);
 }
@@ -56,18 +56,18 @@ function drawPairChoice(pairs) {
     make("option", { value: position }, `keyframe ${report.frames[pair.older].keyframe} (frame ${pair.older + 1})`)));
 }
 
-/** Boxes as [layer, xyxy, title]. */
+/** The boxes of a frame as [layer, xyxy, title]. */
 function boxesOf(frame) {
   const found = [];
   const name = (boxes, k) => report.classes[boxes.labels[k]] ?? "object";
-  if (frame.regions) for (const box of frame.regions) found.push(["regions", box, "cluster that was looked at again"]);
+  if (frame.regions) for (const box of frame.regions) found.push(["regions", box, "cluster crop"]);
   if (frame.truth) frame.truth.xyxy.forEach((box, k) => {
-    const missed = frame.truth.agrees !== null && !frame.truth.agrees[k];
-    found.push([missed ? "missed" : "truth", box, `${name(frame.truth, k)}, true${missed ? ", missed" : ""}`]);
+    const missed = frame.truth.matched !== null && !frame.truth.matched[k];
+    found.push([missed ? "missed" : "truth", box, `${name(frame.truth, k)}, ground truth${missed ? ", missed" : ""}`]);
   });
   if (frame.detections) frame.detections.xyxy.forEach((box, k) => {
-    const wrong = frame.detections.agrees !== null && !frame.detections.agrees[k];
-    const title = `${name(frame.detections, k)} ${frame.detections.scores[k].toFixed(2)}${wrong ? ", no such object" : ""}`;
+    const wrong = frame.detections.matched !== null && !frame.detections.matched[k];
+    const title = `${name(frame.detections, k)} ${frame.detections.scores[k].toFixed(2)}${wrong ? ", false detection" : ""}`;
     found.push([wrong ? "false" : "detections", box, title]);
   });
   return found;
@@ -86,11 +86,11 @@ function boxGroup(layer, boxes) {
   return group;
 }
 
-/** Matches of one kind. shift: where the older picture lies, null when both points are drawn on the newer one. */
+/** Draw the matches of one kind. shift: offset of the older picture; null: both points are drawn on the newer one. */
 function matchGroup(layer, pair, shift) {
   const [dx, dy] = shift ?? [0, 0];
   const lines = [], ends = [];
-  const every = shift ? Math.ceil(pair.kinds.length / MOST_ACROSS) : 1;
+  const every = shift ? Math.ceil(pair.kinds.length / MAX_SIDE_BY_SIDE) : 1;
   pair.kinds.forEach((kind, k) => {
     if (KINDS[kind] !== layer || k % every) return;
     const [x0, y0] = pair.points0[k], [x1, y1] = pair.points1[k];
@@ -134,7 +134,7 @@ function drawFrame() {
   drawControls(frame, counts);
 }
 
-/** Beside the newer picture where there is room, else above it. */
+/** Offset of the older picture: left of the newer one on a wide screen, else above it. */
 function sideShift(width, height) {
   const gap = 0.02 * width;
   return $("picture").clientWidth > 560 ? [-(width + gap), 0] : [0, -(height + gap)];
@@ -163,33 +163,33 @@ function drawControls(frame, counts) {
     if (pair.rotation_error_deg !== null)
       rows.push(["Error", `rotation ${pair.rotation_error_deg.toFixed(2)}°` + (pair.direction_error_deg !== null ? `, direction ${pair.direction_error_deg.toFixed(2)}°` : "")]);
     const total = Object.values(pair.counts).reduce((a, b) => a + b, 0);
-    const drawn = viewer.sideBySide ? Math.ceil(pair.kinds.length / Math.ceil(pair.kinds.length / MOST_ACROSS)) : pair.kinds.length;
+    const drawn = viewer.sideBySide ? Math.ceil(pair.kinds.length / Math.ceil(pair.kinds.length / MAX_SIDE_BY_SIDE)) : pair.kinds.length;
     if (drawn < total) rows.push(["Matches", `${drawn} of ${total} are drawn`]);
   }
   const took = report.timing.stages.flatMap((stage) => {
     const at = stage.frames.indexOf(viewer.frame);
     return at >= 0 && stage.seconds[at] >= 0.0005 ? [`${stage.name} ${(1000 * stage.seconds[at]).toFixed(0)} ms`] : [];
   });
-  if (took.length) rows.push(["Took", took.join(", ")]);
+  if (took.length) rows.push(["Duration", took.join(", ")]);
   $("facts").replaceChildren(...rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
-  for (const button of document.querySelectorAll("#worst button"))
+  for (const button of document.querySelectorAll("#frames-to-check button"))
     button.setAttribute("aria-current", String(Number(button.dataset.frame) === viewer.frame));
   if (window.markFrame) window.markFrame(viewer.frame);
 }
 
-/** Layers that some frame has. */
-function layersThere() {
-  const there = new Set();
-  for (const frame of report.frames) for (const [id] of boxesOf(frame)) there.add(id);
-  for (const pair of report.pairs) for (const kind of pair.kinds) there.add(KINDS[kind]);
-  if (there.has("false") || there.has("missed")) for (const id of ["detections", "truth"]) there.add(id);
-  return LAYERS.filter((layer) => there.has(layer.id));
+/** The layers that at least one frame has. */
+function availableLayers() {
+  const ids = new Set();
+  for (const frame of report.frames) for (const [id] of boxesOf(frame)) ids.add(id);
+  for (const pair of report.pairs) for (const kind of pair.kinds) ids.add(KINDS[kind]);
+  if (ids.has("false") || ids.has("missed")) for (const id of ["detections", "truth"]) ids.add(id);
+  return LAYERS.filter((layer) => ids.has(layer.id));
 }
 
 function startViewer() {
   if (!shownFrames.length) return;
   reveal("frames");
-  for (const layer of layersThere()) {
+  for (const layer of availableLayers()) {
     const box = make("input", { type: "checkbox", "data-toggle": layer.id, onchange: (event) => {
       visible[layer.id] = event.target.checked;
       drawFrame();
@@ -221,12 +221,12 @@ function startViewer() {
   });
   window.addEventListener("resize", () => viewer.sideBySide && drawFrame());
   $("shown").textContent = report.shown;
-  for (const worst of report.worst)
-    $("worst").append(make("li", {}, make("button", { type: "button", "data-frame": worst.frame, onclick: () => showFrame(worst.frame) },
-      make("span", { class: "frame" }, `Frame ${worst.frame + 1}`),
-      ...worst.reasons.slice(0, 3).map((reason) => make("span", { class: "reason" }, reason)))));
-  $("worst-card").hidden = report.worst.length === 0;
-  document.querySelector(".viewer").classList.toggle("alone", report.worst.length === 0);
-  // The first matched keyframe shows most; without one, the first frame.
+  for (const check of report.frames_to_check)
+    $("frames-to-check").append(make("li", {}, make("button", { type: "button", "data-frame": check.frame, onclick: () => showFrame(check.frame) },
+      make("span", { class: "frame" }, `Frame ${check.frame + 1}`),
+      ...check.reasons.slice(0, 3).map((reason) => make("span", { class: "reason" }, reason)))));
+  $("frames-to-check-card").hidden = report.frames_to_check.length === 0;
+  document.querySelector(".viewer").classList.toggle("alone", report.frames_to_check.length === 0);
+  // Start at the first matched keyframe, which has matches to show; without one, at the first frame.
   showFrame(report.pairs.length ? Math.min(...report.pairs.map((pair) => pair.newer)) : shownFrames[0]);
 }

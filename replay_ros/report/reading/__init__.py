@@ -1,1 +1,1 @@
-"""Reads answers bags and result files for the report."""
+"""Reads output bags of replay and result files for the report."""

@@ -1,20 +1,19 @@
-"""The command benchmark: what it reports at tiny sizes, and that it would notice unequal outputs. Never times."""
+"""The subjects of the benchmark at tiny sizes, and their checks of equal outputs. Durations are not tested."""
 
 import dataclasses
 import json
 import math
-import sys
 
 import numpy as np
 import pytest
 import torch
 
 from perception_common.errors import InputError
-from perception_common.text.markdown import markdown_table
-from replay_ros.benchmarks import measurement, plain_yolc, untrained
-from replay_ros.benchmarks import run as benchmark
-from replay_ros.benchmarks.measurement import Check, Measurement, Report, take_turns
+from replay_ros.benchmarks import plain_yolc, synthetic, untrained
+from replay_ros.benchmarks.measurement import QUICK_PLAN, BenchmarkPlan, Check, Measurement, take_turns
+from replay_ros.benchmarks.run import SUBJECTS
 from replay_ros.benchmarks.subjects import memory, yolc
+from replay_ros.commands.benchmark import main
 from yolc_ros.network.fuse import prepare_for_inference
 
 CHECKS = {
@@ -26,12 +25,12 @@ CHECKS = {
     "pose": 0,
     "consistency": 0,
     "training": 0,
-}  # of equality
+}  # number of equality checks
 
 
 @pytest.fixture(autouse=True)
 def keep_threads():
-    """The command sets torch's threads for the whole process."""
+    """The command sets the threads of torch for the whole process."""
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
@@ -39,16 +38,16 @@ def keep_threads():
 
 def run_quick(subject, folder):
     path = folder / f"{subject}.json"
-    status = benchmark.main(["--quick", "--only", subject, "--repeat", "1", "--json", str(path)])
+    status = main(["--quick", "--only", subject, "--repeat", "1", "--json", str(path)])
     return status, json.loads(path.read_text())
 
 
 class TestSubjects:
-    @pytest.mark.parametrize("subject", benchmark.SUBJECTS)
-    def test_reports_rows_and_equal_outputs(self, subject, tmp_path, capsys):
+    @pytest.mark.parametrize("subject", SUBJECTS)
+    def test_has_rows_and_equal_outputs(self, subject, tmp_path, capsys):
         if subject == "stages":
             pytest.importorskip("rclpy")
-            pytest.importorskip("yolc_ros.msg", reason="the messages exist in the built tree only")
+            pytest.importorskip("yolc_ros.msg", reason="the messages exist only after a build")
         status, content = run_quick(subject, tmp_path)
         (report,) = content["reports"]
         assert status == 0
@@ -69,52 +68,6 @@ class TestSubjects:
         assert all(rows[name, "frames/s"] == pytest.approx(1000 / value) for name, value in milliseconds.items())
 
 
-class TestCommand:
-    def test_unequal_outputs_are_status_2(self, monkeypatch, capsys):
-        report = Report("yolc", "", checks=(Check("largest difference", "equality", 0.5, 1e-4, "px"),))
-        monkeypatch.setattr(benchmark, "measure", lambda *_: report)
-        assert benchmark.main(["--only", "yolc"]) == 2
-        assert "largest difference: 0.5 px, at most 0.0001 px: NOT EQUAL" in capsys.readouterr().out
-
-    def test_a_missed_aim_is_no_failure(self, monkeypatch, capsys):
-        report = Report("yolc", "", checks=(Check("overhead", "aim", 12.0, 10.0, "ms"),))
-        monkeypatch.setattr(benchmark, "measure", lambda *_: report)
-        assert benchmark.main(["--only", "yolc"]) == 0
-        assert "overhead: 12 ms, at most 10 ms: missed" in capsys.readouterr().out
-
-    def test_a_named_subject_says_what_it_needs(self, monkeypatch):
-        monkeypatch.delitem(sys.modules, "replay_ros.benchmarks.subjects.loftr", raising=False)
-        monkeypatch.setitem(sys.modules, "kornia", None)
-        monkeypatch.setitem(sys.modules, "kornia.feature", None)
-        with pytest.raises(InputError, match=r"loftr needs kornia.*pip install kornia"):
-            benchmark.main(["--quick", "--only", "loftr"])
-
-    def test_without_names_such_a_subject_is_left_out(self, monkeypatch, capsys):
-        monkeypatch.delitem(sys.modules, "replay_ros.benchmarks.subjects.loftr", raising=False)
-        monkeypatch.setitem(sys.modules, "kornia", None)
-        monkeypatch.setitem(sys.modules, "kornia.feature", None)
-        assert benchmark.measure("loftr", benchmark.QUICK, was_named=False) is None
-        assert "loftr needs kornia" in capsys.readouterr().err
-
-    def test_negative_numbers_are_refused(self):
-        with pytest.raises(InputError, match="positive"):
-            benchmark.main(["--repeat", "-1"])
-
-    def test_json_that_cannot_be_written(self, monkeypatch, tmp_path):
-        monkeypatch.setattr(benchmark, "measure", lambda *_: Report("yolc", ""))
-        with pytest.raises(InputError, match="cannot write"):
-            benchmark.main(["--only", "yolc", "--json", str(tmp_path / "missing" / "file.json")])
-
-    def test_the_table_is_markdown_with_columns_of_one_width(self):
-        lines = list(markdown_table([("", "median"), ("a long name", "1"), ("b", "1234")]))
-        assert lines == [
-            "|             | median |",
-            "|-------------|-------:|",
-            "| a long name |      1 |",
-            "| b           |   1234 |",
-        ]
-
-
 class TestMeasurement:
     def test_quartiles(self):
         row = Measurement.milliseconds("x", [0.004, 0.001, 0.002, 0.003, 0.005])
@@ -125,30 +78,30 @@ class TestMeasurement:
     def test_a_ratio_is_taken_round_by_round(self):
         assert Measurement.ratio("x", [1, 10, 100], [2, 20, 200]).upper_quartile == 0.5
 
-    def test_tasks_take_turns_and_the_first_round_does_not_count(self):
+    def test_tasks_take_turns_and_the_first_round_is_not_timed(self):
         calls = []
         seconds = take_turns({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 2, "")
         assert calls == ["a", "b"] * 3
         assert [len(values) for values in seconds.values()] == [2, 2]
 
-    def test_a_value_that_is_no_number_does_not_hold(self):
+    def test_nan_does_not_hold(self):
         assert not Check("x", "equality", math.nan, 1.0).holds
 
 
 class TestMemory:
-    def test_kornia_is_left_out_where_there_is_no_room(self, monkeypatch):
+    def test_kornia_is_left_out_without_enough_memory(self, monkeypatch):
         monkeypatch.setattr(memory, "available_memory", lambda: 1 << 30)
         monkeypatch.setattr(memory, "peak_in_child", lambda side, plan: Measurement.of(side, "MiB", [100.0]))
-        report = memory.measure(measurement.Plan(threads=1))
+        report = memory.measure(BenchmarkPlan(threads=1))
         assert [row.name for row in report.rows] == ["ours"]
         assert not report.checks
         assert "kornia was left out" in report.notes[0]
 
-    def test_the_estimate_holds_four_matrices_of_all_pairs_of_cells(self):
+    def test_the_estimate_includes_four_matrices_of_all_cell_pairs(self):
         assert memory.estimate_kornia(1600, 1200) > 4 * 30_000**2 * 4
 
     def test_a_child_that_fails_is_named(self):
-        plan = dataclasses.replace(benchmark.QUICK, memory_pair=(0, 0))
+        plan = dataclasses.replace(QUICK_PLAN, memory_pair=(0, 0))
         with pytest.raises(InputError, match="matching with ours failed"):
             memory.peak_in_child("ours", plan)
 
@@ -156,27 +109,27 @@ class TestMemory:
 class TestYolcComparison:
     @pytest.fixture(scope="class")
     def found(self):
-        image = torch.from_numpy(untrained.crowded_frame(128, 96)).permute(2, 0, 1)[None].contiguous()
+        image = torch.from_numpy(synthetic.crowded_frame(128, 96)).permute(2, 0, 1)[None].contiguous()
         with torch.inference_mode():
             network = untrained.untrained_yolc("yolc_lite", image, 20, yolc.SCORE)
-            ours = yolc.detect(prepare_for_inference(network), image)
+            ours = yolc.detect_before_nms(prepare_for_inference(network), image)
             return ours, plain_yolc.detect(network, image, yolc.SCORE)
 
-    def test_ours_is_the_plain_version(self, found):
+    def test_ours_equals_the_plain_version(self, found):
         assert 10 <= len(found[0].boxes) <= 40
-        assert all(check.holds for check in yolc.compare(*found))
+        assert all(check.holds for check in yolc.compare_detections(*found))
 
-    def test_another_box_is_noticed(self, found):
+    def test_a_different_box_is_noticed(self, found):
         ours, plain = found
         moved = dataclasses.replace(ours, boxes=ours.boxes + torch.tensor([0.0, 0.02, 0.0, 0.0]))
-        assert [check.holds for check in yolc.compare(moved, plain)] == [True, True, False]
+        assert [check.holds for check in yolc.compare_detections(moved, plain)] == [True, True, False]
 
     def test_a_missing_object_is_noticed(self, found):
         ours, plain = found
         kept = torch.arange(len(plain.scores)) != len(plain.scores) // 2
         columns = {name: getattr(plain, name)[kept] for name in ("scores", "labels", "positions", "boxes")}
         fewer = dataclasses.replace(plain, **columns)
-        assert not yolc.compare(ours, fewer)[0].holds
+        assert not yolc.compare_detections(ours, fewer)[0].holds
 
     def test_the_highest_neighbour_is_never_the_pixel_itself(self):
         heatmap = torch.tensor([[[0.1, 0.2, 0.3], [0.4, 0.9, 0.5], [0.6, 0.7, 0.8]]])
@@ -185,6 +138,6 @@ class TestYolcComparison:
 
 
 def test_the_textured_pair_overlaps_by_two_thirds():
-    image0, image1 = untrained.textured_pair(96, 64)
+    image0, image1 = synthetic.textured_pair(96, 64)
     assert image0.shape == image1.shape == (64, 96)
     np.testing.assert_array_equal(image0[:, :64], image1[:, 32:])

@@ -1,4 +1,4 @@
-"""A small answers bag with something of everything, the report made of it, and a browser to open it in."""
+"""A small output bag that has every kind of message, its report, and a browser to open it in."""
 
 import dataclasses
 import shutil
@@ -12,15 +12,15 @@ from replay_ros.bags.datasets.calibration import uncalibrated
 from replay_ros.bags.datasets.ground_truth import Pose
 from replay_ros.bags.messages import camera_info_message, header, image_message, world_pose_message
 from replay_ros.bags.writer import BagWriter
-from replay_ros.report.reading.from_bag import read_content
-from replay_ros.report.render import write_html
+from replay_ros.report.build import read_content
+from replay_ros.report.to_html import write_html
 
 SECOND = 10**9
 SIZE = (320, 240)
 FRAMES = 12
 EVERY = 3  # frames from keyframe to keyframe
-LOST_FRAME = 5  # the detector leaves it unanswered
-WRONG_PAIR = (1, 2)  # its direction is off by 20 degrees
+LOST_FRAME = 5  # without detections
+WRONG_PAIR = (1, 2)  # keyframes; the estimated direction is off by 20 degrees
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BROWSER_OPTIONS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
@@ -30,7 +30,7 @@ BROWSER_OPTIONS = [
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """What an answers bag holds."""
+    """The parts that an output bag has."""
 
     truth: bool = True
     detection: bool = True
@@ -40,7 +40,7 @@ class Kind:
 
 
 def blank(types, type_name, /, **given):
-    """Make a message whose other fields are zero or empty."""
+    """Return a message with the given fields; the others are zero or empty."""
     return types.types[type_name](
         **{field: given.get(field, _zero(types, kind)) for field, kind in types.fielddefs[type_name][1]}
     )
@@ -57,7 +57,7 @@ def _zero(types, kind):
 
 
 def camera_pose(index):
-    """Pose of a camera that looks down and flies a bend, 30 m up, (4, 4)."""
+    """Pose (4, 4) of a nadir camera on a curved path, 30 m above ground."""
     down = np.array([[1.0, 0, 0], [0, -1, 0], [0, 0, -1]])
     turn = so3_exp(np.array([0, 0, 0.05 * index]))
     return transform(turn @ down, np.array([2.0 * index, 0.15 * index**2, 30.0]))
@@ -90,7 +90,7 @@ def relative_pose(types, older, newer, stamps):
 
 
 def objects(types, index, found):
-    """Four objects that move on with the frames; found: three of them, a little off, and a detection of nothing."""
+    """Four moving objects; found: detections of three of them, slightly off, and one false detection."""
     boxes = [(40 + 60 * k + 3 * index, 60 + 30 * k, k % 2) for k in range(4)]
     if found:
         boxes = [(x + 1, y + 1, label) for x, y, label in boxes[:3]] + [(300, 200, 0)]
@@ -99,7 +99,7 @@ def objects(types, index, found):
             types,
             "yolc_ros/msg/Detection",
             class_id=label,
-            class_name=("car", "</script><b>van")[label],  # names are data: they must not break out of the page
+            class_name=("car", "</script><b>van")[label],  # a class name must not be interpreted as HTML
             score=0.9 - 0.1 * k if found else 1.0,
             center_x=float(x),
             center_y=float(y),
@@ -200,14 +200,14 @@ def write_answers(path, kind):
                 bag.write("yolc/detections", detections(types, index, stamp, kind.trained, found=True), stamp)
             if kind.matching:
                 write_matching(bag, index, stamps, keyframes, kind, rng)
-        said = blank(types, "diagnostic_msgs/msg/DiagnosticStatus", level=1, name="/yolc_node", message="images wait")
-        bag.write("/diagnostics", blank(types, "diagnostic_msgs/msg/DiagnosticArray", status=[said]), stamps[-1])
+        status = blank(types, "diagnostic_msgs/msg/DiagnosticStatus", level=1, name="/yolc_node", message="images wait")
+        bag.write("/diagnostics", blank(types, "diagnostic_msgs/msg/DiagnosticArray", status=[status]), stamps[-1])
     return path
 
 
 @pytest.fixture(scope="session")
 def make_answers(tmp_path_factory):
-    """Return a function that writes the answers bag of a Kind."""
+    """Return a function that writes an output bag with the parts of a Kind."""
     return lambda **kind: write_answers(tmp_path_factory.mktemp("bag") / "answers", Kind(**kind))
 
 
@@ -230,7 +230,7 @@ def report_file(content, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def browser():
-    """A headless Chromium of the system, with a new profile."""
+    """The headless Chromium of the system, with a new profile."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     executable = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if executable is None:

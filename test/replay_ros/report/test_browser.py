@@ -1,4 +1,4 @@
-"""The report in a real browser: it opens quietly, needs no network, and everything in it moves."""
+"""The report in a real browser: no errors, no network access, all controls work."""
 
 import dataclasses
 from contextlib import contextmanager
@@ -7,26 +7,26 @@ import cv2
 import numpy as np
 import pytest
 
-from replay_ros.report.content import Resources
-from replay_ros.report.reading.from_bag import read_content
-from replay_ros.report.render import write_html
+from replay_ros.report.build import read_content
+from replay_ros.report.content.plots import Resources
+from replay_ros.report.to_html import write_html
 
 DESKTOP, PHONE = (1280, 900), (375, 800)
 
 
 @contextmanager
 def opened(browser, path, size=DESKTOP, scheme="light"):
-    """Open the file; what it complains of and asks the network for are errors."""
+    """Open the file; messages on the console and network requests are errors."""
     context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
     page = context.new_page()
-    complaints, requests = [], []
-    page.on("console", lambda message: complaints.append(message.text) if message.type != "log" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    messages, requests = [], []
+    page.on("console", lambda message: messages.append(message.text) if message.type != "log" else None)
+    page.on("pageerror", lambda error: messages.append(str(error)))
     page.on("request", lambda request: requests.append(request.url))
     page.goto(path.as_uri())
     page.wait_for_function("document.documentElement.dataset.ready === 'true'")
     yield page
-    assert complaints == []
+    assert messages == []
     assert [url for url in requests if not url.startswith(("data:", "blob:"))] == [path.as_uri()]
     context.close()
 
@@ -45,12 +45,12 @@ def picture_of(page):
     return page.get_attribute("#picture svg image", "href")
 
 
-def test_the_summary_comes_first_and_says_what_went_wrong(page):
+def test_the_summary_comes_first_and_lists_the_problems(page):
     assert page.inner_text("h1") == "answers"
     assert page.locator(".tile").count() >= 5
-    said = page.inner_text("#problems")
-    assert "yolc_node did not answer 1 of 12 images" in said
-    assert "images wait" in said  # the node's own warning
+    listed = page.inner_text("#problems")
+    assert "yolc_node returned no result for 1 of 12 images" in listed
+    assert "images wait" in listed  # the warning of the node
     assert page.locator("#summary").bounding_box()["y"] < page.locator("#frames").bounding_box()["y"]
 
 
@@ -90,12 +90,12 @@ def test_each_layer_is_drawn_and_can_be_switched(page, layer):
     assert not group.is_visible()
     page.click("#next")
     page.click("#previous")
-    assert not group.is_visible()  # the choice holds while frames change
+    assert not group.is_visible()  # the choice is kept from frame to frame
 
 
-def test_boxes_lie_where_the_objects_are(page):
+def test_boxes_are_drawn_at_the_objects(page):
     page.fill("#scrubber", "0")
-    # Both at one moment: the plots further down may still move the page.
+    # Read both at once: loading plots may still move the page.
     box, svg = page.evaluate(
         """["#picture g[data-layer=missed] path.box", "#picture svg"].map((selector) => {
             const found = document.querySelector(selector).getBoundingClientRect();
@@ -103,37 +103,37 @@ def test_boxes_lie_where_the_objects_are(page):
         })"""
     )
     scale = svg[2] / 320
-    # The fourth object, which no detection lies on: centre 220, 150, size 24 x 16.
+    # The fourth object, which was missed: centre 220, 150, size 24 x 16.
     assert box[0] - svg[0] + box[2] / 2 == pytest.approx(220 * scale, abs=1)
     assert box[1] - svg[1] + box[3] / 2 == pytest.approx(150 * scale, abs=1)
     assert box[2:] == pytest.approx([24 * scale, 16 * scale], abs=1)
 
 
-def test_keyframes_lie_side_by_side_on_demand(page):
+def test_keyframes_are_shown_side_by_side_on_demand(page):
     page.fill("#scrubber", "3")
     assert page.locator("#picture svg image").count() == 1
     page.check("#side-by-side")
     assert page.locator("#picture svg image").count() == 2
-    page.fill("#scrubber", "4")  # no keyframe: nothing to compare
+    page.fill("#scrubber", "4")  # no keyframe, so no pair
     assert page.locator("#picture svg image").count() == 1
     assert not page.locator("#pairing").is_visible()
 
 
-def test_a_worst_frame_leads_to_the_frame(page):
-    first = page.locator("#worst button").first
-    assert "yolc_node did not answer" in first.inner_text()
+def test_a_frame_to_check_is_shown_on_click(page):
+    first = page.locator("#frames-to-check button").first
+    assert "yolc_node returned no result" in first.inner_text()
     first.click()
     assert frame_of(page) == 6
     assert first.get_attribute("aria-current") == "true"
 
 
-def test_problems_lead_to_their_frame(page):
+def test_the_frame_of_a_problem_is_shown_on_click(page):
     page.fill("#scrubber", "0")
     page.locator("#problems button").first.click()
     assert frame_of(page) == 6
 
 
-def test_a_click_on_a_point_of_a_plot_leads_to_its_frame(page):
+def test_the_frame_of_a_plotted_point_is_shown_on_click(page):
     page.fill("#scrubber", "0")
     page.locator("#errors").scroll_into_view_if_needed()
     point = page.locator("#plot-errors .scatterlayer .trace .point").last
@@ -171,23 +171,23 @@ def test_nothing_is_wider_than_the_screen(browser, report_file, tmp_path, size, 
     assert (np.mean(picture) < 100) == (scheme == "dark")
 
 
-def test_plots_show_what_there_is(page):
+def test_plots_are_drawn_where_there_is_data(page):
     for name in ("trajectory", "errors", "curves", "timing"):
         assert page.locator(f"#{name} .main-svg").first.is_visible(), name
     assert not page.locator("#resources").is_visible()
-    said = page.inner_text("#latency-table")
-    assert "yolc_node dropped 1 of 12 images" in said
-    assert "500.0 ms" in said  # matching, at every percentile
+    table = page.inner_text("#latency-table")
+    assert "yolc_node dropped 1 of 12 images" in table
+    assert "500.0 ms" in table  # matching, at every percentile
 
 
-def test_names_from_the_bag_do_not_become_markup(page):
+def test_names_from_the_bag_are_not_interpreted_as_html(page):
     assert page.locator("b").count() == 0
     page.fill("#scrubber", "0")
     titles = page.evaluate("[...document.querySelectorAll('#picture title')].map((each) => each.textContent)")
     assert any("</script><b>van" in title for title in titles)
 
 
-def test_use_of_the_machine_is_drawn_when_it_was_measured(browser, content, tmp_path):
+def test_resource_use_is_drawn_when_it_was_measured(browser, content, tmp_path):
     use = Resources(np.arange(5.0), np.linspace(0, 180, 5), np.linspace(300, 900, 5), np.full(5, 700.0))
     timing = dataclasses.replace(content.timing, resources=use)
     write_html(dataclasses.replace(content, timing=timing), tmp_path / "report.html")
@@ -205,7 +205,7 @@ def test_use_of_the_machine_is_drawn_when_it_was_measured(browser, content, tmp_
     ],
     ids=["no truth", "detection only", "matching only", "one frame"],
 )
-def test_parts_that_a_replay_did_not_have_are_left_out(browser, make_answers, tmp_path, kind, hidden):
+def test_parts_that_a_replay_does_not_have_are_omitted(browser, make_answers, tmp_path, kind, hidden):
     write_html(read_content(make_answers(**kind)), tmp_path / "report.html")
     with opened(browser, tmp_path / "report.html") as page:
         assert frame_of(page) >= 1
@@ -214,8 +214,8 @@ def test_parts_that_a_replay_did_not_have_are_left_out(browser, make_answers, tm
         assert page.locator("nav a").count() == page.locator("main section[data-name]:visible").count()
 
 
-def test_random_weights_are_said_across_the_page(browser, make_answers, tmp_path):
+def test_random_weights_are_announced_at_the_top(browser, make_answers, tmp_path):
     write_html(read_content(make_answers(trained=False)), tmp_path / "report.html")
     with opened(browser, tmp_path / "report.html") as page:
-        assert "mean nothing" in page.inner_text("#untrained")
+        assert "meaningless" in page.inner_text("#untrained")
         assert not page.locator("#curves").is_visible()

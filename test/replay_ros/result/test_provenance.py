@@ -1,9 +1,11 @@
+"""Hashes of bags and settings."""
+
 import shutil
 
 from replay_ros.result.provenance import hash_of_bag, hash_of_values
 
 
-def test_a_bag_is_known_by_its_content_not_by_its_place(tmp_path):
+def test_the_hash_of_a_bag_depends_on_its_content_only(tmp_path):
     bag = tmp_path / "bag"
     bag.mkdir()
     (bag / "metadata.yaml").write_text("a")

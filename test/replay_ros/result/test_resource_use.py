@@ -1,4 +1,4 @@
-"""Samples of processes that do something known."""
+"""Resource samples of processes with a known load."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ import time
 from replay_ros.result.resources import sampling
 
 
-def test_a_busy_child_and_its_memory_are_seen():
+def test_cpu_and_memory_of_a_child_are_sampled():
     child = "import time; block = bytearray(200 * 2**20); end = time.time() + 1.5\nwhile time.time() < end: pass"
     with sampling(0.1) as alone:
         time.sleep(0.4)
@@ -18,11 +18,11 @@ def test_a_busy_child_and_its_memory_are_seen():
     spent = (
         sum(c * (b - a) for c, a, b in zip(busy.cpu_percent, (0.0, *busy.seconds), busy.seconds, strict=False)) / 100
     )
-    assert spent > 0.5  # seconds of a processor, on a machine however loaded
+    assert spent > 0.5  # CPU seconds, also on a loaded machine
     assert list(busy.seconds) == sorted(busy.seconds)
 
 
-def test_no_sample_is_no_use():
+def test_without_samples_the_use_is_none():
     with sampling(60.0) as sampler:
         pass
     assert sampler.use() is None

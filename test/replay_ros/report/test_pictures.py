@@ -1,36 +1,36 @@
-"""Which frames are shown, and pictures that keep to their size."""
+"""The choice of frames, and the size of their pictures."""
 
 import cv2
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replay_ros.report.selection import choose_frames, describe, encode_picture, spread
+from replay_ros.report.pictures import choose_frames, describe_choice, encode_picture, spread_evenly
 
 
-def test_all_frames_when_they_are_few():
+def test_few_frames_are_all_chosen():
     assert choose_frames(5, [3], [0, 4], 5) == [0, 1, 2, 3, 4]
-    assert describe(5, 5) == "All 5 frames are shown."
+    assert describe_choice(5, 5) == "All 5 frames are shown."
 
 
 @given(st.integers(1, 400), st.integers(1, 60), st.data())
-def test_the_worst_are_always_shown_and_never_more_than_the_limit(count, limit, data):
+def test_frames_to_check_are_chosen_within_the_limit(count, limit, data):
     frames = st.lists(st.integers(0, count - 1), max_size=12, unique=True)
-    worst, keyframes = data.draw(frames), sorted(data.draw(frames))
-    chosen = choose_frames(count, worst, keyframes, limit)
+    to_check, keyframes = data.draw(frames), sorted(data.draw(frames))
+    chosen = choose_frames(count, to_check, keyframes, limit)
     assert chosen == sorted(set(chosen))
     assert len(chosen) == min(count, limit)
-    assert set(worst[:limit]) <= set(chosen)
+    assert set(to_check[:limit]) <= set(chosen)
 
 
-def test_the_others_are_spread_over_the_flight():
+def test_other_frames_are_spread_over_the_flight():
     chosen = choose_frames(1000, [17], [], 50)
     assert {0, 17, 999} <= set(chosen)
     assert max(np.diff(chosen)) <= 25
-    assert "50 of 1000 frames are shown" in describe(len(chosen), 1000)
+    assert "50 of 1000 frames are shown" in describe_choice(len(chosen), 1000)
 
 
-def test_pictures_keep_to_their_bytes_and_their_shape():
+def test_pictures_keep_the_byte_limit_and_the_aspect_ratio():
     noise = np.random.default_rng(0).integers(0, 255, (1080, 1920, 3)).astype(np.uint8)
     image = cv2.GaussianBlur(noise, (0, 0), 2)
     data = encode_picture(image, 70_000)
@@ -40,7 +40,7 @@ def test_pictures_keep_to_their_bytes_and_their_shape():
     assert width >= 480
 
 
-def test_small_pictures_are_not_enlarged_and_keep_their_colours():
+def test_small_pictures_keep_their_size_and_colours():
     image = np.zeros((120, 160, 3), np.uint8)
     image[:, :, 0] = 200  # red
     decoded = cv2.imdecode(np.frombuffer(encode_picture(image, 100_000), np.uint8), cv2.IMREAD_COLOR)
@@ -48,7 +48,7 @@ def test_small_pictures_are_not_enlarged_and_keep_their_colours():
     assert abs(int(decoded[60, 80, 2]) - 200) < 8
 
 
-def test_spread_is_even_and_keeps_both_ends():
-    assert spread(list(range(10)), 4) == [0, 3, 6, 9]
-    assert spread([1, 2], 4) == [1, 2]
-    assert spread([], 4) == spread([1, 2], 0) == []
+def test_items_are_spread_evenly_with_both_ends():
+    assert spread_evenly(list(range(10)), 4) == [0, 3, 6, 9]
+    assert spread_evenly([1, 2], 4) == [1, 2]
+    assert spread_evenly([], 4) == spread_evenly([1, 2], 0) == []

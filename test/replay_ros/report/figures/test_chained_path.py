@@ -1,4 +1,4 @@
-"""The chained path, its covariance against samples, and how it is laid on the truth."""
+"""The chained path and its covariance, compared with samples."""
 
 from types import SimpleNamespace
 
@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.spatial.transform import Rotation
 
 from perception_common.geometry import quaternion_from_matrix, so3_exp, transform
-from replay_ros.report.figures.motion import chain_keyframes, mean_rotation
+from replay_ros.report.figures.chained_path import chain_keyframes
 
 
 def edge(step, covariance, geometry=1, scale=1):
@@ -77,12 +76,3 @@ def test_a_track_that_was_found_again_is_drawn_as_the_node_connected_it():
 
 def test_no_keyframes_make_an_empty_chain():
     assert chain_keyframes({}, {}).poses.shape == (0, 4, 4)
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 6))
-def test_the_mean_rotation_is_that_of_scipy(seed, count):
-    rng = np.random.default_rng(seed)
-    center = so3_exp(rng.normal(0, 1, 3))
-    near = np.array([center @ so3_exp(rng.normal(0, 0.02, 3)) for _ in range(count)])
-    np.testing.assert_allclose(mean_rotation(near), Rotation.from_matrix(near).mean().as_matrix(), atol=1e-4)

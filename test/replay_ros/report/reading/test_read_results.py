@@ -1,4 +1,4 @@
-"""Result files that the report takes, and what it says of others."""
+"""Result files of the report and the tables made from them."""
 
 import json
 from dataclasses import asdict
@@ -12,14 +12,11 @@ from replay_ros.evaluation.detection.results import detection_result_to_mapping
 from replay_ros.evaluation.motion.edges import edge_of_message
 from replay_ros.evaluation.motion.metrics import evaluate_motion
 from replay_ros.evaluation.motion.truth import read_truth
-from replay_ros.report.reading.from_result import (
-    curves,
-    detection_tables,
-    motion_tables,
-    provenance_tables,
-    read_results,
-    timing,
-)
+from replay_ros.report.figures.precision_recall import precision_recall_curves
+from replay_ros.report.reading.results import read_results
+from replay_ros.report.summary.detection_tables import detection_tables
+from replay_ros.report.summary.motion_table import motion_tables
+from replay_ros.report.summary.provenance_tables import provenance_tables
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +32,7 @@ def saved(tmp_path, content, name="result.json"):
     return path
 
 
-def test_bare_results_of_the_evaluations_add_up(tmp_path, answers, motion):
+def test_results_of_the_evaluations_are_read(tmp_path, answers, motion):
     scores = detection_result_to_mapping(score_bag(answers))
     results = read_results([saved(tmp_path, scores, "a.json"), saved(tmp_path, motion, "b.json")])
     assert results.detections[0].protocol == "coco-500"
@@ -52,7 +49,7 @@ def test_detections_become_tables_and_curves(answers):
     assert [row[0] for row in by_class.rows] == list(result.scores.by_class)
     assert len(overall.columns) == len(overall.rows[0])
     assert len(by_class.columns) == len(by_class.rows[0])
-    assert curves([result, result])[0].name == "car · bag · coco-500"
+    assert precision_recall_curves([result, result])[0].name == "car · bag · coco-500"
 
 
 def test_motion_becomes_a_table(motion):
@@ -64,7 +61,7 @@ def test_motion_becomes_a_table(motion):
     assert f"{motion['trajectory']['ate_m']['rmse']:.3g} m" == rows["ATE"][1]
 
 
-def test_provenance_keeps_its_groups():
+def test_provenance_has_one_table_per_group():
     commit, settings = provenance_tables(
         {"commit": "abc", "configuration": {"yolc": {"max_side": 640}, "names": ["a", "b"]}, "empty": {}}
     )
@@ -74,16 +71,16 @@ def test_provenance_keeps_its_groups():
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
-        ("{", "no JSON"),
-        ("[]", "no JSON object"),
+        ("{", "not valid JSON"),
+        ("[]", "not a JSON object"),
         ({"answer": 42}, "holds none of"),
         ({"detection": {"schema": "another"}}, "no result of evaluate_detection"),
     ],
 )
-def test_other_files_are_refused(tmp_path, content, said):
-    with pytest.raises(InputError, match=said):
+def test_other_files_are_refused(tmp_path, content, message):
+    with pytest.raises(InputError, match=message):
         read_results([saved(tmp_path, content)])
 
 
@@ -92,5 +89,5 @@ def test_missing_files_and_broken_parts_are_refused(tmp_path):
         read_results([tmp_path / "nowhere.json"])
     with pytest.raises(InputError, match="motion in this result is broken"):
         motion_tables({"association": {}})
-    with pytest.raises(InputError, match="timing in this result is broken"):
-        timing({"stages": 3}, {})
+    with pytest.raises(InputError, match=r"broken.json: timing: stages: must be a list"):
+        read_results([saved(tmp_path, {"timing": {"stages": 3}}, "broken.json")])

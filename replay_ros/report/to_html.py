@@ -1,4 +1,4 @@
-"""Writes a report as one HTML file that needs nothing else: pictures, data, style, scripts and the plots' library."""
+"""Writes a report as one self-contained HTML file: pictures, data, style sheet, scripts and plotly.js."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from typing import Any
 import numpy as np
 
 from perception_common.errors import InputError
-from replay_ros.report.content import MatchKind, ReportContent
+from replay_ros.report.content.images import MatchKind
+from replay_ros.report.content.report import ReportContent
 
 PAGE = Path(__file__).absolute().parent / "page"
 _SCRIPTS = ("report.js", "viewer.js", "plots.js")
-_LARGEST_EXACT = 2**53  # integer in JavaScript
-_DIGITS = 6
+_LARGEST_EXACT = 2**53  # from here on, JavaScript rounds integers
+_DIGITS = 6  # of floats: enough for plots, and keeps the file small
 _KIND_NAMES = {MatchKind.OUTLIER: "outliers", MatchKind.INLIER: "inliers", MatchKind.DYNAMIC: "dynamic"}
 
 
 def write_html(content: ReportContent, path: Path) -> None:
     """Write the report. Raises InputError when it cannot be written or plotly is missing."""
-    text = to_html(content)
+    text = render_html(content)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
@@ -36,20 +37,20 @@ def write_html(content: ReportContent, path: Path) -> None:
         raise InputError(f"the report cannot be written to {path} ({error.strerror}); choose another --out") from error
 
 
-def to_html(content: ReportContent) -> str:
-    """Return the report as HTML. Raises InputError when plotly, whose script is embedded, is missing."""
+def render_html(content: ReportContent) -> str:
+    """Return the report as HTML. Raises InputError when plotly is missing, whose script is embedded."""
     parts = {
         "title": html.escape(content.title),
-        "css": _page("report.css"),
-        "content": _json(content),
-        "plotly": _script(find_plotly().read_text(encoding="utf-8")),
-        "script": _script("\n".join(_page(name) for name in _SCRIPTS)),
+        "css": _read_page("report.css"),
+        "content": _content_json(content),
+        "plotly": _escape_script(find_plotly().read_text(encoding="utf-8")),
+        "script": _escape_script("\n".join(_read_page(name) for name in _SCRIPTS)),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _page("template.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _read_page("template.html"))
 
 
 def find_plotly() -> Path:
-    """Return plotly.js as the Python package plotly brings it along. Raises InputError when that is not installed."""
+    """Return the path of plotly.js in the Python package plotly. Raises InputError when it is not installed."""
     found = importlib.util.find_spec("plotly")
     script = Path(found.origin).parent / "package_data" / "plotly.min.js" if found and found.origin else None
     if script is None or not script.is_file():
@@ -58,10 +59,10 @@ def find_plotly() -> Path:
 
 
 def to_plain(value: Any) -> Any:
-    """Return a value as JSON holds it.
+    """Return a value of the types that JSON has.
 
-    Dataclasses become objects, arrays lists (six digits), pictures data URIs, NaN null, and integers that JavaScript
-    cannot hold text.
+    Dataclasses become objects, arrays lists, enums their values, pictures data URIs. Floats are rounded to six
+    significant digits, NaN and infinity become null, and integers too large for JavaScript become text.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
@@ -82,16 +83,16 @@ def to_plain(value: Any) -> Any:
     return value
 
 
-def _json(content: ReportContent) -> str:
+def _content_json(content: ReportContent) -> str:
     first = min((frame.stamp_ns for frame in content.frames), default=0)
     seconds = [(frame.stamp_ns - first) / 1e9 for frame in content.frames]
     text = json.dumps(to_plain(content) | {"seconds": seconds}, ensure_ascii=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c")  # no "</script>" out of the data
+    return text.replace("<", "\\u003c")  # data must not contain "</script>"
 
 
-def _page(name: str) -> str:
+def _read_page(name: str) -> str:
     return (PAGE / name).read_text(encoding="utf-8")
 
 
-def _script(text: str) -> str:
+def _escape_script(text: str) -> str:
     return text.replace("</script", "<\\/script")

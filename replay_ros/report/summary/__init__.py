@@ -1,0 +1,1 @@
+"""The text of the report: tiles, problems, frames to check and tables."""
