@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from loftr_ros.datasets.image_pairs import estimate_plain_pose
+from loftr_ros.geometry.opencv_pose import estimate_plain_pose
 from loftr_ros.geometry.two_view.estimation import TwoViewSettings, estimate_relative_pose
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import so3_exp
@@ -31,7 +31,9 @@ def measure(plan: Plan) -> Report:
     for scene in _DEPTHS:
         points = made_up_points(scene, plan.matches, camera)
         tasks[f"OpenCV, {scene}"] = partial(estimate_plain_pose, *points, camera.matrix, camera.matrix)
-        tasks[f"ours, {scene}"] = partial(estimate_relative_pose, *points, camera, camera, TwoViewSettings())
+        tasks[f"ours, {scene}"] = partial(
+            estimate_relative_pose, *points, camera, camera, TwoViewSettings(threshold=1.0)
+        )
     seconds = take_turns(tasks, plan.fast_rounds, "pose", time.process_time)
     rows = [Measurement.milliseconds(name, values) for name, values in seconds.items()]
     ratios = [

@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from loftr_ros.datasets.image_pairs import FAILED_DEGREES, ImagePair, pose_degrees, read_gray, read_pairs, resizing
+from loftr_ros.datasets.image_pairs import ImagePair, read_gray, read_pairs, resizing
+from loftr_ros.geometry.accuracy import FAILED_DEGREES, pose_degrees
 from loftr_ros.geometry.two_view.estimation import Geometry
 from loftr_ros.matcher import shrink
 from perception_common.backends.devices import choose_device
