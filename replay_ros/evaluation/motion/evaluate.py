@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from loftr_ros.base_frame import parse_mount
 from perception_common.cli import run
 from perception_common.text.json_files import write_json
 from replay_ros.evaluation.motion.bags import MotionBagOptions, evaluate_motion_of_bag
 from replay_ros.evaluation.motion.metrics import UNNAMED
 from replay_ros.evaluation.motion.text import render
-from replay_ros.evaluation.motion.truth import TOLERANCE, parse_base_optical
+from replay_ros.evaluation.motion.truth import TOLERANCE
 
 _DESCRIPTION = """\
 Compare the relative poses of a replayed bag, their covariances and the chained trajectory with the truth: pose
@@ -30,7 +31,9 @@ example:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Raises InputError for bags, topics and files that cannot be used."""
     given = _parse(argv)
-    base_optical = None if given.base_optical is None else parse_base_optical(given.base_optical)
+    base_optical = None
+    if given.base_optical is not None:
+        base_optical = parse_mount(given.base_optical, "--base-optical", normalise=True)
     options = MotionBagOptions(
         *(given.truth, given.truth_bag, given.truth_frame, base_optical),
         *(given.relative_pose_topic, given.pose_topic, given.estimator, given.tolerance),
