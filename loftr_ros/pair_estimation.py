@@ -56,25 +56,21 @@ def estimate_pair(
     readings0, readings1: of the sensors at the older and the newer image. expected: (4, 4), prior motion, see
     `expected_motion`; None: no prior. The motion has FAILED where the camera calibration is missing.
     """
+    points0, points1 = matches.points0, matches.points1
     moving = dynamic_matches(
-        points0=matches.points0,
-        points1=matches.points1,
-        camera0=matches.size0,
-        camera1=matches.size1,
-        older=readings0,
-        newer=readings1,
-        settings=settings.dynamic,
+        points0, points1, matches.size0, matches.size1, older=readings0, newer=readings1, settings=settings.dynamic
     )
     cameras = cameras_of(older, newer)
     if cameras is None:
         reason = "no usable camera_info, see /diagnostics"
         return PairMotion(failed_pose(len(matches), reason), unknown_scale(reason), moving)
+    camera0, camera1 = cameras
     mount = Mount(T_base_camera=older.T_base_camera, gimbal_pitch=settings.gimbal_pitch, camera_frame=older.frame_id)
     motion = estimate_without_traffic(
-        points0=matches.points0,
-        points1=matches.points1,
-        camera0=cameras[0],
-        camera1=cameras[1],
+        points0,
+        points1,
+        camera0,
+        camera1,
         moving=moving,
         settings=settings.two_view,
         confidence=matches.confidence,
@@ -82,10 +78,10 @@ def estimate_pair(
         prior=motion_prior(readings0, readings1, mount, settings.sensors, expected),
     )
     scale = pair_scale(
-        points0=matches.points0,
-        points1=matches.points1,
-        camera0=cameras[0],
-        camera1=cameras[1],
+        points0,
+        points1,
+        camera0,
+        camera1,
         pose=motion,
         older=readings0,
         newer=readings1,

@@ -57,16 +57,8 @@ def _read_pair(entry: Any, where: str, folder: Path) -> ImagePair:
     for key, shape in needed.items():
         if values[key].shape != shape or not np.isfinite(values[key]).all():
             raise InputError(f"{where}: {key} must be {shape[0]}x{shape[1]} finite numbers")
-    return ImagePair(
-        name_a=name_a,
-        name_b=name_b,
-        path_a=folder / name_a,
-        path_b=folder / name_b,
-        K_a=values.get("K_a"),
-        K_b=values.get("K_b"),
-        T_ab=values.get("T_ab"),
-        H_ab=values.get("H_ab"),
-    )
+    geometry = {key: values.get(key) for key in ("K_a", "K_b", "T_ab", "H_ab")}
+    return ImagePair(name_a, name_b, path_a=folder / name_a, path_b=folder / name_b, **geometry)
 
 
 def read_gray(path: Path) -> np.ndarray:

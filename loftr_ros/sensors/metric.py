@@ -47,7 +47,7 @@ def pair_scale(
     if older.altitude is not None:
         scales.append(_scale_by_altitude(pairs, pose, older, newer, mount, settings))
     if older.depth is not None:
-        depth = scale_from_depth(
+        by_depth = scale_from_depth(
             pairs.x0,
             pairs.x1,
             pose.rotation,
@@ -57,7 +57,7 @@ def pair_scale(
             relative_deviation=settings.depth_deviation,
             limits=settings.limits,
         )
-        scales.append(depth)
+        scales.append(by_depth)
     moved = odometry_motion(older, newer, mount, settings)
     if moved is not None:
         scales.append(_scale_by_odometry(pose, moved, settings))
@@ -113,13 +113,8 @@ def _scale_by_altitude(
 def _scale_by_odometry(pose: RelativePose, moved: OdometryMotion, settings: SensorSettings) -> Scale:
     if moved.reason:
         return unknown_scale(moved.reason)
-    return scale_from_odometry(
-        pose.translation,
-        displacement=moved.T[:3, 3],
-        covariance=moved.covariance,
-        age=moved.age,
-        limits=settings.limits,
-    )
+    displacement = moved.T[:3, 3]
+    return scale_from_odometry(pose.translation, displacement, moved.covariance, age=moved.age, limits=settings.limits)
 
 
 def _altitude_measurement(aged: Aged[Altitude] | None, settings: SensorSettings) -> LengthMeasurement | None:

@@ -165,13 +165,7 @@ def _fit_opencv(rays0: np.ndarray, rays1: np.ndarray, threshold: float, seed: in
     cv2.setRNGSeed(seed)
     try:
         E, mask = cv2.findEssentialMat(
-            rays1,
-            rays0,
-            np.eye(3),
-            method=cv2.USAC_MAGSAC,
-            prob=_CONFIDENCE,
-            threshold=threshold,
-            maxIters=_MAX_ITERATIONS,
+            rays1, rays0, np.eye(3), cv2.USAC_MAGSAC, prob=_CONFIDENCE, threshold=threshold, maxIters=_MAX_ITERATIONS
         )
     except cv2.error:
         return None

@@ -15,18 +15,12 @@ import numpy as np
 
 from loftr_ros.geometry.rays import RayPairs
 from loftr_ros.geometry.triangulation import fit_plane
+from loftr_ros.geometry.two_view import thresholds
 from loftr_ros.geometry.two_view.ambiguity import Alternative, MotionPrior, posterior, spread_of_alternatives
 from loftr_ros.geometry.two_view.essential import EssentialMotion
 from loftr_ros.geometry.two_view.homography.decomposition import decompose_homography, visible_motions
 from loftr_ros.geometry.two_view.homography.motion import PlaneMotion
 from loftr_ros.geometry.two_view.relief import weighed_by_relief
-from loftr_ros.geometry.two_view.thresholds import (
-    NEGLIGIBLE_PROBABILITY,
-    NO_RELIEF_INLIERS,
-    NO_RELIEF_NOISE,
-    SAME_DIRECTION,
-    SAME_ROTATION,
-)
 from loftr_ros.geometry.uncertainty.covariance import observed_covariance, step_covariance
 from loftr_ros.geometry.uncertainty.dependence import variance_inflation
 from loftr_ros.geometry.uncertainty.noise import Noise
@@ -82,8 +76,8 @@ def choose_plane_motion(
     """
     inside = pairs[essential.distances < inlier_distance]
     motions = visible_motions(decompose_homography(plane.motion.homography), inside) or [plane.motion]
-    holds_all = plane.noise.inlier_ratio > NO_RELIEF_INLIERS * essential.noise.inlier_ratio
-    is_flat = holds_all and plane.noise.sigma < NO_RELIEF_NOISE * essential.noise.sigma
+    holds_all = plane.noise.inlier_ratio > thresholds.NO_RELIEF_INLIERS * essential.noise.inlier_ratio
+    is_flat = holds_all and plane.noise.sigma < thresholds.NO_RELIEF_NOISE * essential.noise.sigma
     if is_flat:
         candidates = _plane_candidates(pairs, essential, plane, motions)
     else:
@@ -100,7 +94,7 @@ def choose_plane_motion(
             covariance=observed_covariance(candidate.steps(), candidate.motion.translation),
         )
         for k, (candidate, probability) in enumerate(zip(candidates, probabilities, strict=True))
-        if k != chosen and probability > NEGLIGIBLE_PROBABILITY
+        if k != chosen and probability > thresholds.NEGLIGIBLE_PROBABILITY
     ]
     return ChosenMotion(
         motion=motion,
@@ -166,8 +160,8 @@ def _distinct(candidates: list[Refined[EssentialMotion]]) -> list[Refined[Essent
     for candidate in sorted(candidates, key=lambda c: -c.log_likelihood):
         motion = candidate.motion
         if not any(
-            rotation_angle(motion.rotation @ other.motion.rotation.T) < SAME_ROTATION
-            and np.linalg.norm(motion.translation - other.motion.translation) < SAME_DIRECTION
+            rotation_angle(motion.rotation @ other.motion.rotation.T) < thresholds.SAME_ROTATION
+            and np.linalg.norm(motion.translation - other.motion.translation) < thresholds.SAME_DIRECTION
             for other in kept
         ):
             kept.append(candidate)

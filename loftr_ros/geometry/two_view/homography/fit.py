@@ -42,12 +42,8 @@ def fit_rotation(pairs: RayPairs) -> RotationMotion:
 
 
 def _fit_poselib(rays0: np.ndarray, rays1: np.ndarray, threshold: float, pixel: float, seed: int) -> np.ndarray | None:
-    options = {
-        "max_reproj_error": threshold * pixel,
-        "seed": seed,
-        "min_iterations": _MIN_ITERATIONS,
-        "max_iterations": _MAX_ITERATIONS,
-    }
+    sampling = {"seed": seed, "min_iterations": _MIN_ITERATIONS, "max_iterations": _MAX_ITERATIONS}
+    options = {"max_reproj_error": threshold * pixel, **sampling}
     H, info = poselib.estimate_homography(rays1, rays0, options, {})
     return H if info["num_inliers"] >= _MIN_MATCHES else None
 
@@ -56,12 +52,7 @@ def _fit_opencv(rays0: np.ndarray, rays1: np.ndarray, threshold: float, pixel: f
     cv2.setRNGSeed(seed)
     # In pixels, because OpenCV's estimator has absolute tolerances that do not suit normalised coordinates.
     H, mask = cv2.findHomography(
-        rays1 / pixel,
-        rays0 / pixel,
-        cv2.USAC_MAGSAC,
-        threshold,
-        maxIters=_MAX_ITERATIONS,
-        confidence=_CONFIDENCE,
+        rays1 / pixel, rays0 / pixel, cv2.USAC_MAGSAC, threshold, maxIters=_MAX_ITERATIONS, confidence=_CONFIDENCE
     )
     if H is None or mask.sum() < _MIN_MATCHES:
         return None
