@@ -10,7 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from loftr_ros.sensors.readings import Altitude, DepthImage, DetectedObjects, OdometryPose, Orientation
+from loftr_ros.sensors.readings import (
+    Altitude,
+    DepthImage,
+    DetectedObjects,
+    OdometryPose,
+    Orientation,
+    is_orientation,
+)
 from perception_common.errors import InputError
 from perception_common.geometry import matrix_from_quaternion, transform
 from perception_common.stamps import stamp_ns
@@ -127,8 +134,7 @@ def _deviation(variance: float) -> float:
 
 def _rotation(orientation: Any, name: str) -> np.ndarray:
     q = np.array([orientation.x, orientation.y, orientation.z, orientation.w], np.float64)
-    length = np.linalg.norm(q)
-    if not np.isfinite(q).all() or not 0.5 < length < 2.0:
+    if not is_orientation(q):
         raise InputError(f"{name} whose orientation is no quaternion of length 1; check the state estimator")
     return matrix_from_quaternion(q)
 

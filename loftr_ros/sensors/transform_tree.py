@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from loftr_ros.sensors.buffer import StampedBuffer
-from loftr_ros.sensors.readings import rotation_between
+from loftr_ros.sensors.readings import is_orientation, pose_between, stamp_between
 from perception_common.geometry import inverse, matrix_from_quaternion, transform
 from perception_common.stamps import stamp_ns
 
@@ -42,7 +42,7 @@ class TransformTree:
         """Add a geometry_msgs/TransformStamped; an invalid one (not finite, no unit quaternion) is ignored."""
         t, q = message.transform.translation, message.transform.rotation
         position, quaternion = np.array([t.x, t.y, t.z]), np.array([q.x, q.y, q.z, q.w])
-        if not np.isfinite(position).all() or not 0.5 < np.linalg.norm(quaternion) < 2.0:
+        if not np.isfinite(position).all() or not is_orientation(quaternion):
             return
         child, T = _name(message.child_frame_id), transform(matrix_from_quaternion(quaternion), position)
         if is_static:
@@ -80,11 +80,7 @@ class TransformTree:
 
 
 def _interpolate(a: StampedTransform, b: StampedTransform, share: float) -> StampedTransform:
-    """Transform at `share` (0 to 1) of the time from a to b, at constant velocity."""
-    Ta, Tb = a.T_parent_child, b.T_parent_child
-    position = (1 - share) * Ta[:3, 3] + share * Tb[:3, 3]
-    rotation = rotation_between(Ta[:3, :3], Tb[:3, :3], share)
-    return StampedTransform(round(a.stamp_ns + share * (b.stamp_ns - a.stamp_ns)), transform(rotation, position))
+    return StampedTransform(stamp_between(a, b, share), pose_between(a.T_parent_child, b.T_parent_child, share))
 
 
 def _name(frame: str) -> str:
