@@ -1,10 +1,10 @@
-"""A back end in two hundred lines: relative poses of a bag become a pose graph, GTSAM optimises it.
+"""A SLAM back end in 150 lines: build a pose graph from the relative poses of a bag and optimise it with GTSAM.
 
     python examples/simulated_loop.py loop_bag --truth truth.tum
     python examples/pose_graph.py loop_bag graph.tum --chain chain.tum
     evo_ape tum truth.tum graph.tum --align
 
-The bag is one that `replay` wrote, or any recording of `loftr/relative_pose`. Needs `pip install gtsam`.
+The bag comes from `replay`, or is any recording of `loftr/relative_pose`. Needs `pip install gtsam`.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ from replay_ros.bags.reader import open_bag
 from replay_ros.evaluation.motion.edges import PoseEdge, chain, edge_of_message
 
 TOPIC = "loftr/relative_pose"
-USUAL = 3  # keyframes that a new one is matched with at most in passing; edges further back are loop closures
-RIGHT = 0.99  # probability with which a right loop closure is kept
-ANCHOR = 1e-6  # standard deviation of the first pose, which holds the graph in place
+MAX_ODOMETRY_STEP = 3  # keyframes; an edge that spans more of them is a loop closure
+CLOSURE_PROBABILITY = 0.99  # with which a correct loop closure is kept
+ANCHOR_SIGMA = 1e-6  # standard deviation of the prior on the first pose, which fixes the graph's gauge
 
 
 @dataclass(frozen=True, eq=False)
 class Optimised:
-    """The trajectory in the first camera's frame, and how many edges and loop closures made it.
+    """The optimised trajectory in the frame of the first camera.
 
-    refused: loop closures that contradict the rest.
+    edges, closures: number of edges, and of loop closures among them. refused: loop closures that contradict the rest.
+    error_before, error_after: weighted error of the graph at the start and at the optimum.
     """
 
     trajectory: Trajectory
@@ -47,7 +48,7 @@ class Optimised:
 
 
 def read_edges(bag: Path, topic: str = TOPIC) -> list[PoseEdge]:
-    """Return the relative poses of a bag that say anything. Raises InputError for a bag without."""
+    """Return the relative poses of a bag that have not failed. Raises InputError for a bag without any."""
     with open_bag(bag) as opened:
         edges = [edge_of_message(item.message) for item in opened.messages([topic])]
     usable = [edge for edge in edges if edge.geometry != Geometry.FAILED]
@@ -59,44 +60,46 @@ def read_edges(bag: Path, topic: str = TOPIC) -> list[PoseEdge]:
 def optimise(edges: Sequence[PoseEdge]) -> Optimised:
     """Optimise the pose graph of edges between keyframes, starting from their chain.
 
-    A wrong loop closure must not bend the whole graph, and a right one may be far from where drift has led: graduated
-    non-convexity (Yang et al., "Graduated Non-Convexity for Robust Spatial Perception", RA-L 2020) finds out which
-    ones to leave away.
+    A wrong loop closure would distort the whole graph, and a correct one may have a large residual because of drift.
+    Graduated non-convexity (Yang et al., "Graduated Non-Convexity for Robust Spatial Perception", RA-L 2020) decides
+    which closures to reject.
     """
     start = chain(edges)
     keys = {stamp: key for key, stamp in enumerate(start.stamps_ns.tolist())}
-    hanging = [edge for edge in edges if edge.older_ns in keys and edge.newer_ns in keys]
+    connected = [edge for edge in edges if edge.older_ns in keys and edge.newer_ns in keys]
     values, graph = gtsam.Values(), gtsam.NonlinearFactorGraph()
     for key, T in enumerate(start.matrices()):
         values.insert(key, gtsam.Pose3(T))
     closures = []
-    for number, edge in enumerate(hanging):
+    for number, edge in enumerate(connected):
         older, newer = keys[edge.older_ns], keys[edge.newer_ns]
         graph.add(gtsam.BetweenFactorPose3(older, newer, gtsam.Pose3(edge.matrix), noise_of(edge)))
-        if newer - older > USUAL:
+        if newer - older > MAX_ODOMETRY_STEP:
             closures.append(number)
-    graph.add(gtsam.PriorFactorPose3(0, values.atPose3(0), gtsam.noiseModel.Isotropic.Sigma(6, ANCHOR)))
+    graph.add(gtsam.PriorFactorPose3(0, values.atPose3(0), gtsam.noiseModel.Isotropic.Sigma(6, ANCHOR_SIGMA)))
 
     settings = gtsam.GncLMParams()
     settings.setKnownInliers([number for number in range(graph.size()) if number not in closures])
     optimiser = gtsam.GncLMOptimizer(graph, values, settings)
-    optimiser.setInlierCostThresholdsAtProbability(RIGHT)
+    optimiser.setInlierCostThresholdsAtProbability(CLOSURE_PROBABILITY)
     result = optimiser.optimize()
     weights = optimiser.getWeights()
-    errors = [
+    error_before, error_after = (
         sum(weight * graph.at(number).error(at) for number, weight in enumerate(weights)) for at in (values, result)
-    ]
+    )
     poses = [result.atPose3(key).matrix() for key in range(len(keys))]
-    trajectory = Trajectory.from_matrices(start.stamps_ns, poses)
-    refused = sum(weights[number] < 0.5 for number in closures)
-    return Optimised(trajectory, len(hanging), len(closures), refused, *errors)
+    return Optimised(
+        trajectory=Trajectory.from_matrices(start.stamps_ns, poses),
+        edges=len(connected),
+        closures=len(closures),
+        refused=sum(weights[number] < 0.5 for number in closures),
+        error_before=error_before,
+        error_after=error_after,
+    )
 
 
 def noise_of(edge: PoseEdge) -> gtsam.noiseModel.Gaussian:
-    """Return the noise of an edge as GTSAM has it.
-
-    A translation that is a mere direction says nothing in metres: only its rotation counts.
-    """
+    """Return the noise model of an edge for GTSAM; without a metric scale only its rotation has information."""
     covariance = edge.covariance.copy()
     if not edge.is_metric:
         covariance[:3], covariance[:, :3] = 0.0, 0.0
@@ -109,13 +112,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bag", type=Path, help="a bag with relative poses")
     parser.add_argument("out", type=Path, help="TUM file for the optimised trajectory")
-    parser.add_argument("--chain", type=Path, metavar="FILE", help="TUM file for the trajectory that was started from")
+    parser.add_argument("--chain", type=Path, metavar="FILE", help="TUM file for the chained trajectory, the start")
     parser.add_argument("--topic", default=TOPIC)
     given = parser.parse_args(arguments)
     edges = read_edges(given.bag, given.topic)
     found = optimise(edges)
     if found.closures == 0:
-        print("no loop closure among them: the graph can be little better than the chain")
+        print("no loop closures: the graph can hardly be better than the chain")
     write_tum(given.out, found.trajectory)
     if given.chain:
         write_tum(given.chain, chain(edges))

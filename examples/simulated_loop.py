@@ -1,9 +1,9 @@
-"""A drone that flies a loop, as a bag of relative poses with their covariances, and its true trajectory.
+"""Simulate a drone that flies a loop: a bag of relative poses with covariances, and the true trajectory.
 
     python examples/simulated_loop.py loop_bag --truth truth.tum
 
-The flight is one of flight_sim. Points of the ground and of roofs are projected into the keyframes, disturbed like
-matches, and given to the same two-view estimator and scale by altitude as loftr_node's matches.
+The trajectory comes from flight_sim. Points on the ground and on roofs are projected into the keyframes and disturbed
+like matches; then they go through the two-view estimator and the scale by altitude of loftr_node.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ import numpy as np
 from rosbags.typesys.store import Typestore
 
 from flight_sim.trajectory import TrajectoryOptions, fly
-from loftr_ros.geometry.scale.sources import FactorEstimate, Scale, scale_from_altitude, scaled
-from loftr_ros.geometry.two_view.estimation import RelativePose, estimate_relative_pose
+from loftr_ros.geometry.scale.altitude import scale_from_altitude
+from loftr_ros.geometry.scale.limits import LengthMeasurement
+from loftr_ros.geometry.scale.result import Scale, scaled
+from loftr_ros.geometry.two_view.estimation import RelativePose, TwoViewSettings, estimate_relative_pose
 from perception_common.cameras.camera import Camera
 from perception_common.cli import run
 from perception_common.geometry import inverse, quaternion_from_matrix, transform
@@ -31,6 +33,7 @@ from replay_ros.bags.writer import BagWriter
 
 WIDTH, HEIGHT, FOCAL = 1280, 720, 900.0
 CAMERA = Camera(WIDTH, HEIGHT, (FOCAL, 0.0, WIDTH / 2, 0.0, FOCAL, HEIGHT / 2, 0.0, 0.0, 1.0))
+TWO_VIEW = TwoViewSettings(threshold=1.0)  # the noise of the simulated matches; README.md has the results with it
 START_NS = 1_000_000_000
 
 
@@ -38,9 +41,9 @@ START_NS = 1_000_000_000
 class LoopOptions:
     """A loop of keyframes, `interval_s` apart; each is matched with the `match_last` ones before it.
 
-    closures: pairs between the last keyframes and the first, as a place recognition would ask for. pixel_noise:
-    standard deviation of a match, pixels. wrong: share of matches that are anything. altitude_noise: standard deviation
-    over the height. high: share of points on roofs, up to roof_m.
+    closures: number of loop closures between the last and the first keyframes, as from place recognition. points:
+    matches of a pair. pixel_noise: standard deviation of a match, pixels. wrong: share of matches at random places.
+    altitude_noise: standard deviation over the height. high: share of points on roofs of up to roof_m.
     """
 
     seed: int = 0
@@ -59,7 +62,7 @@ class LoopOptions:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """An estimated relative pose between the keyframes `older` and `newer`, and the metres to it."""
+    """An estimated relative pose between the keyframes `older` and `newer`, and its scale."""
 
     older: int
     newer: int
@@ -69,7 +72,7 @@ class Step:
 
 
 def fly_loop(options: LoopOptions) -> Trajectory:
-    """Return the true trajectory of the camera's keyframes: a loop that overlaps its own beginning."""
+    """Return the true poses of the keyframes' camera on a loop whose end overlaps its start."""
     course = TrajectoryOptions(kind="loop", duration_s=options.duration_s, altitude_m=options.altitude_m)
     flight = fly(options.seed, (0.0, 0.0), 20.0, course)
     times = np.arange(0.0, options.duration_s, options.interval_s)
@@ -78,7 +81,7 @@ def fly_loop(options: LoopOptions) -> Trajectory:
 
 
 def estimate_steps(truth: Trajectory, options: LoopOptions) -> Iterator[Step]:
-    """Estimate the relative poses of keyframes that follow each other, and of the loop closures."""
+    """Estimate the relative poses of consecutive keyframes and of the loop closures."""
     rng = np.random.default_rng([options.seed, 21])
     poses = truth.matrices()
     count = len(poses)
@@ -86,11 +89,11 @@ def estimate_steps(truth: Trajectory, options: LoopOptions) -> Iterator[Step]:
     pairs += _closures(truth, options.closures)
     altitudes = poses[:, 2, 3] * (1.0 + options.altitude_noise * rng.normal(size=count))
     for older, newer in (pair for pair in pairs if pair[0] >= 0):
-        yield _step(poses, altitudes, older, newer, options, rng)
+        yield _estimate_step(poses, altitudes, older, newer, options, rng)
 
 
 def _closures(truth: Trajectory, count: int) -> list[tuple[int, int]]:
-    """Return the pairs of the first and the last third of the flight that are nearest to each other."""
+    """Return the nearest pairs (older, newer) of the first and the last third of the flight, each keyframe once."""
     third = len(truth) // 3
     distances = np.linalg.norm(truth.positions[:third, None] - truth.positions[None, -third:], axis=2)
     nearest = np.dstack(np.unravel_index(np.argsort(distances, axis=None), distances.shape))[0]
@@ -103,44 +106,68 @@ def _closures(truth: Trajectory, count: int) -> list[tuple[int, int]]:
     return chosen
 
 
-def _step(
+def _estimate_step(
     poses: np.ndarray, altitudes: np.ndarray, older: int, newer: int, options: LoopOptions, rng: np.random.Generator
 ) -> Step:
-    T_world_older, T_world_newer = poses[older], poses[newer]
+    """Simulate the matches of two keyframes, and estimate their relative pose and its scale."""
+    points0, points1 = _simulate_matches(poses[older], poses[newer], options, rng)
+    motion = estimate_relative_pose(points0, points1, CAMERA, CAMERA, TWO_VIEW)
+    rays0, rays1 = (
+        np.column_stack([CAMERA.rays(points[motion.inliers]), np.ones(motion.inliers.sum())])
+        for points in (points0, points1)
+    )
+    down = poses[older][:3, :3].T @ np.array([0.0, 0.0, -1.0])
+    altitude0, altitude1 = (
+        LengthMeasurement(value=float(altitudes[k]), deviation=options.altitude_noise * float(altitudes[k]))
+        for k in (older, newer)
+    )
+    scale = scale_from_altitude(
+        x0=rays0,
+        x1=rays1,
+        rotation=motion.rotation,
+        translation=motion.translation,
+        altitude=altitude0,
+        down=down,
+        noise=motion.noise / FOCAL,
+        gravity=down,
+        newer=altitude1,
+    )
+    return Step(older, newer, motion, scale, len(points0))
+
+
+def _simulate_matches(
+    T_world_older: np.ndarray, T_world_newer: np.ndarray, options: LoopOptions, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return noisy matches (N, 2), pixels, of random points on ground and roofs that both cameras see."""
     middle = (T_world_older[:2, 3] + T_world_newer[:2, 3]) / 2
     reach = 1.2 * options.altitude_m
     ground = rng.uniform(-reach, reach, (20 * options.points, 2)) + middle
     heights = np.where(rng.random(len(ground)) < options.high, rng.uniform(0, options.roof_m, len(ground)), 0.0)
     world = np.column_stack([ground, heights])
-    pixels = [_project(world, T) for T in (T_world_older, T_world_newer)]
-    seen = np.logical_and(*((p >= 0).all(axis=1) & (p < [WIDTH, HEIGHT]).all(axis=1) for p in pixels))
-    chosen = np.flatnonzero(seen)[: options.points]
-    points = [p[chosen] + options.pixel_noise * rng.normal(size=(len(chosen), 2)) for p in pixels]
-    wrong = rng.random(len(chosen)) < options.wrong
-    points[1][wrong] = rng.uniform(0, [WIDTH, HEIGHT], (int(wrong.sum()), 2))
-    motion = estimate_relative_pose(points[0], points[1], CAMERA, CAMERA)
-    rays = [np.column_stack([CAMERA.rays(p[motion.inliers]), np.ones(motion.inliers.sum())]) for p in points]
-    down = T_world_older[:3, :3].T @ np.array([0.0, 0.0, -1.0])
-    scale = scale_from_altitude(
-        *(rays[0], rays[1], motion.rotation, motion.translation),
-        FactorEstimate(float(altitudes[older]), options.altitude_noise * float(altitudes[older])),
-        down,
-        noise=motion.noise / FOCAL,
-        gravity=down,
-        newer=FactorEstimate(float(altitudes[newer]), options.altitude_noise * float(altitudes[newer])),
-    )
-    return Step(older, newer, motion, scale, len(chosen))
+    pixels0, pixels1 = _project(world, T_world_older), _project(world, T_world_newer)
+    visible = np.flatnonzero(_is_in_image(pixels0) & _is_in_image(pixels1))[: options.points]
+    count = len(visible)
+    points0 = pixels0[visible] + options.pixel_noise * rng.normal(size=(count, 2))
+    points1 = pixels1[visible] + options.pixel_noise * rng.normal(size=(count, 2))
+    wrong = rng.random(count) < options.wrong
+    points1[wrong] = rng.uniform(0, [WIDTH, HEIGHT], (int(wrong.sum()), 2))
+    return points0, points1
+
+
+def _is_in_image(pixels: np.ndarray) -> np.ndarray:
+    """Whether each pixel (N, 2) lies in the image, (N,) bool."""
+    return (pixels >= 0).all(axis=1) & (pixels < [WIDTH, HEIGHT]).all(axis=1)
 
 
 def _project(world: np.ndarray, T_world_camera: np.ndarray) -> np.ndarray:
-    """Project points (N, 3) to (N, 2) pixels; all of them lie in front of a camera that looks down."""
+    """Project world points (N, 3) to pixels (N, 2); infinity for points less than 1 m in front of the camera."""
     T = inverse(T_world_camera)
     points = world @ T[:3, :3].T + T[:3, 3]
     return np.where(points[:, 2:] > 1.0, FOCAL * points[:, :2] / points[:, 2:] + [WIDTH / 2, HEIGHT / 2], math.inf)
 
 
 def message_of(types: Typestore, step: Step, truth: Trajectory) -> Any:
-    """Return the yolc_ros/RelativePose of a step, as loftr_node publishes it."""
+    """Return the yolc_ros/RelativePose of a step as loftr_node publishes it."""
     translation, covariance = scaled(step.motion.translation, step.motion.covariance, step.scale)
     T = transform(step.motion.rotation, translation)
     older, newer = (int(truth.stamps_ns[k]) for k in (step.older, step.newer))
@@ -166,7 +193,7 @@ def message_of(types: Typestore, step: Step, truth: Trajectory) -> Any:
 
 
 def write_loop(out: Path, options: LoopOptions = LoopOptions(), *, force: bool = False) -> Trajectory:
-    """Write the bag; returns the true trajectory of the optical frame, ENU."""
+    """Write the bag; returns the true trajectory of the optical frame in an ENU world."""
     truth = fly_loop(options)
     with BagWriter(out, force=force) as bag:
         for step in estimate_steps(truth, options):

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from loftr_ros.base_frame import parse_mount
 from loftr_ros.frontend import FrontendSettings
-from loftr_ros.geometry.scale.sources import ScaleLimits
+from loftr_ros.geometry.scale.limits import ScaleLimits
 from loftr_ros.geometry.two_view.estimation import TwoViewSettings
+from loftr_ros.geometry.two_view.thresholds import INLIER_THRESHOLD
 from loftr_ros.image_matcher import MatcherSettings
 from loftr_ros.keyframes.policy import KeyframePolicy
 from loftr_ros.keyframes.quality import QualitySettings
@@ -70,7 +71,9 @@ class LoftrParameters(PerceptionParameters):
     estimator: str = parameter(
         "auto", "auto: poselib where it is installed", choices=("auto", "poselib", "opencv"), live=True
     )
-    inlier_threshold: float = parameter(1.5, "pixels of the original image", low=0.01, high=50.0, live=True)
+    inlier_threshold: float = parameter(
+        INLIER_THRESHOLD, "pixels of the original image", low=0.01, high=50.0, live=True
+    )
     min_inliers: int = parameter(15, "fewer inliers give no pose", low=5, high=10_000, live=True)
     planar_ratio: float = parameter(
         0.8,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from loftr_ros.geometry.scale.sources import Scale, ScaleSource, scaled
+from loftr_ros.geometry.scale.result import Scale, ScaleSource, scaled
 from loftr_ros.geometry.two_view.estimation import RelativePose
 from loftr_ros.keyframes.policy import Decision, ViewChange
 from loftr_ros.matches import Matches

@@ -1,4 +1,4 @@
-"""Points from two or more views whose poses are known, and how well they explain what was seen."""
+"""Triangulation of points from two or more views with known poses."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import numpy as np
 
 
 def triangulate(rays: np.ndarray, T_camera_world: np.ndarray) -> np.ndarray:
-    """Homogeneous points (M, 4) float64 of unit length, w >= 0, in the world, from M tracks of V >= 2 views each.
+    """Triangulate M tracks of V >= 2 views each: homogeneous world points (M, 4) float64 of unit length, w >= 0.
 
-    rays: (M, V, 2), x/z and y/z. T_camera_world: (M, V, 4, 4). Hartley and Zisserman, 2nd edition, section 12.2, the
-    homogeneous method: the smallest singular vector of the equations x (P3 X) = P1 X, y (P3 X) = P2 X, written in the
-    axes of the first camera and in units of the farthest one from it, which makes them well-conditioned. w is 0 for a
-    point at infinity.
+    rays: (M, V, 2), x/z and y/z. T_camera_world: (M, V, 4, 4). w is 0 for a point at infinity.
+
+    The homogeneous method of Hartley and Zisserman, 2nd edition, section 12.2: the smallest singular vector of the
+    equations x (P3 X) = P1 X, y (P3 X) = P2 X. They are written in the frame of the first camera, with its distance to
+    the farthest other camera as the unit of length, which makes them well-conditioned.
     """
     first = np.linalg.inv(T_camera_world[:, :1])
-    relative = T_camera_world @ first  # takes points of the first camera to each
+    relative = T_camera_world @ first  # points of the first camera to each camera
     unit = np.linalg.norm(relative[:, :, :3, 3], axis=-1).max(axis=1)
     unit = np.where(unit > 0, unit, 1.0)
     P = relative[:, :, :3].copy()
@@ -28,5 +29,5 @@ def triangulate(rays: np.ndarray, T_camera_world: np.ndarray) -> np.ndarray:
 
 
 def camera_points(X: np.ndarray, T_camera_world: np.ndarray) -> np.ndarray:
-    """Directions (M, V, 3) in which the cameras (M, V, 4, 4) see homogeneous points (M, 4); z > 0: in front."""
+    """Directions (M, V, 3) of homogeneous points (M, 4) in the cameras (M, V, 4, 4); z > 0: in front of the camera."""
     return np.einsum("mvij,mj->mvi", T_camera_world[:, :, :3], X)

@@ -1,4 +1,4 @@
-"""Matches of two calibrated cameras as rays that know how large a pixel is: what all two-view estimators work on."""
+"""Matches of two calibrated cameras as rays with the size of a pixel: the input of all two-view estimators."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ import numpy as np
 
 from perception_common.cameras.camera import Camera
 
-_STEP = 0.5  # pixels, for the derivative of the distortion
+_PIXEL_STEP = 0.5  # pixels, of the central difference of the distortion
 
 
 @dataclass(frozen=True, eq=False)
 class RayPairs:
-    """Matched rays. Index with a mask for some of them.
+    """Matched rays. Indexing with a mask or with indices gives a subset.
 
     x0, x1: (N, 3) float64 rays (x/z, y/z, 1) in the older and the newer camera.
-    gram0, gram1: (3, N), the entries xx, xy, yy of P P' with the derivative P of x/z, y/z by the pixels of the original
-        image: with them residuals come out in pixels of the original images, whatever their focal lengths and
-        distortions. (3, 1) where it is the same for all, without distortion.
-    weights: (N,), how much more precise a match is than the average one (inverse variance), mean 1.
-    pixel: one pixel as a normalised coordinate, mean of both cameras.
-    extent: half the mean side of the images, pixels: how far wrong matches are spread.
-    odds: (N,), how much more likely a match is right than its residual alone says, see relief.py; 1 where not known.
+    gram0, gram1: (3, N), the entries xx, xy, yy of P P', where P (2, 2) is the derivative of (x/z, y/z) by the pixels
+        of the original image. With them residuals are in pixels of the original images whatever the focal lengths and
+        distortions are. (3, 1) without distortion, where P is the same for all matches.
+    weights: (N,), inverse variance of a match over that of the average match; mean 1.
+    pixel: size of a pixel in normalised coordinates, mean of both cameras.
+    extent: half the mean side of the images, pixels; wrong matches are taken as uniform over +-extent.
+    odds: (N,), prior odds of a match to be right, from evidence beside its residual (see two_view/relief.py); 1 if
+        there is none.
     """
 
     x0: np.ndarray
@@ -40,7 +41,7 @@ class RayPairs:
         return len(self.x0)
 
     def __getitem__(self, mask: np.ndarray) -> RayPairs:
-        """Return the matches of a mask (N,) or of indices."""
+        """Return the matches of a mask (N,) bool or of indices (M,)."""
         return replace(
             self,
             x0=self.x0[mask],
@@ -53,7 +54,7 @@ class RayPairs:
 
     @cached_property
     def rows0(self) -> np.ndarray:
-        """The rays of the older camera as contiguous rows (3, N): arithmetic on whole rows is fast."""
+        """The rays of the older camera as contiguous rows (3, N), on which arithmetic is fastest."""
         return np.ascontiguousarray(self.x0.T)
 
     @cached_property
@@ -62,17 +63,18 @@ class RayPairs:
         return np.ascontiguousarray(self.x1.T)
 
     @cached_property
-    def roots(self) -> np.ndarray:
-        """Square roots (N, 1) of the weights."""
+    def root_weights(self) -> np.ndarray:
+        """Square roots (N, 1) of the weights: residuals times them have the same variance."""
         return np.sqrt(self.weights)[:, None]
 
 
 def ray_pairs(
     points0: np.ndarray, points1: np.ndarray, camera0: Camera, camera1: Camera, weights: np.ndarray | None = None
 ) -> tuple[RayPairs, np.ndarray]:
-    """Turn matches (N, 2), pixels of the original images, into rays; returns also which have rays in both, (N,) bool.
+    """Turn matches (N, 2), pixels of the original images, into rays; also returns which matches are usable, (N,) bool.
 
-    A pixel where the distortion has no inverse has no ray; a match without a finite positive weight is left out too.
+    Unusable are pixels without a ray, where the distortion cannot be inverted, and matches whose weight (N,) is not
+    finite and positive.
     """
     rays0, rays1 = camera0.rays(points0), camera1.rays(points1)
     given = np.ones(len(rays0)) if weights is None else np.asarray(weights, np.float64)
@@ -81,24 +83,24 @@ def ray_pairs(
     sides = (camera0.width, camera0.height, camera1.width, camera1.height)
     focal = np.concatenate([camera.matrix[[0, 1], [0, 1]] for camera in (camera0, camera1)])
     pairs = RayPairs(
-        np.insert(rays0, 2, 1.0, axis=1),
-        np.insert(rays1, 2, 1.0, axis=1),
-        _gram(camera0, rays0),
-        _gram(camera1, rays1),
-        given / given.mean() if len(given) else given,
-        float(np.mean(1.0 / focal)),
-        float(np.mean(sides)) / 2.0,
-        np.ones(len(given)),
+        x0=np.insert(rays0, 2, 1.0, axis=1),
+        x1=np.insert(rays1, 2, 1.0, axis=1),
+        gram0=_gram(camera0, rays0),
+        gram1=_gram(camera1, rays1),
+        weights=given / given.mean() if len(given) else given,
+        pixel=float(np.mean(1.0 / focal)),
+        extent=float(np.mean(sides)) / 2.0,
+        odds=np.ones(len(given)),
     )
     return pairs, usable
 
 
 def match_weights(confidence: np.ndarray | None, spread: np.ndarray | None, count: int) -> np.ndarray:
-    """Relative inverse variances (N,) of LoFTR's matches.
+    """Relative inverse variances (N,) of matches from LoFTR's own scores; 1 for all without them.
 
-    spread: (N,), standard deviation of point 1 as the network sees it, pixels. The network says nothing of point 0, so
-    the median spread stands for it: the variance goes as spread^2 + median(spread)^2. confidence: (N,), the probability
-    that the match is right, by which its information counts.
+    spread: (N,), the network's standard deviation of point 1, pixels. It has none for point 0, for which the median
+    spread is used instead: the variance is proportional to spread^2 + median(spread)^2. confidence: (N,), probability
+    that the match is right; multiplies the weight.
     """
     weights: np.ndarray = np.ones(count)
     if spread is not None and count:
@@ -112,18 +114,18 @@ def match_weights(confidence: np.ndarray | None, spread: np.ndarray | None, coun
 
 
 def _gram(camera: Camera, rays: np.ndarray) -> np.ndarray:
-    """P P' (3, N) of rays (N, 2): P is the inverse of the projection's derivative, so that of P P' is D' D."""
+    """P P' (3, N) at rays (N, 2), from the derivative D of pixels by rays: P = D^-1, so P P' = (D' D)^-1."""
     K = camera.rectified_matrix
     focal = K[[0, 1], [0, 1]]
     if camera.is_rectified:
         return np.array([[focal[0] ** -2], [0.0], [focal[1] ** -2]])
     straight = rays * focal + K[:2, 2]
     by_x, by_y = (
-        ((camera.distort(straight + step) - camera.distort(straight - step)) / (2 * _STEP) * scale).T
-        for step, scale in zip(_STEP * np.eye(2), focal, strict=True)
-    )  # d pixel / d ray, (2, N) each
+        ((camera.distort(straight + step) - camera.distort(straight - step)) / (2 * _PIXEL_STEP) * scale).T
+        for step, scale in zip(_PIXEL_STEP * np.eye(2), focal, strict=True)
+    )  # columns of D, (2, N) each
     determinant = by_x[0] * by_y[1] - by_x[1] * by_y[0]
-    irregular = ~(np.abs(determinant) > 1e-6 * np.prod(focal))
+    irregular = ~(np.abs(determinant) > 1e-6 * np.prod(focal))  # the distortion folds: use the undistorted D
     by_x[:, irregular], by_y[:, irregular] = np.diag(focal)[:, :, None]
     determinant[irregular] = np.prod(focal)
     return np.stack([np.sum(by_y**2, axis=0), -np.sum(by_x * by_y, axis=0), np.sum(by_x**2, axis=0)]) / determinant**2

@@ -1,4 +1,4 @@
-"""Steps on the unit sphere (S2): how the direction of a translation can move."""
+"""Steps on the unit sphere S2, the manifold of translation directions."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import numpy as np
 
 
 def tangent_basis(direction: np.ndarray) -> np.ndarray:
-    """Two orthonormal columns (3, 2) at a right angle to a unit vector (3,)."""
+    """Orthonormal basis (3, 2), in columns, of the plane perpendicular to a unit vector (3,)."""
     x, y, z = direction
     smallest = min(abs(x), abs(y), abs(z))
+    # The first column is `direction` x the axis of its smallest coordinate, the best conditioned of the three.
     if abs(x) == smallest:
-        first = np.array([0.0, z, -y])  # direction x axis, that of the smallest coordinate
+        first = np.array([0.0, z, -y])
     elif abs(y) == smallest:
         first = np.array([-z, 0.0, x])
     else:
@@ -21,6 +22,6 @@ def tangent_basis(direction: np.ndarray) -> np.ndarray:
 
 
 def move_direction(direction: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """Unit vector (3,) reached from `direction` by a step (2,) in its tangent basis, radians to first order."""
+    """Unit vector (3,) after a step (2,) from `direction` in its tangent basis; radians to first order."""
     moved = direction + tangent_basis(direction) @ step
     return moved / np.linalg.norm(moved)

@@ -1,4 +1,4 @@
-"""Readings by stamp, for images that were taken a little earlier or later."""
+"""A buffer of stamped sensor readings with lookup at the stamp of an image."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-RESTART = 10 * 10**9  # nanoseconds; no reading is late by so much
+RESTART_NS = 10 * 10**9  # a reading older by more is not late: the clock restarted
 
 
 class Stamped(Protocol):
@@ -16,7 +16,7 @@ class Stamped(Protocol):
 
     @property
     def stamp_ns(self) -> int:
-        """When it was measured."""
+        """Time of the measurement."""
 
 
 T = TypeVar("T", bound=Stamped)
@@ -24,32 +24,32 @@ T = TypeVar("T", bound=Stamped)
 
 @dataclass(frozen=True)
 class Aged(Generic[T]):
-    """A reading, and how far in time it was measured from the moment asked for, seconds (0 between two readings)."""
+    """A reading; age: seconds between its stamp and the requested one, 0 for an interpolated reading."""
 
     value: T
     age: float
 
 
 class StampedBuffer(Generic[T]):
-    """The newest readings by stamp, at most `size`; thread-safe. They may come in any order.
+    """The newest readings by stamp, at most `size`, added in any order; thread-safe.
 
-    A reading with the stamp of another one replaces it; one older than all that a full buffer holds is left out. One
-    that is RESTART older than the newest says that time began anew, as when a bag starts over: the others go.
+    A reading replaces another one of the same stamp. A full buffer drops its oldest reading. A reading RESTART_NS older
+    than the newest one means that the clock restarted, for example a bag that plays in a loop: all others are dropped.
     """
 
     def __init__(self, size: int):
         if size < 1:
-            raise ValueError(f"a buffer holds at least one reading, not {size}")
+            raise ValueError(f"the size of a buffer must be at least one, not {size}")
         self._size = size
         self._lock = threading.Lock()
         self._stamps: list[int] = []
         self._readings: list[T] = []
 
     def add(self, reading: T) -> None:
-        """Keep a reading."""
+        """Add a reading."""
         stamp = reading.stamp_ns
         with self._lock:
-            if self._stamps and stamp < self._stamps[-1] - RESTART:
+            if self._stamps and stamp < self._stamps[-1] - RESTART_NS:
                 self._stamps.clear()
                 self._readings.clear()
             place = bisect.bisect_left(self._stamps, stamp)
@@ -62,7 +62,7 @@ class StampedBuffer(Generic[T]):
                 del self._stamps[0], self._readings[0]
 
     def clear(self) -> None:
-        """Forget all readings."""
+        """Drop all readings."""
         with self._lock:
             self._stamps.clear()
             self._readings.clear()
@@ -73,7 +73,7 @@ class StampedBuffer(Generic[T]):
             return len(self._stamps)
 
     def neighbours(self, stamp_ns: int) -> tuple[T | None, T | None]:
-        """Return the last reading at or before a stamp and the first one at or after it."""
+        """Return the last reading at or before a stamp and the first one at or after it; None where there is none."""
         with self._lock:
             place = bisect.bisect_left(self._stamps, stamp_ns)
             after = self._readings[place] if place < len(self._readings) else None
@@ -82,7 +82,7 @@ class StampedBuffer(Generic[T]):
             return (self._readings[place - 1] if place else None), after
 
     def nearest(self, stamp_ns: int) -> Aged[T] | None:
-        """Return the reading next in time, the earlier of two as near; None where there is none."""
+        """Return the reading nearest in time, the earlier one of two equally near; None from an empty buffer."""
         found = [reading for reading in self.neighbours(stamp_ns) if reading is not None]
         if not found:
             return None
@@ -90,9 +90,10 @@ class StampedBuffer(Generic[T]):
         return Aged(best, abs(best.stamp_ns - stamp_ns) / 1e9)
 
     def between(self, stamp_ns: int, mix: Callable[[T, T, float], T], max_gap: float) -> Aged[T] | None:
-        """Return the reading at a stamp, interpolated where its neighbours are at most `max_gap` seconds apart.
+        """Return the reading at a stamp, interpolated between neighbours at most `max_gap` seconds apart.
 
-        mix(a, b, share) gives the reading at `share` (0 to 1) of the time from a to b. Else it is the nearest one.
+        mix(a, b, share): the reading at `share` (0 to 1) of the time from a to b. Across a larger gap, and before the
+        first and after the last reading, it is the nearest reading.
         """
         before, after = self.neighbours(stamp_ns)
         if before is None or after is None:

@@ -1,11 +1,13 @@
-"""Which matches lie on things that may move: on detected vehicles and people."""
+"""Matches on objects that may move (detected vehicles and people), and a relative pose without the moving ones."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from loftr_ros.geometry.normal import INLIER_SIGMAS
 from loftr_ros.geometry.rays import ray_pairs
 from loftr_ros.geometry.two_view.ambiguity import NO_PRIOR, MotionPrior
 from loftr_ros.geometry.two_view.essential import EssentialMotion
@@ -14,14 +16,12 @@ from loftr_ros.sensors.settings import DEFAULT_DYNAMIC, DEFAULT_TWO_VIEW, Dynami
 from loftr_ros.sensors.suite import FrameReadings
 from perception_common.cameras.camera import Camera
 
-_REACH = 3.0  # sigma within which a match agrees with a pose
-
 
 @dataclass(frozen=True, eq=False)
 class DynamicMatches:
-    """flags: (N,) bool, on something that may move in one of the images. weights: (N,) for the estimation, 0 to 1.
+    """flags: (N,) bool, on an object that may move, in either image. weights: (N,) for the estimation, 0 to 1.
 
-    reason: why an image could not be looked at (no detections near it), else empty.
+    reason: why an image has no detections to check, else empty.
     """
 
     flags: np.ndarray
@@ -38,9 +38,9 @@ def dynamic_matches(
     newer: FrameReadings,
     settings: DynamicSettings = DEFAULT_DYNAMIC,
 ) -> DynamicMatches:
-    """Flag the matches (N, 2), pixels of the original images, that lie on detections of either image.
+    """Flag the matches (N, 2), pixels of the original images, that lie on detections in either image.
 
-    camera0, camera1: the cameras, or width and height of the images.
+    camera0, camera1: the cameras, or (width, height) of the images.
     """
     flags: np.ndarray = np.zeros(len(points0), bool)
     reasons = []
@@ -56,10 +56,14 @@ def dynamic_matches(
 def moving_boxes(
     readings: FrameReadings, size: tuple[int, int], settings: DynamicSettings = DEFAULT_DYNAMIC
 ) -> tuple[np.ndarray, str]:
-    """Boxes (N, 4), x0 y0 x1 y1 in pixels of an image of this size, where something may be; why there are none."""
+    """Boxes (N, 4), x0 y0 x1 y1 in pixels of an image of this (width, height), that an object may cover.
+
+    They are the detections, enlarged by a margin and by the possible motion since the detection. Also returns the
+    reason why there are no detections, else "".
+    """
     aged = readings.objects
     if aged is None:
-        return np.zeros((0, 4)), "no detections have come"
+        return np.zeros((0, 4)), "no detections were received"
     if aged.age > settings.tolerance:
         return np.zeros((0, 4)), f"the nearest detections are {aged.age:.2f} s away, more than {settings.tolerance:g} s"
     objects = aged.value
@@ -67,19 +71,19 @@ def moving_boxes(
     ratio = np.array(size) / np.array([objects.width, objects.height])
     low, high = ((objects.boxes[wanted][:, k : k + 2] + 0.5) * ratio - 0.5 for k in (0, 2))
     longer = np.max(high - low, axis=1, keepdims=True, initial=0.0)
-    reach = settings.enlarge * (high - low) + settings.margin + settings.speed * aged.age * longer
-    return np.hstack([low - reach, high + reach]), ""
+    border = settings.enlarge * (high - low) + settings.margin + settings.speed * aged.age * longer
+    return np.hstack([low - border, high + border]), ""
 
 
 def inside_any(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Whether points (N, 2) lie in one of the boxes (M, 4), (N,) bool."""
+    """Whether each point (N, 2) lies in one of the boxes (M, 4), (N,) bool."""
     inside: np.ndarray = np.zeros(len(points), bool)
     for x0, y0, x1, y1 in boxes:
         inside |= (points[:, 0] >= x0) & (points[:, 0] <= x1) & (points[:, 1] >= y0) & (points[:, 1] <= y1)
     return inside
 
 
-def estimate_beside_traffic(
+def estimate_without_traffic(
     points0: np.ndarray,
     points1: np.ndarray,
     camera0: Camera,
@@ -91,34 +95,32 @@ def estimate_beside_traffic(
     spread: np.ndarray | None = None,
     prior: MotionPrior = NO_PRIOR,
 ) -> RelativePose:
-    """Estimate the relative pose (see `estimate_relative_pose`) from the matches that lie on nothing that may move.
+    """Estimate the relative pose (see `estimate_relative_pose`) without matches on moving objects.
 
-    Where flagged matches have a weight, those of them that agree with that pose (as on parked cars) then count with it,
-    and where the others alone are too few for a pose, all flagged ones do. They are not weighed down at once: traffic
-    agrees with itself, and the sampling that a robust fit begins with would find its motion whatever the weights.
+    The first estimate excludes all flagged matches. If flagged matches have a weight above 0, a second one includes
+    those that agree with the first (parked cars), or all of them if the first one failed for lack of matches. They are
+    not weighed down in a single estimate, because traffic moves consistently: the sampling of a robust fit ignores
+    weights and could find the motion of the traffic.
     """
-
-    def estimate(weights: np.ndarray) -> RelativePose:
-        return estimate_relative_pose(
-            points0,
-            points1,
-            camera0,
-            camera1,
-            settings,
-            confidence=confidence,
-            spread=spread,
-            weights=weights,
-            prior=prior,
-        )
-
+    estimate = partial(
+        estimate_relative_pose,
+        points0,
+        points1,
+        camera0,
+        camera1,
+        settings,
+        confidence=confidence,
+        spread=spread,
+        prior=prior,
+    )
     flags, weights = moving.flags, moving.weights
-    pose = estimate(np.where(flags, 0.0, weights))
+    pose = estimate(weights=np.where(flags, 0.0, weights))
     if not (weights[flags] > 0).any() or pose.geometry == Geometry.ROTATION_ONLY:
         return pose
     if pose.geometry == Geometry.FAILED:
-        return estimate(weights)
+        return estimate(weights=weights)
     pairs, usable = ray_pairs(points0, points1, camera0, camera1)
     off = EssentialMotion(pose.rotation, pose.translation).residuals(pairs)[:, 0]
     agrees = ~flags
-    agrees[usable] |= np.abs(off) < _REACH * pose.noise
-    return estimate(np.where(agrees, weights, 0.0))
+    agrees[usable] |= np.abs(off) < INLIER_SIGMAS * pose.noise
+    return estimate(weights=np.where(agrees, weights, 0.0))

@@ -1,4 +1,4 @@
-"""Which way is down, and what motion to expect: what is known of a pair before its matches are seen."""
+"""Gravity in the camera and the expected motion: the prior of a pair, before its matches are used."""
 
 from __future__ import annotations
 
@@ -15,20 +15,25 @@ from perception_common.geometry import so3_exp, so3_log, transform
 
 @dataclass(frozen=True, eq=False)
 class Gravity:
-    """down: (3,) unit vector in the optical frame. deviation: of its angle, radians. source: in words."""
+    """down: (3,) unit vector in the optical frame. deviation: standard deviation of its angle, radians.
+
+    source: the sensor, in words.
+    """
 
     down: np.ndarray
     deviation: float
     source: str
 
 
-def gravity(readings: FrameReadings, mount: Mount, settings: SensorSettings = DEFAULT_SENSORS) -> Gravity | None:
-    """Direction of gravity in the camera from the orientation, else from the pitch of the gimbal, else None."""
+def gravity_in_camera(
+    readings: FrameReadings, mount: Mount, settings: SensorSettings = DEFAULT_SENSORS
+) -> Gravity | None:
+    """Direction of gravity in the camera from the orientation, else from the gimbal pitch; None without both."""
     aged = readings.orientation
     if aged is not None and aged.age <= settings.limits.max_age:
-        turn = _turn_of_camera(aged.value.frame, mount)
-        if turn is not None:
-            down = turn.T @ aged.value.rotation.T @ np.array([0.0, 0.0, -1.0])
+        rotation = _rotation_of_camera(aged.value.frame, mount)
+        if rotation is not None:
+            down = rotation.T @ aged.value.rotation.T @ np.array([0.0, 0.0, -1.0])
             level = aged.value.covariance[:2, :2]  # about the horizontal axes
             known = float(np.sqrt(max(np.trace(level) / 2, 0.0)))
             return Gravity(down, known or float(np.radians(settings.gravity_deviation)), "orientation")
@@ -46,20 +51,20 @@ def motion_prior(
     settings: SensorSettings = DEFAULT_SENSORS,
     expected: np.ndarray | None = None,
 ) -> MotionPrior:
-    """What tells the motions of a plane apart: gravity and the expected motion.
+    """Prior to choose among the motions of a plane: gravity and the expected motion.
 
-    expected: (4, 4), such as `steady_motion` of the last pair; odometry, where it is known, is better and is taken.
+    expected: (4, 4), such as `steady_motion` of the last pair; usable odometry replaces it.
     """
-    known = gravity(older, mount, settings)
+    gravity = gravity_in_camera(older, mount, settings)
     moved = odometry_motion(older, newer, mount, settings)
     motion = moved.T if moved is not None and not moved.reason else expected
-    return MotionPrior(None if known is None else known.down, motion)
+    return MotionPrior(down=None if gravity is None else gravity.down, motion=motion)
 
 
 def steady_motion(last: np.ndarray, seconds: float, ahead: float) -> np.ndarray | None:
-    """Motion (4, 4) expected over `ahead` seconds after the motion `last` over `seconds`, at constant velocity.
+    """Motion (4, 4) over `ahead` seconds at constant velocity, after the motion `last` (4, 4) over `seconds`.
 
-    Of the translation only the direction is kept. None where the last motion says nothing (no time, no translation).
+    Its translation has length 1. None without time or translation.
     """
     length = float(np.linalg.norm(last[:3, 3]))
     if seconds <= 0 or ahead <= 0 or length == 0:
@@ -67,8 +72,8 @@ def steady_motion(last: np.ndarray, seconds: float, ahead: float) -> np.ndarray 
     return transform(so3_exp(so3_log(last[:3, :3]) * (ahead / seconds)), last[:3, 3] / length)
 
 
-def _turn_of_camera(frame: str, mount: Mount) -> np.ndarray | None:
-    """Rotation (3, 3) of the optical frame in the frame of an orientation; None where it is not known."""
+def _rotation_of_camera(frame: str, mount: Mount) -> np.ndarray | None:
+    """Rotation (3, 3) of the optical frame in the frame of an orientation; None: unknown."""
     if mount.camera_frame and frame == mount.camera_frame:
         return np.eye(3)
     if mount.R_imu_camera is not None:

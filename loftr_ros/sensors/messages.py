@@ -1,6 +1,6 @@
-"""Readings from ROS messages by their attributes: works on those of rclpy and of rosbags alike and needs neither.
+"""Conversion of ROS messages to readings, by their attributes: accepts those of rclpy and of rosbags, imports neither.
 
-What cannot be used raises InputError. Its text names no values, so that a caller can count messages by it.
+Unusable messages raise InputError. The error texts contain no values, so that a caller can count messages by text.
 """
 
 from __future__ import annotations
@@ -10,7 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from loftr_ros.sensors.readings import Altitude, DepthImage, DetectedObjects, OdometryPose, Orientation
+from loftr_ros.sensors.readings import (
+    Altitude,
+    DepthImage,
+    DetectedObjects,
+    OdometryPose,
+    Orientation,
+    is_orientation,
+)
 from perception_common.errors import InputError
 from perception_common.geometry import matrix_from_quaternion, transform
 from perception_common.stamps import stamp_ns
@@ -18,14 +25,14 @@ from perception_common.stamps import stamp_ns
 _DEPTHS = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
 _MILLIMETRE = 1e-3
 _NO_FIX = -1  # NavSatStatus.STATUS_NO_FIX
-_VERTICAL = 8  # of a row-major 3x3 covariance in ENU
+_VERTICAL = 8  # index of the zz entry in a row-major 3x3 covariance (ENU)
 
 
 def altitude_from_range(message: Any) -> Altitude:
     """Read a sensor_msgs/Range: metres along its beam.
 
-    As REP-117 has it, -inf is an object too close and +inf none within reach; a value beyond min_range or max_range is
-    no measurement either. `variance` (newer distributions) is not known where it is missing or 0.
+    REP-117: -inf is an object too close, +inf no object within range. Values outside min_range and max_range are no
+    measurements either. A `variance` that is missing (older distributions) or 0 is unknown.
     """
     value = float(message.range)
     if math.isnan(value):
@@ -38,12 +45,12 @@ def altitude_from_range(message: Any) -> Altitude:
 
 
 def altitude_from_float(message: Any, arrival_ns: int) -> Altitude:
-    """Read a std_msgs/Float64 (Float32) as MAVROS gives the relative altitude: metres, stamped when it arrived."""
+    """Read a std_msgs/Float64 or Float32 in metres, such as MAVROS's relative altitude; stamped with its arrival."""
     return _altitude(arrival_ns, float(message.data), 0.0, "altitude")
 
 
 def height_from_fix(message: Any) -> Altitude:
-    """Read a sensor_msgs/NavSatFix: metres above the WGS 84 ellipsoid; the height of the ground is still in it."""
+    """Read a sensor_msgs/NavSatFix: metres above the WGS 84 ellipsoid, not above ground."""
     if int(message.status.status) <= _NO_FIX:
         raise InputError("a NavSatFix without a fix; wait for the satellites")
     value = float(message.altitude)
@@ -55,7 +62,7 @@ def height_from_fix(message: Any) -> Altitude:
 
 
 def depth_from_image(message: Any) -> DepthImage:
-    """Read a depth image, sensor_msgs/Image in 16UC1 (millimetres, 0 is none) or 32FC1 (metres), REP-118."""
+    """Read a depth image, sensor_msgs/Image in 16UC1 (millimetres, 0: no depth) or 32FC1 (metres), REP-118."""
     sample = _DEPTHS.get(message.encoding)
     if sample is None:
         raise InputError("a depth image must be 16UC1 (mm) or 32FC1 (m); subscribe to the raw depth topic")
@@ -75,7 +82,7 @@ def depth_from_image(message: Any) -> DepthImage:
 
 
 def pose_from_odometry(message: Any) -> OdometryPose:
-    """Read the pose of a nav_msgs/Odometry; a covariance that is no covariance counts as unknown."""
+    """Read the pose of a nav_msgs/Odometry; an invalid covariance counts as unknown."""
     pose = message.pose.pose
     position = np.array([pose.position.x, pose.position.y, pose.position.z], np.float64)
     if not np.isfinite(position).all():
@@ -88,7 +95,7 @@ def pose_from_odometry(message: Any) -> OdometryPose:
 
 
 def orientation_from_imu(message: Any) -> Orientation:
-    """Read the orientation of a sensor_msgs/Imu; orientation_covariance[0] = -1 means that it has none."""
+    """Read the orientation of a sensor_msgs/Imu; orientation_covariance[0] = -1 marks one without orientation."""
     if float(message.orientation_covariance[0]) == -1.0:
         raise InputError("an Imu without an orientation (orientation_covariance[0] is -1); run an attitude filter")
     rotation = _rotation(message.orientation, "an Imu")
@@ -97,16 +104,16 @@ def orientation_from_imu(message: Any) -> Orientation:
 
 
 def objects_from_detections(message: Any) -> DetectedObjects:
-    """Read a yolc_ros/DetectionArray; an untrained network's boxes are refused."""
+    """Read a yolc_ros/DetectionArray; detections of an untrained network are refused."""
     if not message.trained:
-        raise InputError("detections of a network with random weights mean nothing; give yolc_node trained weights")
+        raise InputError("detections of a network with random weights are meaningless; give yolc_node trained weights")
     width, height = int(message.image_width), int(message.image_height)
     if width < 1 or height < 1:
         raise InputError("detections without the size of their image; fill image_width and image_height")
     found = message.detections
     centres = np.array([(d.center_x, d.center_y) for d in found], np.float64).reshape(-1, 2)
     halves = np.array([(d.size_x, d.size_y) for d in found], np.float64).reshape(-1, 2) / 2
-    boxes = np.hstack([centres - halves, centres + halves]) - 0.5  # from corners of pixels to their centres
+    boxes = np.hstack([centres - halves, centres + halves]) - 0.5  # from pixel corners at integers to pixel centres
     scores = np.array([d.score for d in found], np.float64)
     usable = np.isfinite(boxes).all(axis=1) & (halves >= 0).all(axis=1) & np.isfinite(scores)
     names = tuple(str(d.class_name) for d, use in zip(found, usable.tolist(), strict=True) if use)
@@ -117,7 +124,7 @@ def _altitude(stamp: int, value: float, variance: float, name: str) -> Altitude:
     if not math.isfinite(value):
         raise InputError(f"the {name} is not finite; check the altimeter")
     if value <= 0:
-        raise InputError(f"the {name} is not above ground: 0 or less; check the altimeter and what it counts from")
+        raise InputError(f"the {name} is not above ground: 0 or less; check the altimeter and its reference height")
     return Altitude(stamp, value, _deviation(variance))
 
 
@@ -127,14 +134,13 @@ def _deviation(variance: float) -> float:
 
 def _rotation(orientation: Any, name: str) -> np.ndarray:
     q = np.array([orientation.x, orientation.y, orientation.z, orientation.w], np.float64)
-    length = np.linalg.norm(q)
-    if not np.isfinite(q).all() or not 0.5 < length < 2.0:
+    if not is_orientation(q):
         raise InputError(f"{name} whose orientation is no quaternion of length 1; check the state estimator")
     return matrix_from_quaternion(q)
 
 
 def _covariance(values: Any, size: int) -> np.ndarray:
-    """Return the (size, size) covariance, 0 where it is not known: not finite, or with a negative variance."""
+    """Return the (size, size) covariance; 0 if it is invalid: not finite, or not positive semidefinite."""
     covariance: np.ndarray = np.array(values, np.float64).reshape(size, size)
     covariance = (covariance + covariance.T) / 2
     if not np.isfinite(covariance).all() or np.linalg.eigvalsh(covariance).min() < -1e-9 * max(1.0, covariance.max()):

@@ -1,23 +1,20 @@
-"""Metres for a pair of keyframes: every source of scale that there is, and the one that is believed."""
+"""The metric scale of a pair of keyframes: the scales of all sensors, and the choice among them."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from loftr_ros.geometry.rays import ray_pairs
-from loftr_ros.geometry.scale.sources import (
-    FactorEstimate,
-    Scale,
-    choose_scale,
-    scale_from_altitude,
-    scale_from_depth,
-    scale_from_odometry,
-    unknown_scale,
-)
+from loftr_ros.geometry.rays import RayPairs, ray_pairs
+from loftr_ros.geometry.scale.altitude import scale_from_altitude
+from loftr_ros.geometry.scale.choice import choose_scale
+from loftr_ros.geometry.scale.depth import scale_from_depth
+from loftr_ros.geometry.scale.limits import LengthMeasurement
+from loftr_ros.geometry.scale.odometry import scale_from_odometry
+from loftr_ros.geometry.scale.result import Scale, unknown_scale
 from loftr_ros.geometry.two_view.estimation import Geometry, RelativePose
 from loftr_ros.sensors.buffer import Aged
-from loftr_ros.sensors.gravity import gravity
-from loftr_ros.sensors.odometry import odometry_motion
+from loftr_ros.sensors.gravity import gravity_in_camera
+from loftr_ros.sensors.odometry import OdometryMotion, odometry_motion
 from loftr_ros.sensors.readings import Altitude
 from loftr_ros.sensors.settings import DEFAULT_SENSORS, UNKNOWN_MOUNT, Mount, SensorSettings
 from loftr_ros.sensors.suite import FrameReadings
@@ -36,41 +33,43 @@ def pair_scale(
     settings: SensorSettings = DEFAULT_SENSORS,
     dynamic: np.ndarray | None = None,
 ) -> Scale:
-    """Scale of a relative pose by the sensors; UNKNOWN with the reason where they say nothing or contradict each other.
+    """Return the scale of a relative pose; UNKNOWN with the reason where sensors are missing or contradict each other.
 
-    points0, points1: (N, 2) matches, pixels of the original images, of which pose.inliers count. dynamic: (N,) bool,
-    matches on what may move: they are left out. `loftr_ros.geometry.scale.sources.scaled` applies the result.
+    points0, points1: (N, 2) matches, pixels of the original images, of which pose.inliers are used. dynamic: (N,) bool,
+    matches on objects that may move; they are not used. `loftr_ros.geometry.scale.result.scaled` applies the scale.
     """
     if pose.geometry in (Geometry.FAILED, Geometry.ROTATION_ONLY):
-        return unknown_scale("there is no translation to give a length")
+        return unknown_scale("there is no translation to scale")
     used = pose.inliers if dynamic is None else pose.inliers & ~dynamic.astype(bool)
     at0, at1 = points0[used], points1[used]
-    pairs, seen = ray_pairs(at0, at1, camera0, camera1)
-    rays = (pairs.x0, pairs.x1, pose.rotation, pose.translation)
+    pairs, has_rays = ray_pairs(at0, at1, camera0, camera1)
     scales = []
     if older.altitude is not None:
-        scales.append(_by_altitude(rays, pose.noise * pairs.pixel, older, newer, mount, settings))
+        scales.append(_scale_by_altitude(pairs, pose, older, newer, mount, settings))
     if older.depth is not None:
-        depth = sample_depth(older.depth.value.depth, at0[seen], camera0)
-        scales.append(scale_from_depth(*rays, depth, older.depth.age, settings.depth_deviation, limits=settings.limits))
+        by_depth = scale_from_depth(
+            pairs.x0,
+            pairs.x1,
+            pose.rotation,
+            pose.translation,
+            measured=sample_depth(older.depth.value.depth, at0[has_rays], camera0),
+            age=older.depth.age,
+            relative_deviation=settings.depth_deviation,
+            limits=settings.limits,
+        )
+        scales.append(by_depth)
     moved = odometry_motion(older, newer, mount, settings)
     if moved is not None:
-        scales.append(
-            unknown_scale(moved.reason)
-            if moved.reason
-            else scale_from_odometry(
-                pose.translation, moved.T[:3, 3], moved.covariance, moved.age, limits=settings.limits
-            )
-        )
+        scales.append(_scale_by_odometry(pose, moved, settings))
     if not scales:
-        return unknown_scale("no altitude, depth image or odometry has come")
+        return unknown_scale("no altitude, depth image or odometry was received")
     return choose_scale(scales, settings.limits)
 
 
 def sample_depth(depth: np.ndarray, points: np.ndarray, camera: Camera) -> np.ndarray:
-    """Depths (N,) at points (N, 2), pixels of the camera's image, of a depth image (H, W) of the same view; else NaN.
+    """Depths (N,) of a depth image (H, W) at points (N, 2), pixels of the camera's image; NaN outside.
 
-    The nearest pixel is read: a mean over the edge of a roof is the depth of nothing.
+    Takes the nearest pixel, because interpolation across the edge of a roof gives a depth where nothing is.
     """
     height, width = depth.shape
     ratio = np.array([width / camera.width, height / camera.height])
@@ -80,39 +79,48 @@ def sample_depth(depth: np.ndarray, points: np.ndarray, camera: Camera) -> np.nd
     return np.where(inside, depth[rows, columns].astype(np.float64), np.nan)
 
 
-def _by_altitude(
-    rays: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
-    noise: float,
+def _scale_by_altitude(
+    pairs: RayPairs,
+    pose: RelativePose,
     older: FrameReadings,
     newer: FrameReadings,
     mount: Mount,
     settings: SensorSettings,
 ) -> Scale:
-    altitude = _measured(older.altitude, settings)
+    altitude = _altitude_measurement(older.altitude, settings)
     if altitude is None:
         return unknown_scale("no altitude")
-    known = gravity(older, mount, settings)
-    along = settings.altitude_along
-    down = mount.beam if along == "beam" else None if known is None else known.down
-    # The beam of a range finder turns with the camera, so its two readings are not along one direction.
-    other = None if along == "beam" else _measured(newer.altitude, settings)
-    level = float(np.radians(settings.level))
+    gravity = gravity_in_camera(older, mount, settings)
+    along_beam = settings.altitude_along == "beam"
+    gravity_direction = None if gravity is None else gravity.down
+    tilt = float(np.radians(settings.ground_tilt))
     return scale_from_altitude(
-        *rays,
+        pairs.x0,
+        pairs.x1,
+        pose.rotation,
+        pose.translation,
         altitude,
-        down,
-        settings.limits,
-        noise=noise,
-        gravity=None if known is None else known.down,
-        level=level if known is None else float(np.hypot(level, known.deviation)),
-        newer=other,
+        down=mount.beam if along_beam else gravity_direction,
+        limits=settings.limits,
+        noise=pose.noise * pairs.pixel,
+        gravity=gravity_direction,
+        ground_tilt=tilt if gravity is None else float(np.hypot(tilt, gravity.deviation)),
+        # A beam turns with the camera, so the two readings of a range finder have different directions.
+        newer=None if along_beam else _altitude_measurement(newer.altitude, settings),
     )
 
 
-def _measured(aged: Aged[Altitude] | None, settings: SensorSettings) -> FactorEstimate | None:
+def _scale_by_odometry(pose: RelativePose, moved: OdometryMotion, settings: SensorSettings) -> Scale:
+    if moved.reason:
+        return unknown_scale(moved.reason)
+    displacement = moved.T[:3, 3]
+    return scale_from_odometry(pose.translation, displacement, moved.covariance, age=moved.age, limits=settings.limits)
+
+
+def _altitude_measurement(aged: Aged[Altitude] | None, settings: SensorSettings) -> LengthMeasurement | None:
     if aged is None:
         return None
     value, deviation = aged.value.value, aged.value.deviation
     if not np.isfinite(deviation):
         deviation = max(settings.altitude_deviation * value, settings.altitude_floor)
-    return FactorEstimate(value, deviation, aged.age)
+    return LengthMeasurement(value, deviation, aged.age)

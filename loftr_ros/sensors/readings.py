@@ -1,4 +1,4 @@
-"""What sensors say, as frozen values: stamped, in SI units, without ROS. Matrices and images are never written to."""
+"""Sensor readings as frozen values: stamped, in SI units, without ROS. Treat their arrays as read-only."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from loftr_ros.sensors.buffer import Stamped
 from perception_common.geometry import so3_exp, so3_log, transform
 
 
 @dataclass(frozen=True)
 class Altitude:
-    """Height above ground, metres, with its standard deviation; deviation: NaN where the sensor does not say it."""
+    """Height above ground and its standard deviation, metres; deviation: NaN if the sensor does not report it."""
 
     stamp_ns: int
     value: float
@@ -20,7 +21,7 @@ class Altitude:
 
 @dataclass(frozen=True, eq=False)
 class DepthImage:
-    """Depths along z of a camera: (H, W) float32, metres, NaN where there is none."""
+    """depth: (H, W) float32, metres along z of the camera, NaN for missing depths. frame: of the camera."""
 
     stamp_ns: int
     depth: np.ndarray
@@ -29,9 +30,9 @@ class DepthImage:
 
 @dataclass(frozen=True, eq=False)
 class OdometryPose:
-    """Pose of `child_frame` in `frame`.
+    """T: (4, 4), pose of `child_frame` in `frame`, metres.
 
-    covariance: (6, 6) in ROS order, axes of `frame`; all 0 where it is not known.
+    covariance: (6, 6) in ROS order, axes of `frame`; all 0: unknown.
     """
 
     stamp_ns: int
@@ -43,9 +44,9 @@ class OdometryPose:
 
 @dataclass(frozen=True, eq=False)
 class Orientation:
-    """Rotation (3, 3) of `frame` in a world whose z axis points up (ENU, REP-103), with its covariance (3, 3), rad^2.
+    """rotation: (3, 3), of `frame` in a world whose z axis points up (ENU, REP-103).
 
-    covariance: all 0 where it is not known.
+    covariance: (3, 3), rad^2; all 0: unknown.
     """
 
     stamp_ns: int
@@ -56,10 +57,10 @@ class Orientation:
 
 @dataclass(frozen=True, eq=False)
 class DetectedObjects:
-    """The objects found in an image of width x height pixels.
+    """Objects detected in an image of width x height pixels.
 
-    boxes: (N, 4) float64 x0 y0 x1 y1 in pixels with (0, 0) at the centre of the top left one, as points of matches
-    have it. scores: (N,). names: of the classes.
+    boxes: (N, 4) float64 x0 y0 x1 y1 in pixels; (0, 0) is the centre of the top left pixel, as for points of matches.
+    scores: (N,). names: of their classes.
     """
 
     stamp_ns: int
@@ -75,31 +76,43 @@ class DetectedObjects:
 
 
 def altitude_between(a: Altitude, b: Altitude, share: float) -> Altitude:
-    """Altitude at `share` (0 to 1) of the time from a to b; the errors of both are independent."""
-    stamp = round(a.stamp_ns + share * (b.stamp_ns - a.stamp_ns))
+    """Altitude at `share` (0 to 1) of the time from a to b, for independent errors of a and b."""
     deviation = float(np.hypot((1 - share) * a.deviation, share * b.deviation))
-    return Altitude(stamp, (1 - share) * a.value + share * b.value, deviation)
+    return Altitude(stamp_between(a, b, share), (1 - share) * a.value + share * b.value, deviation)
 
 
 def odometry_between(a: OdometryPose, b: OdometryPose, share: float) -> OdometryPose:
     """Pose at `share` (0 to 1) of the time from a to b, at constant velocity."""
-    position = (1 - share) * a.T[:3, 3] + share * b.T[:3, 3]
-    rotation = rotation_between(a.T[:3, :3], b.T[:3, :3], share)
     covariance = (1 - share) * a.covariance + share * b.covariance
-    stamp = round(a.stamp_ns + share * (b.stamp_ns - a.stamp_ns))
-    return replace(a, stamp_ns=stamp, T=transform(rotation, position), covariance=covariance)
+    return replace(a, stamp_ns=stamp_between(a, b, share), T=pose_between(a.T, b.T, share), covariance=covariance)
 
 
 def orientation_between(a: Orientation, b: Orientation, share: float) -> Orientation:
     """Orientation at `share` (0 to 1) of the time from a to b, at constant angular velocity."""
     return replace(
         a,
-        stamp_ns=round(a.stamp_ns + share * (b.stamp_ns - a.stamp_ns)),
+        stamp_ns=stamp_between(a, b, share),
         rotation=rotation_between(a.rotation, b.rotation, share),
         covariance=(1 - share) * a.covariance + share * b.covariance,
     )
 
 
+def stamp_between(a: Stamped, b: Stamped, share: float) -> int:
+    """Stamp, nanoseconds, at `share` (0 to 1) of the time from a to b."""
+    return round(a.stamp_ns + share * (b.stamp_ns - a.stamp_ns))
+
+
+def pose_between(Ta: np.ndarray, Tb: np.ndarray, share: float) -> np.ndarray:
+    """Pose (4, 4) at `share` (0 to 1) of the way from Ta to Tb, at constant velocity."""
+    position = (1 - share) * Ta[:3, 3] + share * Tb[:3, 3]
+    return transform(rotation_between(Ta[:3, :3], Tb[:3, :3], share), position)
+
+
 def rotation_between(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
-    """Rotation (3, 3) at `share` of the shortest turn from a to b (slerp)."""
+    """Rotation (3, 3) at `share` (0 to 1) of the shortest rotation from a to b (slerp)."""
     return a @ so3_exp(share * so3_log(a.T @ b))
+
+
+def is_orientation(quaternion: np.ndarray) -> bool:
+    """Whether a quaternion (x, y, z, w) of a message is set: not zeros or NaN, but of a length near 1."""
+    return bool(0.5 < np.linalg.norm(quaternion) < 2.0)

@@ -1,4 +1,4 @@
-"""All sensors beside the camera: messages in, what they said at the time of an image out."""
+"""All sensors beside the camera: takes their messages, returns their readings at the stamp of an image."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ from loftr_ros.sensors.readings import (
 from loftr_ros.sensors.settings import DEFAULT_SENSORS, SensorSettings
 from perception_common.errors import InputError
 
-_FAST, _SLOW = 1000, 200  # readings kept of sensors at up to 400 Hz, and of the others
-_DEPTH_IMAGES = 12
-_CLIMB = 10.0  # m/s; altitudes that differ by more are of ground and roof, and nothing in between is true
+# Readings that are kept of each sensor: 2.5 s of an IMU at 400 Hz, 4 s at 50 Hz, and few of the large depth images.
+_FAST, _SLOW, _DEPTH_IMAGES = 1000, 200, 12
+_MAX_CLIMB = 10.0  # m/s; a faster change of altitude is a step from ground to roof, not to be interpolated (empirical)
+_CLIMB_SIGMAS = 8  # of altitude noise that such a change must exceed (empirical)
 
 
 @dataclass(frozen=True, eq=False)
 class FrameReadings:
-    """What the sensors said at the time of an image, each with its age; None where a sensor was never heard."""
+    """The reading of each sensor at the stamp of an image, with its age; None for a sensor without messages."""
 
     stamp_ns: int
     altitude: Aged[Altitude] | None = None
@@ -41,9 +42,9 @@ class FrameReadings:
 
 
 class Sensors:
-    """Keeps the newest readings; thread-safe: callbacks add while a worker asks. `settings` may be replaced.
+    """Keeps the newest readings; thread-safe: callbacks add while a worker reads. `settings` may be replaced.
 
-    The add_ methods take messages of ROS (or of rosbags) and say whether they could be used; why not is counted.
+    The add_ methods take messages of rclpy or rosbags and return whether they are usable; unusable ones are counted.
     """
 
     def __init__(self, settings: SensorSettings = DEFAULT_SENSORS):
@@ -55,64 +56,63 @@ class Sensors:
         self._objects: StampedBuffer[DetectedObjects] = StampedBuffer(_SLOW)
         self._lock = threading.Lock()
         self._ignored: Counter[str] = Counter()
-        self._start: float | None = None  # height of the first fix
+        self._first_height: float | None = None  # of the first NavSatFix
 
     def add_range(self, message: Any) -> bool:
-        """Take a sensor_msgs/Range as an altitude."""
+        """Add a sensor_msgs/Range as an altitude."""
         return self._add(self._altitudes, lambda: messages.altitude_from_range(message))
 
     def add_float_altitude(self, message: Any, arrival_ns: int) -> bool:
-        """Take a std_msgs/Float64 as an altitude at the time of its arrival."""
+        """Add a std_msgs/Float64 as an altitude at the time of its arrival."""
         return self._add(self._altitudes, lambda: messages.altitude_from_float(message, arrival_ns))
 
     def add_fix(self, message: Any) -> bool:
-        """Take a sensor_msgs/NavSatFix as an altitude above the ground: the height that is set, or the first fix."""
+        """Add a sensor_msgs/NavSatFix as an altitude above `settings.ground_height`, or above the first fix."""
         return self._add(self._altitudes, lambda: self._above_ground(messages.height_from_fix(message)))
 
     def add_depth(self, message: Any) -> bool:
-        """Take a depth image of the camera, registered to its images (of any size)."""
+        """Add a depth image, registered to the camera's images, of any size."""
         return self._add(self._depths, lambda: messages.depth_from_image(message))
 
     def add_odometry(self, message: Any) -> bool:
-        """Take the pose of a nav_msgs/Odometry."""
+        """Add the pose of a nav_msgs/Odometry."""
         return self._add(self._odometry, lambda: messages.pose_from_odometry(message))
 
     def add_imu(self, message: Any) -> bool:
-        """Take the orientation of a sensor_msgs/Imu."""
+        """Add the orientation of a sensor_msgs/Imu."""
         return self._add(self._orientations, lambda: messages.orientation_from_imu(message))
 
     def add_detections(self, message: Any) -> bool:
-        """Take a yolc_ros/DetectionArray."""
+        """Add a yolc_ros/DetectionArray."""
         return self._add(self._objects, lambda: messages.objects_from_detections(message))
 
     def at(self, stamp_ns: int, known: FrameReadings | None = None) -> FrameReadings:
-        """Return what the sensors say of a stamp; `known` was asked earlier of the same one and is kept where better.
+        """Return the readings at a stamp; of each sensor the younger of this and of `known`, an earlier result for it.
 
-        Ask once when a keyframe is made and again when it is matched: detections and depths may come after the image,
-        and the buffers forget what a keyframe still needs.
+        Call it when a keyframe is made, and again with that result when it is matched: detections and depth images may
+        arrive after the image, and the buffers may have dropped what the keyframe needs.
         """
         gap = self.settings.max_gap
         found = FrameReadings(
             stamp_ns,
-            self._altitudes.between(stamp_ns, altitude_between, gap),
-            self._depths.nearest(stamp_ns),
-            self._odometry.between(stamp_ns, odometry_between, gap),
-            self._orientations.between(stamp_ns, orientation_between, gap),
-            self._objects.nearest(stamp_ns),
+            altitude=self._altitude_at(stamp_ns),
+            depth=self._depths.nearest(stamp_ns),
+            odometry=self._odometry.between(stamp_ns, odometry_between, gap),
+            orientation=self._orientations.between(stamp_ns, orientation_between, gap),
+            objects=self._objects.nearest(stamp_ns),
         )
-        found = replace(found, altitude=self._steady(stamp_ns, found.altitude))
         if known is None:
             return found
         names = ("altitude", "depth", "odometry", "orientation", "objects")
         return FrameReadings(stamp_ns, **{n: _younger(getattr(known, n), getattr(found, n)) for n in names})
 
     def ignored(self) -> dict[str, int]:
-        """Count the messages that were of no use, by reason."""
+        """Count the unusable messages by reason."""
         with self._lock:
             return dict(self._ignored)
 
     def clear(self) -> None:
-        """Forget all readings, as when time jumps back; the height of the ground and the counts stay."""
+        """Drop all readings, for example when time jumps back; the height of the ground and the counts stay."""
         buffers: tuple[StampedBuffer[Any], ...] = (
             self._altitudes,
             self._depths,
@@ -135,24 +135,23 @@ class Sensors:
 
     def _above_ground(self, height: Altitude) -> Altitude:
         with self._lock:
-            if self._start is None:
-                self._start = height.value
+            if self._first_height is None:
+                self._first_height = height.value
             ground = self.settings.ground_height
-            above = height.value - (self._start if ground is None else ground)
+            above = height.value - (self._first_height if ground is None else ground)
         if above <= 0:
             raise InputError("a NavSatFix at or below the height of the ground: nothing to measure with")
         return replace(height, value=above)
 
-    def _steady(self, stamp_ns: int, found: Aged[Altitude] | None) -> Aged[Altitude] | None:
-        """Take the nearest altitude instead where its neighbours are of two surfaces."""
+    def _altitude_at(self, stamp_ns: int) -> Aged[Altitude] | None:
+        """Return the altitude at a stamp; not interpolated between two surfaces, such as ground and roof."""
         before, after = self._altitudes.neighbours(stamp_ns)
-        if before is None or after is None:
-            return found
-        seconds = (after.stamp_ns - before.stamp_ns) / 1e9
-        noise = 8 * self.settings.altitude_deviation * max(before.value, after.value)
-        if abs(after.value - before.value) <= _CLIMB * seconds + noise:
-            return found
-        return self._altitudes.nearest(stamp_ns)
+        if before is not None and after is not None:
+            seconds = (after.stamp_ns - before.stamp_ns) / 1e9
+            noise = _CLIMB_SIGMAS * self.settings.altitude_deviation * max(before.value, after.value)
+            if abs(after.value - before.value) > _MAX_CLIMB * seconds + noise:
+                return self._altitudes.nearest(stamp_ns)
+        return self._altitudes.between(stamp_ns, altitude_between, self.settings.max_gap)
 
 
 def _younger(a: Aged[Any] | None, b: Aged[Any] | None) -> Aged[Any] | None:

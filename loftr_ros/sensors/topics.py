@@ -1,4 +1,4 @@
-"""Which topics of sensors are read, by the parameters: for the node, which subscribes, and the replay, which plays."""
+"""The sensor topics that the parameters switch on: the node subscribes to them, the replay reads them from a bag."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from loftr_ros.sensors.suite import Sensors
 
-if TYPE_CHECKING:  # it brings ROS
+if TYPE_CHECKING:  # importing it needs ROS
     from loftr_ros.parameters import LoftrParameters
 
-Add = Callable[[Sensors, Any, int], bool]  # sensors, message, arrival in nanoseconds; whether it could be used
+Add = Callable[[Sensors, Any, int], bool]  # (sensors, message, arrival in nanoseconds) -> whether it is usable
 
 
 @dataclass(frozen=True)
 class SensorTopic:
-    """A relative topic with its ROS type, what takes its messages, and how many may wait."""
+    """A relative topic name with its ROS type, the function that adds its messages, and its queue depth."""
 
     name: str
     type: str

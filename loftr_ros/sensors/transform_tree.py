@@ -1,6 +1,6 @@
-"""The tree of frames that /tf and /tf_static describe, looked up by stamp. Pure; `transforms.py` fills it.
+"""The tree of frames of /tf and /tf_static with lookup by stamp: what tf2_ros does, without the need to install it.
 
-tf2_ros does the same where it is installed; this needs the messages alone, and none of them to be tested.
+The node fills it from subscriptions (loftr_ros/ros/mount_lookup.py), the replay from a bag.
 """
 
 from __future__ import annotations
@@ -11,39 +11,40 @@ from typing import Any
 import numpy as np
 
 from loftr_ros.sensors.buffer import StampedBuffer
-from loftr_ros.sensors.readings import rotation_between
+from loftr_ros.sensors.readings import is_orientation, pose_between, stamp_between
 from perception_common.geometry import inverse, matrix_from_quaternion, transform
 from perception_common.stamps import stamp_ns
 
-_SIZE = 1000  # transforms kept of each moving frame
-_MAX_GAP = 1.0  # seconds between two transforms that are interpolated
+_SIZE = 1000  # transforms that are kept of each moving frame
+_MAX_GAP = 1.0  # seconds between two transforms to interpolate
+_MAX_AGE = 0.2  # seconds between the nearest transform and the requested stamp, outside of interpolation
 
 
 @dataclass(frozen=True, eq=False)
 class StampedTransform:
-    """T_parent_child (4, 4) at a stamp."""
+    """Pose of a child frame in its parent frame, T_parent_child (4, 4), at a stamp."""
 
     stamp_ns: int
-    T: np.ndarray
+    T_parent_child: np.ndarray
 
 
 class TransformTree:
-    """Frames by name, each below one parent; static frames have one transform for all time. Thread-safe."""
+    """Frames by name, each with one parent and either one static transform or stamped ones. Thread-safe."""
 
-    def __init__(self, max_age: float = 0.2):
-        """max_age: seconds by which the transform of a moving frame may miss the stamp asked for."""
+    def __init__(self, max_age: float = _MAX_AGE):
+        """max_age: seconds between the transform of a moving frame and the requested stamp."""
         self._max_age = max_age
         self._parents: dict[str, str] = {}
         self._static: dict[str, np.ndarray] = {}
         self._moving: dict[str, StampedBuffer[StampedTransform]] = {}
 
     def add(self, message: Any, *, is_static: bool) -> None:
-        """Add a geometry_msgs/TransformStamped; one that is not finite is left out."""
+        """Add a geometry_msgs/TransformStamped; an invalid one (not finite, no unit quaternion) is ignored."""
         t, q = message.transform.translation, message.transform.rotation
-        position, turn = np.array([t.x, t.y, t.z]), np.array([q.x, q.y, q.z, q.w])
-        if not np.isfinite(position).all() or not 0.5 < np.linalg.norm(turn) < 2.0:
+        position, quaternion = np.array([t.x, t.y, t.z]), np.array([q.x, q.y, q.z, q.w])
+        if not np.isfinite(position).all() or not is_orientation(quaternion):
             return
-        child, T = _name(message.child_frame_id), transform(matrix_from_quaternion(turn), position)
+        child, T = _name(message.child_frame_id), transform(matrix_from_quaternion(quaternion), position)
         if is_static:
             self._static[child] = T
         else:
@@ -51,37 +52,35 @@ class TransformTree:
         self._parents[child] = _name(message.header.frame_id)
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> np.ndarray | None:
-        """Return T_target_source (4, 4) at a stamp (p_target = T p_source), None where the tree does not know it."""
-        from_target = self._way_up(_name(target), stamp_ns)
-        from_source = self._way_up(_name(source), stamp_ns)
-        for ancestor, T_ancestor_source in from_source.items():
-            if ancestor in from_target:
-                return inverse(from_target[ancestor]) @ T_ancestor_source
+        """Return T_target_source (4, 4) at a stamp, p_target = T p_source; None for frames that are not connected."""
+        target_ancestors = self._ancestors(_name(target), stamp_ns)
+        source_ancestors = self._ancestors(_name(source), stamp_ns)
+        for ancestor, T_ancestor_source in source_ancestors.items():
+            if ancestor in target_ancestors:
+                return inverse(target_ancestors[ancestor]) @ T_ancestor_source
         return None
 
-    def _way_up(self, frame: str, stamp_ns: int) -> dict[str, np.ndarray]:
-        """Return T_ancestor_frame of the frame itself and all its ancestors, nearest first."""
-        way = {frame: np.eye(4)}
+    def _ancestors(self, frame: str, stamp_ns: int) -> dict[str, np.ndarray]:
+        """Return T_ancestor_frame (4, 4) of the frame itself and all its ancestors, nearest first."""
         T = np.eye(4)
-        while frame in self._parents and self._parents[frame] not in way:  # a ring has no end
-            step = self._step(frame, stamp_ns)
-            if step is None:
+        ancestors = {frame: T}
+        while frame in self._parents and self._parents[frame] not in ancestors:  # a cycle would not end
+            T_parent_frame = self._parent_transform(frame, stamp_ns)
+            if T_parent_frame is None:
                 break
-            frame, T = self._parents[frame], step @ T
-            way[frame] = T
-        return way
+            frame, T = self._parents[frame], T_parent_frame @ T
+            ancestors[frame] = T
+        return ancestors
 
-    def _step(self, frame: str, stamp_ns: int) -> np.ndarray | None:
+    def _parent_transform(self, frame: str, stamp_ns: int) -> np.ndarray | None:
         if frame in self._static:
             return self._static[frame]
-        found = self._moving[frame].between(stamp_ns, _between, _MAX_GAP)
-        return found.value.T if found is not None and found.age <= self._max_age else None
+        found = self._moving[frame].between(stamp_ns, _interpolate, _MAX_GAP)
+        return found.value.T_parent_child if found is not None and found.age <= self._max_age else None
 
 
-def _between(a: StampedTransform, b: StampedTransform, share: float) -> StampedTransform:
-    position = (1 - share) * a.T[:3, 3] + share * b.T[:3, 3]
-    rotation = rotation_between(a.T[:3, :3], b.T[:3, :3], share)
-    return StampedTransform(round(a.stamp_ns + share * (b.stamp_ns - a.stamp_ns)), transform(rotation, position))
+def _interpolate(a: StampedTransform, b: StampedTransform, share: float) -> StampedTransform:
+    return StampedTransform(stamp_between(a, b, share), pose_between(a.T_parent_child, b.T_parent_child, share))
 
 
 def _name(frame: str) -> str:

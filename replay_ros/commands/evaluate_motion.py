@@ -6,11 +6,14 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
+from loftr_ros.base_frame import parse_mount
 from perception_common.text.json_files import write_json
 from replay_ros.evaluation.motion.bags import MotionBagOptions, evaluate_motion_of_bag
 from replay_ros.evaluation.motion.metrics import UNNAMED
 from replay_ros.evaluation.motion.text import motion_lines
-from replay_ros.evaluation.motion.truth import TOLERANCE, parse_base_optical
+from replay_ros.evaluation.motion.truth import TOLERANCE
 
 NAME = "evaluate_motion"
 
@@ -60,7 +63,7 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
         truth=given.truth,
         truth_bag=given.truth_bag,
         truth_frame=given.truth_frame,
-        T_base_optical=None if given.base_optical is None else parse_base_optical(given.base_optical),
+        T_base_optical=_mount(given.base_optical),
         relative_pose_topic=given.relative_pose_topic,
         pose_topic=given.pose_topic,
         estimator=given.estimator,
@@ -71,3 +74,7 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     if given.json:
         write_json(given.json, {"bag": str(given.bag), **asdict(result)})
     return 0
+
+
+def _mount(text: str | None) -> np.ndarray | None:
+    return None if text is None else parse_mount(text, "--base-optical", normalise=True)

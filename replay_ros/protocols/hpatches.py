@@ -17,7 +17,8 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from loftr_ros.datasets.image_pairs import area_under_recall, read_gray, resizing
+from loftr_ros.datasets.image_pairs import read_gray, resizing
+from loftr_ros.geometry.accuracy import area_under_recall
 from loftr_ros.image_matcher import MatcherSettings
 from perception_common.errors import InputError
 from replay_ros.evaluation.pairs.metrics import corner_error

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from loftr_ros.datasets.image_pairs import AUC_LIMITS, area_under_recall, pose_degrees
+from loftr_ros.geometry.accuracy import AUC_LIMITS, area_under_recall, pose_degrees
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import pose_error
 from replay_ros.evaluation.pairs.estimators import PoseEstimator, estimate_pose

@@ -1,4 +1,4 @@
-"""The example back end beats the chained trajectory on a simulated loop; evo is the judge."""
+"""The example back end improves the chained trajectory of a simulated loop, as evo measures it."""
 
 import importlib.util
 import sys
@@ -10,7 +10,7 @@ from evo.core import metrics
 from evo.core.trajectory import PosePath3D
 from evo.tools import file_interface
 
-from loftr_ros.geometry.scale.sources import ScaleSource
+from loftr_ros.geometry.scale.result import ScaleSource
 from loftr_ros.geometry.two_view.estimation import Geometry
 from perception_common.errors import InputError
 from perception_common.geometry import transform
@@ -54,15 +54,15 @@ def ate(path, truth):
     return error.get_statistic(metrics.StatisticsType.rmse)
 
 
-def test_the_graph_beats_the_chain_by_a_quarter_at_least(example, loop):
+def test_the_graph_reduces_the_error_of_the_chain_by_at_least_a_quarter(example, loop):
     edges, truth, _ = loop
     found = example("pose_graph").optimise(edges)
     assert found.closures == 2
     assert ate(found.trajectory, truth) < 0.75 * ate(chain(edges), truth)
 
 
-def test_the_covariances_are_honest_in_the_optimiser_that_uses_them(example, loop):
-    """Twice the error of the graph is chi-squared with as many degrees of freedom as it has equations left."""
+def test_the_covariances_are_consistent_in_the_optimiser(example, loop):
+    """Twice the error of the graph is chi-squared with 6 (edges - poses + 1) degrees of freedom."""
     edges, truth, _ = loop
     found = example("pose_graph").optimise(edges)
     degrees = 6 * found.edges - 6 * (len(truth) - 1)
@@ -74,14 +74,14 @@ def test_a_wrong_loop_closure_is_refused(example, loop):
     stamps = truth.stamps_ns
     T_older_newer = np.linalg.inv(truth.matrices()[3]) @ truth.matrices()[15]
     wrong = transform(T_older_newer[:3, :3], T_older_newer[:3, 3] + [25.0, 0, 0])
-    lie = PoseEdge(stamps[3], stamps[15], wrong, 1e-3 * np.eye(6), Geometry.GENERAL, ScaleSource.ALTITUDE)
-    found = example("pose_graph").optimise([*edges, lie])
+    outlier = PoseEdge(stamps[3], stamps[15], wrong, 1e-3 * np.eye(6), Geometry.GENERAL, ScaleSource.ALTITUDE)
+    found = example("pose_graph").optimise([*edges, outlier])
     assert (found.closures, found.refused) == (3, 1)
     assert ate(found.trajectory, truth) < 0.75 * ate(chain(edges), truth)
 
 
-def test_a_direction_is_never_taken_for_metres(example, loop):
-    """The loop closures without their scale still turn the graph right, and pull nothing to a length of 1."""
+def test_edges_without_scale_do_not_change_lengths(example, loop):
+    """Loop closures without scale still correct the orientation, and do not pull edges to a length of 1."""
     edges, truth, _ = loop
     spacing = np.diff(truth.stamps_ns)[0]
 
@@ -95,7 +95,7 @@ def test_a_direction_is_never_taken_for_metres(example, loop):
     assert ate(found.trajectory, truth) < 1.05 * ate(chain(edges), truth)
 
 
-def test_the_command_writes_what_evo_reads(example, loop, capsys):
+def test_the_command_writes_files_that_evo_reads(example, loop, capsys):
     _, truth, folder = loop
     example("pose_graph").main([str(folder / "bag"), str(folder / "graph.tum"), "--chain", str(folder / "chain.tum")])
     assert "33 keyframes, 65 edges, 2 of them loop closures (0 refused)" in capsys.readouterr().out

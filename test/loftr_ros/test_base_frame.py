@@ -17,8 +17,8 @@ seeds = st.integers(0, 10_000)
 
 @given(poses, poses, poses, poses)
 @settings(deadline=None, max_examples=30)
-def test_the_base_moves_as_the_chain_of_frames_says(T_world_base0, T_world_base1, mount0, mount1):
-    """A gimbal: the mount is another one at the newer image."""
+def test_the_motion_of_the_base_follows_from_the_chain_of_frames(T_world_base0, T_world_base1, mount0, mount1):
+    """With a gimbal, the mount differs between the images."""
     T = inverse(T_world_base0 @ mount0) @ (T_world_base1 @ mount1)
     edge, _ = edge_between_bases(T, np.eye(6), mount0, mount1, is_metric=True)
     np.testing.assert_allclose(edge, inverse(T_world_base0) @ T_world_base1, atol=1e-9)
@@ -26,7 +26,7 @@ def test_the_base_moves_as_the_chain_of_frames_says(T_world_base0, T_world_base1
 
 @given(poses, poses, poses, seeds)
 @settings(deadline=None, max_examples=8)
-def test_the_covariance_is_that_of_sampled_errors(T, mount0, mount1, seed):
+def test_the_covariance_matches_sampled_errors(T, mount0, mount1, seed):
     rng = np.random.default_rng(seed)
     root = 1e-3 * rng.normal(size=(6, 6))
     moved, covariance = edge_between_bases(T, root @ root.T, mount0, mount1, is_metric=True)
@@ -42,7 +42,7 @@ def test_the_covariance_is_that_of_sampled_errors(T, mount0, mount1, seed):
 
 @given(poses, poses)
 @settings(deadline=None, max_examples=20)
-def test_a_direction_only_turns_into_the_axes_of_the_base(T, mount):
+def test_a_pose_without_scale_is_only_rotated_to_the_axes_of_the_base(T, mount):
     direction = T[:3, 3] + np.array([3.0, 0, 0])
     unit = transform(T[:3, :3], direction / np.linalg.norm(direction))
     edge, _ = edge_between_bases(unit, np.eye(6), mount, is_metric=False)
@@ -59,6 +59,6 @@ def test_a_mount_is_read_from_seven_numbers(mount):
 
 
 @pytest.mark.parametrize("text", ["1 2 3", "0 0 0 0 0 0 x", "0 0 0 0 0 0 2", "0 0 0 0 0 0 nan"])
-def test_what_is_no_mount_is_refused(text):
+def test_invalid_mounts_are_refused(text):
     with pytest.raises(InputError, match="base_from_optical is"):
         parse_mount(text)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from loftr_ros.frontend import Frontend, FrontendSettings
-from loftr_ros.geometry.scale.sources import ScaleSource
-from loftr_ros.geometry.two_view.estimation import Geometry
+from loftr_ros.geometry.scale.result import ScaleSource
+from loftr_ros.geometry.two_view.estimation import Geometry, TwoViewSettings
 from loftr_ros.image_matcher import MatcherSettings
 from loftr_ros.keyframes.policy import KeyframePolicy, Outcome
 from loftr_ros.matcher import Matcher
@@ -17,6 +17,7 @@ from perception_common.backends.devices import choose_device
 from perception_common.errors import InputError
 
 EVERY = KeyframePolicy(max_interval=0.0)  # every image becomes a keyframe
+PAIR = PairSettings(two_view=TwoViewSettings(threshold=1.0))
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def matcher():
 
 @pytest.fixture
 def frontend(matcher):
-    return Frontend(matcher, FrontendSettings(policy=EVERY))
+    return Frontend(matcher, FrontendSettings(policy=EVERY, pair=PAIR))
 
 
 def header(stamp_ns):
@@ -127,7 +128,7 @@ def test_missing_detections_are_said(frontend, small_flight):
 
 
 def test_dark_and_blurred_images_are_no_keyframes(matcher, small_flight):
-    frontend = Frontend(matcher, FrontendSettings(policy=replace(EVERY, max_bad_seconds=100.0)))
+    frontend = Frontend(matcher, FrontendSettings(policy=replace(EVERY, max_bad_seconds=100.0), pair=PAIR))
     image, stamps = small_flight.images[0], small_flight.stamps_ns
     night = frontend.process(0, image // 64, small_flight.camera)
     assert night.decision.outcome == Outcome.SKIPPED
@@ -164,14 +165,14 @@ def test_a_lost_track_goes_on_from_the_older_keyframe_that_fits(frontend, small_
 
 
 def test_keyframes_are_kept_within_memory_and_matched_on_request(matcher, small_flight):
-    unbounded = Frontend(matcher, FrontendSettings(policy=EVERY))
+    unbounded = Frontend(matcher, FrontendSettings(policy=EVERY, pair=PAIR))
     fly(unbounded, small_flight)
     assert unbounded.keyframes_kept == (0, 1, 2, 3, 4)
     asked = unbounded.match_keyframes(1, 4)
     assert (asked.older.id, asked.newer.id) == (1, 4)
     assert asked.motion.geometry != Geometry.FAILED
 
-    bounded = Frontend(matcher, FrontendSettings(policy=EVERY, memory=1, match_last=1))
+    bounded = Frontend(matcher, FrontendSettings(policy=EVERY, pair=PAIR, memory=1, match_last=1))
     fly(bounded, small_flight)
     assert bounded.keyframes_kept == (3, 4)
     assert bounded.match_keyframes(3, 4).motion.geometry != Geometry.FAILED
@@ -202,7 +203,8 @@ def test_tracks_are_measured(frontend, small_flight):
 
 def test_the_same_flight_gives_the_same_results(matcher, small_flight):
     one, other = (
-        fly(Frontend(matcher, FrontendSettings(policy=EVERY)), small_flight, range(3), True) for _ in range(2)
+        fly(Frontend(matcher, FrontendSettings(policy=EVERY, pair=PAIR)), small_flight, range(3), True)
+        for _ in range(2)
     )
     one, other = ([pair for result in results for pair in result.pairs] for results in (one, other))
     assert len(one) == 3
@@ -227,7 +229,7 @@ def test_settings_change_from_the_next_image_on(frontend, small_flight):
     fly(frontend, small_flight, (0,))
     frontend.apply(replace(frontend.settings, matcher=MatcherSettings(max_matches=5)))
     assert fly(frontend, small_flight, (1,))[0].matches == 5
-    frontend.apply(replace(frontend.settings, memory=1, match_last=1, pair=PairSettings(gimbal_pitch=-75.0)))
+    frontend.apply(replace(frontend.settings, memory=1, match_last=1, pair=replace(PAIR, gimbal_pitch=-75.0)))
     assert len(fly(frontend, small_flight, (2,))[0].pairs) == 1
     assert frontend.keyframes_kept == (1, 2)
 

@@ -87,7 +87,7 @@ def test_every_parameter_reaches_the_front_end(name):
 def test_the_defaults_are_those_of_the_cores_but_for_what_is_meant():
     cores, node = flat(FrontendSettings()), flat(LoftrParameters().frontend)
     different = {path for path in cores if cores[path] != node[path]}
-    assert different == {".matcher.threshold", ".matcher.max_matches", ".pair.two_view.threshold"}
+    assert different == {".matcher.threshold", ".matcher.max_matches"}
 
 
 @pytest.mark.parametrize(

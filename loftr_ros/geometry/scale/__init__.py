@@ -1,1 +1,1 @@
-"""Metric scale of a two-view motion."""
+"""Metric scale of a relative pose: from the altitude above ground, a depth image or odometry."""

@@ -1,4 +1,4 @@
-"""Which of several poses that explain the matches alike is meant: by likelihood and by what is known beforehand."""
+"""Probabilities of several poses that explain the matches about equally well, from their likelihoods and a prior."""
 
 from __future__ import annotations
 
@@ -8,34 +8,35 @@ import numpy as np
 
 from perception_common.geometry import angle_between, rotation_angle, so3_log
 
-LEVEL = np.radians(10.0)  # how level the ground is, standard deviation
-STEADY_DIRECTION = np.radians(20.0)  # how much a vehicle changes course between two pairs
-STEADY_ROTATION = np.radians(10.0)  # and its turn
+# Standard deviations of the prior, for ground and vehicles in general (empirical).
+PLANE_TILT = np.radians(10.0)  # angle between the normal of the plane in view and gravity
+COURSE_CHANGE = np.radians(20.0)  # angle between the translations of two consecutive pairs
+ROTATION_CHANGE = np.radians(10.0)  # angle between their rotations
 
 
 @dataclass(frozen=True, eq=False)
 class MotionPrior:
-    """What is known of the motion before any match is seen; used to choose, never to bend the estimate.
+    """Prior knowledge about a motion, used to choose among candidates; it never changes a candidate.
 
-    down: (3,) direction of gravity in the older camera, of any length, where the plane seen is the ground.
-    motion: (4, 4) expected pose of the newer camera in the older one, such as the last motion; of its translation only
-    the direction counts, and 0 says nothing.
+    down: (3,) direction of gravity in the older camera, any length, if the plane in view is the ground. motion: (4, 4)
+    expected pose of the newer camera in the older one, such as the last motion; only the direction of its translation
+    is used, and a translation of 0 is ignored.
     """
 
     down: np.ndarray | None = None
     motion: np.ndarray | None = None
 
     def log_density(self, rotation: np.ndarray, translation: np.ndarray, normal: np.ndarray) -> float:
-        """Logarithm of the prior density of a pose and its plane, up to a constant.
+        """Log-density of a pose (R (3, 3), t (3,)) and its plane under the prior, up to a constant.
 
-        normal: (3,) of the plane in the older camera, away from it.
+        normal: (3,) of the plane in the older camera, pointing away from the camera.
         """
         squares = 0.0
         if self.down is not None:
-            squares += _squared(angle_between(normal, self.down), LEVEL)
+            squares += _squared(angle_between(normal, self.down), PLANE_TILT)
         if self.motion is not None:
-            squares += _squared(rotation_angle(self.motion[:3, :3].T @ rotation), STEADY_ROTATION)
-            squares += _squared(angle_between(translation, self.motion[:3, 3]), STEADY_DIRECTION)
+            squares += _squared(rotation_angle(self.motion[:3, :3].T @ rotation), ROTATION_CHANGE)
+            squares += _squared(angle_between(translation, self.motion[:3, 3]), COURSE_CHANGE)
         return -0.5 * squares
 
 
@@ -43,7 +44,7 @@ NO_PRIOR = MotionPrior()
 
 
 def posterior(log_densities: list[float]) -> np.ndarray:
-    """Probabilities (K,) of alternatives from the logarithms of their likelihoods times priors."""
+    """Probabilities (K,) of alternatives from the logarithms of likelihood times prior."""
     relative = np.exp(np.array(log_densities) - max(log_densities))
     return relative / relative.sum()
 
@@ -59,9 +60,9 @@ class Alternative:
 
 
 def spread_of_alternatives(rotation: np.ndarray, translation: np.ndarray, others: list[Alternative]) -> np.ndarray:
-    """Covariance (6, 6), ROS order, that the chance of having chosen wrongly adds to a pose.
+    """Covariance (6, 6), ROS order, to add to the chosen pose for the chance that another one is true.
 
-    It is the second moment of the others about the choice.
+    It is the second moment of the alternatives about the chosen pose (R (3, 3), t (3,)).
     """
     covariance = np.zeros((6, 6))
     for other in others:
@@ -71,4 +72,5 @@ def spread_of_alternatives(rotation: np.ndarray, translation: np.ndarray, others
 
 
 def _squared(angle: float, deviation: float) -> float:
+    """Squared angle in standard deviations; 0 for an undefined angle (NaN)."""
     return 0.0 if np.isnan(angle) else (angle / deviation) ** 2

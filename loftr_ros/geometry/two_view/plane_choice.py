@@ -1,19 +1,25 @@
-"""Which of the motions that a plane allows for is the true one, and what the doubt about it adds to the covariance."""
+"""The choice among the motions that a plane allows, and what the remaining doubt adds to the covariance.
+
+Two cases. Without visible relief all candidates share the homography, and matches off the plane and the prior choose
+among them. With relief the candidates are refined as essential matrices, because points off the plane tell the motions
+apart and would bias the fit of a plane.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from loftr_ros.geometry.rays import RayPairs
 from loftr_ros.geometry.triangulation import fit_plane
+from loftr_ros.geometry.two_view import thresholds
 from loftr_ros.geometry.two_view.ambiguity import Alternative, MotionPrior, posterior, spread_of_alternatives
 from loftr_ros.geometry.two_view.essential import EssentialMotion
-from loftr_ros.geometry.two_view.homography import PlaneMotion, decompose_homography, visible_motions
+from loftr_ros.geometry.two_view.homography.decomposition import decompose_homography, visible_motions
+from loftr_ros.geometry.two_view.homography.motion import PlaneMotion
 from loftr_ros.geometry.two_view.relief import weighed_by_relief
 from loftr_ros.geometry.uncertainty.covariance import observed_covariance, step_covariance
 from loftr_ros.geometry.uncertainty.dependence import variance_inflation
@@ -21,153 +27,164 @@ from loftr_ros.geometry.uncertainty.noise import Noise
 from loftr_ros.geometry.uncertainty.refinement import Refined, refine
 from perception_common.geometry import rotation_angle
 
-_FLAT = 1.15  # noise of the plane over that of the essential matrix up to which no relief is seen
-_WHOLE = 0.95  # right matches of the plane over those of the essential matrix from which there is nothing beside it
-_NEGLIGIBLE = 1e-6  # probability
-_SAME = np.radians(0.05)
+_OFF_PLANE_INLIER_RATIO = 0.5  # of the matches off the plane: no knowledge
 
 
 @dataclass(frozen=True, eq=False)
 class ChosenMotion:
-    """A motion with rotation and translation, and how sure it is.
+    """The chosen motion of a plane.
 
-    steps: covariance of its steps. noise: pixels, of the model that it was fitted with. probability: that it is the
-    true one. doubt: (6, 6), what the chance of another one adds to the covariance of the pose. on_plane: whether it
-    comes from the homography alone, no relief was seen.
+    motion: has rotation and translation. steps: covariance (p, p) of its steps. noise: sigma of the fitted model,
+    pixels. probability: that it is the true motion. alternatives: (6, 6), addition to the covariance of the pose for
+    the chance of another motion. from_homography: no relief is visible, so the motion is that of the homography.
     """
 
-    motion: Any
+    motion: PlaneMotion | EssentialMotion
     steps: np.ndarray
     noise: float
     probability: float
-    doubt: np.ndarray
-    on_plane: bool
+    alternatives: np.ndarray
+    from_homography: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    """A motion with the noise (pixels) and log-likelihood of the matches; `steps` computes the covariance of its steps.
+
+    The covariance is computed on demand: candidates of negligible probability need none.
+    """
+
+    motion: PlaneMotion | EssentialMotion
+    noise: float
+    log_likelihood: float
+    steps: Callable[[], np.ndarray]
 
 
 def choose_plane_motion(
     pairs: RayPairs,
     essential: Refined[EssentialMotion],
     plane: Refined[PlaneMotion],
-    reach: float,
-    highest_noise: float,
+    *,
+    inlier_distance: float,
+    max_sigma: float,
     prior: MotionPrior,
 ) -> ChosenMotion:
-    """Choose among the two motions of a refined homography by the matches off the plane and the prior.
+    """Choose among the motions of a refined homography by the matches off the plane and the prior.
 
-    reach: pixels from their epipolar line within which matches count as inliers of the essential matrix.
+    inlier_distance: pixels from its epipolar line within which a match is an inlier of the essential matrix. max_sigma:
+    bound of the noise of refinements, pixels.
     """
-    inside = pairs[essential.distances < reach]
+    inside = pairs[essential.distances < inlier_distance]
     motions = visible_motions(decompose_homography(plane.motion.homography), inside) or [plane.motion]
-    holds_all = plane.noise.right > _WHOLE * essential.noise.right
-    on_plane = holds_all and plane.noise.sigma < _FLAT * essential.noise.sigma
-    if on_plane:
-        candidates = _on_the_plane(pairs, essential, plane, motions)
-    else:  # the relief is seen: it tells the motions apart and would bend those of a plane
-        shaped = weighed_by_relief(pairs, plane.motion.homography, essential.weights / pairs.weights)
-        candidates = _over_relief(shaped, essential, motions, highest_noise)
-    probabilities = posterior([c.log_density + _density_before(inside, c.motion, prior) for c in candidates])
-    best = int(np.argmax(probabilities))
-    chosen = candidates[best].motion
+    holds_all = plane.noise.inlier_ratio > thresholds.NO_RELIEF_INLIERS * essential.noise.inlier_ratio
+    is_flat = holds_all and plane.noise.sigma < thresholds.NO_RELIEF_NOISE * essential.noise.sigma
+    if is_flat:
+        candidates = _plane_candidates(pairs, essential, plane, motions)
+    else:
+        weighed = weighed_by_relief(pairs, plane.motion.homography, essential.weights / pairs.weights)
+        candidates = _relief_candidates(weighed, essential, motions, max_sigma)
+    probabilities = posterior([c.log_likelihood + _log_prior(inside, c.motion, prior) for c in candidates])
+    chosen = int(np.argmax(probabilities))
+    motion, steps = candidates[chosen].motion, candidates[chosen].steps()
     others = [
         Alternative(
-            float(probability),
-            candidate.motion.rotation,
-            candidate.motion.translation,
-            observed_covariance(candidate.steps(), candidate.motion.translation),
+            probability=float(probability),
+            rotation=candidate.motion.rotation,
+            translation=candidate.motion.translation,
+            covariance=observed_covariance(candidate.steps(), candidate.motion.translation),
         )
-        for candidate, probability in zip(candidates, probabilities, strict=True)
-        if candidate is not candidates[best] and probability > _NEGLIGIBLE
+        for k, (candidate, probability) in enumerate(zip(candidates, probabilities, strict=True))
+        if k != chosen and probability > thresholds.NEGLIGIBLE_PROBABILITY
     ]
-    doubt = spread_of_alternatives(chosen.rotation, chosen.translation, others)
     return ChosenMotion(
-        chosen, candidates[best].steps(), candidates[best].noise, float(probabilities[best]), doubt, on_plane
+        motion=motion,
+        steps=steps,
+        noise=candidates[chosen].noise,
+        probability=float(probabilities[chosen]),
+        alternatives=spread_of_alternatives(motion.rotation, motion.translation, others),
+        from_homography=is_flat,
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Candidate:
-    """A motion, the noise and log likelihood of the matches under it, and what computes the covariance of its steps."""
-
-    motion: Any
-    noise: float
-    log_density: float
-    steps: Callable[[], np.ndarray]
-
-
-def _on_the_plane(
+def _plane_candidates(
     pairs: RayPairs, essential: Refined[EssentialMotion], plane: Refined[PlaneMotion], motions: list[PlaneMotion]
 ) -> list[_Candidate]:
-    """All motions have the homography of `plane`, so they share its residuals and its covariance."""
-    # By the epipolar distances: along the lines relief below the noise would look like errors that agree.
+    """Candidates with the homography of `plane`, which share its residuals and, up to coordinates, its covariance."""
+    # The inflation is that of the epipolar distances: along the lines, relief below the noise would look like
+    # correlated errors.
     covariance = variance_inflation(pairs, essential) * step_covariance(pairs, plane)
-
-    def turned(motion: PlaneMotion) -> np.ndarray:
-        change = motion.steps_of(plane.motion)
-        return change @ covariance @ change.T
-
     return [
         _Candidate(
-            motion,
-            plane.noise.sigma,
-            _density_of_plane(pairs, plane, motion, essential.noise),
-            partial(turned, motion),
+            motion=motion,
+            noise=plane.noise.sigma,
+            log_likelihood=_plane_log_likelihood(pairs, plane, motion, essential.noise),
+            steps=partial(_in_steps_of, motion, plane.motion, covariance),
         )
         for motion in motions
     ]
 
 
-def _over_relief(
-    pairs: RayPairs, essential: Refined[EssentialMotion], motions: list[PlaneMotion], highest_noise: float
+def _in_steps_of(motion: PlaneMotion, other: PlaneMotion, covariance: np.ndarray) -> np.ndarray:
+    """Convert a covariance (8, 8) of steps of another motion with the same homography to steps of `motion`."""
+    change = motion.steps_of(other)
+    return change @ covariance @ change.T
+
+
+def _relief_candidates(
+    pairs: RayPairs, essential: Refined[EssentialMotion], motions: list[PlaneMotion], max_sigma: float
 ) -> list[_Candidate]:
-    level = essential.noise.sigma
-    starts = [EssentialMotion(motion.rotation, motion.translation, level) for motion in motions]
-    found = [refine(pairs, start, essential.noise, highest_noise) for start in (essential.motion, *starts)]
+    """Candidates refined as essential matrices, from that of all matches and from the motions of the plane."""
+    sigma = essential.noise.sigma
+    starts = [EssentialMotion(motion.rotation, motion.translation, sigma) for motion in motions]
+    found = [refine(pairs, start, essential.noise, max_sigma) for start in (essential.motion, *starts)]
     return [
         _Candidate(
-            refined.motion,
-            refined.noise.sigma,
-            # All with the same noise, and without odds: what rises from the plane tells the motions apart.
-            essential.noise.log_likelihood(pairs.roots * refined.residuals),
-            partial(_dependent_covariance, pairs, refined),
+            motion=refined.motion,
+            noise=refined.noise.sigma,
+            # One noise for all makes likelihoods comparable. No odds: the offset from the plane is what tells the
+            # motions apart here.
+            log_likelihood=essential.noise.log_likelihood(pairs.root_weights * refined.residuals),
+            steps=partial(_inflated_step_covariance, pairs, refined),
         )
         for refined in _distinct(found)
     ]
 
 
-def _dependent_covariance(pairs: RayPairs, refined: Refined[EssentialMotion]) -> np.ndarray:
+def _inflated_step_covariance(pairs: RayPairs, refined: Refined[EssentialMotion]) -> np.ndarray:
     return variance_inflation(pairs, refined) * step_covariance(pairs, refined)
 
 
 def _distinct(candidates: list[Refined[EssentialMotion]]) -> list[Refined[EssentialMotion]]:
-    """Leave out the candidates that arrived at the pose of a more likely one."""
+    """Drop the candidates that converged to the pose of a more likely one."""
     kept: list[Refined[EssentialMotion]] = []
-    for candidate in sorted(candidates, key=lambda c: -c.likelihood):
+    for candidate in sorted(candidates, key=lambda c: -c.log_likelihood):
         motion = candidate.motion
         if not any(
-            rotation_angle(motion.rotation @ other.motion.rotation.T) < _SAME
-            and np.linalg.norm(motion.translation - other.motion.translation) < 10 * _SAME
+            rotation_angle(motion.rotation @ other.motion.rotation.T) < thresholds.SAME_ROTATION
+            and np.linalg.norm(motion.translation - other.motion.translation) < thresholds.SAME_DIRECTION
             for other in kept
         ):
             kept.append(candidate)
     return kept
 
 
-def _density_of_plane(pairs: RayPairs, plane: Refined[PlaneMotion], motion: PlaneMotion, noise: Noise) -> float:
-    """Logarithm of the likelihood of a motion of a plane.
+def _plane_log_likelihood(pairs: RayPairs, plane: Refined[PlaneMotion], motion: PlaneMotion, noise: Noise) -> float:
+    """Log-likelihood of one of the motions of a plane.
 
-    The matches on the plane fit all its motions alike: only those off it can tell, by their epipolar lines, along which
-    they may be anywhere. Half of those off it are taken for right. Relief below the noise shows in all epipolar
-    distances together; on an exact plane their likelihood differs by chance, by about sqrt(N), and counts as one.
+    Matches on the plane fit all its motions equally. Matches off the plane differ by their distances to the epipolar
+    lines, along which they are uniform; half of them are taken as right. Relief below the noise is visible only in all
+    epipolar distances together. On an exact plane their log-likelihoods differ by chance, by about sqrt(N), so they are
+    divided by that.
     """
-    on, _ = plane.noise.densities(pairs.roots * plane.residuals)
+    on, _ = plane.noise.densities(pairs.root_weights * plane.residuals)
     residuals = EssentialMotion(motion.rotation, motion.translation).residuals(pairs)
-    right, wrong = replace(noise, right=0.5).densities(pairs.roots * residuals)
-    off = (1.0 - plane.noise.right) / (2.0 * noise.extent) * (right + wrong)
-    relief = noise.log_likelihood(pairs.roots * residuals) / np.sqrt(len(pairs))
+    right, wrong = replace(noise, inlier_ratio=_OFF_PLANE_INLIER_RATIO).densities(pairs.root_weights * residuals)
+    off = (1.0 - plane.noise.inlier_ratio) / (2.0 * noise.extent) * (right + wrong)
+    relief = noise.log_likelihood(pairs.root_weights * residuals) / np.sqrt(len(pairs))
     return float(np.log(on + off).sum()) + relief
 
 
-def _density_before(inside: RayPairs, motion: Any, prior: MotionPrior) -> float:
+def _log_prior(inside: RayPairs, motion: PlaneMotion | EssentialMotion, prior: MotionPrior) -> float:
     plane = None
     if prior.down is not None:
         plane = fit_plane(inside.x0, inside.x1, motion.rotation, motion.translation)

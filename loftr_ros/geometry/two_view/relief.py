@@ -1,9 +1,9 @@
-"""Which matches near their epipolar line lie at a depth that the others make likely.
+"""Prior odds of matches from their offset to the dominant plane, for matches that an epipolar line cannot tell apart.
 
-The distance to an epipolar line says nothing of the place along it. A wrong match that falls near its line by chance
-counts as a right one there, but lies hundreds of pixels from where its neighbours went, as if it were a point next to
-the camera: few of them turn the direction of the translation by far more than the noise of all right ones. So the
-offset from the dominant plane is looked at too.
+The distance to an epipolar line says nothing about the position along the line. A wrong match that falls near its line
+by chance counts as an inlier there, though it may lie hundreds of pixels from where its neighbours moved, like a point
+right in front of the camera. A few such matches turn the direction of the translation by far more than the noise of all
+right ones. Their offset from the homography of the dominant plane exposes them.
 """
 
 from __future__ import annotations
@@ -13,30 +13,34 @@ from dataclasses import replace
 import numpy as np
 
 from loftr_ros.geometry.rays import RayPairs
-from loftr_ros.geometry.two_view.homography import homography_residuals
+from loftr_ros.geometry.two_view.homography.sampson import homography_residuals
 
+# Start and bounds of expectation maximisation (empirical).
 _ITERATIONS = 8
-_RISE = 5.0  # the second mean over the first, to start with
-_HIGHEST = 0.2  # of the extent, the largest mean: beyond it right and wrong offsets are alike
+_RELIEF_OVER_GROUND = 5.0  # ratio of the two mean offsets at the start
+_SHARES = ((0.8,), (0.2,))  # of ground and relief at the start
+_MIN_MEAN = 1e-3  # pixels
+_MAX_MEAN = 0.2  # of the extent; with a larger mean the density is close to the uniform one of wrong matches
 
 
 def weighed_by_relief(pairs: RayPairs, H: np.ndarray, responsibility: np.ndarray) -> RayPairs:
-    """Return the matches with the odds that their offsets from the plane of H (3, 3) give for being right.
+    """Return the matches with the odds that follow from their offsets from the plane of H (3, 3).
 
-    responsibility: (N,), probability to be right by the distance to the epipolar line alone.
-    Offsets of right matches have a mixture of two exponential densities, those of largest entropy for a given mean: the
-    ground, and what rises from it. Their means and shares are found by expectation maximisation beside wrong matches,
-    which are spread evenly, with density 1 / extent.
+    responsibility: (N,), probability of each match to be right by its distance to the epipolar line alone.
+
+    The offsets of right matches have a mixture of two exponential densities (the maximum-entropy density for a given
+    mean): the ground, and what rises from it. Wrong offsets are uniform with density 1 / extent. Expectation
+    maximisation finds the means and shares of the two right components.
     """
     offsets = np.linalg.norm(homography_residuals(pairs, H), axis=1)
     near = responsibility > 0.5
     if not near.any():
         return pairs
     given = responsibility / np.maximum(1.0 - responsibility, 1e-12)
-    ground = float(np.median(offsets[near])) / np.log(2)
-    means, shares = np.array([[ground], [_RISE * ground]]), np.array([[0.8], [0.2]])
+    ground = float(np.median(offsets[near])) / np.log(2)  # mean of an exponential density from its median
+    means, shares = np.array([[ground], [_RELIEF_OVER_GROUND * ground]]), np.array(_SHARES)
     for _ in range(_ITERATIONS):
-        means = np.clip(means, 1e-3, _HIGHEST * pairs.extent)
+        means = np.clip(means, _MIN_MEAN, _MAX_MEAN * pairs.extent)
         parts = shares * pairs.extent / means * np.exp(-np.minimum(offsets / means, 200.0))
         odds = parts.sum(axis=0)
         weights = given * parts / (1.0 + given * odds)

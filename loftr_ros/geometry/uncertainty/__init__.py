@@ -1,1 +1,1 @@
-"""Noise, refinement and covariance of two-view motions."""
+"""The noise of matches, refinement of motions by maximum likelihood, and covariances of relative poses."""

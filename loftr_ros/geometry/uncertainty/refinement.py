@@ -1,4 +1,4 @@
-"""Refinement of a motion on its manifold: Levenberg-Marquardt steps in turn with steps of the noise's mixture."""
+"""Maximum-likelihood refinement of a motion: Levenberg-Marquardt steps alternate with updates of the noise mixture."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import numpy as np
 from loftr_ros.geometry.rays import RayPairs
 from loftr_ros.geometry.uncertainty.noise import Noise, squared_lengths
 
-ITERATIONS = 30
-_STEADY = 3e-3  # change of sigma, relative
-CONVERGED = 0.02  # adds nothing to the error
+MAX_ITERATIONS = 30
+CONVERGED = 0.02  # standard deviations: a step that short adds nothing to the error of the estimate
+_SETTLED = 3e-3  # relative change of sigma between iterations (empirical)
 
 
 class Motion(Protocol):
-    """What can be refined: a point of a manifold with p directions to move in, explaining k numbers per match."""
+    """A point on a manifold with p degrees of freedom that predicts k residuals per match."""
 
     def residuals(self, pairs: RayPairs) -> np.ndarray:
-        """Residuals (N, k), pixels, of standard deviation sigma each where weights are 1."""
+        """Residuals (N, k), pixels, each with standard deviation sigma where the weight is 1."""
 
     def jacobian(self, pairs: RayPairs) -> np.ndarray:
         """Derivative (N, k, p) of the residuals by a step."""
 
     def gradient(self, pairs: RayPairs, weights: np.ndarray) -> np.ndarray:
-        """Half the derivative (p,) of the weighted sum of squares by a step."""
+        """Half the derivative (p,) of the weighted sum of squared residuals by a step."""
 
     def moved(self: M, step: np.ndarray) -> M:
         """The motion after a step (p,)."""
@@ -36,10 +36,11 @@ M = TypeVar("M", bound=Motion)
 
 @dataclass(frozen=True, eq=False)
 class Refined(Generic[M]):
-    """A maximum of the likelihood.
+    """A local maximum of the likelihood.
 
-    noise: of the weighted residuals. residuals: (N, k), pixels. weights: (N,), probability of a match to be right
-    times its own weight. information: (p, p), J'WJ; over sigma^2 it is that of Gauss and Newton. likelihood: logarithm.
+    noise: of the weighted residuals. residuals: (N, k), pixels. weights: (N,), of the matches times their probability
+    to be right. information: (p, p), J'WJ; divided by sigma^2 it is the Gauss-Newton approximation of the Fisher
+    information. log_likelihood: of the weighted residuals.
     """
 
     motion: M
@@ -47,7 +48,7 @@ class Refined(Generic[M]):
     residuals: np.ndarray
     weights: np.ndarray
     information: np.ndarray
-    likelihood: float
+    log_likelihood: float
 
     @property
     def distances(self) -> np.ndarray:
@@ -59,26 +60,27 @@ def refine(
     pairs: RayPairs,
     motion: M,
     noise: Noise,
-    highest_noise: float,
+    max_sigma: float,
     tolerance: float = CONVERGED,
-    iterations: int = ITERATIONS,
+    iterations: int = MAX_ITERATIONS,
 ) -> Refined[M]:
-    """Climb from `motion` to the nearest maximum of the likelihood. highest_noise: bound of sigma, pixels.
+    """Climb from `motion` and `noise` to the nearest maximum of the likelihood.
 
-    tolerance: length of the step that is not worth taking, in standard deviations of the motion. iterations: at most.
+    max_sigma: upper bound of sigma, pixels. tolerance: stop at a step shorter than that, in standard deviations of the
+    motion. iterations: at most that many.
     """
     residuals = motion.residuals(pairs)
     damping = 1e-3
     for left in reversed(range(iterations)):
         J = motion.jacobian(pairs)
         before = noise
-        responsibility = noise.responsibility(pairs.roots * residuals, pairs.odds)
-        noise = noise.updated(pairs.roots * residuals, responsibility, J.shape[2], highest_noise)
+        responsibility = noise.responsibility(pairs.root_weights * residuals, pairs.odds)
+        noise = noise.updated(pairs.root_weights * residuals, responsibility, J.shape[2], max_sigma)
         weights = responsibility * pairs.weights
         A, b = _normal_equations(J, weights, residuals)
         step = np.linalg.solve(A + np.diag(damping * np.diag(A) + 1e-9 * np.trace(A) + 1e-12), -b)
-        gain = -(step @ b) * (1.0 + damping)  # what a step without damping would take from the sum of squares
-        is_settled = abs(noise.sigma - before.sigma) < _STEADY * noise.sigma
+        gain = -(step @ b) * (1.0 + damping)  # predicted decrease of the sum of squares by a step without damping
+        is_settled = abs(noise.sigma - before.sigma) < _SETTLED * noise.sigma
         if not np.isfinite(step).all() or (gain < (tolerance * noise.sigma) ** 2 and is_settled) or not left:
             break
         tried = motion.moved(step)
@@ -87,12 +89,14 @@ def refine(
             motion, residuals, damping = tried, tried_residuals, max(damping / 10, 1e-9)
         else:
             damping *= 10
-    return Refined(motion, noise, residuals, weights, A, noise.log_likelihood(pairs.roots * residuals, pairs.odds))
+    log_likelihood = noise.log_likelihood(pairs.root_weights * residuals, pairs.odds)
+    return Refined(motion, noise, residuals, weights, A, log_likelihood)
 
 
 def _normal_equations(J: np.ndarray, weights: np.ndarray, residuals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """J'WJ (p, p) and J'Wr (p,); one product per residual component is faster than reordering J."""
     A, b = 0.0, 0.0
-    for k in range(J.shape[1]):  # whole rows: faster than any reordering of J
+    for k in range(J.shape[1]):
         weighted = J[:, k].T * weights
         A, b = A + weighted @ J[:, k], b + weighted @ residuals[:, k]
     return np.asarray(A), np.asarray(b)

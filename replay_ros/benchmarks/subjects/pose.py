@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from loftr_ros.datasets.image_pairs import estimate_plain_pose
+from loftr_ros.geometry.opencv_pose import estimate_plain_pose
 from loftr_ros.geometry.two_view.estimation import TwoViewSettings, estimate_relative_pose
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import so3_exp
@@ -32,7 +32,8 @@ def measure(plan: BenchmarkPlan) -> SubjectReport:
     for scene in _DEPTHS:
         points0, points1 = synthetic_points(scene, plan.matches, camera)
         tasks[f"OpenCV, {scene}"] = partial(estimate_plain_pose, points0, points1, camera.matrix, camera.matrix)
-        tasks[f"ours, {scene}"] = partial(estimate_relative_pose, points0, points1, camera, camera, TwoViewSettings())
+        settings = TwoViewSettings(threshold=1.0)
+        tasks[f"ours, {scene}"] = partial(estimate_relative_pose, points0, points1, camera, camera, settings)
     seconds = take_turns(tasks, plan.fast_rounds, "pose", time.process_time)
     rows = [Measurement.milliseconds(name, values) for name, values in seconds.items()]
     ratios = [

@@ -12,7 +12,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from loftr_ros.geometry.scale.sources import unknown_scale
+from loftr_ros.geometry.scale.result import unknown_scale
 from loftr_ros.geometry.two_view.estimation import estimate_relative_pose
 from loftr_ros.matcher import Matcher
 from loftr_ros.results import KeyframeInfo, PairResult

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import chi2
 
-from loftr_ros.datasets.image_pairs import AUC_LIMITS, FAILED_DEGREES, area_under_recall, pose_degrees
+from loftr_ros.geometry.accuracy import AUC_LIMITS, FAILED_DEGREES, area_under_recall, pose_degrees
 from loftr_ros.geometry.sphere import tangent_basis
 from loftr_ros.geometry.two_view.estimation import Geometry
 from perception_common.geometry import angle_between, pose_error, so3_log

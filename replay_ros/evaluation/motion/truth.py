@@ -65,17 +65,6 @@ def find_truth_topic(bag: Bag) -> str | None:
     return names[0] if len(names) == 1 else None
 
 
-def parse_base_optical(text: str) -> np.ndarray:
-    """Return the (4, 4) of "x y z qx qy qz qw" (metres; separated by spaces or commas). Raises InputError."""
-    try:
-        values = np.array([float(cell) for cell in text.replace(",", " ").split()])
-        if len(values) != 7 or not np.isfinite(values).all():
-            raise ValueError(text)
-        return transform(matrix_from_quaternion(values[3:]), values[:3])
-    except ValueError as error:
-        raise InputError(f"{text!r} is not a pose of the optical frame in the base; give x,y,z,qx,qy,qz,qw") from error
-
-
 def associate(
     stamps_ns: np.ndarray, truth: Trajectory, tolerance: float = TOLERANCE
 ) -> tuple[np.ndarray, np.ndarray, Association]:

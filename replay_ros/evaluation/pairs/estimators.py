@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from loftr_ros.datasets.image_pairs import NOISE_PIXELS, estimate_plain_pose
+from loftr_ros.geometry.opencv_pose import PLAIN_POSE_THRESHOLD, estimate_plain_pose
 from loftr_ros.geometry.two_view.estimation import Geometry, TwoViewSettings, estimate_relative_pose
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import inverse, transform
@@ -24,10 +24,10 @@ ESTIMATORS = {
 """What each one runs; {threshold} is its inlier threshold in pixels."""
 
 THRESHOLDS = {
-    "opencv": NOISE_PIXELS,
+    "opencv": PLAIN_POSE_THRESHOLD,
     "opencv-ransac": 0.5,  # as SuperGlue and LoFTR evaluate
-    "poselib": TwoViewSettings().threshold,
-    "fallback": TwoViewSettings().threshold,
+    "poselib": PLAIN_POSE_THRESHOLD,
+    "fallback": PLAIN_POSE_THRESHOLD,
 }
 """Default thresholds, pixels."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from loftr_ros.datasets.image_pairs import FAILED_DEGREES
+from loftr_ros.geometry.accuracy import FAILED_DEGREES
 from perception_common.text.markdown import markdown_table, number_cell
 from replay_ros.evaluation.pairs.evaluate import HOMOGRAPHIES, PairRun
 

@@ -1,4 +1,4 @@
-"""Triangulation beside OpenCV's, and of points whose place is known."""
+"""Triangulation of known points, and agreement with OpenCV."""
 
 import cv2
 import numpy as np
@@ -31,7 +31,7 @@ def repeated(T, count):
 
 @given(st.lists(st.tuples(vectors, vectors), min_size=2, max_size=6), vectors)
 @settings(deadline=None)
-def test_exact_rays_give_the_point_wherever_the_world_begins(motions, origin):
+def test_exact_rays_give_the_point_in_any_world_frame(motions, origin):
     motions = [(np.zeros(3), np.zeros(3)), *motions, (np.zeros(3), np.array([0.5, 0, 0]))]
     world = transform(so3_exp(origin), 1000 * origin)  # far from all cameras
     T, scene = cameras(motions), points(20)
@@ -43,7 +43,7 @@ def test_exact_rays_give_the_point_wherever_the_world_begins(motions, origin):
 
 @given(vectors, st.integers(0, 1000))
 @settings(deadline=None, max_examples=50)
-def test_two_noisy_views_as_opencv(turn, seed):
+def test_two_noisy_views_agree_with_opencv(turn, seed):
     T = cameras([(np.zeros(3), np.zeros(3)), (turn, np.array([0.5, 0.1, 0.0]))])
     scene = points(10, seed)
     rays = seen(scene, T) + np.random.default_rng(seed).normal(0, 1e-3, (10, 2, 2))

@@ -1,4 +1,4 @@
-"""The sample of matches that a fit looks at: spread, heavy, the same every time."""
+"""The sample of matches for a fit: spread over the view, with large weights, deterministic."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -17,7 +17,7 @@ def pairs_of(points, weights=None):
 
 @given(st.integers(0, 300), st.integers(1, 300), st.integers(0, 1000))
 @settings(deadline=None, max_examples=50)
-def test_a_sample_has_the_size_asked_for_and_no_match_twice(matches, count, seed):
+def test_a_sample_has_the_requested_size_without_duplicates(matches, count, seed):
     pairs = pairs_of(np.random.default_rng(seed).uniform(0, 480, (matches, 2)))
     chosen = spread_sample(pairs, count)
     assert len(chosen) == min(matches, count)
@@ -25,14 +25,14 @@ def test_a_sample_has_the_size_asked_for_and_no_match_twice(matches, count, seed
     np.testing.assert_array_equal(chosen, spread_sample(pairs, count))
 
 
-def test_a_crowd_in_one_corner_leaves_room_for_the_rest():
+def test_a_dense_cluster_does_not_displace_the_rest():
     rng = np.random.default_rng(0)
     crowd, rest = rng.uniform(0, 30, (1000, 2)), rng.uniform([40, 40], [640, 480], (100, 2))
     chosen = spread_sample(pairs_of(np.concatenate([crowd, rest])), 150)
     assert (chosen >= 1000).sum() == 100
 
 
-def test_of_matches_in_one_place_the_heaviest_are_taken():
+def test_the_heaviest_of_matches_in_one_place_are_taken():
     rng = np.random.default_rng(0)
     weights = rng.uniform(0.1, 1.0, 500)
     points = np.repeat(rng.uniform(0, 480, (50, 2)), 10, axis=0)
@@ -41,5 +41,5 @@ def test_of_matches_in_one_place_the_heaviest_are_taken():
     assert np.isin(chosen, heaviest).mean() > 0.8  # two places may share a cell
 
 
-def test_matches_in_one_point_are_sampled_too():
+def test_identical_matches_can_be_sampled():
     assert len(spread_sample(pairs_of(np.full((50, 2), 7.0)), 20)) == 20

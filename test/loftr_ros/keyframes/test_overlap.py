@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loftr_ros.geometry.two_view.estimation import TwoViewSettings
 from loftr_ros.keyframes.overlap import (
     measure_view_change,
     median_displacement,
@@ -20,6 +21,7 @@ from perception_common.geometry import so3_exp
 SIZE = (640, 480)
 CAMERA = Camera.from_matrix(np.array([[600.0, 0, 319.5], [0, 600, 239.5], [0, 0, 1]]), *SIZE)
 NONE = np.zeros((0, 2))
+ONE_PIXEL = TwoViewSettings(threshold=1.0)
 
 
 def seen_by_both(H, count=400, seed=0):
@@ -107,7 +109,7 @@ def test_parallax_of_a_point_between_two_cameras_is_the_angle_at_the_point():
 def test_motion_of_a_deep_scene():
     rotation, translation = so3_exp(np.array([0.02, -0.05, 0.2])), np.array([1.0, 0.3, 0.0])
     points0, points1 = views(rotation, translation)
-    turned, seen_from = motion_deg(points0, points1, CAMERA, CAMERA)
+    turned, seen_from = motion_deg(points0, points1, CAMERA, CAMERA, ONE_PIXEL)
     assert turned == pytest.approx(np.degrees(np.linalg.norm([0.02, -0.05, 0.2])), abs=0.05)
     true = median_parallax_deg(points0, points1, CAMERA, CAMERA, rotation)
     assert seen_from == pytest.approx(true, rel=0.05)
@@ -118,8 +120,8 @@ def test_a_tracking_knows_rotation_and_parallax_only_of_known_cameras():
     unknown = measure_view_change(matches, 0.5)
     assert (unknown.parallax_deg, unknown.rotation_deg) == (None, None)
     assert unknown.matches == len(matches)
-    known = measure_view_change(matches, 0.5, CAMERA, CAMERA)
+    known = measure_view_change(matches, 0.5, CAMERA, CAMERA, settings=ONE_PIXEL)
     assert known.rotation_deg == pytest.approx(np.degrees(0.3), abs=0.05)
     assert known.overlap == unknown.overlap
-    few = measure_view_change(matches_of(NONE, NONE), 0.5, CAMERA, CAMERA)
+    few = measure_view_change(matches_of(NONE, NONE), 0.5, CAMERA, CAMERA, settings=ONE_PIXEL)
     assert (few.matches, few.overlap, few.displacement, few.parallax_deg) == (0, 0.0, 0.0, None)

@@ -1,4 +1,4 @@
-"""Simulated flights: true matches from depth and pose, also those on vehicles that drive on between two images."""
+"""Simulated flights: true matches from depth and pose, on static surfaces and on vehicles that move between images."""
 
 import itertools
 import math
@@ -21,7 +21,7 @@ VEHICLES = (3, 4, 5, 8)  # car, van, truck, bus
 
 @dataclass(frozen=True, eq=False)
 class SimulatedPair:
-    """Truth of two frames (flight_sim.truth.Truth) and their camera."""
+    """Ground truth of two frames (flight_sim.truth.Truth)."""
 
     older: object
     newer: object
@@ -40,7 +40,7 @@ class SimulatedPair:
         return self.older.T_world_camera[:3, :3].T @ np.array([0.0, 0.0, -1.0])
 
     def standing(self, rng, count, noise, built=None):
-        """Pixels (N, 2) of matches on what stands still; `built`: the share of them on buildings and trees."""
+        """Matches (N, 2), pixels, on static surfaces; `built`: share of them on buildings and trees."""
         sim = self.older.camera
         pixels = rng.uniform([0, 0], [sim.width - 1, sim.height - 1], (20 * count, 2)).round()
         columns, rows = pixels.astype(int).T
@@ -62,7 +62,7 @@ class SimulatedPair:
         return _disturbed(pixels[order], rng, noise), _disturbed(found[order], rng, noise)
 
     def driving(self, rng, count, noise):
-        """Pixels (N, 2) of matches on vehicles that drive in one direction, moved as they truly do; may be fewer."""
+        """Matches (N, 2), pixels, on vehicles that drive in one direction, at their true motion; at most `count`."""
         rows, columns = np.nonzero(self.older.moving & np.isfinite(self.older.depth))
         ids = self.older.instances[rows, columns]
         pixels = np.column_stack([columns, rows]).astype(float)
@@ -131,7 +131,7 @@ def town():
 
 @pytest.fixture(scope="session")
 def flown(town):
-    """Pairs two seconds apart of three flights over the town: straight down, oblique, and looking ahead."""
+    """Pairs two seconds apart of three flights over the town: nadir, oblique and forward views."""
     lens, pairs = _lens(320, 240), []
     for kind, pitch, altitude in (("survey", -85.0, 60.0), ("survey", -60.0, 70.0), ("forward", -40.0, 60.0)):
         options = TrajectoryOptions(kind=kind, pitch_deg=pitch, altitude_m=altitude, duration_s=20.0)
@@ -144,7 +144,7 @@ def flown(town):
 
 @pytest.fixture(scope="session")
 def traffic(town):
-    """Pairs half a second and five metres apart, low over vehicles that drive."""
+    """Pairs half a second and five metres apart, at low altitude over moving vehicles."""
     lens, rng, pairs = _lens(480, 360), np.random.default_rng(5), []
     population = town.population
     driving = np.flatnonzero((population.path >= 0) & (population.speed > 3) & np.isin(population.class_ids, VEHICLES))

@@ -1,4 +1,4 @@
-"""Readings by stamp: kept in order and in bounds, found next in time or between two."""
+"""The buffer of stamped readings: order, bounds, nearest reading and interpolation."""
 
 import threading
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ stamps = st.lists(st.integers(0, 10**10), max_size=40)
 
 
 @given(stamps, st.integers(1, 10), st.integers(-(10**9), 11 * 10**9))
-def test_it_finds_what_a_plain_search_over_the_newest_readings_finds(given_stamps, size, asked):
+def test_lookups_agree_with_a_linear_search_over_the_newest_readings(given_stamps, size, asked):
     buffer = StampedBuffer(size)
     kept = []
     for stamp in given_stamps:
@@ -53,7 +53,7 @@ def test_a_straight_line_is_interpolated_exactly(start, slope, asked):
     assert found.age == 0.0
 
 
-def test_beyond_the_ends_and_in_gaps_the_nearest_is_given_with_its_age():
+def test_outside_the_readings_and_in_gaps_the_nearest_is_returned_with_its_age():
     buffer = StampedBuffer(10)
     assert buffer.between(0, mixed, 1.0) is None
     for stamp, value in ((10**9, 1.0), (4 * 10**9, 4.0)):
@@ -64,7 +64,7 @@ def test_beyond_the_ends_and_in_gaps_the_nearest_is_given_with_its_age():
     assert buffer.between(2 * 10**9, mixed, max_gap=3.0).value.value == pytest.approx(2.0)
 
 
-def test_a_reading_of_the_same_stamp_replaces_and_clear_forgets():
+def test_a_reading_of_the_same_stamp_replaces_and_clear_drops_all():
     buffer = StampedBuffer(2)
     buffer.add(Reading(1, 1.0))
     buffer.add(Reading(1, 2.0))
@@ -76,7 +76,7 @@ def test_a_reading_of_the_same_stamp_replaces_and_clear_forgets():
         StampedBuffer(0)
 
 
-def test_when_time_begins_anew_the_old_readings_go():
+def test_a_restart_of_the_clock_drops_the_old_readings():
     buffer = StampedBuffer(3)
     for stamp in (50, 51, 52):
         buffer.add(Reading(stamp * 10**9, float(stamp)))
@@ -87,7 +87,7 @@ def test_when_time_begins_anew_the_old_readings_go():
     assert buffer.nearest(60 * 10**9).value.value == 2.0
 
 
-def test_threads_may_add_and_ask_at_once():
+def test_threads_can_add_and_read_concurrently():
     buffer, wrong = StampedBuffer(50), []
 
     def add(first):

@@ -1,4 +1,4 @@
-"""Matches on traffic: flagged by detections, and kept from bending the pose."""
+"""Matches on traffic: flagged by detections, and without influence on the pose."""
 
 import numpy as np
 import pytest
@@ -9,11 +9,13 @@ from flight_sim.shapes import CLASS_NAMES
 from loftr_ros.geometry.two_view.ambiguity import MotionPrior
 from loftr_ros.geometry.two_view.estimation import Geometry, TwoViewSettings, estimate_relative_pose
 from loftr_ros.sensors.buffer import Aged
-from loftr_ros.sensors.dynamic import dynamic_matches, estimate_beside_traffic, inside_any, moving_boxes
+from loftr_ros.sensors.dynamic import dynamic_matches, estimate_without_traffic, inside_any, moving_boxes
 from loftr_ros.sensors.readings import DetectedObjects
 from loftr_ros.sensors.settings import VEHICLES_AND_PEOPLE, DynamicSettings
 from loftr_ros.sensors.suite import FrameReadings
 from perception_common.geometry import pose_error
+
+ONE_PIXEL = TwoViewSettings(threshold=1.0)
 
 
 def detections(truth):
@@ -36,15 +38,15 @@ def jammed(traffic, noise=0.4, standing=300, driving=200):
 
 
 def mean_errors(traffic, **choice):
-    """Mean errors (rotation, direction, degrees) without and with `estimate_beside_traffic`; a failure is 90."""
+    """Mean errors (rotation, direction, degrees) without and with `estimate_without_traffic`; a failure is 90."""
     errors = []
     for pair, points, readings, _ in jammed(traffic):
         known = {"prior": MotionPrior(down=pair.gravity())}
-        cameras, settings = (pair.camera, pair.camera), TwoViewSettings(threshold=1.0)
+        cameras = pair.camera, pair.camera
         moving = dynamic_matches(*points, *cameras, *readings, DynamicSettings(**choice))
         poses = [
-            estimate_relative_pose(*points, *cameras, settings, **known),
-            estimate_beside_traffic(*points, *cameras, moving, settings, **known),
+            estimate_relative_pose(*points, *cameras, ONE_PIXEL, **known),
+            estimate_without_traffic(*points, *cameras, moving, ONE_PIXEL, **known),
         ]
         errors.append([pose_error(pose.matrix, pair.T) for pose in poses])
     assert len(errors) >= 8
@@ -52,13 +54,13 @@ def mean_errors(traffic, **choice):
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.2], ids=["masked", "down-weighted"])
-def test_traffic_on_40_percent_of_the_matches_does_less_than_half_the_harm(traffic, weight):
-    plain, beside = mean_errors(traffic, weight=weight)
-    assert (beside < 0.5 * plain).all(), (plain, beside)
-    assert beside[1] < 1.0
+def test_the_errors_from_40_percent_of_matches_on_traffic_are_more_than_halved(traffic, weight):
+    plain, without = mean_errors(traffic, weight=weight)
+    assert (without < 0.5 * plain).all(), (plain, without)
+    assert without[1] < 1.0
 
 
-def test_driving_vehicles_are_flagged_and_most_of_the_rest_is_not(traffic):
+def test_moving_vehicles_are_flagged_and_most_other_matches_are_not(traffic):
     for pair, points, readings, driving in jammed(traffic):
         moving = dynamic_matches(*points, pair.camera, pair.camera, *readings)
         assert moving.reason == ""
@@ -67,8 +69,8 @@ def test_driving_vehicles_are_flagged_and_most_of_the_rest_is_not(traffic):
         np.testing.assert_array_equal(moving.weights, np.where(moving.flags, 0.0, 1.0))
 
 
-def test_parked_cars_help_where_they_may(flown):
-    """All matches flagged: without a weight there is no pose, with one there is."""
+def test_flagged_matches_with_a_weight_are_used_where_the_others_are_too_few(flown):
+    """With all matches flagged there is a pose only with a weight."""
     pair = flown[0]
     points = pair.standing(np.random.default_rng(0), 300, 0.3)
     size = pair.camera.width, pair.camera.height
@@ -78,7 +80,7 @@ def test_parked_cars_help_where_they_may(flown):
     for weight in (0.0, 0.2):
         moving = dynamic_matches(*points, size, size, *readings, DynamicSettings(weight=weight))
         assert moving.flags.all()
-        poses.append(estimate_beside_traffic(*points, pair.camera, pair.camera, moving))
+        poses.append(estimate_without_traffic(*points, pair.camera, pair.camera, moving, ONE_PIXEL))
     assert poses[0].geometry == Geometry.FAILED
     assert poses[1].geometry in (Geometry.GENERAL, Geometry.PLANAR)
 
@@ -109,7 +111,7 @@ def test_boxes_grow_by_a_margin_and_with_the_age_of_the_detections():
         (FrameReadings(0, objects=Aged(CAR, 0.0)), DynamicSettings(classes=("bus",)), 0, ""),
     ],
 )
-def test_what_counts_as_moving(readings, settings, count, reason):
+def test_which_detections_count_as_moving(readings, settings, count, reason):
     boxes, why = moving_boxes(readings, (200, 100), settings)
     assert boxes.shape == (count, 4)
     assert reason in why
@@ -121,7 +123,7 @@ def test_all_classes_of_visdrone_may_move():
 
 
 @given(st.integers(0, 30), st.integers(0, 5), st.integers(0, 1000))
-def test_inside_any_is_the_plain_loop(count, boxes, seed):
+def test_inside_any_agrees_with_a_loop(count, boxes, seed):
     rng = np.random.default_rng(seed)
     points = rng.uniform(0, 10, (count, 2))
     corners = np.sort(rng.uniform(0, 10, (boxes, 2, 2)), axis=1).reshape(boxes, 4)

@@ -1,9 +1,9 @@
-"""Metres on simulated flights over a town: how near the truth, how honest, and when there are none."""
+"""Scale on simulated flights over a town: accuracy, consistency of the covariance, and reasons for UNKNOWN."""
 
 import numpy as np
 import pytest
 
-from loftr_ros.geometry.scale.sources import ScaleSource, scaled
+from loftr_ros.geometry.scale.result import ScaleSource, scaled
 from loftr_ros.geometry.two_view.estimation import TwoViewSettings, estimate_relative_pose, failed_pose
 from loftr_ros.sensors.buffer import Aged
 from loftr_ros.sensors.gravity import motion_prior
@@ -16,10 +16,11 @@ from perception_common.geometry import so3_exp, so3_log
 
 ON_CAMERA = Mount(camera_frame="camera")
 TILT = np.radians(1.0)
+ONE_PIXEL = TwoViewSettings(threshold=1.0)
 
 
 def readings_of(truth, rng, altitude=0.02, age=0.0):
-    """Altitude with a share of noise, and the orientation of the camera with one degree."""
+    """Readings with a relative altitude noise, and an orientation of the camera with an error of one degree."""
     pose = truth.T_world_camera
     height = pose[2, 3] * (1 + altitude * rng.normal())
     turned = pose[:3, :3] @ so3_exp(TILT * rng.normal(size=3))
@@ -30,12 +31,12 @@ def readings_of(truth, rng, altitude=0.02, age=0.0):
     )
 
 
-def answer(pair, rng, built=None, noise=0.5):
-    """Errors of the translation over its length, and of the whole pose normalised by its covariance."""
+def errors_of(pair, rng, built=None, noise=0.5):
+    """Relative error of the translation and of its length, and the normalised squared error of the pose."""
     points = pair.standing(rng, 400, noise, built)
     older, newer = (readings_of(truth, rng) for truth in (pair.older, pair.newer))
     prior = motion_prior(older, newer, ON_CAMERA)
-    pose = estimate_relative_pose(*points, pair.camera, pair.camera, TwoViewSettings(threshold=1.0), prior=prior)
+    pose = estimate_relative_pose(*points, pair.camera, pair.camera, ONE_PIXEL, prior=prior)
     scale = pair_scale(*points, pair.camera, pair.camera, pose, older, newer, ON_CAMERA)
     assert scale.source == ScaleSource.ALTITUDE, scale.reason
     translation, covariance = scaled(pose.translation, pose.covariance, scale)
@@ -46,10 +47,10 @@ def answer(pair, rng, built=None, noise=0.5):
     return relative, scale.value / length - 1, error @ np.linalg.solve(covariance, error)
 
 
-def test_the_translation_is_within_three_percent_and_its_covariance_is_honest(flown):
-    """2 % of noise in the altitude; 400 matches with half a pixel, 320 pixels wide."""
+def test_the_translation_is_within_three_percent_and_its_covariance_is_consistent(flown):
+    """Altitude noise of 2 %; 400 matches with noise of half a pixel, in images 320 pixels wide."""
     rng = np.random.default_rng(1)
-    relative, bias, squared = np.array([answer(pair, rng) for pair in flown * 2]).T
+    relative, bias, squared = np.array([errors_of(pair, rng) for pair in flown * 2]).T
     assert len(relative) >= 50
     assert np.sqrt(np.mean(relative**2)) < 0.03
     assert np.mean(relative) < 0.025
@@ -58,16 +59,16 @@ def test_the_translation_is_within_three_percent_and_its_covariance_is_honest(fl
 
 
 def test_buildings_do_not_bias_the_scale(flown):
-    """Half of the matches on roofs, walls and trees, where there are so many of them."""
+    """Half of the matches lie on roofs, walls and trees, in views that show enough of them."""
     rng = np.random.default_rng(2)
     towers = [pair for pair in flown if np.mean(pair.older.instances < 0) > 0.08]
     assert len(towers) >= 5
-    relative, bias, _ = np.array([answer(pair, rng, built=0.5) for pair in towers * 2]).T
+    relative, bias, _ = np.array([errors_of(pair, rng, built=0.5) for pair in towers * 2]).T
     assert abs(np.mean(bias)) < 0.01
     assert np.sqrt(np.mean(relative**2)) < 0.03
 
 
-def test_the_beam_of_a_range_finder_on_the_camera_is_measured_along_the_beam(flown):
+def test_a_range_finder_on_the_camera_measures_along_its_beam(flown):
     rng = np.random.default_rng(3)
     settings = SensorSettings(altitude_along="beam")
     errors = []
@@ -76,20 +77,20 @@ def test_the_beam_of_a_range_finder_on_the_camera_is_measured_along_the_beam(flo
         forward = pair.older.T_world_camera[:3, 2]
         beam = Altitude(0, -pair.older.T_world_camera[2, 3] / forward[2], 0.3)
         older, newer = FrameReadings(0, altitude=Aged(beam, 0.0)), FrameReadings(1)
-        pose = estimate_relative_pose(*points, pair.camera, pair.camera)
+        pose = estimate_relative_pose(*points, pair.camera, pair.camera, ONE_PIXEL)
         scale = pair_scale(*points, pair.camera, pair.camera, pose, older, newer, ON_CAMERA, settings)
         errors.append(scale.value / np.linalg.norm(pair.T[:3, 3]) - 1)
     assert np.sqrt(np.mean(np.square(errors))) < 0.03
 
 
-def test_depth_and_odometry_give_the_same_metres(flown):
+def test_depth_and_odometry_give_the_same_scale(flown):
     rng = np.random.default_rng(4)
     T_base_camera = np.eye(4)
     T_base_camera[:3, :3], T_base_camera[:3, 3] = so3_exp(np.array([0.0, 2.0, 0.3])), [0.2, 0.0, -0.1]
     mount = Mount(T_base_camera=T_base_camera)
     for pair in flown[::9]:
         points = pair.standing(rng, 400, 0.3)
-        pose = estimate_relative_pose(*points, pair.camera, pair.camera, prior=motion_prior_of(pair))
+        pose = estimate_relative_pose(*points, pair.camera, pair.camera, ONE_PIXEL, prior=motion_prior_of(pair))
         depth = pair.older.depth[::2, ::2]
         base = [truth.T_world_camera @ np.linalg.inv(T_base_camera) for truth in (pair.older, pair.newer)]
         moved = [Aged(OdometryPose(0, T, np.zeros((6, 6)), "odom", "base"), 0.0) for T in base]
@@ -109,11 +110,11 @@ def motion_prior_of(pair):
     return motion_prior(older, FrameReadings(1), ON_CAMERA)
 
 
-def test_what_is_stale_or_contradicts_is_unknown_and_says_why(flown):
+def test_stale_or_contradicting_readings_give_an_unknown_scale_with_the_reason(flown):
     rng = np.random.default_rng(6)
     pair = flown[0]
     points = pair.standing(rng, 400, 0.3)
-    pose = estimate_relative_pose(*points, pair.camera, pair.camera, prior=motion_prior_of(pair))
+    pose = estimate_relative_pose(*points, pair.camera, pair.camera, ONE_PIXEL, prior=motion_prior_of(pair))
     height0, height1 = (truth.T_world_camera[2, 3] for truth in (pair.older, pair.newer))
     good, depth = Aged(Altitude(0, height0), 0.1), Aged(DepthImage(0, pair.older.depth), 0.0)
 
@@ -125,7 +126,7 @@ def test_what_is_stale_or_contradicts_is_unknown_and_says_why(flown):
 
     assert reason(FrameReadings(0, altitude=good)) == ""
     assert "2.00 s old" in reason(FrameReadings(0, altitude=Aged(Altitude(0, height0), 2.0)))
-    assert "depth says" in reason(FrameReadings(0, altitude=Aged(Altitude(0, 1.4 * height0), 0.0), depth=depth))
+    assert "depth gives" in reason(FrameReadings(0, altitude=Aged(Altitude(0, 1.4 * height0), 0.0), depth=depth))
     on_roof = FrameReadings(1, altitude=Aged(Altitude(1, 0.7 * height1), 0.0))
     assert "one of them" in reason(FrameReadings(0, altitude=good), on_roof)
     assert "no altitude, depth image or odometry" in reason(FrameReadings(0))
@@ -134,7 +135,7 @@ def test_what_is_stale_or_contradicts_is_unknown_and_says_why(flown):
     assert "no translation" in scale.reason
 
 
-def test_depth_is_read_at_the_nearest_pixel_of_a_smaller_image():
+def test_depth_is_sampled_at_the_nearest_pixel_of_a_smaller_image():
     depth = np.arange(12, dtype=np.float32).reshape(3, 4)
     camera = Camera.from_matrix(np.array([[10.0, 0, 4], [0, 10, 3], [0, 0, 1]]), 8, 6)
     points = np.array([[0.0, 0.0], [1.4, 0.0], [1.6, 0.0], [7.0, 5.0], [-2.0, 0.0], [np.nan, 0.0], [8.0, 0.0]])

@@ -1,4 +1,4 @@
-"""Messages of rosbags (and of rclpy, where it is there) become readings; bad ones raise InputError and nothing else."""
+"""Conversion of messages of rosbags, and of rclpy where installed, to readings; invalid ones raise InputError only."""
 
 from types import SimpleNamespace
 
@@ -122,7 +122,7 @@ def test_any_range_is_a_positive_altitude_or_an_input_error(value, low, high, va
     assert np.isnan(reading.deviation) or reading.deviation > 0
 
 
-def test_an_altitude_without_a_stamp_has_that_of_its_arrival():
+def test_an_altitude_without_a_stamp_gets_that_of_its_arrival():
     reading = altitude_from_float(SimpleNamespace(data=30.0), 42)
     assert (reading.stamp_ns, reading.value) == (42, 30.0)
     for bad in (NAN, INF, 0.0, -3.0):
@@ -133,7 +133,7 @@ def test_an_altitude_without_a_stamp_has_that_of_its_arrival():
 def test_a_fix_gives_its_height_and_the_vertical_covariance():
     assert height_from_fix(fix(120.0)).deviation == pytest.approx(3.0)
     assert np.isnan(height_from_fix(fix(120.0, kind=0)).deviation)
-    assert height_from_fix(fix(-20.0)).value == -20.0  # below the ellipsoid, as in much of the Netherlands' sea
+    assert height_from_fix(fix(-20.0)).value == -20.0  # a height below the ellipsoid
     with pytest.raises(InputError, match="without a fix"):
         height_from_fix(fix(120.0, status=-1))
     with pytest.raises(InputError, match="without an altitude"):
@@ -150,7 +150,7 @@ def test_depth_images_of_all_layouts(encoding, unit, padding, big_endian):
     np.testing.assert_allclose(reading.depth, np.where(metres > 0, metres, np.nan), rtol=1e-6)
 
 
-def test_what_is_no_depth_is_nan():
+def test_missing_depths_are_nan():
     reading = depth_from_image(depth_image(np.array([[NAN, INF, -INF, -1.0, 0.0, 2.0]]), "32FC1"))
     np.testing.assert_array_equal(reading.depth, [[NAN] * 5 + [2.0]])
 
@@ -222,7 +222,7 @@ def test_any_imu_is_a_rotation_or_an_input_error(values):
     assert np.isfinite(reading.covariance).all()
 
 
-def test_boxes_come_in_pixels_of_points_of_matches():
+def test_boxes_are_in_the_pixel_coordinates_of_matches():
     """The box of the top left pixel covers 0 to 1 in a Detection; its centre is (0, 0) for a match."""
     reading = objects_from_detections(detection_array(detection(0.5, 0.5, 1, 1), detection(10, 20, 4, 6, "bus", 0.4)))
     np.testing.assert_allclose(reading.boxes, [[-0.5, -0.5, 0.5, 0.5], [7.5, 16.5, 11.5, 22.5]])
@@ -232,7 +232,7 @@ def test_boxes_come_in_pixels_of_points_of_matches():
     assert partly.names == ("van",)
 
 
-def test_boxes_that_mean_nothing_are_refused():
+def test_detections_without_weights_or_image_size_are_refused():
     with pytest.raises(InputError, match="random weights"):
         objects_from_detections(detection_array(trained=False))
     with pytest.raises(InputError, match="size of their image"):

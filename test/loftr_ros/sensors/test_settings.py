@@ -1,4 +1,4 @@
-"""Settings come from YAML and refuse what makes no sense."""
+"""Settings are read strictly from mappings and refuse invalid values."""
 
 import pytest
 
@@ -23,6 +23,6 @@ def test_settings_are_read_strictly():
         (DynamicSettings, {"margin": -1.0}, "not be negative"),
     ],
 )
-def test_settings_without_sense_are_refused(cls, values, words):
+def test_invalid_settings_are_refused(cls, values, words):
     with pytest.raises(InputError, match=words):
         from_mapping(cls, values)

@@ -1,4 +1,4 @@
-"""All sensors together: what they say of an image, what is ignored and counted, and what a keyframe keeps."""
+"""All sensors together: readings of an image, counts of unusable messages, and readings kept with a keyframe."""
 
 from types import SimpleNamespace
 
@@ -57,7 +57,7 @@ def detections(seconds, count=1, trained=True):
     return SimpleNamespace(header=header(seconds), image_width=10, image_height=10, detections=found, trained=trained)
 
 
-def test_what_can_be_interpolated_is_and_the_rest_is_the_nearest():
+def test_altitude_and_poses_are_interpolated_and_other_readings_are_the_nearest():
     sensors = Sensors()
     for seconds in (1.0, 1.4):
         assert sensors.add_range(range_of(10 * seconds, seconds))
@@ -76,11 +76,11 @@ def test_what_can_be_interpolated_is_and_the_rest_is_the_nearest():
     assert found.depth.age == found.objects.age == pytest.approx(0.1)
 
 
-def test_nothing_heard_is_none():
+def test_sensors_without_messages_give_none():
     assert vars(Sensors().at(5)) == vars(FrameReadings(5))
 
 
-def test_an_altitude_between_ground_and_roof_is_not_made_up():
+def test_altitudes_of_ground_and_roof_are_not_interpolated():
     sensors = Sensors()
     sensors.add_range(range_of(50.0, 1.0))
     sensors.add_range(range_of(30.0, 1.2))
@@ -88,13 +88,13 @@ def test_an_altitude_between_ground_and_roof_is_not_made_up():
     assert (found.value.value, found.age) == (50.0, pytest.approx(0.05))
 
 
-def test_altitudes_without_a_stamp_are_those_of_their_arrival():
+def test_altitudes_without_a_stamp_are_stamped_with_their_arrival():
     sensors = Sensors()
     assert sensors.add_float_altitude(SimpleNamespace(data=20.0), 7 * SECOND)
     assert sensors.at(7 * SECOND).altitude.value.value == 20.0
 
 
-def test_fixes_count_from_the_first_one_or_from_the_height_that_is_set():
+def test_fixes_are_relative_to_the_first_one_or_to_the_configured_ground_height():
     sensors = Sensors()
     assert not sensors.add_fix(fix(100.0))
     assert sensors.add_fix(fix(130.0, 1.0))
@@ -109,7 +109,7 @@ def test_fixes_count_from_the_first_one_or_from_the_height_that_is_set():
     assert known.at(0).altitude.value.value == 10.0
 
 
-def test_messages_of_no_use_are_counted_by_reason():
+def test_unusable_messages_are_counted_by_reason():
     sensors = Sensors()
     for value in (float("inf"), float("inf"), float("nan")):
         assert not sensors.add_range(range_of(value, 0.0))
@@ -121,7 +121,7 @@ def test_messages_of_no_use_are_counted_by_reason():
     assert sensors.at(0).altitude is None
 
 
-def test_a_keyframe_keeps_what_the_buffers_forget_and_takes_what_comes_later():
+def test_a_keyframe_keeps_readings_that_the_buffers_drop_and_takes_later_ones():
     sensors = Sensors()
     sensors.add_range(range_of(10.0, 1.0))
     kept = sensors.at(SECOND)

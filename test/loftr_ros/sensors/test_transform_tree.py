@@ -1,4 +1,4 @@
-"""Lookups in a tree of frames against products of the transforms that were put in."""
+"""Lookups in a transform tree against products of its transforms."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def message(parent, child, T, stamp_s=0):
 
 @given(poses, poses, poses)
 @settings(deadline=None, max_examples=20)
-def test_a_way_leads_up_and_down_the_tree(base_gimbal, gimbal_camera, base_lidar):
+def test_transforms_are_composed_up_and_down_the_tree(base_gimbal, gimbal_camera, base_lidar):
     tree = TransformTree()
     tree.add(message("base_link", "gimbal", base_gimbal, stamp_s=5), is_static=False)
     tree.add(message("gimbal", "camera", gimbal_camera), is_static=True)
@@ -38,7 +38,7 @@ def test_a_way_leads_up_and_down_the_tree(base_gimbal, gimbal_camera, base_lidar
     np.testing.assert_allclose(tree.lookup("camera", "camera", 0), np.eye(4))
 
 
-def test_between_two_stamps_a_frame_turns_at_constant_speed():
+def test_transforms_are_interpolated_at_constant_velocity():
     tree = TransformTree()
     quarter = so3_exp(np.array([0, 0, np.pi / 2]))
     tree.add(message("base_link", "camera", np.eye(4), stamp_s=10), is_static=False)
@@ -49,14 +49,14 @@ def test_between_two_stamps_a_frame_turns_at_constant_speed():
 
 
 @pytest.mark.parametrize("stamp", [9 * SECOND, 12 * SECOND])
-def test_a_moving_frame_is_not_guessed_far_from_its_stamps(stamp):
+def test_a_moving_frame_is_unknown_far_from_its_stamps(stamp):
     tree = TransformTree(max_age=0.2)
     tree.add(message("base_link", "camera", np.eye(4), stamp_s=10), is_static=False)
     assert tree.lookup("base_link", "camera", stamp) is None
     assert tree.lookup("base_link", "camera", 10 * SECOND + SECOND // 10) is not None
 
 
-def test_what_is_not_connected_or_no_transform_is_not_known():
+def test_unconnected_frames_and_invalid_transforms_are_unknown():
     tree = TransformTree()
     broken = message("base_link", "camera", np.eye(4))
     broken.transform.translation.x = float("nan")
@@ -66,7 +66,7 @@ def test_what_is_not_connected_or_no_transform_is_not_known():
     assert tree.lookup("odom", "camera", 0) is None
 
 
-def test_a_ring_of_frames_ends():
+def test_a_cycle_of_frames_terminates():
     tree = TransformTree()
     tree.add(message("a", "b", np.eye(4)), is_static=True)
     tree.add(message("b", "a", np.eye(4)), is_static=True)

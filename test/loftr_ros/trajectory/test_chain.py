@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from loftr_ros.geometry.scale.sources import Scale, ScaleSource, unknown_scale
+from loftr_ros.geometry.scale.result import Scale, ScaleSource, unknown_scale
 from loftr_ros.geometry.two_view.estimation import Geometry, RelativePose, failed_pose
 from loftr_ros.matches import Matches
 from loftr_ros.results import KeyframeInfo, PairResult

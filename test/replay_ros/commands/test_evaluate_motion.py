@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from loftr_ros.geometry.scale.sources import ScaleSource
+from loftr_ros.geometry.scale.result import ScaleSource
 from loftr_ros.geometry.two_view.estimation import Geometry
 from loftr_ros.geometry.uncertainty.covariance import UNOBSERVED, unknown_covariance
 from perception_common.errors import InputError

@@ -1,4 +1,4 @@
-"""The ground is found among roofs, trees and wrong matches above and below it."""
+"""The ground plane among roofs, trees and wrong matches above and below it."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_roofs_do_not_bias_the_height(tilt, roofs, noise):
     assert abs(np.mean(errors)) < 0.004 + 4 * noise
 
 
-def test_a_slope_of_ten_degrees_is_ground_too():
+def test_a_slope_of_ten_degrees_is_ground():
     down, noise = np.array([0.0, np.sin(0.5), np.cos(0.5)]), 1 / 700
     normal = so3_exp(np.array([0.0, np.radians(10), 0.0])) @ down
     rays, level = town(0.3, noise, 3, normal)
@@ -53,7 +53,7 @@ def test_a_slope_of_ten_degrees_is_ground_too():
     assert np.degrees(angle_between(ground.plane, normal)) < 1.0
 
 
-def test_without_gravity_the_ground_is_found_too():
+def test_the_ground_is_found_without_gravity():
     down = np.array([0.0, np.sin(0.3), np.cos(0.3)])
     rays, level = town(0.4, 1 / 1000, 1, down)
     ground = find_ground(*rays, ROTATION, TRANSLATION, 1 / 1000)
@@ -61,8 +61,8 @@ def test_without_gravity_the_ground_is_found_too():
     assert ground.on[level].mean() > 0.9
 
 
-def test_the_covariance_is_that_of_repeated_views():
-    """Rays from an exact pose, disturbed anew 200 times: normalised squared errors of the plane have the mean 3."""
+def test_the_covariance_matches_repeated_views():
+    """Over 200 noise samples of an exact pose, the normalised squared error of the plane has the mean 3."""
     down = np.array([0.0, np.sin(0.5), np.cos(0.5)])
     truth = down / HEIGHT * BASE
     squares = []

@@ -34,7 +34,7 @@ def project(camera, points):
 
 
 def seen(rotation, translation, cameras=(CAMERA, WIDE), noise=0.0, count=60, seed=2):
-    """Pixels of a scene in the older camera and in the newer one, which has this pose in it."""
+    """Pixels of a scene in both cameras; rotation and translation are the pose of the newer one in the older one."""
     rng = np.random.default_rng(seed)
     points = scene(count)
     views = points, (points - translation) @ rotation
@@ -49,30 +49,30 @@ def pairs_of(pixels, cameras=(CAMERA, WIDE), weights=None):
 
 @given(vectors, directions)
 @settings(deadline=None, max_examples=25)
-def test_residuals_are_zero_on_true_matches_and_never_more_than_their_displacement(w, t):
+def test_residuals_are_zero_on_exact_matches_and_at_most_the_displacement(w, t):
     rotation = so3_exp(w)
     motion = EssentialMotion(rotation, t)
     pixels = seen(rotation, t)
-    assert np.abs(motion.residuals(pairs_of(pixels))).max() < 1e-4  # undistortion stops there
+    assert np.abs(motion.residuals(pairs_of(pixels))).max() < 1e-4  # the precision of the undistortion
 
-    # The nearest true match cannot be farther than the one it was displaced from.
+    # The nearest exact match cannot be farther away than the original one.
     shifted = pairs_of([pixels[0] + [0.02, -0.01], pixels[1] + [0.01, 0.03]])
     assert np.abs(motion.residuals(shifted)).max() < np.hypot(np.hypot(0.02, 0.01), np.hypot(0.01, 0.03)) * 1.01
 
 
-def test_residuals_are_pixels_of_the_original_images_whatever_the_cameras():
-    """Displaced at a right angle to its epipolar line in one image alone, a match is off by nearly that much."""
+def test_residuals_are_in_pixels_of_the_original_images_for_any_camera():
+    """A displacement across the epipolar line in one image is divided between both images."""
     rotation, t = np.eye(3), np.array([1.0, 0, 0])  # horizontal epipolar lines
     for camera in (CAMERA, Camera.from_matrix(np.diag([1200.0, 1200, 1]), 1280, 960)):
         pixels = seen(rotation, t, (camera, camera))
         pairs = pairs_of([pixels[0], pixels[1] + [0, 1.0]], (camera, camera))
-        # both images share the displacement: 1 / sqrt(2)
+        # half of the squared displacement in each image
         np.testing.assert_allclose(np.abs(EssentialMotion(rotation, t).residuals(pairs)), np.sqrt(0.5), rtol=1e-3)
 
 
 @given(vectors, directions, st.floats(0, 4))
 @settings(deadline=None, max_examples=25)
-def test_the_jacobian_is_the_numerical_one(w, t, noise):
+def test_the_jacobian_equals_numerical_differentiation(w, t, noise):
     motion = EssentialMotion(so3_exp(w), t, noise)
     pairs = pairs_of(seen(so3_exp(w), t, noise=2.0))
     step = 1e-6
@@ -92,7 +92,7 @@ def test_the_jacobian_is_the_numerical_one(w, t, noise):
 @pytest.mark.parametrize("estimator", ["poselib", "opencv"])
 @given(vectors, directions)
 @settings(deadline=None, max_examples=10)
-def test_the_fit_is_the_inverse_of_what_recover_pose_returns(estimator, w, t):
+def test_the_fit_is_the_inverse_of_recover_pose(estimator, w, t):
     pixels = seen(so3_exp(w), t, (CAMERA, CAMERA), count=200)
     E, mask = cv2.findEssentialMat(*pixels, CAMERA.matrix, cv2.RANSAC, 0.999, 0.5)
     _, r, shift, _ = cv2.recoverPose(E, *pixels, CAMERA.matrix, mask=mask)
@@ -103,7 +103,7 @@ def test_the_fit_is_the_inverse_of_what_recover_pose_returns(estimator, w, t):
     assert max(pose_error(found, transform(so3_exp(w), t))) < 0.2
 
 
-def test_refinement_improves_the_fit_and_measures_the_noise_in_spite_of_wrong_matches():
+def test_refinement_improves_the_fit_and_estimates_the_noise_despite_wrong_matches():
     rotation, t = so3_exp(np.array([0.1, -0.05, 0.2])), np.array([0.8, 0.6, 0.0])
     pixels = seen(rotation, t, noise=1.5, count=500)
     rng = np.random.default_rng(0)
@@ -117,11 +117,11 @@ def test_refinement_improves_the_fit_and_measures_the_noise_in_spite_of_wrong_ma
     ]
     assert errors[1] < min(errors[0], 4.0)
     assert refined.noise.sigma == pytest.approx(1.5, rel=0.1)
-    assert refined.noise.right == pytest.approx(0.6, abs=0.05)
+    assert refined.noise.inlier_ratio == pytest.approx(0.6, abs=0.05)
 
 
-def test_precise_matches_count_more():
-    """Half of the matches are ten times noisier and their spread says so: the weighted estimate is better."""
+def test_weights_by_spread_improve_the_estimate():
+    """Half of the matches are ten times noisier, as their spread tells: the weighted estimate is better."""
     rotation, t = so3_exp(np.array([0.1, -0.05, 0.2])), np.array([0.8, 0.6, 0.0])
     errors = []
     for seed in range(20):

@@ -1,4 +1,4 @@
-"""Relative poses from points of a known scene, and what degenerate scenes are called."""
+"""Relative poses of known scenes, their covariances, and the classification of degenerate scenes."""
 
 import cv2
 import numpy as np
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loftr_ros.geometry.sphere import move_direction
-from loftr_ros.geometry.two_view.ambiguity import LEVEL, MotionPrior
+from loftr_ros.geometry.two_view.ambiguity import PLANE_TILT, MotionPrior
 from loftr_ros.geometry.two_view.estimation import (
     Geometry,
     TwoViewSettings,
@@ -20,6 +20,7 @@ from perception_common.geometry import so3_exp, so3_log
 
 CAMERA = Camera.from_matrix(np.array([[600.0, 0, 320], [0, 600, 240], [0, 0, 1]]), 640, 480)
 ESTIMATORS = ["poselib", "opencv"]
+ONE_PIXEL = TwoViewSettings(threshold=1.0)
 
 
 def rotation_vector(x, y, z):
@@ -70,12 +71,12 @@ def test_the_pose_of_the_newer_camera_in_the_older_one_is_found(estimator, noise
     assert pose.parallax > 3
 
 
-def test_it_is_the_inverse_of_what_recover_pose_returns():
+def test_the_pose_is_the_inverse_of_recover_pose():
     points0, points1 = two_views(scene(), rotation_vector(0.1, 0.05, -0.2), np.array([0.8, -0.3, 0.5]))
     essential, mask = cv2.findEssentialMat(points0, points1, CAMERA.matrix, cv2.RANSAC, 0.999, 0.5)
     _, r, t, _ = cv2.recoverPose(essential, points0, points1, CAMERA.matrix, mask=mask)
 
-    pose = estimate_relative_pose(points0, points1, CAMERA, CAMERA)
+    pose = estimate_relative_pose(points0, points1, CAMERA, CAMERA, ONE_PIXEL)
 
     expected = np.linalg.inv(np.vstack([np.hstack([r, t]), [0, 0, 0, 1]]))
     np.testing.assert_allclose(pose.matrix, expected, atol=1e-3)
@@ -88,7 +89,7 @@ def test_wrong_matches_are_outliers(estimator):
     wrong = rng.random(len(points0)) < 0.4
     points1[wrong] = rng.uniform(0, [640, 480], (wrong.sum(), 2))
 
-    pose = estimate_relative_pose(points0, points1, CAMERA, CAMERA, TwoViewSettings(estimator))
+    pose = estimate_relative_pose(points0, points1, CAMERA, CAMERA, TwoViewSettings(estimator, threshold=1.0))
 
     assert pose.inliers[~wrong].mean() > 0.98
     assert pose.inliers[wrong].mean() < 0.1  # a few lie on their epipolar line by chance
@@ -96,8 +97,8 @@ def test_wrong_matches_are_outliers(estimator):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_a_flat_scene_is_planar_and_a_turn_is_rotation_only(estimator):
-    choice = TwoViewSettings(estimator)
+def test_a_flat_scene_is_planar_and_a_rotation_is_rotation_only(estimator):
+    choice = TwoViewSettings(estimator, threshold=1.0)
     flat = estimate_relative_pose(
         *two_views(scene(flat=True), rotation_vector(0, 0, 0.2), np.array([1.5, 0, 0]), noise=0.2),
         CAMERA,
@@ -117,10 +118,12 @@ def test_a_flat_scene_is_planar_and_a_turn_is_rotation_only(estimator):
     np.testing.assert_allclose(turned.rotation, rotation_vector(0, 0.1, 0.2), atol=2e-3)
 
 
-def test_a_distorted_camera_is_straightened():
+def test_lens_distortion_is_compensated():
     camera = Camera.from_matrix(CAMERA.matrix, 640, 480, (-0.3, 0.12, 0.001, -0.001, 0.0))
     translation = np.array([1.0, 0.2, 0.1])
-    pose = estimate_relative_pose(*two_views(scene(), rotation_vector(0.1, 0, 0), translation, camera), camera, camera)
+    pose = estimate_relative_pose(
+        *two_views(scene(), rotation_vector(0.1, 0, 0), translation, camera), camera, camera, ONE_PIXEL
+    )
     assert direction_error(pose.translation, translation) < 0.05
     assert pose.residual < 0.01
 
@@ -138,7 +141,7 @@ def test_a_distorted_camera_is_straightened():
     ids=["none", "four", "one point", "a line", "nan"],
 )
 def test_degenerate_points_give_a_status(estimator, points):
-    pose = estimate_relative_pose(points, points, CAMERA, CAMERA, TwoViewSettings(estimator))
+    pose = estimate_relative_pose(points, points, CAMERA, CAMERA, TwoViewSettings(estimator, threshold=1.0))
     assert pose.geometry in (Geometry.FAILED, Geometry.ROTATION_ONLY)
     assert pose.reason
     assert pose.inliers.shape == (len(points),)
@@ -149,7 +152,9 @@ def test_degenerate_points_give_a_status(estimator, points):
 def test_random_matches_fail_or_have_few_inliers(estimator):
     rng = np.random.default_rng(0)
     points0, points1 = rng.uniform(0, [640, 480], (2, 300, 2))
-    pose = estimate_relative_pose(points0, points1, CAMERA, CAMERA, TwoViewSettings(estimator, min_inliers=60))
+    pose = estimate_relative_pose(
+        points0, points1, CAMERA, CAMERA, TwoViewSettings(estimator, threshold=1.0, min_inliers=60)
+    )
     assert pose.geometry == Geometry.FAILED
     np.testing.assert_array_equal(pose.matrix, np.eye(4))
 
@@ -158,13 +163,14 @@ def test_same_seed_same_pose():
     points0, points1 = two_views(scene(), rotation_vector(0.1, 0, 0.2), np.array([1.0, 0, 0.3]), noise=0.7)
     for estimator in ESTIMATORS:
         first, second = (
-            estimate_relative_pose(points0, points1, CAMERA, CAMERA, TwoViewSettings(estimator)) for _ in range(2)
+            estimate_relative_pose(points0, points1, CAMERA, CAMERA, TwoViewSettings(estimator, threshold=1.0))
+            for _ in range(2)
         )
         np.testing.assert_array_equal(first.matrix, second.matrix)
         np.testing.assert_array_equal(first.inliers, second.inliers)
 
 
-# --- is the covariance honest? ------------------------------------------------------------------------------------
+# --- consistency of the covariance --------------------------------------------------------------------------------
 
 
 def simulated_pair(kind, noise, seed, count=250):
@@ -182,7 +188,7 @@ def simulated_pair(kind, noise, seed, count=250):
         normal = np.array([0, 0, 1.0]) + rng.normal(scale=0.15, size=3)
         normal /= np.linalg.norm(normal)
         depth = 10 / (rays @ normal)
-        prior = MotionPrior(down=move_direction(normal, LEVEL * rng.normal(size=2)))
+        prior = MotionPrior(down=move_direction(normal, PLANE_TILT * rng.normal(size=2)))
     if kind == "rotation":
         translation = np.zeros(3)
     points = rays * depth[:, None]
@@ -194,7 +200,7 @@ def simulated_pair(kind, noise, seed, count=250):
 
 
 def squared_error(pose, rotation, translation):
-    """Normalised estimation error squared of the whole pose, of the rotation alone where there is no translation."""
+    """Normalised estimation error squared of the pose; of the rotation alone for ROTATION_ONLY."""
     turn = so3_log(rotation @ pose.rotation.T)
     if pose.geometry == Geometry.ROTATION_ONLY:
         return turn @ np.linalg.solve(pose.covariance[3:, 3:], turn)
@@ -215,13 +221,13 @@ def normalised_errors(kind, noise, seeds):
 
 
 @pytest.mark.parametrize(("kind", "freedom"), [("general", 5), ("planar", 5), ("forward", 5), ("rotation", 3)])
-def test_the_covariance_is_honest(kind, freedom):
-    """The mean of the normalised error squared is its expectation, five degrees of freedom or three, within 25 %."""
+def test_the_covariance_is_consistent(kind, freedom):
+    """The mean normalised error squared is the number of degrees of freedom within 25 %."""
     errors = [error for noise in (1.0, 2.0, 4.0) for error in normalised_errors(kind, noise, range(20))]
     assert np.mean(errors) == pytest.approx(freedom, rel=0.25)
 
 
-def test_smaller_parallax_is_less_certain_and_the_length_is_never_known():
+def test_small_parallax_increases_the_variance_and_the_length_is_unobserved():
     deviations = []
     for length in (2.0, 0.5):
         points0, points1 = two_views(scene(), rotation_vector(0, 0, 0.1), np.array([length, 0, 0]), noise=0.5)
@@ -232,7 +238,7 @@ def test_smaller_parallax_is_less_certain_and_the_length_is_never_known():
     assert (deviations[1] > 2 * deviations[0]).all()
 
 
-def test_noisier_matches_are_less_certain_and_the_noise_is_measured():
+def test_the_noise_is_estimated_and_scales_the_variance():
     found = []
     for noise in (0.5, 1.0):
         points0, points1 = two_views(scene(), rotation_vector(0, 0, 0.1), np.array([1.0, 0, 0]), noise=noise)
@@ -242,15 +248,15 @@ def test_noisier_matches_are_less_certain_and_the_noise_is_measured():
     np.testing.assert_allclose(found[1] / found[0], 4, rtol=0.5)
 
 
-def test_failed_and_turned_pairs_say_what_is_not_known():
+def test_unobserved_components_have_the_stated_variance():
     np.testing.assert_array_equal(failed_pose(3, "x").covariance, unknown_covariance())
     points0, points1 = two_views(scene(), rotation_vector(0, 0.1, 0.2), np.zeros(3), noise=0.5)
-    turned = estimate_relative_pose(points0, points1, CAMERA, CAMERA)
+    turned = estimate_relative_pose(points0, points1, CAMERA, CAMERA, ONE_PIXEL)
     assert (np.diag(turned.covariance)[:3] == UNOBSERVED).all()
     assert (np.diag(turned.covariance)[3:] < 1e-5).all()
 
 
-def test_the_two_motions_of_a_plane_are_told_apart_by_gravity_or_the_last_motion_or_kept_in_the_covariance():
+def test_a_prior_chooses_the_motion_of_a_plane_and_without_one_the_covariance_covers_both():
     rotation, translation = rotation_vector(0.0, 0.0, 0.2), np.array([1.5, 0.5, 0.8])
     points = scene(flat=True)
     normal = np.array([-0.2, 0, 1.0]) / np.hypot(1, 0.2)
@@ -258,19 +264,21 @@ def test_the_two_motions_of_a_plane_are_told_apart_by_gravity_or_the_last_motion
     T = np.eye(4)
     T[:3, :3], T[:3, 3] = rotation, translation
     for prior in (MotionPrior(down=normal), MotionPrior(motion=T), MotionPrior(down=5 * normal, motion=T)):
-        pose = estimate_relative_pose(*observed, CAMERA, CAMERA, prior=prior)
+        pose = estimate_relative_pose(*observed, CAMERA, CAMERA, ONE_PIXEL, prior=prior)
         assert pose.geometry == Geometry.PLANAR
         assert direction_error(pose.translation, translation) < 3
 
-    alone = estimate_relative_pose(*observed, CAMERA, CAMERA)
+    alone = estimate_relative_pose(*observed, CAMERA, CAMERA, ONE_PIXEL)
     assert "chance" in alone.reason
-    assert squared_error(alone, rotation, translation) < 15  # right or wrong, the truth is within its covariance
+    assert (
+        squared_error(alone, rotation, translation) < 15
+    )  # the covariance covers the truth whichever motion is chosen
 
 
-def test_matches_off_the_plane_tell_its_motions_apart_without_a_prior():
+def test_matches_off_the_plane_choose_its_motion_without_a_prior():
     rotation, translation = rotation_vector(0.0, 0.0, 0.2), np.array([1.5, 0.5, 0.8])
     points = np.concatenate([scene(360, flat=True), scene(60, seed=2)])
-    pose = estimate_relative_pose(*two_views(points, rotation, translation, noise=0.3), CAMERA, CAMERA)
+    pose = estimate_relative_pose(*two_views(points, rotation, translation, noise=0.3), CAMERA, CAMERA, ONE_PIXEL)
     assert pose.geometry == Geometry.PLANAR
     assert "chance" not in pose.reason
     assert direction_error(pose.translation, translation) < 3
@@ -280,7 +288,7 @@ def test_matches_off_the_plane_tell_its_motions_apart_without_a_prior():
 @given(st.data())
 @settings(deadline=None, max_examples=15)
 def test_no_input_raises(estimator, data):
-    """Few matches, matches on a line or a point, huge, far out or not finite: a status with a finite covariance."""
+    """Degenerate and extreme matches give a status with a finite covariance."""
     count = data.draw(st.integers(0, 40))
     seed = data.draw(st.integers(0, 1000))
     kind = data.draw(st.sampled_from(["random", "line", "point", "huge", "nan", "still", "moving line", "negative"]))
@@ -302,7 +310,9 @@ def test_no_input_raises(estimator, data):
     elif kind == "negative":
         points1 = -points0
 
-    pose = estimate_relative_pose(points0, points1, CAMERA, CAMERA, TwoViewSettings(estimator, min_inliers=5))
+    pose = estimate_relative_pose(
+        points0, points1, CAMERA, CAMERA, TwoViewSettings(estimator, threshold=1.0, min_inliers=5)
+    )
 
     assert pose.inliers.shape == (count,)
     assert (pose.reason == "") == (pose.geometry == Geometry.GENERAL)
@@ -346,7 +356,7 @@ def test_brighton_reference_poses_are_reproduced_from_sift(shared_data):
     points1 = np.array([found[1][0][m.trainIdx].pt for m in matches])
     camera = Camera.from_matrix(np.array(pair["K_a"]), 1600, 900).scaled(0.5, 0.5)
 
-    pose = estimate_relative_pose(points0, points1, camera, camera)
+    pose = estimate_relative_pose(points0, points1, camera, camera, ONE_PIXEL)
 
     T_older_newer = np.linalg.inv(np.array(pair["T_ab"]))
     assert np.degrees(np.linalg.norm(cv2.Rodrigues(pose.rotation.T @ T_older_newer[:3, :3])[0])) < 2

@@ -1,4 +1,4 @@
-"""Homographies of planes: decompositions against OpenCV, residuals and Jacobians against their definitions."""
+"""Homographies: decompositions against OpenCV, residuals and derivatives against their definitions, and the choice."""
 
 import cv2
 import numpy as np
@@ -8,15 +8,10 @@ from hypothesis import strategies as st
 
 from loftr_ros.geometry.rays import ray_pairs
 from loftr_ros.geometry.two_view.ambiguity import Alternative, MotionPrior, posterior, spread_of_alternatives
-from loftr_ros.geometry.two_view.homography import (
-    PlaneMotion,
-    Turn,
-    decompose_homography,
-    fit_homography,
-    fit_turn,
-    homography_residuals,
-    visible_motions,
-)
+from loftr_ros.geometry.two_view.homography.decomposition import decompose_homography, visible_motions
+from loftr_ros.geometry.two_view.homography.fit import fit_homography, fit_rotation
+from loftr_ros.geometry.two_view.homography.motion import PlaneMotion, RotationMotion
+from loftr_ros.geometry.two_view.homography.sampson import homography_residuals
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import so3_exp, transform
 
@@ -44,7 +39,7 @@ def pairs_of(H, noise=0.0, count=100, seed=0):
 
 @given(vectors, shifts, tilts)
 @settings(deadline=None, max_examples=50)
-def test_the_decompositions_are_those_of_opencv(w, t, normal):
+def test_the_decompositions_agree_with_opencv(w, t, normal):
     H = 2.7 * motion_of(w, t, normal).homography
     ours = decompose_homography(H)
     count, rotations, translations, normals = cv2.decomposeHomographyMat(H, np.eye(3))
@@ -62,7 +57,7 @@ def test_the_decompositions_are_those_of_opencv(w, t, normal):
 
 @given(vectors, shifts, tilts)
 @settings(deadline=None, max_examples=50)
-def test_the_true_motion_is_among_one_or_two_that_can_be_seen(w, t, normal):
+def test_one_or_two_motions_are_visible_and_include_the_true_one(w, t, normal):
     true = motion_of(w, t, normal)
     pairs = pairs_of(true.homography)
     assert np.all(pairs.x1 @ true.homography[2] > 0)
@@ -84,16 +79,16 @@ def test_a_pure_rotation_has_no_plane():
 
 @given(vectors)
 @settings(deadline=None, max_examples=20)
-def test_a_turn_is_found(w):
-    np.testing.assert_allclose(fit_turn(pairs_of(so3_exp(w))).rotation, so3_exp(w), atol=1e-7)
+def test_a_rotation_is_fitted(w):
+    np.testing.assert_allclose(fit_rotation(pairs_of(so3_exp(w))).rotation, so3_exp(w), atol=1e-7)
 
 
 @given(vectors, shifts, tilts)
 @settings(deadline=None, max_examples=25)
-def test_the_jacobians_are_the_numerical_ones(w, t, normal):
+def test_the_jacobians_equal_numerical_differentiation(w, t, normal):
     motion = motion_of(w, t, normal)
     pairs = pairs_of(motion.homography, noise=2.0)
-    for model, size in ((motion, 8), (Turn(motion.rotation), 3)):
+    for model, size in ((motion, 8), (RotationMotion(motion.rotation), 3)):
         step = 1e-6
         numerical = np.stack(
             [
@@ -109,11 +104,11 @@ def test_the_jacobians_are_the_numerical_ones(w, t, normal):
 
 @given(vectors, shifts, tilts)
 @settings(deadline=None, max_examples=25)
-def test_the_gradients_and_the_change_between_motions_are_those_of_the_jacobians(w, t, normal):
+def test_gradients_and_step_conversions_agree_with_the_jacobians(w, t, normal):
     motion = motion_of(w, t, normal)
     pairs = pairs_of(motion.homography, noise=2.0)
     weights = np.random.default_rng(1).uniform(size=len(pairs))
-    for model in (motion, Turn(motion.rotation)):
+    for model in (motion, RotationMotion(motion.rotation)):
         expected = np.einsum("n,nkp,nk->p", weights, model.jacobian(pairs), model.residuals(pairs))
         np.testing.assert_allclose(
             model.gradient(pairs, weights), expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max()
@@ -124,7 +119,7 @@ def test_the_gradients_and_the_change_between_motions_are_those_of_the_jacobians
         )
 
 
-def test_residuals_have_the_deviation_of_the_noise():
+def test_residual_components_are_uncorrelated_with_the_deviation_of_the_noise():
     H = motion_of(np.array([0.1, 0, 0.2]), np.array([1.0, 0.5, 2.0]), np.array([0.0, 0.0, 1.0])).homography
     residuals = homography_residuals(pairs_of(H, noise=1.5, count=20_000), H)
     np.testing.assert_allclose(residuals.std(axis=0), 1.5, rtol=0.03)
@@ -132,7 +127,7 @@ def test_residuals_have_the_deviation_of_the_noise():
 
 
 @pytest.mark.parametrize("estimator", ["poselib", "opencv"])
-def test_a_homography_is_fitted_in_spite_of_wrong_matches(estimator):
+def test_a_homography_is_fitted_despite_wrong_matches(estimator):
     H = motion_of(np.array([0.1, 0, 0.2]), np.array([1.0, 0.5, 2.0]), np.array([0.0, 0.0, 1.0])).homography
     pairs = pairs_of(H, noise=0.5, count=300)
     pairs.x0[:100, :2] = np.random.default_rng(1).uniform(-0.5, 0.5, (100, 2))
@@ -164,11 +159,11 @@ def test_gravity_and_the_last_motion_choose_between_the_motions_of_a_plane():
     np.testing.assert_allclose(posterior(nothing), 0.5)
 
 
-def test_the_doubt_is_the_second_moment_about_the_choice():
+def test_the_spread_of_alternatives_is_their_second_moment_about_the_choice():
     rotation, other = so3_exp(np.array([0.0, 0.0, 0.1])), so3_exp(np.array([0.0, 0.0, 0.3]))
     x, y = np.eye(3)[:2]
     own = np.diag([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
-    doubt = spread_of_alternatives(rotation, x, [Alternative(0.25, other, y, own)])
+    added = spread_of_alternatives(rotation, x, [Alternative(0.25, other, y, own)])
     difference = np.array([-1, 1, 0, 0, 0, 0.2])
-    np.testing.assert_allclose(doubt, 0.25 * (own + np.outer(difference, difference)), atol=1e-12)
+    np.testing.assert_allclose(added, 0.25 * (own + np.outer(difference, difference)), atol=1e-12)
     np.testing.assert_array_equal(spread_of_alternatives(rotation, x, []), 0)

@@ -1,4 +1,4 @@
-"""Wrong matches that fall near their epipolar line by chance, far from where their neighbours went."""
+"""Wrong matches near their epipolar line by chance, far from where their neighbours moved."""
 
 import numpy as np
 
@@ -11,8 +11,9 @@ CAMERA = Camera.from_matrix(np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]]
 
 
 def sideways(seed, far, noise=1.0, count=300):
-    """Views of ground and roofs from one point and from one to the right of it; `far` of the matches are wrong and lie
-    on their epipolar line but anywhere along it.
+    """Matches (N, 2), pixels, of ground and roofs for a camera that moves to the right.
+
+    The first `far` matches are wrong: on their epipolar line, but uniform along it.
     """
     rng = np.random.default_rng(seed)
     points0 = rng.uniform([0, 0], [640, 480], (count, 2))
@@ -22,7 +23,7 @@ def sideways(seed, far, noise=1.0, count=300):
     return points0 + noise * rng.normal(size=(count, 2)), points1 + noise * rng.normal(size=(count, 2))
 
 
-def test_matches_far_along_their_line_are_unlikely_and_roofs_are_not():
+def test_matches_far_along_their_line_get_low_odds_and_roofs_do_not():
     points0, points1 = sideways(0, far=30)
     pairs, _ = ray_pairs(points0, points1, CAMERA, CAMERA)
     ground = np.eye(3)
@@ -34,7 +35,7 @@ def test_matches_far_along_their_line_are_unlikely_and_roofs_are_not():
     assert (pairs.odds == 1).all()
 
 
-def test_they_do_not_turn_the_direction():
+def test_matches_far_along_their_line_do_not_bias_the_direction():
     errors = []
     for seed in range(20):
         pose = estimate_relative_pose(*sideways(seed, far=30), CAMERA, CAMERA, TwoViewSettings(threshold=1.5))

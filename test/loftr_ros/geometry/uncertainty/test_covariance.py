@@ -1,4 +1,7 @@
-"""Covariances: conventions against definitions, and bounds where nothing is seen. Honesty is in test_two_view.py."""
+"""Covariances: conventions against their definitions, and bounds of unobserved components.
+
+Consistency is tested in two_view/test_estimation.py and test_flight_consistency.py.
+"""
 
 import numpy as np
 import pytest
@@ -14,9 +17,9 @@ from loftr_ros.geometry.uncertainty.covariance import (
     change_frame,
     from_gtsam,
     pose_covariance,
+    rotation_only_covariance,
     step_covariance,
     to_gtsam,
-    turn_covariance,
     unknown_covariance,
 )
 from loftr_ros.geometry.uncertainty.noise import Noise
@@ -48,7 +51,7 @@ def numerical(function, size=6, step=1e-6):
 
 @given(vectors, vectors, vectors, vectors, seeds)
 @settings(deadline=None, max_examples=25)
-def test_the_base_that_carries_the_camera_has_the_errors_of_the_moved_pose(w, t, turn, lever, seed):
+def test_the_covariance_of_the_base_is_that_of_the_transformed_pose(w, t, turn, lever, seed):
     T, X = transform(so3_exp(w), t), transform(so3_exp(turn), lever)
     moved, covariance = change_frame(T, covariance_of(seed), X)
     np.testing.assert_allclose(moved, X @ T @ inverse(X), atol=1e-9)
@@ -58,7 +61,7 @@ def test_the_base_that_carries_the_camera_has_the_errors_of_the_moved_pose(w, t,
 
 @given(vectors, vectors, seeds)
 @settings(deadline=None, max_examples=25)
-def test_gtsam_gets_the_right_perturbation_in_its_order_and_back(w, t, seed):
+def test_conversion_to_the_right_perturbation_of_gtsam_and_back(w, t, seed):
     T, covariance = transform(so3_exp(w), t), covariance_of(seed)
 
     def right(error):  # T exp(x) to first order, x = (rotation, translation) in the newer camera
@@ -71,10 +74,10 @@ def test_gtsam_gets_the_right_perturbation_in_its_order_and_back(w, t, seed):
     np.testing.assert_allclose(from_gtsam(there, T[:3, :3]), covariance, atol=1e-9)
 
 
-def test_what_is_not_seen_has_the_stated_variance():
+def test_unobserved_components_have_the_stated_variance_at_any_parallax():
     unknown = unknown_covariance()
     np.testing.assert_array_equal(np.diag(unknown), [UNOBSERVED] * 3 + [UNKNOWN_ROTATION] * 3)
-    turned = turn_covariance(1e-6 * np.eye(3))
+    turned = rotation_only_covariance(1e-6 * np.eye(3))
     np.testing.assert_array_equal(np.diag(turned), [UNOBSERVED] * 3 + [1e-6] * 3)
 
     t = np.array([0.6, 0.0, 0.8])
@@ -90,8 +93,8 @@ def test_what_is_not_seen_has_the_stated_variance():
 
 @given(st.floats(0.2, 5.0))
 @settings(deadline=None, max_examples=15)
-def test_it_does_not_depend_on_the_unit_of_pixels(factor):
-    """The same rays and noise, seen by a camera with `factor` times the resolution: the same covariance."""
+def test_the_covariance_does_not_depend_on_the_resolution(factor):
+    """The same rays and noise in a camera with `factor` times the resolution have the same covariance."""
     rng = np.random.default_rng(0)
     points = rng.uniform([-3, -2, 6], [3, 2, 12], (100, 3))
     rotation, t = so3_exp(np.array([0.05, 0.1, 0.0])), np.array([1.0, 0, 0])

@@ -5,13 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loftr_ros.base_frame import parse_mount
 from perception_common.errors import InputError
 from perception_common.geometry import quaternion_from_matrix, so3_exp, transform
 from perception_common.tum import Trajectory, write_tum
 from replay_ros.bags.messages import header, load_types, new
 from replay_ros.bags.reader import open_bag
 from replay_ros.bags.writer import BagWriter
-from replay_ros.evaluation.motion.truth import associate, find_truth_topic, parse_base_optical, read_truth
+from replay_ros.evaluation.motion.truth import associate, find_truth_topic, read_truth
 
 T_FIRST = transform(so3_exp(np.array([0.1, -0.2, 0.3])), np.array([1.0, 2.0, 3.0]))
 T_SECOND = transform(so3_exp(np.array([0.2, -0.2, 0.3])), np.array([1.5, 2.0, 3.0]))
@@ -96,7 +97,7 @@ def test_the_child_frame_chooses_among_several_transforms(tmp_path):
 
 
 def test_a_tum_file_of_the_base_is_moved_to_the_optical_frame(tmp_path):
-    T_base_optical = parse_base_optical("0.1, 0, -0.2, -0.5, 0.5, -0.5, 0.5")
+    T_base_optical = parse_mount("0.1, 0, -0.2, -0.5, 0.5, -0.5, 0.5")
     np.testing.assert_allclose(T_base_optical[:3, 2], [1, 0, 0], atol=1e-12)  # the optical axis points forward
     path = tmp_path / "truth.tum"
     write_tum(path, Trajectory.from_matrices(STAMPS, [T_FIRST, T_SECOND]))
@@ -152,5 +153,5 @@ class TestBadInput:
 
     @pytest.mark.parametrize("text", ["1 2 3", "0,0,0,0,0,0,0", "a b c d e f g", "nan 0 0 0 0 0 1"])
     def test_invalid_base_frames(self, text):
-        with pytest.raises(InputError, match="give x,y,z,qx,qy,qz,qw"):
-            parse_base_optical(text)
+        with pytest.raises(InputError, match="--base-optical is"):
+            parse_mount(text, "--base-optical", normalise=True)

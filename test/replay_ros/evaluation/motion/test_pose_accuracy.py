@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from loftr_ros.geometry.scale.sources import ScaleSource
+from loftr_ros.geometry.scale.result import ScaleSource
 from loftr_ros.geometry.sphere import tangent_basis
 from loftr_ros.geometry.two_view.estimation import Geometry
 from loftr_ros.geometry.uncertainty.covariance import UNOBSERVED

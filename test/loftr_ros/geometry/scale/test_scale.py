@@ -1,20 +1,16 @@
-"""Metres from altitude, depth and odometry on scenes with known size."""
+"""Scale from altitude, depth and odometry on scenes of known size."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loftr_ros.geometry.scale.sources import (
-    FactorEstimate,
-    ScaleSource,
-    choose_scale,
-    scale_from_altitude,
-    scale_from_depth,
-    scale_from_odometry,
-    scaled,
-    unknown_scale,
-)
+from loftr_ros.geometry.scale.altitude import scale_from_altitude
+from loftr_ros.geometry.scale.choice import choose_scale
+from loftr_ros.geometry.scale.depth import scale_from_depth
+from loftr_ros.geometry.scale.limits import LengthMeasurement
+from loftr_ros.geometry.scale.odometry import scale_from_odometry
+from loftr_ros.geometry.scale.result import ScaleSource, scaled, unknown_scale
 from perception_common.geometry import so3_exp
 
 DOWN = np.array([0.0, np.sin(0.3), np.cos(0.3)])  # a camera that looks forward by 17 degrees
@@ -45,33 +41,33 @@ POSE = ROTATION, TRANSLATION / LENGTH
 def test_altitude_gives_the_length_of_the_translation(height, length):
     translation = POSE[1] * length * height / 20
     rays = seen(ground(height), ROTATION, translation)
-    scale = scale_from_altitude(*rays, *POSE, FactorEstimate(height, 0.02 * height), DOWN)
+    scale = scale_from_altitude(*rays, *POSE, LengthMeasurement(height, 0.02 * height), DOWN)
     assert scale.source == ScaleSource.ALTITUDE
     assert scale.value == pytest.approx(np.linalg.norm(translation), rel=1e-6)
     assert np.sqrt(scale.variance) == pytest.approx(0.02 * scale.value, rel=1e-3)
 
 
-def test_without_a_direction_the_altitude_is_that_along_the_normal_of_the_plane():
+def test_without_a_direction_the_altitude_is_along_the_normal_of_the_plane():
     rays = seen(ground(), ROTATION, TRANSLATION)
-    along_beam = FactorEstimate(20.0 / DOWN[2], 0.2)  # a range finder along the optical axis
+    along_beam = LengthMeasurement(20.0 / DOWN[2], 0.2)  # a range finder along the optical axis
     for scale in (
-        scale_from_altitude(*rays, *POSE, FactorEstimate(20.0, 0.2)),
+        scale_from_altitude(*rays, *POSE, LengthMeasurement(20.0, 0.2)),
         scale_from_altitude(*rays, *POSE, along_beam, np.array([0.0, 0.0, 1.0])),
     ):
         assert scale.value == pytest.approx(LENGTH, rel=1e-6)
 
 
-def test_two_percent_of_noise_in_the_altitude_is_three_percent_in_the_translation():
+def test_two_percent_of_altitude_noise_gives_at_most_three_percent_of_translation_error():
     rng = np.random.default_rng(5)
     errors = []
     for seed in range(50):
         rays = seen(ground(relief=0.01, seed=seed), ROTATION, TRANSLATION, noise=1 / 800, seed=seed)
-        altitude = FactorEstimate(20.0 * (1 + 0.02 * rng.normal()), 0.4)
+        altitude = LengthMeasurement(20.0 * (1 + 0.02 * rng.normal()), 0.4)
         errors.append(scale_from_altitude(*rays, *POSE, altitude, DOWN).value / LENGTH - 1)
     assert np.sqrt(np.mean(np.square(errors))) < 0.03
 
 
-def test_depths_give_the_length_and_holes_and_wrong_depths_do_not_disturb():
+def test_depths_give_the_length_despite_missing_and_wrong_depths():
     points = ground(relief=0.2)
     rays = seen(points, ROTATION, TRANSLATION)
     measured = points[:, 2].copy()
@@ -96,12 +92,12 @@ def test_odometry_gives_the_length_and_its_variance_along_the_motion():
 @pytest.mark.parametrize(
     ("scale", "word"),
     [
-        (lambda rays: scale_from_altitude(*rays, *POSE, FactorEstimate(20.0, 0.4, age=2.0)), "old"),
-        (lambda rays: scale_from_altitude(*rays, *POSE, FactorEstimate(-1.0, 0.4)), "-1 m"),
-        (lambda rays: scale_from_altitude(*rays, *POSE, FactorEstimate(np.nan, 0.4)), "nan m"),
-        (lambda rays: scale_from_altitude(*rays, *POSE, FactorEstimate(20.0, 10.0)), "only to 50 %"),
-        (lambda rays: scale_from_altitude(*rays, *POSE, FactorEstimate(20.0, 0.4), -DOWN), "no ground"),
-        (lambda rays: scale_from_altitude(*(x[:3] for x in rays), *POSE, FactorEstimate(20.0, 0.4)), "3 matches"),
+        (lambda rays: scale_from_altitude(*rays, *POSE, LengthMeasurement(20.0, 0.4, age=2.0)), "old"),
+        (lambda rays: scale_from_altitude(*rays, *POSE, LengthMeasurement(-1.0, 0.4)), "-1 m"),
+        (lambda rays: scale_from_altitude(*rays, *POSE, LengthMeasurement(np.nan, 0.4)), "nan m"),
+        (lambda rays: scale_from_altitude(*rays, *POSE, LengthMeasurement(20.0, 10.0)), "only to 50 %"),
+        (lambda rays: scale_from_altitude(*rays, *POSE, LengthMeasurement(20.0, 0.4), -DOWN), "no ground"),
+        (lambda rays: scale_from_altitude(*(x[:3] for x in rays), *POSE, LengthMeasurement(20.0, 0.4)), "3 matches"),
         (lambda rays: scale_from_depth(*rays, *POSE, np.full(300, np.nan)), "0 matches"),
         (lambda rays: scale_from_depth(*rays, *POSE, np.geomspace(1, 1000, 300)), "agree on one scale"),
         (lambda rays: scale_from_depth(*rays, *POSE, np.ones(300), age=1.0), "old"),
@@ -110,33 +106,33 @@ def test_odometry_gives_the_length_and_its_variance_along_the_motion():
         (lambda _: scale_from_odometry(POSE[1], np.full(3, np.nan), np.eye(3)), "not finite"),
     ],
 )
-def test_what_cannot_be_believed_is_unknown_and_says_why(scale, word):
+def test_rejected_measurements_give_an_unknown_scale_with_the_reason(scale, word):
     result = scale(seen(ground(), ROTATION, TRANSLATION))
     assert result.source == ScaleSource.UNKNOWN
     assert word in result.reason
     assert result.value == 1.0
 
 
-def test_roofs_over_half_of_the_ground_do_not_bend_the_scale():
+def test_roofs_over_half_of_the_ground_do_not_bias_the_scale():
     rng = np.random.default_rng(0)
     above = np.where(rng.random(400) < 0.55, rng.choice([3.0, 5.0, 8.0], 400), 0.0)
     points = ground(count=400) * (1 - above / 20.0)[:, None]
     rays = seen(points, ROTATION, TRANSLATION, noise=1 / 1500)
-    scale = scale_from_altitude(*rays, *POSE, FactorEstimate(20.0, 0.1), DOWN, noise=1 / 1500, gravity=DOWN)
+    scale = scale_from_altitude(*rays, *POSE, LengthMeasurement(20.0, 0.1), DOWN, noise=1 / 1500, gravity=DOWN)
     assert scale.value == pytest.approx(LENGTH, rel=0.005)
 
 
 def test_the_altitudes_of_both_images_are_averaged_and_must_agree_with_the_motion():
     rays = seen(ground(), ROTATION, TRANSLATION)
     height1 = 20.0 - TRANSLATION @ DOWN  # of the newer camera
-    older = FactorEstimate(20.0 * 1.02, 0.4)
-    mean = scale_from_altitude(*rays, *POSE, older, DOWN, newer=FactorEstimate(height1 * 0.98, 0.02 * height1))
+    older = LengthMeasurement(20.0 * 1.02, 0.4)
+    mean = scale_from_altitude(*rays, *POSE, older, DOWN, newer=LengthMeasurement(height1 * 0.98, 0.02 * height1))
     assert mean.value == pytest.approx(LENGTH, rel=2e-3)
     assert np.sqrt(mean.variance) == pytest.approx(0.02 * LENGTH, rel=0.03)
-    over_a_roof = scale_from_altitude(*rays, *POSE, older, DOWN, newer=FactorEstimate(height1 - 6.0, 0.3))
+    over_a_roof = scale_from_altitude(*rays, *POSE, older, DOWN, newer=LengthMeasurement(height1 - 6.0, 0.3))
     assert over_a_roof.source == ScaleSource.UNKNOWN
     assert "not that of this ground" in over_a_roof.reason
-    stale = scale_from_altitude(*rays, *POSE, older, DOWN, newer=FactorEstimate(height1 - 6.0, 0.3, age=9.0))
+    stale = scale_from_altitude(*rays, *POSE, older, DOWN, newer=LengthMeasurement(height1 - 6.0, 0.3, age=9.0))
     assert stale.value == pytest.approx(1.02 * LENGTH)
 
 
@@ -144,7 +140,7 @@ def test_scattered_points_are_no_ground():
     rng = np.random.default_rng(0)
     points = ground() * rng.uniform(0.3, 3.0, (300, 1))
     rays = seen(points, ROTATION, TRANSLATION)
-    result = scale_from_altitude(*rays, *POSE, FactorEstimate(20.0, 0.4), DOWN)
+    result = scale_from_altitude(*rays, *POSE, LengthMeasurement(20.0, 0.4), DOWN)
     assert result.source == ScaleSource.UNKNOWN
     assert "no ground" in result.reason
 
@@ -162,8 +158,8 @@ def test_the_most_precise_source_is_chosen_and_a_contradiction_is_unknown():
 
 
 @pytest.mark.parametrize("source", ["altitude", "both altitudes", "depth", "odometry"])
-def test_the_covariance_in_metres_is_that_of_disturbed_poses_and_measurements(source):
-    """Monte Carlo: disturb the pose as its covariance says and the measurement as its deviation says."""
+def test_the_metric_covariance_matches_disturbed_poses_and_measurements(source):
+    """Monte Carlo: draw the pose error from its covariance and the measurement error from its deviation."""
     rng = np.random.default_rng(3)
     points = ground(relief=0.1 if source == "depth" else 0.0)
     rays = seen(points, ROTATION, TRANSLATION)
@@ -172,13 +168,13 @@ def test_the_covariance_in_metres_is_that_of_disturbed_poses_and_measurements(so
     covariance = root @ root.T
 
     def scale_of(rotation, translation, error):
-        if source == "both altitudes":  # whose errors are one
+        if source == "both altitudes":  # with the same error
             height1 = 20.0 - TRANSLATION @ DOWN
-            newer = FactorEstimate(height1 * (1 + error), 0.01 * height1)
-            older = FactorEstimate(20 * (1 + error), 0.2)
+            newer = LengthMeasurement(height1 * (1 + error), 0.01 * height1)
+            older = LengthMeasurement(20 * (1 + error), 0.2)
             return scale_from_altitude(*rays, rotation, translation, older, DOWN, newer=newer)
         if source == "altitude":
-            return scale_from_altitude(*rays, rotation, translation, FactorEstimate(20 * (1 + error), 0.2), DOWN)
+            return scale_from_altitude(*rays, rotation, translation, LengthMeasurement(20 * (1 + error), 0.2), DOWN)
         if source == "depth":
             return scale_from_depth(*rays, rotation, translation, points[:, 2] * (1 + error), relative_deviation=0.01)
         measured = TRANSLATION * (1 + error)

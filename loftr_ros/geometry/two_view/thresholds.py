@@ -1,0 +1,36 @@
+"""The policy of the two-view geometry: every threshold by which a pair is classified, and how much work a fit may take.
+
+Distances are in pixels of the original images. "Empirical": set by trial; the benchmarks `consistency` and `pose` show
+the accuracy and the time that the values together lead to.
+"""
+
+import numpy as np
+
+# Defaults of TwoViewSettings.
+INLIER_THRESHOLD = 1.5  # also the default of loftr_node's parameter inlier_threshold (empirical)
+MIN_INLIERS = 15  # as in COLMAP (min_num_inliers)
+PLANAR_RATIO = 0.8  # as in COLMAP (max_H_inlier_ratio): Schoenberger and Frahm, CVPR 2016, section 4.1
+
+# FAILED
+MIN_MATCHES = 5  # of the five-point solver
+MAX_NOISE = 4.0  # inlier thresholds; bound of sigma in the refinement (empirical)
+AT_MAX_NOISE = 0.99  # fraction of that bound from which on the pair has failed
+MIN_IN_FRONT = 0.5  # fraction of the inliers, or of the matches on a plane, with positive depths: the majority
+
+# ROTATION_ONLY
+MIN_GAIN = 40.0  # twice the log-likelihood ratio of five parameters; chi-squared noise exceeds it with p = 1.5e-7
+MIN_MOTION = 0.3  # median residual of a pure rotation; neighbouring matches share errors of that size (empirical)
+
+# PLANAR
+NO_RELIEF_NOISE = 1.15  # sigma of the plane over sigma of the essential matrix, without visible relief (empirical)
+NO_RELIEF_INLIERS = 0.95  # inlier ratio of the plane over that of the essential matrix, likewise (empirical)
+NEGLIGIBLE_PROBABILITY = 1e-6  # an alternative motion below it does not change the covariance
+CERTAIN_PROBABILITY = 0.99  # below it the reason of the pose names the chance of another motion
+SAME_ROTATION = np.radians(0.05)  # motions closer than both are one; far below any standard deviation (empirical)
+SAME_DIRECTION = 10 * SAME_ROTATION  # length of the difference of unit translations
+
+# How much work a fit may take: a compromise between time and the chance to miss the best motion (empirical).
+FIT_SAMPLE = 500  # matches to sample minimal sets from; the refinement uses all matches
+MIN_SAMPLE_INLIERS = 0.3  # inlier ratio of that sample below which minimal sets are drawn from all matches
+COMPARE_SAMPLE, COMPARE_ITERATIONS = 200, 4  # matches and iterations to compare several start motions by
+ROUGH_TOLERANCE = 0.5  # standard deviations, convergence tolerance of intermediate fits
