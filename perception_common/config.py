@@ -1,9 +1,9 @@
 """Typed configuration: a YAML file read into frozen dataclasses, strictly.
 
 A dataclass is the schema. Its fields may be bool, int, float, str, pathlib.Path, Literal, other dataclasses,
-tuple[X, ...], tuple[X, Y], `X | None` of these, and a tagged union: `A | B` of dataclasses that each have a field `kind`
-with a Literal of their own; the key `kind` chooses between them. An unknown key, a missing key without a default or a
-value of the wrong type is refused with the place it stands in.
+tuple[X, ...], tuple[X, Y], `X | None` of these, and tagged unions: `A | B` of dataclasses that each have a field `kind`
+of type Literal, by which the key `kind` chooses one. An unknown key, a missing key without a default or a value of the
+wrong type is refused with the place it stands in.
 """
 
 from __future__ import annotations

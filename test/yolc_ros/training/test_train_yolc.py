@@ -28,7 +28,13 @@ from yolc_ros.training.config import YolcTrainingConfig
 
 MODEL = """class_names: [car, bus]
 backbone:
-  {stem_width: 8, bottleneck_width: 8, bottleneck_blocks: 1, widths: [8, 8, 8, 8], modules: [1, 1, 1], blocks: 1}
+  kind: hrnet
+  stem_width: 8
+  bottleneck_width: 8
+  bottleneck_blocks: 1
+  widths: [8, 8, 8, 8]
+  modules: [1, 1, 1]
+  blocks: 1
 neck_width: 16
 heatmap_width: 2
 box_width: 16
