@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from yolc_ros.decoding import box_areas, pairwise_intersection
+from yolc_ros.boxes import box_areas, pairwise_intersection
 
 HIT, MISS, NEITHER = 1, 0, -1
 ANY_AREA = (0.0, np.inf)

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from yolc_ros.decoding import box_areas, pairwise_intersection
+from yolc_ros.boxes import box_areas, pairwise_intersection
 
 IGNORED_SHARE = 0.5  # of an object's or detection's area, from which it goes with the ignored regions of VisDrone
 
