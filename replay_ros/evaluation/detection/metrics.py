@@ -27,7 +27,7 @@ from yolc_ros.training.average_precision import (
     MISS,
     NEITHER,
     ClassResult,
-    Judgement,
+    MatchedDetections,
     assign_hits,
     precision_over_recall,
 )
@@ -103,18 +103,18 @@ class _Group:
     ranks: of each detection, best first, among those that a limit is set for: the group's or all of the image.
     """
 
-    images: tuple[Judgement, ...]
+    images: tuple[MatchedDetections, ...]
     ranks: tuple[np.ndarray, ...]
 
     @property
     def objects(self) -> int:
         return sum(image.objects for image in self.images)
 
-    def limited(self, limit: int) -> list[Judgement]:
+    def limited(self, limit: int) -> list[MatchedDetections]:
         """Judgements of the `limit` best detections of each image: the better ones choose first, so theirs stay."""
         counts = [int((ranks < limit).sum()) for ranks in self.ranks]
         return [
-            Judgement(image.scores[:count], image.outcomes[:, :count], image.objects)
+            MatchedDetections(image.scores[:count], image.outcomes[:, :count], image.objects)
             for image, count in zip(self.images, counts, strict=True)
         ]
 
