@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from loftr_ros.network.backbone import ResNetFPN
-from loftr_ros.network.coarse_matching import CoarseMatching
+from loftr_ros.network.coarse.matching import CoarseMatching
 from loftr_ros.network.config import LoFTRConfig, SelectionConfig
 from loftr_ros.network.fine_matching import FinePreprocess, expected_offset, gather_windows, log_heatmap, peak_offset
 from loftr_ros.network.position_encoding import position_encoding

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from loftr_ros.network.coarse_matching import CoarseMatching
+from loftr_ros.network.coarse.matching import CoarseMatching
 from loftr_ros.network.config import LoFTRConfig
 from loftr_ros.network.loftr import ImageFeatures, LoFTR, Refinement
 from loftr_ros.training.batch import PairBatch

@@ -6,7 +6,8 @@ import torch
 from loftr_ros.network.attention import linear_attention
 from loftr_ros.network.config import BackboneConfig, FineConfig, LoFTRConfig, TransformerConfig
 from loftr_ros.network.loftr import LoFTR
-from loftr_ros.training.attention import attention_map, draw, feature_colors, main, trace_pair
+from loftr_ros.training.attention import draw_attention, main
+from loftr_ros.training.trace import attention_map, feature_colors, trace_pair
 from perception_common.errors import InputError
 from perception_common.weights import save_weights
 
@@ -62,7 +63,7 @@ def test_the_same_features_have_the_same_colour():
 
 def test_the_picture_has_a_row_for_each_point_and_one_for_the_features():
     trace = trace_pair(network_of(), *IMAGES)
-    picture = draw(trace, *IMAGES, np.array([[10.0, 20.0], [50.0, 30.0]]), stride=8)
+    picture = draw_attention(trace, *IMAGES, np.array([[10.0, 20.0], [50.0, 30.0]]), stride=8)
     assert picture.shape == (3 * 64, 4 * 96, 3)
 
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from loftr_ros.datasets.supervision import TrainingPair, TrueMatches
-from loftr_ros.network.coarse_matching import CoarseMatching
+from loftr_ros.network.coarse.matching import CoarseMatching
 from loftr_ros.network.config import BackboneConfig, FineConfig, LoFTRConfig, MatchingConfig, TransformerConfig
 from loftr_ros.network.fine_matching import expected_offset
 from loftr_ros.network.loftr import Refinement

@@ -14,7 +14,7 @@ import yaml
 
 import perception_common
 from loftr_ros.training.config import TrainingConfig
-from loftr_ros.training.train import main, start
+from loftr_ros.training.train import initial_state, main
 from perception_common.config import from_mapping, load_yaml
 from perception_common.errors import InputError
 from perception_common.resources import find_share
@@ -87,7 +87,7 @@ def test_two_processes_learn_what_one_learns_from_the_same_batches(tmp_path, pho
     for launcher, name in (([], "one"), (torchrun, "two")):
         subprocess.run([sys.executable, *launcher, *command, str(tmp_path / name)], check=True, env=environment)
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
-    first = start(from_mapping(TrainingConfig, mapping), Processes()).module.state_dict()
+    first = initial_state(from_mapping(TrainingConfig, mapping), Processes()).module.state_dict()
     one, two = (torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)["model"] for name in ("one", "two"))
     for key in (
         "backbone.layer1.0.conv1.weight",
