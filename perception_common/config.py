@@ -1,8 +1,9 @@
 """Typed configuration: a YAML file read into frozen dataclasses, strictly.
 
 A dataclass is the schema. Its fields may be bool, int, float, str, pathlib.Path, Literal, other dataclasses,
-tuple[X, ...], tuple[X, Y] and `X | None` of these. An unknown key, a missing key without a default or a value of
-the wrong type is refused with the place it stands in.
+tuple[X, ...], tuple[X, Y], `X | None` of these, and tagged unions: `A | B` of dataclasses that each have a field `kind`
+of type Literal, by which the key `kind` chooses one. An unknown key, a missing key without a default or a value of the
+wrong type is refused with the place it stands in.
 """
 
 from __future__ import annotations
@@ -86,12 +87,9 @@ def _convert(annotation: Any, value: Any, where: str, keys: tuple[str, ...]) -> 
     if dataclasses.is_dataclass(annotation):
         return _to_dataclass(annotation, value, where, keys)  # type: ignore[arg-type]
     if origin is Literal:
-        choices = get_args(annotation)
-        if any(type(value) is type(choice) and value == choice for choice in choices):
-            return value
-        raise _error(where, keys, f"must be one of {', '.join(map(str, choices))}, not {_show(value)}")
+        return _convert_choice(get_args(annotation), value, where, keys)
     if origin in (Union, types.UnionType):
-        return _convert_optional(annotation, value, where, keys)
+        return _convert_union(annotation, value, where, keys)
     if origin is tuple:
         return _convert_tuple(get_args(annotation), value, where, keys)
     if annotation is float and type(value) in (int, float):
@@ -109,11 +107,34 @@ def _convert(annotation: Any, value: Any, where: str, keys: tuple[str, ...]) -> 
 _NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
 
 
-def _convert_optional(annotation: Any, value: Any, where: str, keys: tuple[str, ...]) -> Any:
-    inner = [option for option in get_args(annotation) if option is not type(None)]
-    if len(inner) != 1:
+def _convert_choice(choices: tuple[Any, ...], value: Any, where: str, keys: tuple[str, ...]) -> Any:
+    if any(type(value) is type(choice) and value == choice for choice in choices):
+        return value
+    raise _error(where, keys, f"must be one of {', '.join(map(str, choices))}, not {_show(value)}")
+
+
+_TAG = "kind"  # the key that chooses between the dataclasses of a union
+
+
+def _convert_union(annotation: Any, value: Any, where: str, keys: tuple[str, ...]) -> Any:
+    """Convert to `X | None`, or to the dataclass of a tagged union that the key `kind` names."""
+    options = [option for option in get_args(annotation) if option is not type(None)]
+    if value is None and len(options) < len(get_args(annotation)):
+        return None
+    if len(options) == 1:
+        return _convert(options[0], value, where, keys)
+    by_kind = {kind: option for option in options for kind in _kinds(option)}
+    if not all(_kinds(option) for option in options):
         raise TypeError(f"{'.'.join(keys)}: a configuration field cannot have the type {annotation}")
-    return None if value is None else _convert(inner[0], value, where, keys)
+    if not isinstance(value, Mapping) or _TAG not in value:
+        raise _error(where, keys, f"must be a mapping with the key {_TAG!r}, one of {', '.join(by_kind)}")
+    kind = _convert_choice(tuple(by_kind), value[_TAG], where, (*keys, _TAG))
+    return _to_dataclass(by_kind[kind], value, where, keys)
+
+
+def _kinds(option: Any) -> tuple[str, ...]:
+    """Values that the field `kind` of a dataclass can take; empty for other types."""
+    return get_args(get_type_hints(option).get(_TAG)) if dataclasses.is_dataclass(option) else ()
 
 
 def _convert_tuple(items: tuple[Any, ...], value: Any, where: str, keys: tuple[str, ...]) -> tuple[Any, ...]:

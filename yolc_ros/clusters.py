@@ -1,4 +1,4 @@
-"""Local Scale Module: where objects crowd, cut out, enlarge and look again (paper section III-A)."""
+"""Local Scale Module (LSM): finds crowded regions, which get a second, enlarged pass (paper section III-A)."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from yolc_ros.preprocessing import Placement
 
 @dataclass(frozen=True)
 class LsmConfig:
-    """How dense cells become regions. Lengths are in pixels of the network's input, shares in 0 to 1.
+    """Parameters of the LSM. Lengths are in pixels of the network's input, fractions in 0 to 1.
 
-    presence: probability (class-wise maximum of the blurred heatmap) from which a pixel counts. With
-    `relative_presence` it holds for an image whose darkest pixel is 0 and is stretched for others, as the authors do.
-    densest: cells that are taken, the fullest first; with `skip_empty` never one without any present pixel.
-    cover_remainder: cells reach the far edges; otherwise rows and columns that do not divide evenly are left out.
-    regions: regions that are kept, the largest first. `smallest_area` is what a region must have before it is enlarged;
-    it is applied before that choice, or after it with `choose_before_filtering`, which then can leave fewer.
-    enlargement: of a region about its centre. zoom: input pixels for an image pixel in the second look.
+    columns, rows: of the grid of cells over the heatmap.
+    presence: probability (class-wise maximum of the blurred heatmap) from which a pixel counts as occupied. With
+    `relative_presence` it applies to the probabilities stretched so that their minimum is 0, as in the authors' code.
+    densest: number of cells to select, the fullest first. skip_empty: never select a cell without occupied pixels.
+    cover_remainder: cells extend to the far borders; False: leave out rows and columns that do not divide evenly.
+    regions: number of regions to keep, the largest first. smallest_area: minimum area of a region before enlargement;
+    tested before the choice of the largest or, with `choose_before_filtering`, after it, which can leave fewer.
+    enlargement: factor by which a region grows about its centre. zoom: input pixels per image pixel in the crop pass.
     """
 
     columns: int = 16
@@ -59,27 +60,27 @@ LSM_PRESETS = {
         choose_before_filtering=True,
     ),
 }
-"""The paper's best setting, what the authors' code does, and ours.
+"""Presets: the paper's best setting, the behaviour of the authors' code, and ours.
 
-Weights whose rare classes counted more while they were trained, as those that are shipped, see a little of everything
-everywhere: at the paper's presence of 0.09 half of their heatmap counts, and the fullest cells are no crowds.
+The shipped weights were trained with weighted classes, which raises the floor of the heatmap: at the paper's presence
+of 0.09 half of its pixels count as occupied. A presence of 0.4 was chosen on held-out views (docs/training_history.md).
 """
 
 
 @dataclass(frozen=True)
 class Region:
-    """A crowded part of an image: a box in whole image pixels, x1 and y1 exclusive."""
+    """A crowded region of an image: a box in whole image pixels, x1 and y1 exclusive."""
 
     x0: int
     y0: int
     x1: int
     y1: int
-    expected: float  # objects expected: peaks of the first look inside
-    scale: float  # input pixels for an image pixel in the second look
+    expected: float  # number of objects of the first pass whose centre lies inside
+    scale: float  # input pixels per image pixel in the crop pass
 
 
 def presence_threshold(logits: Tensor, config: LsmConfig) -> float:
-    """Probability from which a pixel of this heatmap (C, H, W) counts as holding an object."""
+    """Probability from which a pixel of this heatmap (C, H, W) counts as occupied by an object."""
     if not config.relative_presence:
         return config.presence
     darkest = blur(logits.float().sigmoid()).amax(0).amin().item()
@@ -87,7 +88,10 @@ def presence_threshold(logits: Tensor, config: LsmConfig) -> float:
 
 
 def count_cells(present: Tensor, config: LsmConfig) -> np.ndarray:
-    """Count pixels in each cell. present: (H, W) bool -> (rows, columns) int64; only these counts leave the device."""
+    """Count the occupied pixels of each cell: present (H, W) bool -> (rows, columns) int64.
+
+    The sums are computed on the device of `present`, so that only the counts are copied from it.
+    """
     height, width = present.shape
     in_row = _membership(cell_edges(height, config.rows, config), height).to(present.device)
     in_column = _membership(cell_edges(width, config.columns, config), width).to(present.device)
@@ -96,13 +100,13 @@ def count_cells(present: Tensor, config: LsmConfig) -> np.ndarray:
 
 
 def find_clusters(counts: np.ndarray, width: int, height: int, config: LsmConfig) -> np.ndarray:
-    """Regions of an input of width x height pixels, from the counts of its cells (rows, columns).
+    """Find crowded regions of an input of width x height pixels from the counts of its cells (rows, columns).
 
-    -> (n, 4) float64 xyxy, input pixels, clipped to the input, the largest first. Equally full cells are taken and
-    equally large regions are kept in reading order.
+    -> (n, 4) float64 xyxy, input pixels, clipped to the input, the largest first. Ties between cells and between
+    regions are resolved in reading order.
     """
-    chosen = densest_cells(counts, config)
-    boxes = cluster_boxes(chosen, cell_edges(width, config.columns, config), cell_edges(height, config.rows, config))
+    selected = densest_cells(counts, config)
+    boxes = cluster_boxes(selected, cell_edges(width, config.columns, config), cell_edges(height, config.rows, config))
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     order = np.argsort(-areas, kind="stable")
     large = order[areas[order] >= config.smallest_area]
@@ -114,25 +118,25 @@ def find_clusters(counts: np.ndarray, width: int, height: int, config: LsmConfig
 
 
 def cell_edges(length: int, cells: int, config: LsmConfig) -> np.ndarray:
-    """Borders (cells + 1,) int64 of the cells along a side of `length` pixels."""
+    """Edges (cells + 1,) int64 of the cells along a side of `length` pixels."""
     if config.cover_remainder:
         return np.arange(cells + 1) * length // cells
     return np.arange(cells + 1) * (length // cells)
 
 
 def densest_cells(counts: np.ndarray, config: LsmConfig) -> np.ndarray:
-    """Mark the `densest` cells with the highest counts (rows, columns), the first in reading order among equals."""
+    """Mark (rows, columns) bool the `densest` cells with the highest counts; ties in reading order."""
     best = np.argsort(-counts, axis=None, kind="stable")[: config.densest]
-    chosen = np.zeros(counts.size, dtype=bool)
-    chosen[best] = True
+    selected = np.zeros(counts.size, dtype=bool)
+    selected[best] = True
     if config.skip_empty:
-        chosen &= counts.reshape(-1) > 0
-    return chosen.reshape(counts.shape)
+        selected &= counts.reshape(-1) > 0
+    return selected.reshape(counts.shape)
 
 
-def cluster_boxes(chosen: np.ndarray, x_edges: np.ndarray, y_edges: np.ndarray) -> np.ndarray:
-    """Bounding boxes (n, 4) xyxy of 8-connected groups of cells. chosen: (rows, columns) bool."""
-    count, labels = cv2.connectedComponents(chosen.astype(np.uint8), connectivity=8)
+def cluster_boxes(selected: np.ndarray, x_edges: np.ndarray, y_edges: np.ndarray) -> np.ndarray:
+    """Bounding boxes (n, 4) xyxy of the 8-connected groups of selected cells, (rows, columns) bool."""
+    count, labels = cv2.connectedComponents(selected.astype(np.uint8), connectivity=8)
     boxes = np.zeros((count - 1, 4))
     for index in range(1, count):
         rows, columns = np.nonzero(labels == index)
@@ -146,7 +150,7 @@ def cluster_boxes(chosen: np.ndarray, x_edges: np.ndarray, y_edges: np.ndarray) 
 
 
 def enlarge(boxes: np.ndarray, factor: float, width: int, height: int) -> np.ndarray:
-    """Scale boxes (n, 4) xyxy about their centres and clip them to 0..width, 0..height."""
+    """Scale boxes (n, 4) xyxy about their centres and clip them to width x height."""
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (boxes[:, 2:] - boxes[:, :2]) / 2 * factor
     limits = np.array([width, height], dtype=np.float64)
@@ -156,11 +160,11 @@ def enlarge(boxes: np.ndarray, factor: float, width: int, height: int) -> np.nda
 def to_regions(
     clusters: np.ndarray, placement: Placement, centres: np.ndarray, zoom: float, max_side: int = 0
 ) -> tuple[Region, ...]:
-    """Bring clusters (n, 4) xyxy from input to whole image pixels, clipped to the image.
+    """Convert clusters (n, 4) xyxy from input to whole image pixels, clipped to the image.
 
-    centres: (N, 2) of the objects found in the first look, image pixels. The zoom is reduced where the second look's
-    input would be longer than max_side (0: no limit). Regions that are empty, or that would not be seen any larger
-    than in the first look, are left out.
+    centres: (N, 2) of the objects of the first pass, image pixels. The zoom is reduced where the input of the crop pass
+    would be longer than max_side (0: no limit). Regions that are empty, or that the crop pass would not enlarge
+    relative to the first pass, are left out.
     """
     size = np.array(placement.image_size)
     boxes = placement.to_image(clusters).astype(np.float64).round(2)  # rounding noise must not add a pixel
@@ -179,7 +183,7 @@ def to_regions(
 
 
 def _membership(edges: np.ndarray, length: int) -> Tensor:
-    """(cells, length) float32: 1 where a pixel belongs to a cell."""
+    """(cells, length) float32: 1 for the pixels of each cell."""
     pixel = torch.arange(length)
     low, high = torch.from_numpy(edges[:-1])[:, None], torch.from_numpy(edges[1:])[:, None]
     return ((pixel >= low) & (pixel < high)).float()

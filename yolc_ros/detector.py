@@ -1,10 +1,11 @@
-"""The whole detection of one image: look, find crowded regions, look again, join."""
+"""Detection in one image: a pass over the whole image, a pass over crops of crowded regions, and their fusion."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from perception_common.config import load_yaml
 from perception_common.errors import InputError
 from perception_common.resources import find_config
 from perception_common.weights import WeightsReport, load_chosen_weights
+from yolc_ros.boxes import ScoredBoxes, concatenate, suppress_duplicates
 from yolc_ros.clusters import (
     LSM_PRESETS,
     LsmConfig,
@@ -24,35 +26,26 @@ from yolc_ros.clusters import (
     presence_threshold,
     to_regions,
 )
-from yolc_ros.decoding import (
-    Peaks,
-    ScoredBoxes,
-    cells_of,
-    concatenate,
-    decode_boxes,
-    move_to_peaks,
-    read_heatmap,
-    suppress_doubles,
-)
+from yolc_ros.decoding import Peaks, cells_of, decode_boxes, move_to_peaks, read_heatmap
 from yolc_ros.fusion import fuse
 from yolc_ros.network.config import YolcConfig
 from yolc_ros.network.fuse import prepare_for_inference
 from yolc_ros.network.yolc import Yolc, YolcMaps, initialise
 from yolc_ros.preprocessing import Placement, limiting_scale, place, render
 
-SMALLEST_BOX = 1e-3  # image pixels; what is narrower has no extent left inside the image
+SMALLEST_BOX = 1e-3  # image pixels; a narrower box lies outside the image and was clipped to nothing
 
 
 @dataclass(frozen=True)
 class DetectorSettings:
-    """What may change between two images.
+    """Settings that may change from image to image.
 
-    max_side: limit of the longer side of the network's input, pixels; 0 keeps the image's size.
-    score_threshold: smallest score of a detection. nms_iou: overlap above which the worse of two boxes of a class is a
-    double. max_detections: for an image. max_peaks: heatmap maxima that become boxes, for each look.
-    lsm: the second look at crowded regions (see `LSM_PRESETS`); None: the first look alone.
-    flip: look also at the mirrored image. scales: of the first look, relative to what max_side gives; the
-    first one finds the regions.
+    max_side: maximum length of the longer side of the network's input, pixels; 0: the image's own size.
+    score_threshold: minimum score of a detection. nms_iou: IoU of two boxes of a class above which the one with the
+    lower score is dropped. max_detections: per image. max_peaks: heatmap peaks that become boxes, per network pass.
+    lsm: the crop pass over crowded regions (see `LSM_PRESETS`); None: the first pass alone.
+    flip: also detect in the mirrored image (test-time augmentation). scales: of the first pass, relative to the size
+    that max_side gives; regions are found at the first of them.
     """
 
     max_side: int = 0
@@ -77,24 +70,43 @@ class DetectorSettings:
 
 @dataclass(frozen=True)
 class Detections:
-    """Detected objects of one image, best first. Everything is there, with length 0, when nothing was found.
+    """Detected objects of one image, best score first. All fields are present, with length 0, if nothing was found.
 
-    Coordinates are pixels of the original image (the top-left pixel covers 0 to 1), clipped into it.
+    Coordinates are pixels of the original image (the top-left pixel covers 0 to 1), clipped to the image.
     """
 
     boxes: np.ndarray  # (N, 4) float32 xyxy
     scores: np.ndarray  # (N,) float32, 0 to 1
     labels: np.ndarray  # (N,) int64, index into class_names
-    region: np.ndarray  # (N,) int64, index into regions of the look that found it; -1: the whole image
+    region: np.ndarray  # (N,) int64, index into regions of the crop that gave the box; -1: the whole image
     regions: tuple[Region, ...]
     class_names: tuple[str, ...]
 
 
+class ObjectDetector(Protocol):
+    """Detects objects in images: `Detector`, or cached results of one."""
+
+    @property
+    def name(self) -> str:
+        """Network variant, such as "yolc_lite"."""
+
+    @property
+    def trained(self) -> bool:
+        """Whether the weights come from a file; boxes of random weights are meaningless."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name of each label."""
+
+    def detect(self, image: np.ndarray) -> Detections:
+        """Detect objects in an RGB image (H, W, 3) uint8 of any size. Raises InputError for other arrays."""
+
+
 @dataclass(frozen=True)
 class Detector:
-    """A network with the settings to use it. `detect` is a pure function of the image.
+    """A network and its settings. `detect` is a pure function of the image.
 
-    weights: what was loaded; None: the weights are random and the boxes mean nothing (`trained` is False).
+    weights: report of the loaded file; None: the weights are random and the boxes meaningless (`trained` is False).
     """
 
     name: str
@@ -128,11 +140,11 @@ class Detector:
         *,
         sha256: str | None = None,
     ) -> Detector:
-        """Build the network of config/models/NAME.yaml, as "yolc_lite", and load weights into it.
+        """Build the network of config/models/NAME.yaml, such as "yolc_lite", and load its weights.
 
-        weights: a file; "default": the ones that are shipped for this model, if any; "none" or None: none. Without
-        weights they are random, the same at each call, and `trained` is False. sha256: expected digest of the file.
-        Raises InputError for an unknown model and for files that are missing or do not fit.
+        weights: a file; "default": the weights shipped for this model, if any; "none" or None: random weights, the same
+        in every call. sha256: expected digest of the file.
+        Raises InputError for an unknown model, and for a weights file that is missing or does not fit.
         """
         network = Yolc(load_yaml(YolcConfig, find_config(f"models/{name}.yaml")))
         initialise(network)
@@ -149,49 +161,50 @@ class Detector:
         name: str = "yolc",
         weights: WeightsReport | None = None,
     ) -> Detector:
-        """Use a copy of a network that is at hand, as in training; `network` is left as it is."""
+        """Make a detector from a copy of a network, such as one in training; `network` itself is not changed."""
         prepared = prepare_for_inference(network).to(policy.device, policy.dtype)
         return cls(name, prepared, policy, settings, weights)
 
     @torch.inference_mode()
     def detect(self, image: np.ndarray) -> Detections:
-        """Detect objects in an RGB image (H, W, 3) uint8 of any size. InputError for anything else."""
+        """Detect objects in an RGB image (H, W, 3) uint8 of any size. Raises InputError for other arrays."""
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
             raise InputError(
                 f"expected an RGB image (H, W, 3) uint8, got {image.shape} {image.dtype}; convert it with to_rgb"
             )
         height, width = image.shape[:2]
-        coarse, regions = self._look_at_image(image)
-        refined = self._look_at_regions(image, regions)
-        fused = fuse(coarse, refined, regions, (width, height), self.settings.nms_iou)
+        of_image, regions = self._first_pass(image)
+        of_crops = self._crop_pass(image, regions)
+        fused = fuse(of_image, of_crops, regions, (width, height), self.settings.nms_iou)
         return Detections(
             boxes=fused.found.boxes[: self.settings.max_detections],
             scores=fused.found.scores[: self.settings.max_detections],
             labels=fused.found.labels[: self.settings.max_detections],
-            region=fused.regions[: self.settings.max_detections],
+            region=fused.region[: self.settings.max_detections],
             regions=regions,
             class_names=self.class_names,
         )
 
-    def _look_at_image(self, image: np.ndarray) -> tuple[ScoredBoxes, tuple[Region, ...]]:
-        """First look: boxes of the whole image, and the regions that deserve a second."""
+    def _first_pass(self, image: np.ndarray) -> tuple[ScoredBoxes, tuple[Region, ...]]:
+        """Detect in the whole image; return its boxes and the crowded regions for the crop pass."""
         settings = self.settings
         height, width = image.shape[:2]
         base = limiting_scale(width, height, settings.max_side)
-        looks: list[_Look] = []
+        views: list[_View] = []
         for scale in settings.scales:
             placement = place(width, height, self.network.config.padding, base * scale)
-            looks += self._look([image], [placement], settings.lsm if not looks else None)
-        first = looks[0]
+            views += self._detect_views([image], [placement], settings.lsm if not views else None)
+        first = views[0]
         regions: tuple[Region, ...] = ()
         if settings.lsm is not None:
-            clusters = find_clusters(first.counts, *first.placement.input_size, settings.lsm)
+            input_width, input_height = first.placement.input_size
+            clusters = find_clusters(first.counts, input_width, input_height, settings.lsm)
             centres = (first.found.boxes[:, :2] + first.found.boxes[:, 2:]) / 2
             regions = to_regions(clusters, first.placement, centres, settings.lsm.zoom, settings.max_side)
-        return self._merge([look.found for look in looks]), regions
+        return self._merge([view.found for view in views]), regions
 
-    def _look_at_regions(self, image: np.ndarray, regions: Sequence[Region]) -> list[ScoredBoxes]:
-        """Second look: boxes of each region, in pixels of the whole image. Inputs of one size go as one batch."""
+    def _crop_pass(self, image: np.ndarray, regions: Sequence[Region]) -> list[ScoredBoxes]:
+        """Detect in the crop of each region; boxes in pixels of the whole image. Inputs of one size form one batch."""
         padding = self.network.config.padding
         placements = [place(r.x1 - r.x0, r.y1 - r.y0, padding, r.scale) for r in regions]
         by_size: dict[tuple[int, int], list[int]] = {}
@@ -200,79 +213,62 @@ class Detector:
         found: dict[int, ScoredBoxes] = {}
         for indices in by_size.values():
             crops = [image[regions[i].y0 : regions[i].y1, regions[i].x0 : regions[i].x1] for i in indices]
-            looks = self._look(crops, [placements[i] for i in indices], None)
-            found.update((i, _shift(look.found, regions[i])) for i, look in zip(indices, looks, strict=True))
+            views = self._detect_views(crops, [placements[i] for i in indices], None)
+            for i, view in zip(indices, views, strict=True):
+                found[i] = view.found.shifted(regions[i].x0, regions[i].y0)
         return [found[index] for index in range(len(regions))]
 
-    def _look(
+    def _detect_views(
         self, images: Sequence[np.ndarray], placements: Sequence[Placement], lsm: LsmConfig | None
-    ) -> list[_Look]:
-        """Look at images whose inputs have one size, as one batch; with `flip` at their mirror images too."""
-        views = list(images)
+    ) -> list[_View]:
+        """Detect in images whose inputs have one size, as one batch; with `flip` in their mirror images too."""
+        inputs = [render(image, placement) for image, placement in zip(images, placements, strict=True)]
         if self.settings.flip:
-            views += [image[:, ::-1] for image in images]
-        inputs = np.stack([render(view, placements[i % len(images)]) for i, view in enumerate(views)])
-        tensor = torch.from_numpy(inputs).permute(0, 3, 1, 2).to(self.policy.device)  # channels last in memory
-        maps = self.network.maps(tensor)
-        looks = [self._read(maps, i, placements[i % len(images)], lsm) for i in range(len(views))]
+            inputs += [render(image[:, ::-1], placement) for image, placement in zip(images, placements, strict=True)]
+        batch = torch.from_numpy(np.stack(inputs)).permute(0, 3, 1, 2)  # channels last in memory
+        maps = self.network.maps(batch.to(self.policy.device))
+        views = [self._decode(maps, i, placements[i % len(images)], lsm) for i in range(len(inputs))]
         if not self.settings.flip:
-            return looks
-        straight, mirrored = looks[: len(images)], looks[len(images) :]
+            return views
         return [
-            _Look(self._merge([a.found, _mirror(b.found, b.placement.image_size[0])]), a.counts, a.placement)
-            for a, b in zip(straight, mirrored, strict=True)
+            _View(self._merge([a.found, b.found.mirrored(b.placement.image_size[0])]), a.counts, a.placement)
+            for a, b in zip(views[: len(images)], views[len(images) :], strict=True)
         ]
 
-    def _read(self, maps: YolcMaps, index: int, placement: Placement, lsm: LsmConfig | None) -> _Look:
-        """Decode one image of a batch into boxes in its own pixels and, for the LSM, counts of present pixels."""
+    def _decode(self, maps: YolcMaps, index: int, placement: Placement, lsm: LsmConfig | None) -> _View:
+        """Decode one image of a batch into boxes in its own pixels and, for the LSM, counts of occupied pixels."""
         settings = self.settings
         heatmap = maps.heatmap[index]
         presence = 1.0 if lsm is None else presence_threshold(heatmap, lsm)
         reading = read_heatmap(heatmap, settings.score_threshold, settings.max_peaks, presence)
-        boxes = boxes_of(self.network, maps.box_features[index], reading.peaks)
+        boxes = placement.to_image(boxes_of(self.network, maps.box_features[index], reading.peaks).cpu().numpy())
         found = ScoredBoxes(
-            _clip(placement.to_image(boxes.cpu().numpy()), placement.image_size),
+            boxes.clip(0, np.array(placement.image_size * 2, dtype=np.float32)),
             reading.peaks.scores.cpu().numpy(),
             reading.peaks.labels.cpu().numpy(),
         )
         found = found.select((found.boxes[:, 2:] - found.boxes[:, :2]).min(axis=1, initial=np.inf) > SMALLEST_BOX)
         counts = np.zeros((0, 0), np.int64) if lsm is None else count_cells(reading.present, lsm)
-        return _Look(self._merge([found]), counts, placement)
+        return _View(self._merge([found]), counts, placement)
 
-    def _merge(self, looks: Sequence[ScoredBoxes]) -> ScoredBoxes:
-        together = concatenate(looks)
-        return together.select(suppress_doubles(together, self.settings.nms_iou))
+    def _merge(self, parts: Sequence[ScoredBoxes]) -> ScoredBoxes:
+        """Concatenate boxes and suppress duplicates."""
+        together = concatenate(parts)
+        return together.select(suppress_duplicates(together, self.settings.nms_iou))
+
+
+@dataclass(frozen=True)
+class _View:
+    """Result of one network pass for one view: an image or a crop at one scale."""
+
+    found: ScoredBoxes  # pixels of the image or crop
+    counts: np.ndarray  # (rows, columns) int64, occupied heatmap pixels of each cell; (0, 0) without LSM
+    placement: Placement
 
 
 def boxes_of(network: Yolc, box_features: Tensor, peaks: Peaks) -> Tensor:
-    """Boxes of the peaks in one image's box features -> (N, 4) xyxy, input pixels, in the order of the peaks."""
+    """Boxes (N, 4) xyxy, input pixels, of N peaks, from one image's box features (box_width, h, w)."""
     stride = network.config.heatmap_stride
     cells = cells_of(peaks, stride)
     boxes = decode_boxes(network.boxes_at(box_features, cells), cells)
     return move_to_peaks(boxes, peaks, stride, network.config.peak_share)
-
-
-@dataclass(frozen=True)
-class _Look:
-    """What one pass of the network saw in one image."""
-
-    found: ScoredBoxes  # in pixels of that image
-    counts: np.ndarray  # (rows, columns) int64, present heatmap pixels of each cell; (0, 0) without LSM
-    placement: Placement
-
-
-def _clip(boxes: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
-    """Boxes (N, 4) xyxy, cut at the image's borders."""
-    return boxes.clip(0, np.array([*image_size, *image_size], dtype=np.float32))
-
-
-def _shift(found: ScoredBoxes, region: Region) -> ScoredBoxes:
-    """From pixels of a crop to those of the image."""
-    corner = np.array([region.x0, region.y0] * 2, dtype=np.float32)
-    return ScoredBoxes(found.boxes + corner, found.scores, found.labels)
-
-
-def _mirror(found: ScoredBoxes, width: int) -> ScoredBoxes:
-    """Undo left-right mirroring in an image `width` pixels wide."""
-    x0, y0, x1, y1 = found.boxes.T
-    return ScoredBoxes(np.stack([width - x1, y0, width - x0, y1], axis=1), found.scores, found.labels)

@@ -1,4 +1,4 @@
-"""Pictures of detections: boxes in the colour of their class, cluster regions, a count of what was found."""
+"""Draws detections: boxes in the colour of their class, cluster regions, and a count of each class."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def draw_detections(
     title: str = "",
     trained: bool = True,
 ) -> np.ndarray:
-    """Return a picture (H, W, 3) uint8 RGB of detections on an image (H, W, 3) RGB or (H, W) gray, uint8.
+    """Draw detections on a copy of an image (H, W, 3) RGB or (H, W) gray, uint8 -> (H, W, 3) uint8 RGB.
 
     boxes: (N, 4) x0, y0, x1, y1 in pixels. labels: (N,) int, index into class_names. scores: (N,) 0 to 1.
     regions: (R, 4) x0, y0, x1, y1 in pixels, cluster regions, or None. trained: False adds a warning banner.
 
-    A name is written only where it hides neither another name nor another object; the counts below the title say
-    which colour is which class.
+    A class name is written only where it covers no other name and no other object. The counts below the title are in
+    the colour of their class, as a legend.
     """
     canvas = as_canvas(image)
     height, width = canvas.shape[:2]
@@ -52,7 +52,7 @@ def draw_detections(
     for region in regions:
         draw_dashed_box(canvas, region, WHITE, pen)
     best_first = np.argsort(-scores, kind="stable")
-    for index in best_first[::-1]:  # the best on top
+    for index in best_first[::-1]:  # the best is drawn last, on top
         smaller_side = min(boxes[index, 2] - boxes[index, 0], boxes[index, 3] - boxes[index, 1])
         draw_box(canvas, boxes[index], class_color(int(labels[index])), max(1, min(pen.line, int(smaller_side // 8))))
     taken = _draw_summary(canvas, labels, class_names, len(regions), title, pen)
@@ -65,7 +65,7 @@ def draw_detections(
 def _draw_summary(
     canvas: np.ndarray, labels: np.ndarray, class_names: Sequence[str], regions: int, title: str, pen: Pen
 ) -> list[TextBox]:
-    """Write the title and, below it, how many objects of each class there are; return the boxes filled."""
+    """Write the title and, below it, the number of objects of each class; return the areas covered by text."""
     filled: list[TextBox] = []
     y = pen.pad
     if title:
@@ -95,7 +95,7 @@ def _draw_names(
     taken: list[TextBox],
     pen: Pen,
 ) -> None:
-    """Write class and score above the boxes (best first) that have room for it."""
+    """Write class and score above the boxes (best first) where there is room."""
     height, width = canvas.shape[:2]
     taken = list(taken)
     for index, box in enumerate(boxes):

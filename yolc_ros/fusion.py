@@ -1,15 +1,15 @@
-"""One answer from the look at the whole image and the looks at its regions: every object exactly once.
+"""Fusion of the boxes of the whole image and of the crops of its regions: every object exactly once.
 
-A region shows its objects better than the whole image does, except those that its borders cut. Who is asked is
-decided by where a box lies, so that each object has one owner:
+A crop shows its objects better than the whole image does, except for objects cut by its borders. The position of a box
+decides which pass an object is taken from:
 
-1. A refined box that touches an inner border of its region (one that is not the image's border) is a cut object:
-   dropped. The coarse look or another region has it whole.
-2. A coarse box that lies well inside some region is dropped: the refined look owns it.
-3. Between "touches the border" and "well inside" there is a zone, as wide as the looks may disagree about a side. A
-   refined box in its zone is a piece, and dropped, when it lies inside a box of another look that crosses that border.
-4. A coarse box yields to a refined one of its class that is nearly equal. Regions may overlap, and two refined looks at
-   one object are doubles: suppressed within each class.
+1. A crop box that touches an inner border of its region (a border that is not the image's) belongs to a cut object and
+   is dropped. The whole image or another crop shows the object completely.
+2. A whole-image box well inside some region is dropped in favour of the crop.
+3. Between "touches the border" and "well inside" lies a zone, as wide as two passes may disagree about a side. A crop
+   box in the zone is a piece, and dropped, if most of it lies inside a box of another pass that crosses that border.
+4. A whole-image box is dropped if a crop box of its class overlaps it strongly. Regions may overlap, so boxes of one
+   object from two crops are duplicates, suppressed within each class.
 """
 
 from __future__ import annotations
@@ -19,62 +19,65 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from yolc_ros.boxes import ScoredBoxes, box_areas, concatenate, pairwise_intersection, suppress_duplicates
 from yolc_ros.clusters import Region
-from yolc_ros.decoding import ScoredBoxes, box_areas, concatenate, pairwise_intersection, suppress_doubles
 
-WHOLE_IMAGE = -1
+WHOLE_IMAGE = -1  # in place of the index of a region
 
 
 @dataclass(frozen=True)
 class FusionConfig:
-    """Thresholds of the four rules; lengths in image pixels, shares in 0 to 1."""
+    """Thresholds of the four rules; lengths in image pixels, fractions in 0 to 1. All values are empirical."""
 
     touches: float = 2.0  # a box this near to an inner border is cut by it
-    zone: float = 2.0  # a coarse box must be this much further from it to be well inside ...
-    zone_share: float = 0.1  # ... and this share of its longer side
-    same_iou: float = 0.4  # a coarse and a refined box that are one object
-    piece_share: float = 0.7  # share of a refined box inside a coarse one that makes it a piece of it
+    zone: float = 2.0  # a whole-image box is well inside if it is this much further from the border ...
+    zone_share: float = 0.1  # ... plus this fraction of its longer side
+    same_iou: float = 0.4  # minimum IoU of a whole-image box and a crop box of one object
+    piece_share: float = 0.7  # minimum fraction of a crop box that lies inside the box of which it is a piece
 
 
 @dataclass(frozen=True)
 class Fused:
-    """Boxes, best first, and which look each comes from: index of the region, or -1 for the whole image."""
+    """Boxes, best score first, and the pass that gave each of them."""
 
     found: ScoredBoxes
-    regions: np.ndarray  # (N,) int64
+    region: np.ndarray  # (N,) int64, index of the region; -1: the whole image
 
 
 def fuse(
-    coarse: ScoredBoxes,
-    refined: Sequence[ScoredBoxes],
+    of_image: ScoredBoxes,
+    of_crops: Sequence[ScoredBoxes],
     regions: Sequence[Region],
     image_size: tuple[int, int],
     nms_iou: float,
     config: FusionConfig = FusionConfig(),
 ) -> Fused:
-    """Join the looks. All boxes in image pixels; refined[i] was found in regions[i]; image_size: (width, height)."""
-    whole = [
-        look.select(inner_distance(look.boxes, region, image_size) > config.touches)
-        for look, region in zip(refined, regions, strict=True)
+    """Fuse the boxes of both passes, all in image pixels; of_crops[i] was found in regions[i].
+
+    image_size: (width, height).
+    """
+    uncut = [
+        boxes.select(inner_distance(boxes.boxes, region, image_size) > config.touches)
+        for boxes, region in zip(of_crops, regions, strict=True)
     ]
-    owned = np.zeros(len(coarse), dtype=bool)
+    left_to_crops = np.zeros(len(of_image), dtype=bool)
     for region in regions:
-        owned |= inner_distance(coarse.boxes, region, image_size) > _margin(coarse.boxes, config)
-    found = concatenate([coarse.select(~owned), *whole])
-    origin = np.repeat(np.arange(WHOLE_IMAGE, len(whole)), [(~owned).sum(), *map(len, whole)])
+        left_to_crops |= inner_distance(of_image.boxes, region, image_size) > _margin(of_image.boxes, config)
+    found = concatenate([of_image.select(~left_to_crops), *uncut])
+    origin = np.repeat(np.arange(WHOLE_IMAGE, len(uncut)), [(~left_to_crops).sum(), *map(len, uncut)])
 
     kept = ~_pieces(found, origin, regions, image_size, config)
     found, origin = found.select(kept), origin[kept]
-    kept = ~_yielding(found, origin, config)
+    kept = ~_covered_by_crops(found, origin, config)
     found, origin = found.select(kept), origin[kept]
-    best = suppress_doubles(found, nms_iou)
+    best = suppress_duplicates(found, nms_iou)
     return Fused(found.select(best), origin[best])
 
 
 def inner_distance(boxes: np.ndarray, region: Region, image_size: tuple[int, int]) -> np.ndarray:
     """Distance (N,) of boxes (N, 4) xyxy from the nearest inner border of a region, pixels; negative outside.
 
-    At the image's own border nothing is cut: those sides do not count.
+    Sides of the region on the image's border are ignored, since they cut no object.
     """
     width, height = image_size
     distances = np.stack(
@@ -86,7 +89,7 @@ def inner_distance(boxes: np.ndarray, region: Region, image_size: tuple[int, int
 
 
 def _margin(boxes: np.ndarray, config: FusionConfig) -> np.ndarray:
-    """Distance (N,) from an inner border beyond which a box is well inside."""
+    """Distance (N,) from the inner borders beyond which a box is well inside."""
     longer_side = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
     return np.asarray(config.touches + config.zone + config.zone_share * longer_side)
 
@@ -94,7 +97,7 @@ def _margin(boxes: np.ndarray, config: FusionConfig) -> np.ndarray:
 def _pieces(
     found: ScoredBoxes, origin: np.ndarray, regions: Sequence[Region], image_size: tuple[int, int], config: FusionConfig
 ) -> np.ndarray:
-    """Mark the refined boxes (N,) bool that rule 3 drops."""
+    """Mark the crop boxes (N,) bool that rule 3 drops."""
     pieces = np.zeros(len(found), dtype=bool)
     for index, region in enumerate(regions):
         distance = inner_distance(found.boxes, region, image_size)
@@ -106,17 +109,17 @@ def _pieces(
     return pieces
 
 
-def _yielding(found: ScoredBoxes, origin: np.ndarray, config: FusionConfig) -> np.ndarray:
-    """Mark the coarse boxes (N,) bool that rule 4 drops."""
-    coarse, refined = np.flatnonzero(origin == WHOLE_IMAGE), np.flatnonzero(origin != WHOLE_IMAGE)
-    shared = _shared_area(found, coarse, refined)
-    union = box_areas(found.boxes[coarse])[:, None] + box_areas(found.boxes[refined])[None] - shared
-    yields = np.zeros(len(found), dtype=bool)
-    yields[coarse] = ((shared > config.same_iou * union) & (shared > 0)).any(axis=1)
-    return yields
+def _covered_by_crops(found: ScoredBoxes, origin: np.ndarray, config: FusionConfig) -> np.ndarray:
+    """Mark the whole-image boxes (N,) bool that rule 4 drops."""
+    of_image, of_crops = np.flatnonzero(origin == WHOLE_IMAGE), np.flatnonzero(origin != WHOLE_IMAGE)
+    shared = _shared_area(found, of_image, of_crops)
+    union = box_areas(found.boxes[of_image])[:, None] + box_areas(found.boxes[of_crops])[None] - shared
+    covered = np.zeros(len(found), dtype=bool)
+    covered[of_image] = ((shared > config.same_iou * union) & (shared > 0)).any(axis=1)
+    return covered
 
 
 def _shared_area(found: ScoredBoxes, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Intersection (rows, columns); 0 between classes."""
+    """Intersection areas of the boxes with indices `rows` and `columns`, (R, C); 0 between different classes."""
     same_class = found.labels[rows][:, None] == found.labels[columns][None]
     return pairwise_intersection(found.boxes[rows], found.boxes[columns]) * same_class

@@ -1,6 +1,6 @@
-"""From an image of any size to a network input whose sides are multiples of 32, and boxes back.
+"""Resizes and pads an image to a network input whose sides are multiples of 32, and maps boxes between the two.
 
-Coordinates are continuous on both sides: the top-left pixel covers 0 to 1 in x and y.
+Coordinates of both are continuous: the top-left pixel covers 0 to 1 in x and y.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Padding = Literal["plain", "release"]
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a resized image lies in the network's input: input = scale * image + offset, for x and y."""
+    """Position of a resized image in the network's input: input = scale * image + offset, for x and y."""
 
     image_size: tuple[int, int]  # (width, height), pixels
     resized_size: tuple[int, int]  # (width, height) of the image in the input, pixels
@@ -27,24 +27,24 @@ class Placement:
 
     @property
     def scale(self) -> tuple[float, float]:
-        """Input pixels for an image pixel, along x and y; they differ by the rounding of the resized size."""
+        """Input pixels per image pixel along x and y; the two differ because the resized size is rounded."""
         return self.resized_size[0] / self.image_size[0], self.resized_size[1] / self.image_size[1]
 
     def to_input(self, boxes: np.ndarray) -> np.ndarray:
-        """Boxes (N, 4) xyxy in image pixels -> in input pixels, float32."""
+        """Map boxes (N, 4) xyxy from image pixels to input pixels, float32."""
         return np.asarray(boxes * np.tile(self.scale, 2) + np.tile(self.offset, 2), dtype=np.float32)
 
     def to_image(self, boxes: np.ndarray) -> np.ndarray:
-        """Boxes (N, 4) xyxy in input pixels -> in image pixels, float32."""
+        """Map boxes (N, 4) xyxy from input pixels to image pixels, float32."""
         return np.asarray((boxes - np.tile(self.offset, 2)) / np.tile(self.scale, 2), dtype=np.float32)
 
 
 def place(width: int, height: int, padding: Padding = "plain", scale: float = 1.0) -> Placement:
-    """Resize by `scale`, then pad.
+    """Place an image in the input: resize by `scale`, then pad.
 
-    "plain": to the next multiple of 32, image in the top-left corner. "release": the authors' protocol, each side
-    becomes `(side | 31) + 1`, which adds 1 to 32 pixels even to a multiple of 32, image in the centre.
-    Raises ValueError for an empty image or a scale that is not positive.
+    padding: "plain" pads to the next multiple of 32, with the image in the top-left corner. "release" is the authors'
+    protocol: each side becomes `(side | 31) + 1`, which adds 1 to 32 pixels even to a multiple of 32, with the image in
+    the centre. Raises ValueError for an empty image or a scale that is not positive.
     """
     if min(width, height) < 1 or scale <= 0:
         raise ValueError(f"cannot place an image of {width} x {height} pixels at scale {scale}")
@@ -59,12 +59,12 @@ def place(width: int, height: int, padding: Padding = "plain", scale: float = 1.
 
 
 def limiting_scale(width: int, height: int, max_side: int) -> float:
-    """Scale at which the longer side is at most `max_side` pixels (0: no limit); never enlarges."""
+    """Scale, at most 1, at which the longer side is at most `max_side` pixels (0: no limit)."""
     return min(1.0, max_side / max(width, height)) if max_side else 1.0
 
 
 def render(image: np.ndarray, placement: Placement) -> np.ndarray:
-    """Resize an image (H, W, 3) uint8 and put it on a black input (height, width, 3) uint8."""
+    """Resize an image (H, W, 3) uint8 and pad it with black -> input (height, width, 3) uint8."""
     width, height = placement.resized_size
     if placement.resized_size != placement.image_size:
         shrinks = width * height < placement.image_size[0] * placement.image_size[1]

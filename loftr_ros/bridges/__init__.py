@@ -1,1 +1,1 @@
-"""Nodes that hand relative poses to SLAM systems; each starts where the messages of its system are installed."""
+"""Nodes that pass relative poses to SLAM systems, where the messages of the system are installed."""

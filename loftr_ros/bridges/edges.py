@@ -1,7 +1,7 @@
-"""Edges between the nodes of somebody else's pose graph, from relative poses between our keyframes. Pure.
+"""Edges between the nodes of an external pose graph, from relative poses between our keyframes. No ROS.
 
-A SLAM system counts its own nodes, taken at its own stamps. A keyframe of ours stands for the node next to it in time;
-the way between the two is small, and odometry bridges it where it is given.
+A SLAM system has its own nodes with its own stamps. A keyframe of ours is assigned to the node nearest in time. The
+motion between the two is small; it is compensated by odometry if available.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from perception_common.errors import InputError
 from perception_common.geometry import inverse, matrix_from_quaternion, quaternion_from_matrix, skew, transform
 from perception_common.stamps import stamp_ns
 
-UNUSABLE = {0: "two-view geometry failed", 3: "the camera only turned: there is no translation to be seen"}
-_MAX_GAP = 0.5  # seconds between two odometry messages that are interpolated
-_SAME_INSTANT = 1e-3  # seconds
+UNUSABLE = {0: "two-view geometry failed", 3: "the camera only rotated, so the translation is unknown"}
+_MAX_GAP = 0.5  # seconds, maximum between two odometry messages to interpolate; empirical
+_SAME_INSTANT = 1e-3  # seconds; empirical
 
 
 @dataclass(frozen=True)
 class GraphNode:
-    """A node of a pose graph: its number there, and when it was taken."""
+    """A node of a pose graph, or a keyframe: stamp and id."""
 
     stamp_ns: int
     id: int
@@ -44,9 +44,9 @@ class GraphEdge:
     covariance: np.ndarray
 
     def inverse(self) -> GraphEdge:
-        """Return the same edge from the other end.
+        """Return the edge in the opposite direction.
 
-        With R' = R^T its errors are dw' = -R' dw and dt' = -R' (dt + [t]x dw) to first order.
+        With R' = R^T the errors are dw' = -R' dw and dt' = -R' (dt + [t]x dw) to first order.
         """
         R, t = self.T[:3, :3], self.T[:3, 3]
         jacobian = np.zeros((6, 6))
@@ -58,12 +58,12 @@ class GraphEdge:
 def metric_pose(message: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return T (4, 4) in metres and covariance (6, 6) of a yolc_ros/RelativePose, optical frames.
 
-    Raises InputError, with what to do, for one that no pose graph should get: without geometry, translation or scale.
+    Raises InputError for a pose without geometry, translation or metric scale, which a pose graph must not get.
     """
     if int(message.geometry) in UNUSABLE:
         raise InputError(f"{UNUSABLE[int(message.geometry)]}: the pair gives no edge")
     if int(message.scale_status) == 0:
-        raise InputError("a relative pose without metres gives no edge: give loftr_node altitude, depth or odometry")
+        raise InputError("a relative pose without scale gives no edge: give loftr_node altitude, depth or odometry")
     position, orientation = message.pose.pose.position, message.pose.pose.orientation
     rotation = matrix_from_quaternion(np.array([orientation.x, orientation.y, orientation.z, orientation.w]))
     T = transform(rotation, np.array([position.x, position.y, position.z]))
@@ -72,67 +72,68 @@ def metric_pose(message: Any) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True, eq=False)
 class End:
-    """One end of an edge: the node, and the pose (4, 4) of our camera, at its keyframe, in the base at the node."""
+    """One end of an edge: the node, and the pose (4, 4) of our camera at its keyframe in the base frame at the node."""
 
     node: GraphNode
     T_node_camera: np.ndarray
 
 
 def edge_of_pose(T: np.ndarray, covariance: np.ndarray, older: End, newer: End) -> GraphEdge:
-    """Carry the metric pose of the newer camera in the older one, with its covariance, over to the two nodes."""
+    """Make an edge of two nodes from the metric pose (4, 4) of the newer camera in the older one and its covariance."""
     moved = edge_between_bases(T, covariance, older.T_node_camera, newer.T_node_camera, is_metric=True)
     return GraphEdge(older.node.id, newer.node.id, *moved)
 
 
 class GraphNodes:
-    """The nodes of somebody else's graph by their stamps, and the odometry from them to our keyframes."""
+    """Nodes of an external pose graph by stamp, and odometry from them to our keyframes."""
 
     def __init__(self, tolerance: float, size: int = 10_000):
-        """tolerance: seconds between a node and a keyframe that stands for it, without odometry between them."""
+        """tolerance: maximum seconds between a node and its keyframe without odometry. size: of the buffers."""
         self._tolerance = tolerance
         self._nodes: StampedBuffer[GraphNode] = StampedBuffer(size)
         self._by_id: dict[int, GraphNode] = {}
         self._odometry: StampedBuffer[OdometryPose] = StampedBuffer(size)
 
     def add(self, node: GraphNode) -> None:
-        """Learn of a node."""
+        """Add a node."""
         self._nodes.add(node)
         self._by_id[node.id] = node
 
     def add_odometry(self, pose: OdometryPose) -> None:
-        """Learn where the base was."""
+        """Add a pose of the base from odometry."""
         self._odometry.add(pose)
 
     def node(self, node_id: int) -> GraphNode | None:
-        """Return the node of that number."""
+        """Return the node with this id; None if it is unknown."""
         return self._by_id.get(node_id)
 
     def nearest(self, stamp: int) -> GraphNode | None:
-        """Return the node next in time to a stamp."""
+        """Return the node nearest in time to a stamp, nanoseconds; None without nodes."""
         found = self._nodes.nearest(stamp)
         return None if found is None else found.value
 
     def end(self, node: GraphNode, keyframe_ns: int, T_base_camera: np.ndarray | None) -> End:
-        """Return the end of an edge: where our camera was at its keyframe, seen from the base at the node.
+        """Return the end of an edge: the pose of our camera at its keyframe in the base frame at the node.
 
-        T_base_camera: mount of the camera at the keyframe; None where the base is the camera's optical frame. Raises
-        InputError where too long a way between the two is not known.
+        T_base_camera: mount of the camera at the keyframe; None if the base is the camera's optical frame. Raises
+        InputError if the two stamps differ by more than the tolerance and no odometry covers the interval.
         """
         gap = abs(node.stamp_ns - keyframe_ns) / 1e9
         mount = np.eye(4) if T_base_camera is None else T_base_camera
         if gap <= _SAME_INSTANT:
             return End(node, mount)
-        way = None if T_base_camera is None else self._way(node.stamp_ns, keyframe_ns)
-        if way is not None:
-            return End(node, way @ mount)
+        motion = None if T_base_camera is None else self._motion(node.stamp_ns, keyframe_ns)
+        if motion is not None:
+            return End(node, motion @ mount)
         if gap <= self._tolerance:
             return End(node, mount)
         raise InputError(
             f"no keyframe within {self._tolerance:g} s of node {node.id} ({gap:.2f} s): give odometry with base_frame, "
-            "or let both systems take the same images"
+            "or let both systems use the same images"
         )
 
-    def _way(self, from_ns: int, to_ns: int) -> np.ndarray | None:
+    def _motion(self, from_ns: int, to_ns: int) -> np.ndarray | None:
+        """Pose (4, 4) of the base at the second stamp in the base at the first; None without odometry for both."""
         start, end = (self._odometry.between(stamp, odometry_between, _MAX_GAP) for stamp in (from_ns, to_ns))
         if start is None or end is None or max(start.age, end.age) > _SAME_INSTANT:
             return None
@@ -140,12 +141,12 @@ class GraphNodes:
 
 
 def stamped_id(message: Any) -> GraphNode:
-    """Return the GraphNode of a message with `id` and `header`, such as yolc_ros/Keyframe."""
+    """Convert a message with `id` and `header`, such as yolc_ros/Keyframe, to a GraphNode."""
     return GraphNode(stamp_ns(message.header), int(message.id))
 
 
 def fill_transform(transform_message: Any, T: np.ndarray) -> None:
-    """Fill a geometry_msgs/Transform with (4, 4)."""
+    """Fill a geometry_msgs/Transform from a matrix (4, 4)."""
     x, y, z, w = quaternion_from_matrix(T[:3, :3]).tolist()
     rotation, translation = transform_message.rotation, transform_message.translation
     rotation.x, rotation.y, rotation.z, rotation.w = x, y, z, w

@@ -1,10 +1,10 @@
-"""RTAB-Map: hands relative poses of loftr_node to its service `add_link`.
+"""rtabmap_bridge: passes relative poses of loftr_node to RTAB-Map's service `add_link`.
 
-Facts of RTAB-Map (Link.h, Memory.cpp, OptimizerGTSAM.cpp): a link is the pose of `to` in `from`, between base frames,
-metres; its information matrix is the inverse covariance, translation before rotation, of errors in the axes of `to`
-(true T = T exp(x)), as GTSAM and g2o take them. Nodes have numbers of their own; the topic `info` says which one was
-taken when. Links of type neighbour are refused for good (an assertion), and a second link between two neighbours
-is ignored: so only nodes that are not next to each other are linked.
+Conventions of RTAB-Map (Link.h, Memory.cpp, OptimizerGTSAM.cpp): a link is the pose of `to` in `from`, between base
+frames, in metres. Its information matrix is the inverse covariance, translation before rotation, of errors in the axes
+of `to` (true T = T exp(x)), as in GTSAM and g2o. Nodes have ids of their own; the topic `info` gives the stamp of each.
+Links of type neighbour fail an assertion, and a second link between neighbours is ignored, so only nodes that are not
+consecutive are linked.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from yolc_ros.msg import RelativePose
 
 USER_CLOSURE = 4  # rtabmap::Link::kUserClosure: a loop closure from outside
 QUEUE = QoSProfile(depth=100)
-_PENDING = 200  # relative poses that wait for their nodes
-_ROTATION_FIRST = np.eye(6)[[3, 4, 5, 0, 1, 2]]
+_PENDING = 200  # maximum number of relative poses that wait for their nodes; empirical
+_ROTATION_FIRST = np.eye(6)[[3, 4, 5, 0, 1, 2]]  # swaps translation and rotation
 
 
 @dataclass(frozen=True)
@@ -41,21 +41,23 @@ class RtabmapParameters:
 
     base_frame: str = parameter("", "RTAB-Map's frame_id, looked up in TF; empty: the optical frame")
     base_from_optical: str = parameter("", "x y z qx qy qz qw: pose of the optical frame in the base, in place of TF")
-    tolerance: float = parameter(0.02, "seconds between a node of theirs and a keyframe", low=0.0, high=10.0)
-    reach: float = parameter(1.0, "the same with odometry in between", low=0.0, high=60.0)
+    tolerance: float = parameter(
+        0.02, "maximum seconds between a node of RTAB-Map and its keyframe", low=0.0, high=10.0
+    )
+    reach: float = parameter(1.0, "the same with odometry for the interval", low=0.0, high=60.0)
     patience: float = parameter(5.0, "seconds that a relative pose waits for its nodes", low=0.0, high=600.0)
-    min_inliers: int = parameter(30, "fewer inliers are no link", low=5, high=10_000)
+    min_inliers: int = parameter(30, "minimum inliers of a link", low=5, high=10_000)
 
 
 def information_of(edge: GraphEdge) -> np.ndarray:
-    """Return the information matrix (6, 6) as RTAB-Map has it: translation first, errors in the axes of `to`."""
+    """Return the information matrix (6, 6) in RTAB-Map's convention: translation first, errors in the axes of `to`."""
     covariance = _ROTATION_FIRST.T @ to_gtsam(edge.covariance, edge.T[:3, :3]) @ _ROTATION_FIRST
     information = np.linalg.inv(covariance)
     return (information + information.T) / 2
 
 
 def fill_link(link: Any, edge: GraphEdge) -> Any:
-    """Fill an rtabmap_msgs/Link. Returns it."""
+    """Fill and return an rtabmap_msgs/Link."""
     link.from_id, link.to_id, link.type = edge.from_id, edge.to_id, USER_CLOSURE
     fill_transform(link.transform, edge.T)
     link.information = information_of(edge).ravel()
@@ -63,7 +65,7 @@ def fill_link(link: Any, edge: GraphEdge) -> Any:
 
 
 class RtabmapBridge(Node):
-    """Waits until RTAB-Map has nodes next to both keyframes of a relative pose, then adds a link between them."""
+    """Waits until RTAB-Map has nodes near both keyframes of a relative pose, then adds a link between them."""
 
     def __init__(self) -> None:
         messages, services = load_messages("rtabmap_msgs.msg"), load_messages("rtabmap_msgs.srv")
@@ -79,21 +81,21 @@ class RtabmapBridge(Node):
         self._linked: set[tuple[int, int]] = set()
         self._service = services.AddLink
         self._client = self.create_client(services.AddLink, "rtabmap/rtabmap/add_link")
-        self.create_subscription(messages.Info, "rtabmap/info", self._learn_node, QUEUE)
-        self.create_subscription(Odometry, "odom", self._learn_odometry, QUEUE)
-        self.create_subscription(RelativePose, "loftr/relative_pose", self._wait, QUEUE)
+        self.create_subscription(messages.Info, "rtabmap/info", self._add_node, QUEUE)
+        self.create_subscription(Odometry, "odom", self._add_odometry, QUEUE)
+        self.create_subscription(RelativePose, "loftr/relative_pose", self._enqueue, QUEUE)
 
-    def _wait(self, message: RelativePose) -> None:
+    def _enqueue(self, message: RelativePose) -> None:
         self._pending.append(message)
 
-    def _learn_odometry(self, message: Odometry) -> None:
+    def _add_odometry(self, message: Odometry) -> None:
         try:
             self._nodes.add_odometry(pose_from_odometry(message))
         except InputError as error:
             self._problems.report("odometry", str(error))
 
-    def _learn_node(self, message: Any) -> None:
-        """Learn of RTAB-Map's newest node, and link what waited for it."""
+    def _add_node(self, message: Any) -> None:
+        """Add RTAB-Map's newest node, and send the links that waited for it."""
         now = stamp_ns(message.header)
         if message.ref_id > 0:
             self._nodes.add(GraphNode(now, int(message.ref_id)))
@@ -101,7 +103,7 @@ class RtabmapBridge(Node):
         self._pending.clear()
         for pose in waiting:
             newest = pose.newer_stamp.sec * 10**9 + pose.newer_stamp.nanosec
-            if newest > now:  # the next node may be nearer
+            if newest > now:  # the next node may be nearer to the keyframe
                 self._pending.append(pose)
                 continue
             try:
@@ -113,10 +115,13 @@ class RtabmapBridge(Node):
                     self._problems.report(str(error), f"no link: {error}")
                 continue
             if edge is not None:
-                self._add(edge)
+                self._send(edge)
 
     def _edge(self, pose: RelativePose) -> GraphEdge | None:
-        """Return the edge of a relative pose; None for what RTAB-Map has no use for."""
+        """Convert a relative pose to an edge; None for poses that RTAB-Map cannot use.
+
+        Raises InputError while a node is missing.
+        """
         if pose.inliers < self._settings.min_inliers:
             return None
         try:
@@ -133,15 +138,15 @@ class RtabmapBridge(Node):
         keyframe_ns = stamp.sec * 10**9 + stamp.nanosec
         node = self._nodes.nearest(keyframe_ns)
         if node is None or abs(node.stamp_ns - keyframe_ns) > self._settings.reach * 1e9:
-            raise InputError(f"RTAB-Map took no node within {self._settings.reach:g} s of a keyframe")
+            raise InputError(f"RTAB-Map has no node within {self._settings.reach:g} s of a keyframe")
         T_base_camera = self._mount.lookup(frame, keyframe_ns)
         if T_base_camera is None and self._mount.is_asked_for:
-            raise InputError("the camera's place in the base is not known")
+            raise InputError("the pose of the camera in the base frame is unknown")
         return self._nodes.end(node, keyframe_ns, T_base_camera)
 
-    def _add(self, edge: GraphEdge) -> None:
+    def _send(self, edge: GraphEdge) -> None:
         if not self._client.service_is_ready():
-            self._problems.report("service", f"nobody offers {self._client.srv_name}: start RTAB-Map or remap it")
+            self._problems.report("service", f"no service {self._client.srv_name}: start RTAB-Map or remap it")
             return
         self._problems.resolve("service")
         self._linked.add((edge.from_id, edge.to_id))
@@ -154,4 +159,4 @@ class RtabmapBridge(Node):
 def main(arguments: list[str] | None = None) -> int:
     """Run rtabmap_bridge."""
     example = "rtabmap_bridge --ros-args -p base_frame:=base_link -r odom:=/odom"
-    return run_bridge(RtabmapBridge, "Give relative poses of loftr_node to RTAB-Map as links.", example, arguments)
+    return run_bridge(RtabmapBridge, "Pass relative poses of loftr_node to RTAB-Map as links.", example, arguments)

@@ -1,9 +1,9 @@
-"""Swarm-SLAM: answers its requests to match two keyframes of one robot with what loftr_node says of them.
+"""swarm_slam_bridge: matches keyframes for Swarm-SLAM with loftr_node, in place of Swarm-SLAM's own front end.
 
-Swarm-SLAM's loop closure detection (Lajoie and Beltrame, "Swarm-SLAM", RA-L 2024) publishes `local_keyframe_match`; in
-place of its own front end this node answers with `intra_robot_loop_closure`, which its back end takes as it is:
-the pose of keyframe 1 in keyframe 0, in metres, between the frames that its odometry is of. There is no place for a
-covariance in that message: the back end gives every edge the same noise, so doubtful poses are not sent at all.
+Swarm-SLAM's loop closure detection (Lajoie and Beltrame, "Swarm-SLAM", RA-L 2024) requests a match of two keyframes of
+one robot on `local_keyframe_match`. This node publishes the result on `intra_robot_loop_closure` for the back end: the
+pose of keyframe 1 in keyframe 0, in metres, between the frames of its odometry. The message has no covariance, and the
+back end gives every edge the same noise, so uncertain poses are reported as failures.
 """
 
 from __future__ import annotations
@@ -45,38 +45,38 @@ class SwarmSlamParameters:
 
     base_frame: str = parameter("", "Swarm-SLAM's sensor_base_frame_id, looked up in TF; empty: the optical frame")
     base_from_optical: str = parameter("", "x y z qx qy qz qw: pose of the optical frame in the base, in place of TF")
-    tolerance: float = parameter(0.02, "seconds between a keyframe of theirs and ours", low=0.0, high=10.0)
-    reach: float = parameter(1.0, "the same with odometry in between", low=0.0, high=60.0)
-    min_inliers: int = parameter(30, "fewer inliers are no loop closure", low=5, high=10_000)
+    tolerance: float = parameter(0.02, "maximum seconds between a keyframe of Swarm-SLAM and ours", low=0.0, high=10.0)
+    reach: float = parameter(1.0, "the same with odometry for the interval", low=0.0, high=60.0)
+    min_inliers: int = parameter(30, "minimum inliers of a loop closure", low=5, high=10_000)
 
 
-def fill_answer(answer: Any, keyframe0_id: int, keyframe1_id: int, edge: GraphEdge | None) -> Any:
-    """Fill an IntraRobotLoopClosure: without an edge it says that the match failed. Returns it."""
-    answer.keyframe0_id, answer.keyframe1_id = keyframe0_id, keyframe1_id
-    answer.success = edge is not None
+def fill_closure(closure: Any, keyframe0_id: int, keyframe1_id: int, edge: GraphEdge | None) -> Any:
+    """Fill and return an IntraRobotLoopClosure; without an edge it reports a failed match."""
+    closure.keyframe0_id, closure.keyframe1_id = keyframe0_id, keyframe1_id
+    closure.success = edge is not None
     if edge is not None:
         ordered = edge if edge.from_id == keyframe0_id else edge.inverse()
-        fill_transform(answer.transform, ordered.T)
-    return answer
+        fill_transform(closure.transform, ordered.T)
+    return closure
 
 
 @dataclass(frozen=True)
 class MatchRequest:
-    """Two keyframes of Swarm-SLAM, as asked for, and those of ours that stand for them, in the order of theirs."""
+    """Two keyframes of Swarm-SLAM and the keyframes of ours assigned to them, in the same order."""
 
     nodes: tuple[GraphNode, GraphNode]
     ours: tuple[GraphNode, GraphNode]
 
     @property
     def in_order(self) -> MatchRequest:
-        """The same with the older keyframe of ours first."""
+        """The same request with the older keyframe of ours first."""
         if self.ours[0].id <= self.ours[1].id:
             return self
         return replace(self, nodes=self.nodes[::-1], ours=self.ours[::-1])
 
 
 class SwarmSlamBridge(Node):
-    """Translates keyframe ids by stamps, asks loftr_node, and answers."""
+    """Assigns keyframes by stamp, calls loftr_node's service match_keyframes and publishes the result."""
 
     def __init__(self) -> None:
         messages = load_messages("cslam_common_interfaces.msg")
@@ -90,22 +90,22 @@ class SwarmSlamBridge(Node):
         self._theirs = GraphNodes(self._settings.tolerance)
         self._ours = GraphNodes(self._settings.tolerance)
         self._frames: dict[int, str] = {}
-        self._answer = messages.IntraRobotLoopClosure
-        self._publisher = self.create_publisher(self._answer, "cslam/intra_robot_loop_closure", QUEUE)
+        self._closure = messages.IntraRobotLoopClosure
+        self._publisher = self.create_publisher(self._closure, "cslam/intra_robot_loop_closure", QUEUE)
         self._client = self.create_client(MatchKeyframes, "match_keyframes")
-        self.create_subscription(messages.KeyframeOdom, "cslam/keyframe_odom", self._learn_theirs, QUEUE)
-        self.create_subscription(Keyframe, "loftr/keyframe", self._learn_ours, QUEUE)
-        self.create_subscription(Odometry, "odom", self._learn_odometry, QUEUE)
+        self.create_subscription(messages.KeyframeOdom, "cslam/keyframe_odom", self._add_their_keyframe, QUEUE)
+        self.create_subscription(Keyframe, "loftr/keyframe", self._add_our_keyframe, QUEUE)
+        self.create_subscription(Odometry, "odom", self._add_odometry, QUEUE)
         self.create_subscription(messages.LocalKeyframeMatch, "cslam/local_keyframe_match", self._match, QUEUE)
 
-    def _learn_theirs(self, message: Any) -> None:
+    def _add_their_keyframe(self, message: Any) -> None:
         self._theirs.add(GraphNode(stamp_ns(message.odom.header), int(message.id)))
 
-    def _learn_ours(self, message: Keyframe) -> None:
+    def _add_our_keyframe(self, message: Keyframe) -> None:
         self._ours.add(stamped_id(message))
         self._frames[int(message.id)] = message.header.frame_id
 
-    def _learn_odometry(self, message: Odometry) -> None:
+    def _add_odometry(self, message: Odometry) -> None:
         try:
             self._theirs.add_odometry(pose_from_odometry(message))
         except InputError as error:
@@ -114,9 +114,9 @@ class SwarmSlamBridge(Node):
     def _match(self, message: Any) -> None:
         ids = int(message.keyframe0_id), int(message.keyframe1_id)
         try:
-            request = self._request(*ids)
+            request = self._request(keyframe0_id=ids[0], keyframe1_id=ids[1])
         except InputError as error:
-            self._say(ids, None, str(error))
+            self._publish(ids, None, str(error))
             return
         older, newer = request.ours
         future = self._client.call_async(MatchKeyframes.Request(older_id=older.id, newer_id=newer.id))
@@ -124,33 +124,33 @@ class SwarmSlamBridge(Node):
 
     def _request(self, keyframe0_id: int, keyframe1_id: int) -> MatchRequest:
         if not self._client.service_is_ready():
-            raise InputError(f"nobody offers {self._client.srv_name}: start loftr_node")
+            raise InputError(f"no service {self._client.srv_name}: start loftr_node")
         nodes = [self._theirs.node(each) for each in (keyframe0_id, keyframe1_id)]
         if nodes[0] is None or nodes[1] is None:
-            raise InputError("a keyframe was asked for that never came on cslam/keyframe_odom")
+            raise InputError("a requested keyframe was never received on cslam/keyframe_odom")
         ours = [self._ours.nearest(node.stamp_ns) for node in nodes if node]
         if ours[0] is None or ours[1] is None:
-            raise InputError("no keyframe came on loftr/keyframe yet")
+            raise InputError("no keyframe was received on loftr/keyframe yet")
         if ours[0].id == ours[1].id:
-            raise InputError("one keyframe of loftr_node stands for both that were asked for")
+            raise InputError("both requested keyframes are nearest to the same keyframe of loftr_node")
         for node, own in zip(nodes, ours, strict=True):
             if node and own and abs(node.stamp_ns - own.stamp_ns) > self._settings.reach * 1e9:
-                raise InputError(f"no keyframe of loftr_node within {self._settings.reach:g} s of one asked for")
+                raise InputError(f"no keyframe of loftr_node within {self._settings.reach:g} s of a requested one")
         return MatchRequest((nodes[0], nodes[1]), (ours[0], ours[1])).in_order
 
     def _receive(self, ids: tuple[int, int], request: MatchRequest, future: Future) -> None:
         try:
             edge = self._edge(request, future.result())
         except InputError as error:
-            self._say(ids, None, str(error))
+            self._publish(ids, None, str(error))
             return
-        self._say(ids, edge, "")
+        self._publish(ids, edge, "")
 
     def _edge(self, request: MatchRequest, response: Any) -> GraphEdge:
         if not response.success:
             raise InputError(response.message)
         if response.relative_pose.inliers < self._settings.min_inliers:
-            raise InputError(f"{response.relative_pose.inliers} inliers, at least {self._settings.min_inliers} asked")
+            raise InputError(f"{response.relative_pose.inliers} inliers, fewer than {self._settings.min_inliers}")
         T, covariance = metric_pose(response.relative_pose)
         older, newer = (
             self._theirs.end(node, own.stamp_ns, self._mount_at(own))
@@ -161,16 +161,15 @@ class SwarmSlamBridge(Node):
     def _mount_at(self, own: GraphNode) -> Any:
         T = self._mount.lookup(self._frames.get(own.id, ""), own.stamp_ns)
         if T is None and self._mount.is_asked_for:
-            raise InputError("the camera's place in the base is not known")
+            raise InputError("the pose of the camera in the base frame is unknown")
         return T
 
-    def _say(self, ids: tuple[int, int], edge: GraphEdge | None, reason: str) -> None:
-        self._publisher.publish(fill_answer(self._answer(), *ids, edge))
-        text = f"keyframes {ids[0]} and {ids[1]}: " + (reason or "loop closure")
-        self.get_logger().info(text)
+    def _publish(self, ids: tuple[int, int], edge: GraphEdge | None, reason: str) -> None:
+        self._publisher.publish(fill_closure(self._closure(), keyframe0_id=ids[0], keyframe1_id=ids[1], edge=edge))
+        self.get_logger().info(f"keyframes {ids[0]} and {ids[1]}: " + (reason or "loop closure"))
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run swarm_slam_bridge."""
     example = "swarm_slam_bridge --ros-args -r __ns:=/r0 -p base_frame:=base_link -r odom:=/r0/odom"
-    return run_bridge(SwarmSlamBridge, "Answer Swarm-SLAM's keyframe matches with loftr_node.", example, arguments)
+    return run_bridge(SwarmSlamBridge, "Match keyframes for Swarm-SLAM with loftr_node.", example, arguments)

@@ -1,1 +1,1 @@
-"""Image pairs with known correspondences to train LoFTR on. numpy and OpenCV; no torch, no ROS."""
+"""Image pairs with known matches, to train LoFTR. numpy and OpenCV; no torch, no ROS."""

@@ -1,4 +1,4 @@
-"""Training pairs from simulated flights: parallax, occlusion and traffic, which single photographs cannot show."""
+"""Training pairs from simulated flights, which show parallax, occlusion and traffic, unlike single photographs."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from loftr_ros.datasets.photometric import PhotometricConfig
 from loftr_ros.datasets.posed_views import PosedView, make_pair
 from loftr_ros.datasets.supervision import TrainingPair
 
-SCENES_KEPT = 2  # of about 150 MB: the current one and its neighbour, which another loader thread may still use
+SCENES_KEPT = 2  # of about 150 MB each: the current one, and the previous one for other loader threads
 
 
 @dataclass(frozen=True)
 class FlightConfig:
-    """Which scenes are flown over and how the two views of a pair lie. A new scene is built every so many pairs."""
+    """Simulated scenes, and the relative position of the two views of a pair."""
 
-    first_scene: int = 1000  # scene seeds count up from here
-    pairs_per_scene: int = 400  # of the run, whatever source the pairs between are from
-    tolerance: float = 0.02  # relative disagreement of depths that still is the same surface
+    first_scene: int = 1000  # seed of the first scene; the seeds of further scenes count up from it
+    pairs_per_scene: int = 400  # pairs of the run, of all sources, after which a new scene is built
+    tolerance: float = 0.02  # maximum relative difference of depths of the same surface
     scene: SceneOptions = field(default_factory=SceneOptions)
-    photograph_folders: tuple[str, ...] = ()  # every other scene has these, in turns, as its ground
+    photograph_folders: tuple[str, ...] = ()  # ground textures, in turns, of every other scene
     pairs: PairOptions = field(default_factory=PairOptions)
     photometric: PhotometricConfig = field(
         default_factory=lambda: PhotometricConfig(gamma=0.3, contrast=0.3, brightness=30, shadow_chance=0.1, noise=6)
@@ -42,13 +42,13 @@ class FlightPairs:
     """Pairs of views of simulated scenes."""
 
     def __init__(self, config: FlightConfig, stride: int) -> None:
-        """`stride`: of the coarse cells."""
+        """stride: of the coarse cells, pixels."""
         self._config, self._stride = config, stride
         self._scenes: OrderedDict[int, Scene] = OrderedDict()
         self._lock = threading.Lock()
 
     def sample(self, rng: np.random.Generator, number: int, width: int, height: int) -> TrainingPair:
-        """Draw a pair of views of the scene that it is the turn of at this pair of the run."""
+        """Sample a pair of views of the scene for this number of the pair."""
         config = self._config
         scene = self._scene(number // config.pairs_per_scene)
         pair = sample_pair(int(rng.integers(2**31)), (width, height), config.pairs, scene)
@@ -72,7 +72,7 @@ class FlightPairs:
 
 
 def posed_view(frame: Frame) -> PosedView:
-    """The view of a frame of a pinhole camera; what moves has no known depth, since it will not be there again."""
+    """Convert a frame of a pinhole camera. Moving objects get no depth, since they are elsewhere in the other view."""
     truth = frame.truth
     depth = np.where(truth.moving | ~np.isfinite(truth.depth), 0, truth.depth)
     image = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)

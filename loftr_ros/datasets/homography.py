@@ -9,28 +9,28 @@ import cv2
 import numpy as np
 
 from loftr_ros.datasets.photographs import Photographs, list_images
-from loftr_ros.datasets.photometric import PhotometricConfig, change_look
+from loftr_ros.datasets.photometric import PhotometricConfig, change_appearance
 from loftr_ros.datasets.supervision import TrainingPair, homography_warp, true_matches
 from perception_common.training.broken_files import BrokenFiles
 
 
 @dataclass(frozen=True)
 class HomographyConfig:
-    """Where the photographs are and how far two views of one lie apart.
+    """Folders of photographs, and the difference between the two views of a pair.
 
-    Sizes of a view are in pixels of the photograph for each pixel of the view ("zoom"); shifts and the perspective
-    are fractions of the view's size.
+    A zoom is in pixels of the photograph per pixel of the view. Shift and perspective are fractions of the size of the
+    view.
     """
 
     folders: tuple[Path, ...] = ()
-    max_side: int = 1600  # larger photographs are reduced when read
-    holdout_every: int = 14  # every so many-th photograph is kept for validation
+    max_side: int = 1600  # pixels; larger photographs are shrunk when read
+    holdout_every: int = 14  # one photograph in this number is set aside for validation
     zoom: tuple[float, float] = (0.8, 3.2)  # of view 0
-    scale: float = 1.7  # the largest ratio of the two zooms
-    rotation: float = 180.0  # degrees, the largest
-    upright_chance: float = 0.4  # of pairs that turn by less than 30 degrees
-    perspective: float = 0.18  # each corner of a view moves by up to this
-    shift: float = 0.55  # of view 1's centre
+    scale: float = 1.7  # maximum ratio of the two zooms
+    rotation: float = 180.0  # maximum rotation between the views, degrees
+    upright_chance: float = 0.4  # fraction of pairs that are rotated by less than 30 degrees
+    perspective: float = 0.18  # maximum displacement of each corner of a view
+    shift: float = 0.55  # maximum displacement of the centre of view 1
     photometric: PhotometricConfig = field(default_factory=PhotometricConfig)
 
     def __post_init__(self) -> None:
@@ -41,21 +41,23 @@ class HomographyConfig:
 
 
 class HomographyPairs:
-    """Pairs drawn from the photographs of some folders."""
+    """Pairs of views of photographs."""
 
     def __init__(self, config: HomographyConfig, stride: int, broken: BrokenFiles, *, holdout: bool = False) -> None:
-        """`stride`: of the coarse cells. `holdout`: draw from the photographs kept for validation, not the others."""
+        """stride: of the coarse cells, pixels. holdout: use only the photographs set aside for validation."""
         paths = list_images(config.folders)
         self.paths = tuple(path for n, path in enumerate(paths) if (n % config.holdout_every == 0) == holdout)
         self._config, self._stride = config, stride
         self._photographs = Photographs(self.paths, config.max_side, broken)
 
     def sample(self, rng: np.random.Generator, number: int, width: int, height: int) -> TrainingPair:
-        """Draw a pair of views of this size."""
+        """Sample a pair of views of this size."""
         config = self._config
         pyramid = self._photographs.draw(rng)
         P0, P1 = draw_views(config, pyramid[0].shape, width, height, rng)
-        views = [change_look(render_view(pyramid, P, width, height, rng), config.photometric, rng) for P in (P0, P1)]
+        views = [
+            change_appearance(render_view(pyramid, P, width, height, rng), config.photometric, rng) for P in (P0, P1)
+        ]
         H01 = np.linalg.inv(P1) @ P0
         warps = [
             homography_warp(H, lambda points, P=P: _within(points, P, pyramid[0].shape))  # type: ignore[misc]
@@ -67,17 +69,17 @@ class HomographyPairs:
 def draw_views(
     config: HomographyConfig, shape: tuple[int, ...], width: int, height: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw two views of a photograph of this (height, width).
+    """Sample two views of a photograph of shape (height, width).
 
-    Returns for each the homography (3, 3) from pixels of the view to pixels of the photograph.
+    Returns for each view the homography (3, 3) from pixels of the view to pixels of the photograph.
     """
     size = np.array([width, height], np.float64)
     photograph = np.array(shape[1::-1], np.float64)
-    fits = 1.2 * min(photograph / size)  # a larger view would show mostly nothing
+    fits = 1.2 * min(photograph / size)  # a larger view would be mostly empty
     low, high = (min(limit, fits) for limit in config.zoom)
     zoom0 = float(np.exp(rng.uniform(np.log(low), np.log(high))))
     zoom1 = zoom0 * config.scale ** float(rng.uniform(-1, 1))
-    reach = np.minimum(0.42 * zoom0 * min(size), 0.5 * photograph)  # views may look over the edge a little
+    reach = np.minimum(0.42 * zoom0 * min(size), 0.5 * photograph)  # views may extend a little beyond the border
     centre0 = rng.uniform(reach, photograph - reach)
     centre1 = centre0 + rng.uniform(-1, 1, 2) * config.shift * max(zoom0, zoom1) * min(size)
     turn0 = rng.uniform(-np.pi, np.pi)
@@ -102,12 +104,12 @@ def _view(
 def render_view(
     pyramid: tuple[np.ndarray, ...], P: np.ndarray, width: int, height: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Render a view (height, width) uint8 from the size of the photograph that is nearest to its own."""
+    """Render a view (height, width) uint8 from the pyramid level whose scale is nearest to that of the view."""
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
     seen = cv2.perspectiveTransform(corners[None], P)[0].astype(np.float32)
     zoom = np.sqrt(max(cv2.contourArea(seen), 1.0) / (width * height))
     level = int(np.clip(np.rint(np.log2(max(zoom, 1.0))), 0, len(pyramid) - 1))
-    # A pixel of a reduced image covers a square of the full one: its centre is not at a multiple of the factor.
+    # A pixel of a shrunk image covers a square of the full one, so its centre is not at a multiple of the factor.
     factors = np.array(pyramid[0].shape[::-1]) / np.array(pyramid[level].shape[::-1])
     to_level = np.array(
         [[1 / factors[0], 0, 0.5 / factors[0] - 0.5], [0, 1 / factors[1], 0.5 / factors[1] - 0.5], [0, 0, 1]]
@@ -122,6 +124,6 @@ def render_view(
 
 
 def _within(points: np.ndarray, P: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Which points of a view lie on the photograph."""
+    """(N,) bool: the points (N, 2) of a view that lie on the photograph."""
     x, y, w = P @ np.column_stack([points, np.ones(len(points))]).T
     return (w > 1e-9) & (x >= 0) & (x <= w * (shape[1] - 1)) & (y >= 0) & (y <= w * (shape[0] - 1))

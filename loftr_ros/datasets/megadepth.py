@@ -1,4 +1,4 @@
-"""Training pairs of MegaDepth in the layout that LoFTR's authors published (D2-Net's undistorted images and depths).
+"""Training pairs of MegaDepth in the layout published by LoFTR's authors (undistorted images and depths of D2-Net).
 
 scene files *.npz: "image_paths" and "depth_paths" (N,) relative to the root, or None; "intrinsics" (N,) K of the whole
 image; "poses" (N,) world to camera, 4 x 4; "pair_infos" ((i, j), overlap, ...) of each pair. Depths are HDF5 files.
@@ -21,17 +21,17 @@ from loftr_ros.datasets.supervision import TrainingPair
 from perception_common.errors import InputError
 from perception_common.training.broken_files import BrokenFiles
 
-TRIALS = 100  # broken pairs in a row before the data set counts as unusable
+TRIALS = 100  # broken pairs in a row after which the data set is unusable; empirical
 
 
 @dataclass(frozen=True)
 class MegaDepthConfig:
-    """Where images, depths and scene files are, and which pairs are used."""
+    """Folders of images, depths and scene files, and the range of overlaps of the pairs to use."""
 
     root: Path
     scenes: Path  # folder of scene files
     overlap: tuple[float, float] = (0.1, 0.7)
-    tolerance: float = 0.2  # relative disagreement of depths that still is the same surface
+    tolerance: float = 0.2  # maximum relative difference of depths of the same surface
     photometric: PhotometricConfig = field(default_factory=PhotometricConfig)
 
 
@@ -45,11 +45,12 @@ class _Scene:
 
 
 class MegaDepthPairs:
-    """Pairs drawn evenly from the scenes, so that large ones do not outweigh the others."""
+    """Pairs from scenes that are sampled uniformly, regardless of their number of pairs."""
 
     def __init__(self, config: MegaDepthConfig, stride: int, broken: BrokenFiles) -> None:
-        """`stride`: of the coarse cells. Raises InputError when a scene file is missing or not of this format, and
-        where h5py is not installed.
+        """stride: of the coarse cells, pixels.
+
+        Raises InputError if a scene file is missing or has another format, or if h5py is not installed.
         """
         if importlib.util.find_spec("h5py") is None:
             raise InputError("MegaDepth's depths are HDF5 files; install h5py to read them (pip install h5py)")
@@ -60,7 +61,7 @@ class MegaDepthPairs:
             raise InputError(f"no scene file (*.npz) in {config.scenes} has pairs with an overlap in {config.overlap}")
 
     def sample(self, rng: np.random.Generator, number: int, width: int, height: int) -> TrainingPair:
-        """Draw a pair; one with a broken file is noted and passed over."""
+        """Sample a pair; broken files are recorded, and their pairs skipped."""
         for _ in range(TRIALS):
             scene = self._scenes[rng.integers(len(self._scenes))]
             views = [self._read(scene, index) for index in scene.pairs[rng.integers(len(scene.pairs))].tolist()]
@@ -72,7 +73,7 @@ class MegaDepthPairs:
     def _read(self, scene: _Scene, index: int) -> PosedView | None:
         image_name, depth_name = scene.images[index], scene.depths[index]
         if image_name is None or depth_name is None:
-            return None  # known to be absent: not broken
+            return None  # the scene file marks it as absent, so it is not broken
         image = cv2.imread(str(self._config.root / image_name), cv2.IMREAD_GRAYSCALE)
         if image is None:
             self._broken.add(self._config.root / image_name, "it cannot be decoded")
@@ -102,18 +103,18 @@ def _read_scene(path: Path, overlap: tuple[float, float]) -> _Scene:
         count = len(info["image_paths"])
         pairs = [tuple(pair[0]) for pair in info["pair_infos"] if overlap[0] < pair[1] <= overlap[1]]
         return _Scene(
-            tuple(info["image_paths"].tolist()),
-            tuple(info["depth_paths"].tolist()),
-            _matrices(info["intrinsics"], count, 3),
-            _matrices(info["poses"], count, 4),
-            np.array(pairs, np.int64).reshape(-1, 2),
+            images=tuple(info["image_paths"].tolist()),
+            depths=tuple(info["depth_paths"].tolist()),
+            intrinsics=_matrices(info["intrinsics"], count, 3),
+            poses=_matrices(info["poses"], count, 4),
+            pairs=np.array(pairs, np.int64).reshape(-1, 2),
         )
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise InputError(f"{path} is not a scene file of MegaDepth ({error!r})") from error
 
 
 def _matrices(values: Any, count: int, size: int) -> np.ndarray:
-    """(N, size, size) float64; NaN where there is none."""
+    """(N, size, size) float64; NaN for missing matrices."""
     matrices = np.full((count, size, size), np.nan)
     for index, value in enumerate(values):
         if value is not None:

@@ -1,4 +1,4 @@
-"""Several sources of training pairs, drawn from with given chances."""
+"""Mixture of several sources of training pairs, sampled by weight."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from loftr_ros.datasets.supervision import TrainingPair
 
 
 class PairSource(Protocol):
-    """Anything that draws training pairs."""
+    """A source of training pairs."""
 
     def sample(self, rng: np.random.Generator, number: int, width: int, height: int) -> TrainingPair:
-        """Draw a pair of images of this size; the same state of `rng` and number give the same pair.
+        """Sample a pair of images of this size; the same state of `rng` and number give the same pair.
 
-        number: of the pair within the run; a source that keeps something costly changes it as the number grows.
+        number: of the pair within the run; a source with expensive data, such as a scene, changes it by the number.
         """
         ...
 
 
 class Mixture:
-    """Draws each pair from one of the sources, by weight."""
+    """Samples each pair from one of the sources, by weight."""
 
     def __init__(self, sources: Sequence[PairSource], weights: Sequence[float]) -> None:
         if len(sources) != len(weights) or not sources or min(weights) < 0 or sum(weights) <= 0:
@@ -31,5 +31,5 @@ class Mixture:
         self._chances = np.asarray(weights, np.float64) / sum(weights)
 
     def sample(self, rng: np.random.Generator, number: int, width: int, height: int) -> TrainingPair:
-        """Draw a source, then a pair from it."""
+        """Sample a source, then a pair from it."""
         return self._sources[rng.choice(len(self._sources), p=self._chances)].sample(rng, number, width, height)

@@ -1,4 +1,4 @@
-"""Photographs in memory: decoded once, gray, with the smaller sizes that a warp needs."""
+"""Photographs in memory: decoded once, gray, as image pyramids."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
 def list_images(folders: tuple[Path, ...]) -> tuple[Path, ...]:
-    """Return the image files within folders, sorted. Raises InputError for a folder that is missing or has none."""
+    """List the image files in folders, sorted. Raises InputError for a folder that is missing or without images."""
     paths: list[Path] = []
     for folder in folders:
         if not folder.is_dir():
@@ -28,7 +28,7 @@ def list_images(folders: tuple[Path, ...]) -> tuple[Path, ...]:
 
 
 class Photographs:
-    """Gray images at full, half, quarter ... size, read when first asked for. Loader threads share one object."""
+    """Pyramids of gray images at full, half, quarter ... size, read on first use. Thread-safe."""
 
     def __init__(self, paths: tuple[Path, ...], max_side: int, broken: BrokenFiles) -> None:
         self._paths, self._max_side, self._broken = paths, max_side, broken
@@ -36,9 +36,9 @@ class Photographs:
         self._lock = threading.Lock()
 
     def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-        """Draw one at random: (H, W) uint8 and its halves, down to 64 pixels. Broken files are noted and passed over.
+        """Sample a pyramid: (H, W) uint8 and its halves, down to 64 pixels. Broken files are recorded and skipped.
 
-        Raises InputError when all are broken.
+        Raises InputError if all files are broken.
         """
         for index in rng.permutation(len(self._paths)):
             pyramid = self._get(self._paths[index])

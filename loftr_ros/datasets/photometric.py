@@ -1,4 +1,4 @@
-"""Changes of an image's look that leave its geometry: exposure, shadow, blur, noise, compression."""
+"""Photometric augmentation: exposure, shadow, blur, noise and compression."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import numpy as np
 
 @dataclass(frozen=True)
 class PhotometricConfig:
-    """Largest strength of each change; every image draws its own, half of them weaker than half of that."""
+    """Maximum strength of each change; `..._chance` is the fraction of images that have it."""
 
     gamma: float = 0.6  # exponent between exp(-gamma) and exp(gamma)
     contrast: float = 0.5  # factor between exp(-contrast) and exp(contrast)
     brightness: float = 50.0  # gray levels
     vignette: float = 0.5  # darkening of the corners
-    shadow: float = 0.6  # darkening within a polygon with soft or hard edges
+    shadow: float = 0.6  # darkening within a polygon whose edges are more or less soft
     shadow_chance: float = 0.3
     blur: float = 1.5  # sigma, pixels
     blur_chance: float = 0.4
     motion: float = 7.0  # length of motion blur, pixels
     motion_chance: float = 0.15
     noise: float = 12.0  # standard deviation, gray levels
-    jpeg_quality: int = 25  # the lowest
+    jpeg_quality: int = 25  # minimum
     jpeg_chance: float = 0.4
 
     def __post_init__(self) -> None:
@@ -31,8 +31,8 @@ class PhotometricConfig:
             raise ValueError(f"jpeg_quality must lie between 1 and 95, got {self.jpeg_quality}")
 
 
-def change_look(image: np.ndarray, config: PhotometricConfig, rng: np.random.Generator) -> np.ndarray:
-    """Return a changed copy of a gray image (H, W) uint8, in the order light, optics, sensor, compression."""
+def change_appearance(image: np.ndarray, config: PhotometricConfig, rng: np.random.Generator) -> np.ndarray:
+    """Return an augmented copy of a gray image (H, W) uint8; the order is light, optics, sensor, compression."""
     light: np.ndarray = image.astype(np.float32)
     if rng.random() < config.shadow_chance:
         light *= _shadow(image.shape, config.shadow, rng)
@@ -52,7 +52,7 @@ def change_look(image: np.ndarray, config: PhotometricConfig, rng: np.random.Gen
 
 
 def _strength(largest: float, rng: np.random.Generator) -> float:
-    """Between 0 and the largest, mostly small."""
+    """Sample a strength from 0 to `largest`, with small values more often."""
     return largest * float(rng.random()) ** 2 if rng.random() < 0.5 else largest * float(rng.random())
 
 

@@ -1,4 +1,4 @@
-"""Training pairs of ScanNet in the layout that LoFTR's authors published (their index files beside the scans).
+"""Training pairs of ScanNet, with the index files published by LoFTR's authors.
 
 root/sceneXXXX_YY/color/ID.jpg, depth/ID.png (uint16 millimetres), pose/ID.txt (camera to world, 4 x 4)
 index/*.npz: "name" (N, 4) integers scene, part, ID of view 0, ID of view 1; "score" (N,) overlap
@@ -20,26 +20,26 @@ from perception_common.errors import InputError
 from perception_common.training.broken_files import BrokenFiles
 
 WIDTH, HEIGHT = 640, 480  # of the depth images, and of the intrinsics
-TRIALS = 100  # broken pairs in a row before the data set counts as unusable
+TRIALS = 100  # broken pairs in a row after which the data set is unusable; empirical
 
 
 @dataclass(frozen=True)
 class ScanNetConfig:
-    """Where the scans, the index files and the intrinsics are, and which pairs of them are used."""
+    """Folders of scans and index files, the file of intrinsics, and the minimum overlap of the pairs to use."""
 
     root: Path
     index: Path
     intrinsics: Path
     least_overlap: float = 0.4
-    tolerance: float = 0.2  # relative disagreement of depths that still is the same surface
+    tolerance: float = 0.2  # maximum relative difference of depths of the same surface
     photometric: PhotometricConfig = field(default_factory=PhotometricConfig)
 
 
 class ScanNetPairs:
-    """Pairs drawn evenly from all index files."""
+    """Pairs sampled uniformly from all index files."""
 
     def __init__(self, config: ScanNetConfig, stride: int, broken: BrokenFiles) -> None:
-        """`stride`: of the coarse cells. Raises InputError when a file is missing or not of this format."""
+        """stride: of the coarse cells, pixels. Raises InputError if a file is missing or has another format."""
         self._config, self._stride, self._broken = config, stride, broken
         files = sorted(config.index.glob("*.npz"))
         if not files:
@@ -54,7 +54,7 @@ class ScanNetPairs:
             raise InputError(f"no pair in {config.index} has an overlap above {config.least_overlap}")
 
     def sample(self, rng: np.random.Generator, number: int, width: int, height: int) -> TrainingPair:
-        """Draw a pair; one with a broken file is noted and passed over."""
+        """Sample a pair; broken files are recorded, and their pairs skipped."""
         for _ in range(TRIALS):
             scene, part, first, second = self._names[rng.integers(len(self._names))].tolist()
             views = [self._read(f"scene{scene:04d}_{part:02d}", stem) for stem in (first, second)]
@@ -79,7 +79,7 @@ class ScanNetPairs:
         except (OSError, ValueError) as error:
             self._broken.add(pose_file, f"it holds no pose ({error})")
             return None
-        if not np.isfinite(T_world_camera).all():  # how ScanNet marks frames whose tracking failed
+        if not np.isfinite(T_world_camera).all():  # ScanNet marks frames whose tracking failed by infinite poses
             self._broken.add(pose_file, "the pose is not finite")
             return None
         if scene not in self._K:

@@ -1,4 +1,4 @@
-"""numpy archives with pickled arrays, read without running any code that they may hold."""
+"""Reads numpy archives with pickled arrays without executing code from them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from perception_common.errors import InputError
 
 _MODULES = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric")
-# What the unpickler raises on bytes that are no pickle is more than its own error.
+# On bytes that are no pickle, the unpickler raises more than UnpicklingError.
 _UNREADABLE = (
     *(OSError, ValueError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError),
     *(KeyError, IndexError, AttributeError, TypeError),
@@ -33,10 +33,10 @@ def _is_new() -> bool:
 
 
 def read_scene_info(path: Path) -> dict[str, Any]:
-    """Return the arrays of an .npz; those of Python objects (lists, tuples, strings, arrays) are unpickled strictly.
+    """Read the arrays of an .npz file; object arrays may only hold lists, tuples, strings and arrays.
 
-    LoFTR's authors published scene files that are called .npz and are a pickled dict: these are read as strictly.
-    Raises InputError when it is missing, broken, or holds anything else.
+    Some scene files of LoFTR's authors are named .npz but are a pickled dict; these are read with the same restriction.
+    Raises InputError for a file that is missing, broken or has other content.
     """
     try:
         if path.is_file() and not zipfile.is_zipfile(path):

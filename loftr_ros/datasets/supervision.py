@@ -1,7 +1,7 @@
-"""True coarse matches of an image pair, from whatever takes points of one image to the other (section 3.5).
+"""True coarse matches of an image pair, from warps between the two images (section 3.5).
 
-Points are (N, 2) float64 pixels (x, y), pixel centres at integers. A warp maps points of one image to (points in the
-other, (N,) bool: known and visible there).
+Points are (N, 2) float64 pixels (x, y), pixel centres at integers. A warp maps points of one image to the other image,
+and returns a mask (N,) bool of the points that are known and visible there.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ Warp = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True)
 class TrueMatches:
-    """Cells (row-major, int64, (N,)) of image 0 and image 1 that see the same place.
+    """Cells of image 0 and image 1 that show the same point, each (N,) int64, row-major.
 
-    points1: (N, 2) float32, where in image 1 the centre of the cell of image 0 lies; less than half a cell from the
-    centre of its cell of image 1.
+    points1: (N, 2) float32 pixels, position in image 1 of the centre of the cell of image 0; less than half a cell from
+    the centre of the cell of image 1.
     """
 
     cells0: np.ndarray
@@ -29,7 +29,7 @@ class TrueMatches:
 
 @dataclass(frozen=True)
 class TrainingPair:
-    """Two gray images (H, W) uint8 of one size, and the cells that match."""
+    """Two gray images (H, W) uint8 of one size, and their true matches."""
 
     image0: np.ndarray
     image1: np.ndarray
@@ -37,9 +37,9 @@ class TrainingPair:
 
 
 def true_matches(height: int, width: int, stride: int, warp01: Warp, warp10: Warp) -> TrueMatches:
-    """Warp the cell centres of image 0 to image 1, round to cells, and keep those that come back to where they began.
+    """Warp the cell centres of image 0 to image 1, round to cells, and keep cells that warp back to their origin.
 
-    height, width: of both images; stride: pixels from one coarse cell to the next.
+    height, width: of both images, pixels. stride: of the coarse cells, pixels.
     """
     rows, columns = -(-height // stride), -(-width // stride)
     centres = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2) * float(stride)
@@ -55,7 +55,7 @@ def true_matches(height: int, width: int, stride: int, warp01: Warp, warp10: War
 
 
 def _cell_of(points: np.ndarray, stride: int, rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
-    """Nearest cell of each point, and whether there is one."""
+    """Nearest cell (N,) int64 of each point, and a mask (N,) bool of the points inside the map."""
     with np.errstate(invalid="ignore"):
         x, y = np.rint(points / stride).T
         inside = (x >= 0) & (x < columns) & (y >= 0) & (y < rows)
@@ -63,7 +63,7 @@ def _cell_of(points: np.ndarray, stride: int, rows: int, columns: int) -> tuple[
 
 
 def homography_warp(H: np.ndarray, is_known: Callable[[np.ndarray], np.ndarray]) -> Warp:
-    """Warp by a homography (3, 3), p1 ~ H p0; `is_known` says which of the points (N, 2) show the scene at all."""
+    """Warp by a homography (3, 3), p1 ~ H p0; is_known: mask (N,) bool of the points (N, 2) that show the scene."""
 
     def warp(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x, y, w = H @ np.column_stack([points, np.ones(len(points))]).T
@@ -79,9 +79,9 @@ def depth_warp(
 ) -> Warp:
     """Warp by depth and pose.
 
-    depth: (H, W) metres along the optical axis, 0 or not finite where unknown. K: (3, 3). T_1_0: (4, 4) takes points
-    of camera 0 to camera 1. A point counts as visible in image 1 when its depth there agrees with `depth1` to the
-    relative `tolerance` (0.2 in the published training); both depths are read at the nearest pixel.
+    depth: (H, W) metres along the optical axis, 0 or not finite where unknown. K: (3, 3). T_1_0: (4, 4), maps points of
+    camera 0 to camera 1. A point is visible in image 1 if its depth differs from `depth1` there by less than the
+    relative `tolerance` (0.2 in the published training). Both depths are read at the nearest pixel.
     """
 
     def warp(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-EPSILON = 1e-6
+EPSILON = 1e-6  # of the published code
 
 
 def linear_attention(
@@ -15,11 +15,11 @@ def linear_attention(
     query_mask: torch.Tensor | None = None,
     key_mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Attend with the kernel phi(q) . phi(k), phi = elu + 1: cost linear in the number of tokens.
+    """Attend with the kernel phi(q) . phi(k), phi = elu + 1; the cost is linear in the number of tokens.
 
-    queries: (B, L, heads, D); keys, values: (B, S, heads, D); masks: (B, L) and (B, S) bool, False where padded.
-    Returns (B, L, heads, D) in the dtype of the queries; padded queries get 0. The sums run in float32 whatever the
-    dtype (half precision overflows on long sequences), so the values need no division by S.
+    queries: (B, L, heads, D); keys, values: (B, S, heads, D); masks: (B, L) and (B, S) bool, False for padding.
+    Returns (B, L, heads, D) in the dtype of the queries; padded queries get 0. Sums are always in float32, since half
+    precision overflows on long sequences. Hence the published division of the values by S is not needed.
     """
     with torch.autocast(queries.device.type, enabled=False):
         q = nn.functional.elu(queries.float()) + 1

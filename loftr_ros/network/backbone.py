@@ -1,4 +1,4 @@
-"""ResNet-FPN: a coarse and a fine feature map of an image (section 3.1)."""
+"""ResNet-FPN: computes a coarse and a fine feature map of an image (section 3.1)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PointwiseConvolution(nn.Conv2d):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions beside the identity, or beside a 1x1 convolution where the map shrinks."""
+    """Residual block of two 3x3 convolutions; the shortcut is a 1x1 convolution where the stride is above 1."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class ResidualBlock(nn.Module):
 
 
 class ResNetFPN(nn.Module):
-    """Bottom-up residual levels at 1/2, 1/4, ... and a top-down path from the last level to the fine one."""
+    """Bottom-up residual levels at strides 2, 4, ... and a top-down path from the last level to the fine level."""
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__()
@@ -81,9 +81,8 @@ class ResNetFPN(nn.Module):
         """Compute the maps of images of any size.
 
         images: (B, 1, H, W), gray, 0 to 1.
-        Returns coarse (B, C, ceil(H / coarse_stride), ...) and fine (B, D, ceil(H / fine_stride), ...). Every stride
-        is that of a centred kernel: cell (x, y) of a map is centred on pixel (stride x, stride y), pixel centres at
-        integers.
+        Returns coarse (B, C, ceil(H / coarse_stride), ...) and fine (B, D, ceil(H / fine_stride), ...). Kernels are
+        centred, so cell (x, y) of a map is centred on pixel (stride x, stride y), with pixel centres at integers.
         """
         x = nn.functional.relu(self.bn1(self.conv1(images)), inplace=True)
         levels = []
@@ -97,9 +96,9 @@ class ResNetFPN(nn.Module):
         return coarse, fine
 
     def _add_levels(self, level: int, bottom_up: torch.Tensor, top_down: torch.Tensor) -> torch.Tensor:
-        """Add the enlarged map of the level above; a function of its own so that the parts are freed on return."""
+        """Add the upsampled map of the level above. A separate function, so that the summands are freed on return."""
         lateral = self.get_submodule(f"layer{level}_outconv")(bottom_up)
         above = nn.functional.interpolate(top_down, scale_factor=2.0, mode="bilinear", align_corners=True)
-        # A level of odd size is one cell smaller than twice the next one.
+        # A level of odd size is one cell smaller than twice the level above.
         lateral += above[..., : lateral.shape[-2], : lateral.shape[-1]]
         return lateral

@@ -1,4 +1,4 @@
-"""What a LoFTR network is made of: every width, stride and variant, as typed values."""
+"""Configuration of a LoFTR network: widths, strides and variants."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class BackboneConfig:
-    """ResNet-FPN. Level k (from 1) has `widths[k - 1]` channels at 1 / 2**k of the image's size."""
+    """ResNet-FPN. Level k (from 1) has `widths[k - 1]` channels at stride 2**k."""
 
     widths: tuple[int, ...] = (128, 196, 256)
     fine_level: int = 1  # level of the fine map; the coarse map is the last level
@@ -23,21 +23,22 @@ class BackboneConfig:
 
     @property
     def coarse_stride(self) -> int:
-        """Pixels from one coarse cell to the next."""
+        """Pixels per coarse cell."""
         return 2 ** len(self.widths)
 
     @property
     def fine_stride(self) -> int:
-        """Pixels from one fine cell to the next."""
+        """Pixels per fine cell."""
         return 2**self.fine_level
 
 
 @dataclass(frozen=True)
 class PositionConfig:
-    """Sine encoding of the coarse map.
+    """Sine encoding of positions of the coarse map.
 
-    `released` is the faulty form that the first published checkpoints were trained with; each checkpoint needs its own.
-    `every_layer` adds it to queries and keys of each layer (as DETR does, an ablation of the paper) instead of once.
+    form: "released" is the faulty formula of the first published checkpoints; each checkpoint needs the form with which
+    it was trained. where: "input" adds the encoding once, to the features; "every_layer" adds it to queries and keys of
+    each layer, as DETR does (an ablation of the paper).
     """
 
     form: Literal["fixed", "released"] = "fixed"
@@ -46,7 +47,7 @@ class PositionConfig:
 
 @dataclass(frozen=True)
 class TransformerConfig:
-    """Layers that mix features within an image (`self`) and between the two images (`cross`)."""
+    """Layers that attend within an image (`self`) or between the two images (`cross`)."""
 
     heads: int = 8
     layers: tuple[Literal["self", "cross"], ...] = ("self", "cross") * 4
@@ -55,7 +56,7 @@ class TransformerConfig:
 
 @dataclass(frozen=True)
 class MatchingConfig:
-    """From coarse features to confidences (section 3.3 of the paper)."""
+    """Confidences of coarse matches (section 3.3 of the paper)."""
 
     kind: Literal["dual_softmax", "optimal_transport"] = "dual_softmax"
     temperature: float = 0.1  # of the dual softmax
@@ -69,11 +70,11 @@ class MatchingConfig:
 
 @dataclass(frozen=True)
 class SelectionConfig:
-    """Which coarse matches are kept; may be changed from call to call."""
+    """Which coarse matches are kept; may change from call to call."""
 
-    threshold: float = 0.2  # confidence
-    border: int = 2  # coarse cells at the image's border that are never matched
-    max_matches: int = 0  # the most confident of each pair; 0: all
+    threshold: float = 0.2  # minimum confidence
+    border: int = 2  # width of the image border without matches, coarse cells
+    max_matches: int = 0  # per pair, the most confident ones; 0: all
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold < 1:
@@ -86,8 +87,8 @@ class SelectionConfig:
 class FineConfig:
     """Refinement within a window of the fine map (section 3.4).
 
-    mean_over: the part of the heatmap whose mean is the match: all of the window, as in the paper, or the highest cell
-    and those around it, which is better where a heatmap is not sharp. Training takes the whole window in either case.
+    mean_over: part of the heatmap whose mean is the match: the whole window, as in the paper, or the highest cell and
+    its neighbours, which is more accurate for heatmaps that are not sharp. Training always uses the whole window.
     """
 
     window: int = 5  # fine cells, odd
@@ -101,7 +102,7 @@ class FineConfig:
 
 @dataclass(frozen=True)
 class LoFTRConfig:
-    """The whole network; the defaults are the published one."""
+    """A LoFTR network; the defaults are the published one."""
 
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     position: PositionConfig = field(default_factory=PositionConfig)

@@ -1,4 +1,4 @@
-"""Fine matches: the point of image 1 within a window around its coarse cell (section 3.4)."""
+"""Fine matching: finds the matched point of image 1 within a window around its coarse cell (section 3.4)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch import nn
 
 from loftr_ros.network.projection import project
 
-VARIANCE_FLOOR = 1e-10
+VARIANCE_FLOOR = 1e-10  # on a grid from -1 to 1, of the published code; keeps the gradient of the root finite
 
 
 def gather_windows(fine: torch.Tensor, b: torch.Tensor, y: torch.Tensor, x: torch.Tensor, window: int) -> torch.Tensor:
-    """Cut windows out of fine maps; what lies outside of the map is 0.
+    """Cut windows out of fine maps, with zeros outside the map.
 
     fine: (B, H, W, D); b, y, x: (M,) int64, image and centre of each window.
     Returns (M, window, window, D).
@@ -29,7 +29,7 @@ def gather_windows(fine: torch.Tensor, b: torch.Tensor, y: torch.Tensor, x: torc
 
 
 class FinePreprocess(nn.Module):
-    """Give each fine window the coarse feature of its cell as context."""
+    """Adds the coarse feature of its cell to each fine window as context."""
 
     def __init__(self, coarse_width: int, fine_width: int) -> None:
         super().__init__()
@@ -39,9 +39,10 @@ class FinePreprocess(nn.Module):
             nn.init.kaiming_normal_(linear.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, windows: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
-        """windows: (M, w, w, D); coarse: (M, C), transformed features. Returns (M, w, w, D).
+        """Merge windows (M, w, w, D) with transformed coarse features (M, C) -> (M, w, w, D).
 
-        merge_feat acts on [window, context]; the context is that of the whole window, so its half is computed once.
+        merge_feat acts on [window, context]. The context is the same for all cells of a window, so its part of the
+        product is computed once per window.
         """
         fine_width = windows.shape[-1]
         of_window, of_context = self.merge_feat.weight.split(fine_width, dim=1)
@@ -52,7 +53,7 @@ class FinePreprocess(nn.Module):
 def log_heatmap(windows0: torch.Tensor, windows1: torch.Tensor) -> torch.Tensor:
     """Correlate the centre of each window of image 0 with the window of image 1.
 
-    windows: (M, w, w, D). Returns the logarithm of a heatmap that sums to 1, (M, w * w) float32, row-major.
+    windows: (M, w, w, D). Returns the logarithm of heatmaps that sum to 1, (M, w * w) float32, row-major.
     """
     radius, width = windows1.shape[1] // 2, windows1.shape[-1]
     with torch.autocast(windows0.device.type, enabled=False):
@@ -62,7 +63,7 @@ def log_heatmap(windows0: torch.Tensor, windows1: torch.Tensor) -> torch.Tensor:
 
 
 def expected_offset(log_heatmap: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and spread of heatmaps (M, w * w).
+    """Mean and spread of the heatmaps whose logarithms are (M, w * w).
 
     Returns offset (M, 2) float32, (x, y) from the centre, and spread (M,) float32, the mean of the standard deviations
     along x and y, both in fine cells.
@@ -80,9 +81,9 @@ def expected_offset(log_heatmap: torch.Tensor) -> tuple[torch.Tensor, torch.Tens
 
 
 def peak_offset(log_heatmap: torch.Tensor) -> torch.Tensor:
-    """Mean offset (M, 2) float32, in fine cells, over the highest of the (M, w * w) cells and those around it.
+    """Mean offset (M, 2) float32, in fine cells, over the highest cell of each heatmap (M, w * w) and its neighbours.
 
-    What else a heatmap holds pulls the mean of all of it to the centre of its window.
+    The mean over the whole window would be biased towards its centre by the other cells.
     """
     with torch.autocast(log_heatmap.device.type, enabled=False):
         window = math.isqrt(log_heatmap.shape[1])

@@ -9,22 +9,22 @@ import torch
 from torch import nn
 
 from loftr_ros.network.backbone import ResNetFPN
-from loftr_ros.network.coarse_matching import CoarseMatching
+from loftr_ros.network.coarse.matching import CoarseMatching
 from loftr_ros.network.config import LoFTRConfig, SelectionConfig
 from loftr_ros.network.fine_matching import FinePreprocess, expected_offset, gather_windows, log_heatmap, peak_offset
 from loftr_ros.network.position_encoding import position_encoding
 from loftr_ros.network.transformer import FeatureTransformer, Tokens
 from perception_common.backends.batch_norm import fold_batch_norm
 
-REFINE_AT_ONCE = 1024  # matches that inference refines at a time, which bounds its memory
+REFINE_AT_ONCE = 1024  # matches that inference refines at a time, to bound the memory; empirical
 
 
 @dataclass(frozen=True)
 class ImageFeatures:
-    """All that depends on one image alone, for a batch of images; an image that is matched again needs no second look.
+    """Features that depend on one image only, for a batch of images; keep them to match an image several times.
 
     coarse: (B, h, w, C) after the layers before the first cross layer. fine: (B, H, W, D).
-    mask: (B, h, w) bool, False where the image is padding, or None.
+    mask: (B, h, w) bool, False for padding, or None.
     """
 
     coarse: torch.Tensor
@@ -32,16 +32,16 @@ class ImageFeatures:
     mask: torch.Tensor | None = None
 
     def __getitem__(self, index: slice) -> ImageFeatures:
-        """Features of some images of the batch."""
+        """Select images of the batch."""
         return ImageFeatures(self.coarse[index], self.fine[index], None if self.mask is None else self.mask[index])
 
 
 @dataclass(frozen=True)
 class Refinement:
-    """Where in image 1 each coarse match lies.
+    """Positions of coarse matches in image 1, refined to fractions of a pixel.
 
     offset: (M, 2) float32, pixels (x, y) from the centre of its coarse cell. spread: (M,) float32, pixels, mean of the
-    standard deviations along x and y over the whole window (half of the sum that the paper's loss weights with).
+    standard deviations along x and y over the whole window (half of their sum, which weights the paper's loss).
     log_heatmap: (M, w * w) float32, over the fine cells of the window, row-major.
     """
 
@@ -67,7 +67,7 @@ class PairMatches:
 
 
 class LoFTR(nn.Module):
-    """The network. Parameters have the names of the published checkpoints."""
+    """The LoFTR network; its parameters have the names of the published checkpoints."""
 
     def __init__(self, config: LoFTRConfig) -> None:
         super().__init__()
@@ -79,10 +79,10 @@ class LoFTR(nn.Module):
         self.loftr_fine = FeatureTransformer(config.fine.transformer, config.fine_width)
 
     def encode(self, images: torch.Tensor, mask: torch.Tensor | None = None) -> ImageFeatures:
-        """Compute the features of images, each on its own.
+        """Compute the features of images, independently of each other.
 
         images: (B, 1, H, W), gray, 0 to 1, any size. mask: (B, ceil(H / 8), ceil(W / 8)) bool at the coarse stride,
-        True in a rectangle at the top left, False in the padding that makes images of several sizes one batch.
+        True in a rectangle at the top left, False in the padding of images of different sizes in one batch.
         """
         coarse, fine = self.backbone(images)
         coarse, fine = coarse.permute(0, 2, 3, 1), fine.permute(0, 2, 3, 1)
@@ -93,7 +93,7 @@ class LoFTR(nn.Module):
         return ImageFeatures(self.loftr_coarse.alone(self._tokens(coarse, mask)).features, fine.contiguous(), mask)
 
     def transform(self, features0: ImageFeatures, features1: ImageFeatures) -> tuple[torch.Tensor, torch.Tensor]:
-        """Let the coarse features of two images see each other. Returns (B, h, w, C) for each image."""
+        """Transform the coarse features of two images by cross-attention -> (B, h, w, C) for each image."""
         return self.loftr_coarse.together(
             self._tokens(features0.coarse, features0.mask), self._tokens(features1.coarse, features1.mask)
         )
@@ -108,7 +108,7 @@ class LoFTR(nn.Module):
         i: torch.Tensor,
         j: torch.Tensor,
     ) -> Refinement:
-        """Refine coarse matches, differentiably. In training mode offsets are means over the whole window.
+        """Refine coarse matches, differentiably. In training mode, offsets are means over the whole window.
 
         coarse: from `transform`. b, i, j: (M,) int64, pair of the batch, cell of image 0 and of image 1 (row-major).
         """
@@ -134,14 +134,14 @@ class LoFTR(nn.Module):
     def match(
         self, features0: ImageFeatures, features1: ImageFeatures, selection: SelectionConfig | None = None
     ) -> tuple[PairMatches, ...]:
-        """Match each image of a batch with its partner; one result for each pair."""
+        """Match a batch of pairs of images; returns one result per pair."""
         selection = selection or self.config.selection
         coarse0, coarse1 = self.transform(features0, features1)
         found = self.coarse_matching(coarse0, coarse1, features0.mask, features1.mask, selection)
+        slices = [slice(start, start + REFINE_AT_ONCE) for start in range(0, len(found.b), REFINE_AT_ONCE)]
         parts = [
-            self.refine(features0, features1, coarse0, coarse1, b, i, j)
-            for b, i, j in zip(*(ids.split(REFINE_AT_ONCE) for ids in (found.b, found.i, found.j)), strict=True)
-            if len(b)
+            self.refine(features0, features1, coarse0, coarse1, b=found.b[s], i=found.i[s], j=found.j[s])
+            for s in slices
         ]
         nothing = found.confidence.new_zeros(0)
         offset = torch.cat([nothing.reshape(0, 2), *(part.offset for part in parts)])
@@ -150,10 +150,18 @@ class LoFTR(nn.Module):
         points1 = self._pixels(found.j, coarse1.shape[2]) + offset
         results = []
         for pair in range(len(coarse0)):
-            mine = (found.b == pair).nonzero()[:, 0]
-            mine = mine[found.confidence[mine].argsort(descending=True, stable=True)]
-            columns = (points0, points1, found.confidence, spread, found.i, found.j)
-            results.append(PairMatches(*(column[mine] for column in columns)))
+            of_pair = (found.b == pair).nonzero()[:, 0]
+            best_first = of_pair[found.confidence[of_pair].argsort(descending=True, stable=True)]
+            results.append(
+                PairMatches(
+                    points0=points0[best_first],
+                    points1=points1[best_first],
+                    confidence=found.confidence[best_first],
+                    spread=spread[best_first],
+                    cells0=found.i[best_first],
+                    cells1=found.j[best_first],
+                )
+            )
         return tuple(results)
 
     def forward(
@@ -163,7 +171,7 @@ class LoFTR(nn.Module):
         mask0: torch.Tensor | None = None,
         mask1: torch.Tensor | None = None,
     ) -> tuple[PairMatches, ...]:
-        """Match a batch of pairs of images (see `encode`); the two images of a pair may differ in size."""
+        """Match a batch of pairs of images, see `encode`; the two images of a pair may differ in size."""
         with torch.no_grad():
             return self.match(self.encode(images0, mask0), self.encode(images1, mask1))
 
@@ -179,7 +187,7 @@ class LoFTR(nn.Module):
 
 
 def prepare_for_inference(network: LoFTR) -> LoFTR:
-    """Return a copy that computes the same, faster: batch normalisation folded, channels last, no gradients."""
+    """Return a copy for faster inference with the same results: folded batch norm, channels last, no gradients."""
     prepared = copy.deepcopy(network).eval().requires_grad_(False)
     fold_batch_norm(prepared.backbone)
     prepared.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -14,7 +14,7 @@ def position_encoding(
     """Encode the positions of a map of any size.
 
     Channel 4k holds sin(x f_k), 4k + 1 cos(x f_k), 4k + 2 sin(y f_k), 4k + 3 cos(y f_k), where x and y count from 1.
-    `fixed`: f_k = 10000 ** (-4k / channels). `released`: f_k = exp(-2k), what the first published checkpoints saw.
+    `fixed`: f_k = 10000 ** (-4k / channels). `released`: f_k = exp(-2k), used by the first published checkpoints.
 
     Returns (height, width, channels) float32.
     """

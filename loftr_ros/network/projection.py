@@ -1,4 +1,4 @@
-"""Matrix products of many tokens with one matrix."""
+"""Linear projection of tokens, faster than torch's on CPUs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import nn
 def project(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """Compute x @ weight.T + bias, as `torch.nn.functional.linear`: (..., C) and (D, C) to (..., D).
 
-    At inference in float32 on a CPU it goes through oneDNN's 1x1 convolution, which is more than twice as fast as the
-    BLAS behind `linear` on AMD cores and as fast elsewhere.
+    Inference in float32 on a CPU uses oneDNN's 1x1 convolution, which is more than twice as fast as the BLAS behind
+    `linear` on AMD processors, and as fast on others.
     """
     differentiated = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
     single = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32

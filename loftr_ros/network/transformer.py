@@ -1,4 +1,4 @@
-"""The local feature transformer: layers of self- and cross-attention between two feature maps (section 3.2)."""
+"""The local feature transformer: self- and cross-attention layers over two feature maps (section 3.2)."""
 
 from __future__ import annotations
 
@@ -16,13 +16,18 @@ from loftr_ros.network.projection import project
 class Tokens:
     """The cells of a feature map.
 
-    features: (B, h, w, C). mask: (B, h, w) bool, False where the image is padding, or None. position: (h, w, C) to be
-    added to queries and keys of every layer, or None.
+    features: (B, h, w, C). mask: (B, h, w) bool, False for padding, or None. position: (h, w, C), position encoding for
+    the queries and keys of every layer, or None.
     """
 
     features: torch.Tensor
     mask: torch.Tensor | None = None
     position: torch.Tensor | None = None
+
+    @property
+    def with_position(self) -> torch.Tensor:
+        """Features with the position encoding, if any, added: (B, h, w, C)."""
+        return self.features if self.position is None else self.features + self.position
 
     def updated(self, features: torch.Tensor) -> Tokens:
         """Return these tokens with other features."""
@@ -49,11 +54,11 @@ class AttentionLayer(nn.Module):
                 nn.init.xavier_uniform_(module.weight)
 
     def forward(self, x: Tokens, source: Tokens) -> torch.Tensor:
-        """Let each token of `x` attend to all of `source`; return the new features of `x`, (B, h, w, C)."""
+        """Attend from each token of `x` to all tokens of `source` -> new features of `x`, (B, h, w, C)."""
         split = (len(x.features), -1, self.heads, x.features.shape[-1] // self.heads)
         message = linear_attention(
-            project(_with_position(x), self.q_proj.weight).reshape(split),
-            project(_with_position(source), self.k_proj.weight).reshape(split),
+            project(x.with_position, self.q_proj.weight).reshape(split),
+            project(source.with_position, self.k_proj.weight).reshape(split),
             project(source.features, self.v_proj.weight).reshape(split),
             None if x.mask is None else x.mask.flatten(1),
             None if source.mask is None else source.mask.flatten(1),
@@ -64,7 +69,7 @@ class AttentionLayer(nn.Module):
 
 
 class ConvolutionLayer(nn.Module):
-    """A residual 3x3 convolution in place of attention, with about as many parameters; it sees one image only."""
+    """Ablation: residual 3x3 convolution in place of attention, with about as many parameters; ignores `source`."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -73,14 +78,14 @@ class ConvolutionLayer(nn.Module):
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tokens, source: Tokens) -> torch.Tensor:
-        """Return the new features of `x`, (B, h, w, C)."""
+        """Convolve `x` -> new features of `x`, (B, h, w, C)."""
         visible = x.features if x.mask is None else x.features * x.mask[..., None]
         message = self.conv(visible.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         return x.features + nn.functional.relu(self.norm(message))
 
 
 class FeatureTransformer(nn.Module):
-    """Layers in order. Those before the first cross layer see one image alone, so their result can be kept with it."""
+    """A sequence of layers; the self layers before the first cross layer depend on one image only (see `alone`)."""
 
     def __init__(self, config: TransformerConfig, width: int) -> None:
         super().__init__()
@@ -92,15 +97,15 @@ class FeatureTransformer(nn.Module):
         )
 
     def alone(self, x: Tokens) -> Tokens:
-        """Run the self layers before the first cross layer."""
+        """Run the self layers before the first cross layer; the result can be kept with the image."""
         for layer in self.layers[: self.alone_count]:
             x = x.updated(layer(x, x))
         return x
 
     def together(self, x0: Tokens, x1: Tokens) -> tuple[torch.Tensor, torch.Tensor]:
-        """Run the layers from the first cross layer on; return the features of both images.
+        """Run the remaining layers, from the first cross layer on -> features of both images, (B, h, w, C) each.
 
-        A cross layer is sequential: image 1 attends to the already updated image 0.
+        A cross layer is sequential: image 1 attends to the updated features of image 0.
         """
         for layer, kind in zip(self.layers[self.alone_count :], self.kinds[self.alone_count :], strict=True):
             if kind == "cross":
@@ -110,7 +115,3 @@ class FeatureTransformer(nn.Module):
                 x0 = x0.updated(layer(x0, x0))
                 x1 = x1.updated(layer(x1, x1))
         return x0.features, x1.features
-
-
-def _with_position(x: Tokens) -> torch.Tensor:
-    return x.features if x.position is None else x.features + x.position

@@ -1,4 +1,4 @@
-"""Everything that a training run of LoFTR is made from, as typed values read from YAML."""
+"""Configuration of a training run of LoFTR, read from one YAML file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from perception_common.training.loop import LoopConfig
 
 @dataclass(frozen=True)
 class SourceWeights:
-    """How often each source is drawn from; relative to their sum."""
+    """How often each source is sampled, relative to the sum of the weights."""
 
     homographies: float = 0.0
     flights: float = 0.0
@@ -28,7 +28,7 @@ class SourceWeights:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What pairs are drawn from. sizes: (width, height) of the images; each step draws one of them."""
+    """Sources of training pairs. sizes: (width, height) of the images, one of which is sampled in each step."""
 
     weights: SourceWeights
     sizes: tuple[tuple[int, int], ...] = ((320, 240),)
@@ -50,20 +50,20 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class ValidationConfig:
-    """Fixed pairs that are never trained on: of kept photographs, of other simulated scenes, and real ones."""
+    """Held-out pairs: of photographs set aside, of other simulated scenes, and real pairs with known poses."""
 
     pairs: int = 32  # of each source
     size: tuple[int, int] = (320, 240)
     posed_pairs: tuple[Path, ...] = ()  # pairs.json files
-    max_side: int = 640  # of their images
+    max_side: int = 640  # of the images of posed_pairs, pixels
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """A run.
+    """A training run.
 
-    model: name of a configuration in config/models; or network: one written out here, as for an ablation.
-    weights: start from this file instead of at random.
+    model: name of a configuration in config/models. network: a configuration in place of `model`, as for an ablation.
+    weights: a weights file to start from; None: random weights.
     """
 
     data: DataConfig
@@ -79,7 +79,7 @@ class TrainingConfig:
             raise ValueError("give either model (a name) or network (a configuration)")
 
     def network_config(self) -> LoFTRConfig:
-        """The network that is trained. Raises InputError when there is no model of that name."""
+        """Configuration of the network. Raises InputError if there is no model of this name."""
         if self.network is not None:
             return self.network
         return load_yaml(LoFTRConfig, find_config(f"models/{self.model}.yaml"))

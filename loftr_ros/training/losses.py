@@ -1,4 +1,4 @@
-"""LoFTR with its training losses (section 3.5)."""
+"""Training losses of LoFTR (section 3.5)."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ from dataclasses import dataclass
 
 import torch
 
-from loftr_ros.network.coarse_matching import CoarseMatching
+from loftr_ros.network.coarse.matching import CoarseMatching
 from loftr_ros.network.config import LoFTRConfig
 from loftr_ros.network.loftr import ImageFeatures, LoFTR, Refinement
 from loftr_ros.training.batch import PairBatch
 from perception_common.training.distributed import Processes
 
-CONFIDENCE_FLOOR = 1e-6
+CONFIDENCE_FLOOR = 1e-6  # of the published code
 
 
 @dataclass(frozen=True)
 class LossConfig:
     """Weights of the losses.
 
-    The paper's coarse loss is the log-likelihood alone; its published code uses the focal loss. The focal loss is flat
-    where the confidence is below 1e-6, as it is at the start, so some log-likelihood beside it helps small runs. So
-    does that of the fine heatmap, which the paper does not have: the square error of a flat one's mean hardly pulls.
+    focal, likelihood: focal loss and negative log-likelihood of the coarse confidences. The paper has the likelihood
+    alone, its published code the focal loss. The focal loss has no gradient for confidences below 1e-6, as at the start
+    of a training, so some likelihood in addition helps short trainings.
+    fine, fine_likelihood: squared error of the fine offset, and cross entropy of the fine heatmap. The paper does not
+    have the latter; it helps because the squared error of the mean of a flat heatmap has a small gradient.
     """
 
     focal: float = 1.0
@@ -31,7 +33,7 @@ class LossConfig:
     likelihood: float = 0.1
     fine: float = 1.0
     fine_likelihood: float = 0.0
-    fine_matches: int = 128  # true matches of each pair that are refined
+    fine_matches: int = 128  # maximum number of true matches per pair that are refined
 
     def __post_init__(self) -> None:
         if min(self.focal, self.likelihood, self.fine, self.fine_likelihood) < 0 or self.focal + self.likelihood <= 0:
@@ -41,7 +43,7 @@ class LossConfig:
 
 
 class TrainedLoFTR(LoFTR):
-    """The same network with the same weights; its forward pass is that of training."""
+    """LoFTR whose forward pass computes the training losses; weights and their names are the same."""
 
     def __init__(self, config: LoFTRConfig, losses: LossConfig, processes: Processes) -> None:
         super().__init__(config)
@@ -49,10 +51,10 @@ class TrainedLoFTR(LoFTR):
         self.processes = processes
 
     def forward(self, batch: PairBatch) -> dict[str, torch.Tensor]:  # type: ignore[override]
-        """Compute the losses: "loss" (to minimise), "coarse", "fine" (scalars).
+        """Compute the losses, scalars: "loss" (to minimise), "coarse", "fine" and "fine_likelihood".
 
-        Means are taken over the matches of the global batch: averaging the gradients of all processes gives that of
-        one process with the whole batch.
+        Means are over the matches of the global batch, so that the mean of the gradients of all processes equals the
+        gradient of one process with the whole batch.
         """
         features = self.encode(torch.cat([batch.images0, batch.images1]))
         pairs = len(batch.images0)
@@ -76,8 +78,8 @@ class TrainedLoFTR(LoFTR):
         coarse1: torch.Tensor,
         batch: PairBatch,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        some = evenly(batch.b, len(batch.images0), self.losses.fine_matches)
-        if not len(some):  # several processes wait for a gradient of every parameter, be it zero
+        some = spread_evenly(batch.b, len(batch.images0), self.losses.fine_matches)
+        if not len(some):  # with several processes, every parameter needs a gradient, even a zero one
             nothing = torch.stack([parameter.sum() for parameter in self.parameters()]) * 0
             none = torch.zeros_like(nothing)
             return self._global_mean(nothing, none), self._global_mean(nothing, none)
@@ -107,8 +109,8 @@ def log_confidence_at(
 ) -> torch.Tensor:
     """Log confidence of true matches, (N,) float32. coarse: (B, h, w, C); b, i, j: (N,), ordered by b.
 
-    That of the dual softmax is a log-softmax over the cell's row plus one over its column (equation 2), so only the
-    rows and columns of the matches are computed.
+    The log confidence of the dual softmax is a log-softmax over the row plus one over the column (equation 2), so only
+    the rows and columns of the matches are computed.
     """
     pairs = len(coarse0)
     parts = []
@@ -129,7 +131,7 @@ def _split(b: torch.Tensor, values: torch.Tensor, pairs: int) -> tuple[torch.Ten
 
 
 def focal_and_likelihood(log_confidence: torch.Tensor, config: LossConfig) -> torch.Tensor:
-    """Loss of each true match: focal loss (Lin et al. 2017) and negative log-likelihood, weighted. (N,) to (N,)."""
+    """Weighted sum of focal loss (Lin et al. 2017) and negative log-likelihood of true matches, (N,) to (N,)."""
     confidence = log_confidence.exp().clamp(min=CONFIDENCE_FLOOR, max=1 - CONFIDENCE_FLOOR)
     focal = -config.focal_alpha * (1 - confidence) ** config.focal_gamma * confidence.log()
     return config.focal * focal - config.likelihood * log_confidence
@@ -138,9 +140,9 @@ def focal_and_likelihood(log_confidence: torch.Tensor, config: LossConfig) -> to
 def weighted_square_error(
     refined: Refinement, true_offset: torch.Tensor, radius: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Squared error of each refinement, in window radii, and its weight 1 / spread, through which no gradient flows.
+    """Squared error (M,) of each refinement, in units of the window radius, and its detached weight 1 / spread (M,).
 
-    Offsets beyond the window's radius (pixels) cannot be expressed; they weigh nothing. Returns (M,), (M,).
+    true_offset: (M, 2) pixels. radius: of the window, pixels. Offsets beyond the window have weight 0.
     """
     error = (refined.offset - true_offset) / radius
     reachable = (true_offset.abs() <= radius).all(dim=1)
@@ -149,9 +151,9 @@ def weighted_square_error(
 
 
 def heatmap_cross_entropy(log_heatmap: torch.Tensor, true_offset: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cross entropy of heatmaps (M, w * w) with the bilinear weights of the true points, which their means would hit.
+    """Cross entropy (M,) of heatmaps (M, w * w) with bilinear target heatmaps, whose means are the true points.
 
-    true_offset: (M, 2), fine cells from the centre. Points beyond the window weigh nothing. Returns (M,), (M,).
+    true_offset: (M, 2), fine cells from the centre. Also returns weights (M,): 0 for points beyond the window, else 1.
     """
     window = math.isqrt(log_heatmap.shape[1])
     radius = window // 2
@@ -162,8 +164,8 @@ def heatmap_cross_entropy(log_heatmap: torch.Tensor, true_offset: torch.Tensor) 
     return -(target.flatten(1) * log_heatmap).sum(1), reachable.to(log_heatmap.dtype)
 
 
-def evenly(b: torch.Tensor, pairs: int, most: int) -> torch.Tensor:
-    """Index of at most `most` matches of each pair, spread evenly over its list. b: (N,), in order. Returns (M,)."""
+def spread_evenly(b: torch.Tensor, pairs: int, most: int) -> torch.Tensor:
+    """Indices (M,) of at most `most` matches per pair, evenly spaced in its list. b: (N,), ascending."""
     chosen = []
     start = 0
     for count in torch.bincount(b, minlength=pairs).tolist():

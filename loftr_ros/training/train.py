@@ -1,4 +1,4 @@
-"""Command that trains LoFTR: train_loftr CONFIG [--run-dir DIR] [--resume]."""
+"""Training of LoFTR, and its command train_loftr CONFIG [--run-dir DIR] [--resume]."""
 
 from __future__ import annotations
 
@@ -33,13 +33,17 @@ from perception_common.training.distributed import Processes, distributed, synch
 from perception_common.training.loop import CHECKPOINT, Task, make_optimizer, make_scaler, run_loop
 from perception_common.weights import load_weights
 
-VALIDATION_SCENE = 2**20  # seed of the first of the scenes that are never trained on
+NAME = "train_loftr"
+VALIDATION_SCENE = 2**20  # first seed of the scenes of the validation, far above those of any training
 
 
 def train(config: TrainingConfig, run_dir: Path, *, resume: bool, device: torch.device) -> bool:
-    """Train as configured, in as many processes as torchrun started; returns whether the run is complete."""
+    """Start or resume a training in `run_dir`, in the processes started by torchrun; returns whether it is complete.
+
+    Raises InputError.
+    """
     with distributed(device) as processes:
-        state = start(config, processes)
+        state = initial_state(config, processes)
         checkpoint = run_dir / CHECKPOINT
         if resume:
             state.load(checkpoint, processes)
@@ -56,8 +60,8 @@ def train(config: TrainingConfig, run_dir: Path, *, resume: bool, device: torch.
         return is_complete
 
 
-def start(config: TrainingConfig, processes: Processes) -> RunState:
-    """Build the network with its first weights, and its optimizer."""
+def initial_state(config: TrainingConfig, processes: Processes) -> RunState:
+    """Build the network with its initial weights, and its optimizer."""
     random.seed(config.loop.seed)
     torch.manual_seed(config.loop.seed)
     network = TrainedLoFTR(config.network_config(), config.losses, processes)
@@ -72,7 +76,7 @@ def start(config: TrainingConfig, processes: Processes) -> RunState:
 
 
 def make_task(config: TrainingConfig, processes: Processes, broken: BrokenFiles) -> Task[PairBatch]:
-    """What the loop runs: batches from the configured sources, the losses, the validation."""
+    """Define the batches, the losses and the validation."""
     source = make_source(config, broken)
     validate = make_validation(config, processes, broken)
     share = processes.share(config.loop.batch)
@@ -87,7 +91,7 @@ def make_task(config: TrainingConfig, processes: Processes, broken: BrokenFiles)
 
 
 def make_source(config: TrainingConfig, broken: BrokenFiles) -> Mixture:
-    """The mixture of the configured sources."""
+    """Open the configured sources of training pairs as one mixture."""
     data, stride = config.data, config.network_config().backbone.coarse_stride
     sources: list[tuple[PairSource, float]] = []
     if data.homographies is not None:
@@ -104,11 +108,12 @@ def make_source(config: TrainingConfig, broken: BrokenFiles) -> Mixture:
 def make_validation(
     config: TrainingConfig, processes: Processes, broken: BrokenFiles
 ) -> Callable[[nn.Module], dict[str, float]]:
-    """What evaluates a network on the configured pairs; they are made once, here."""
+    """Make the validation pairs once, and return a function that evaluates a network on them."""
     if not processes.is_main:
         return lambda module: {}
     data, validation, stride = config.data, config.validation, config.network_config().backbone.coarse_stride
-    held_out: dict[str, PairSource] = {}  # as difficult as by default, so that runs and their phases compare
+    # The pairs have the default difficulty, so that figures of different trainings are comparable.
+    held_out: dict[str, PairSource] = {}
     if data.homographies is not None:
         kept = HomographyConfig(data.homographies.folders, holdout_every=data.homographies.holdout_every)
         held_out["homography"] = HomographyPairs(kept, stride, broken, holdout=True)
@@ -130,24 +135,29 @@ def make_validation(
     return evaluate
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Parse the command line and train; 0 when the run is complete, 3 when it was stopped and can be resumed."""
+def build_parser(prog: str = NAME) -> argparse.ArgumentParser:
+    """Options of the command."""
     parser = argparse.ArgumentParser(
-        prog="train_loftr",
-        description="Train LoFTR as a YAML configuration says. Ctrl-C saves; --resume continues exactly.",
-        epilog="example: train_loftr config/training/loftr_lite.yaml --run-dir runs/loftr_lite --resume",
+        prog=prog,
+        description="Train LoFTR as configured in a YAML file. Ctrl-C saves; --resume continues exactly.",
+        epilog=f"example: {prog} config/training/loftr_lite.yaml --run-dir runs/loftr_lite --resume",
     )
     parser.add_argument("config", type=Path, help="YAML file, as those in config/training")
     parser.add_argument("--run-dir", type=Path, help="folder of the run (default: runs/NAME of the configuration)")
     parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in the run's folder")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda")
-    arguments = parser.parse_args(argv)
+    return parser
+
+
+def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
+    """Train until the last step. Returns 3 if a signal stopped the run early; --resume continues it."""
+    options = build_parser(prog).parse_args(arguments)
     logging.basicConfig(format="%(levelname)s: %(message)s")
-    raise_malloc_thresholds()  # activations are freed and allocated in every step: a tenth of its time
-    cv2.setNumThreads(1)  # loader threads run beside those of torch
-    config = load_yaml(TrainingConfig, arguments.config)
-    run_dir = arguments.run_dir or Path("runs") / arguments.config.stem
-    is_complete = train(config, run_dir, resume=arguments.resume, device=torch.device(arguments.device))
+    raise_malloc_thresholds()  # activations are freed and allocated in every step, a tenth of its time otherwise
+    cv2.setNumThreads(1)  # the loader threads run beside those of torch
+    config = load_yaml(TrainingConfig, options.config)
+    run_dir = options.run_dir or Path("runs") / options.config.stem
+    is_complete = train(config, run_dir, resume=options.resume, device=torch.device(options.device))
     return 0 if is_complete else 3
 
 

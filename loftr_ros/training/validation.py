@@ -1,4 +1,4 @@
-"""How good a network is: on fixed homographies that it was not trained on, and on real pairs with known poses."""
+"""Validation during training: on held-out pairs with known matches, and on real pairs with known poses."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ from loftr_ros.training.batch import PairBatch
 from perception_common.errors import InputError
 
 VALIDATION_SEED = 1234567
-BATCH = 4  # pairs that are evaluated at a time
+BATCH = 4  # pairs per forward pass
 
 
 @dataclass(frozen=True)
 class PosedPairs:
-    """Pairs of a pairs.json. names: the files; images: {name: (H, W) uint8}; K: {name: (3, 3)} of these images;
-    T_ab: (4, 4) for each pair, points of camera a to camera b.
+    """Pairs of a pairs.json.
+
+    names: files of each pair. images: {name: (H, W) uint8}. K: {name: (3, 3)} of these images. T_ab: (4, 4) of each
+    pair, maps points of camera a to camera b.
     """
 
     names: tuple[tuple[str, str], ...]
@@ -53,7 +55,7 @@ def read_posed_pairs(path: Path, max_side: int) -> PosedPairs:
 
 
 def fixed_batches(source: PairSource, count: int, size: tuple[int, int]) -> list[PairBatch]:
-    """The same `count` pairs of a source, of this size (width, height), whenever it is called."""
+    """Make the first `count` validation pairs of a source, of this size (width, height); deterministic."""
     rngs = (np.random.default_rng((VALIDATION_SEED, n)) for n in range(count))
     pairs = [source.sample(rng, n, *size) for n, rng in enumerate(rngs)]
     return [PairBatch.of(pairs[start : start + BATCH]) for start in range(0, count, BATCH)]
@@ -61,11 +63,11 @@ def fixed_batches(source: PairSource, count: int, size: tuple[int, int]) -> list
 
 @torch.no_grad()
 def match_metrics(network: LoFTR, batches: list[PairBatch], device: torch.device) -> dict[str, float]:
-    """Metrics on pairs whose true matches are known.
+    """Metrics on pairs with known matches.
 
-    coarse_first: fraction of true coarse matches whose cell of image 1 ranks first for the cell of image 0.
-    confident: fraction with a confidence above the network's threshold. fine_pixels: median distance of the
-    refinement of true coarse matches from the truth.
+    coarse_first: fraction of true coarse matches whose cell of image 1 has the highest confidence of the row.
+    confident: fraction with a confidence above the network's threshold. fine_pixels: median error of the refinement of
+    true coarse matches, pixels.
     """
     first, confident, errors = [], [], []
     for pairs in (batch.to(device) for batch in batches):
@@ -87,9 +89,10 @@ def match_metrics(network: LoFTR, batches: list[PairBatch], device: torch.device
 
 @torch.no_grad()
 def pose_metrics(network: LoFTR, pairs: PosedPairs, device: torch.device) -> dict[str, float]:
-    """Pose errors (larger of rotation and direction; 180 degrees for a failure) with OpenCV's USAC_MAGSAC.
+    """Metrics of the relative poses that OpenCV's USAC_MAGSAC estimates from the matches.
 
-    under_5deg: number of pairs; auc_5, auc_10, auc_20; median_degrees; matches: mean number.
+    The error is the larger of the errors of rotation and of direction; 180 degrees for a failure.
+    under_5deg: number of pairs. auc_5, auc_10, auc_20: see `summarise`. median_degrees. matches: mean number per pair.
     """
     features = {name: network.encode(_tensor(image).to(device)) for name, image in pairs.images.items()}
     errors, counts = [], []
@@ -111,7 +114,7 @@ def _match(network: LoFTR, a: ImageFeatures, b: ImageFeatures) -> tuple[np.ndarr
 
 
 def summarise(errors: list[float]) -> dict[str, float]:
-    """Success and area under the curve of recall over error, up to 5, 10 and 20 degrees."""
+    """Number of errors under 5 degrees, area under the recall curve up to 5, 10 and 20 degrees, and median."""
     values = np.asarray(errors, np.float64)
     areas = {f"auc_{limit}": area_under_recall(values, limit) for limit in AUC_LIMITS}
     return {"under_5deg": float((values < 5).sum()), **areas, "median_degrees": float(np.median(values))}

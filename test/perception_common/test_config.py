@@ -126,6 +126,58 @@ def test_a_missing_file_is_named(tmp_path):
         load_yaml(Network, tmp_path / "none.yaml")
 
 
+@dataclass(frozen=True)
+class Residual:
+    kind: Literal["residual"] = "residual"
+    depth: int = 18
+
+
+@dataclass(frozen=True)
+class Plain:
+    kind: Literal["plain"] = "plain"
+    widths: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Model:
+    backbone: Residual | Plain = Residual()
+    second: Residual | Plain | None = None
+
+
+def test_the_key_kind_chooses_between_the_dataclasses_of_a_union():
+    content = {"backbone": {"kind": "plain", "widths": [1, 2]}, "second": {"kind": "residual"}}
+    model = from_mapping(Model, content)
+    assert model == Model(Plain(widths=(1, 2)), Residual())
+    assert from_mapping(Model, to_mapping(model)) == model
+    assert from_mapping(Model, {"second": None}) == Model()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"backbone": {"depth": 18}}, ["file.yaml: backbone: ", "'kind'", "residual, plain"]),
+        ({"backbone": None}, ["backbone: ", "'kind'", "residual, plain"]),
+        ({"backbone": {"kind": "hourglass"}}, ["backbone.kind: ", "residual, plain", "'hourglass'"]),
+        ({"backbone": {"kind": ["plain"]}}, ["backbone.kind: ", "residual, plain", "['plain']"]),
+        ({"backbone": {"kind": "plain", "depth": 18}}, ["backbone: ", "unknown key 'depth'", "known are kind, widths"]),
+        ({"second": {"kind": "residual", "depth": "18"}}, ["second.depth: ", "whole number"]),
+    ],
+)
+def test_errors_in_a_union_name_the_kinds(change, words):
+    with pytest.raises(InputError) as error:
+        from_mapping(Model, change, "file.yaml")
+    assert all(word in str(error.value) for word in words), str(error.value)
+
+
+def test_a_union_of_dataclasses_without_kinds_is_a_defect():
+    @dataclass(frozen=True)
+    class Bad:
+        value: Stage | Plain = Plain()
+
+    with pytest.raises(TypeError, match="value"):
+        from_mapping(Bad, {"value": {"kind": "plain"}})
+
+
 def test_a_field_type_that_yaml_cannot_hold_is_a_defect():
     @dataclass(frozen=True)
     class Bad:

@@ -1,4 +1,4 @@
-"""The Local Scale Module on drawn heatmaps, with the regions worked out by hand."""
+"""The Local Scale Module on drawn heatmaps whose regions are known by hand."""
 
 import dataclasses
 
@@ -55,17 +55,17 @@ def test_two_clusters_become_two_regions_the_larger_first(preset):
     assert clusters_of(draw(*LEFT, *RIGHT), LSM_PRESETS[preset]) == [RIGHT_REGION, LEFT_REGION]
 
 
-def test_a_raised_floor_is_no_crowd_in_ours():
-    """A network trained with weighted classes says 0.15 of ground: at the paper's presence all of it counts."""
+def test_our_preset_ignores_a_raised_floor_of_the_heatmap():
+    """A network trained with weighted classes predicts 0.15 on bare ground, above the paper's presence."""
     raised = draw(*LEFT, *RIGHT).clamp(min=float(np.log(0.15 / 0.85)))
     assert clusters_of(raised, OURS) == [RIGHT_REGION, LEFT_REGION]
     assert clusters_of(raised, PAPER) != [RIGHT_REGION, LEFT_REGION]
 
 
-def test_the_release_fills_up_with_empty_cells():
-    """14 cells hold objects; its fifteenth is empty, the first in reading order, and too small alone."""
+def test_the_release_selects_empty_cells_too():
+    """14 cells hold objects; the fifteenth is the first empty cell in reading order, and too small alone."""
     assert clusters_of(draw(*LEFT, *RIGHT), RELEASE) == [RIGHT_REGION, LEFT_REGION]
-    # With four cells less there are five empty ones in the first row, larger together than the left cluster.
+    # With four cells fewer, five empty cells of the first row form a region larger than the left cluster.
     found = clusters_of(draw(*LEFT[:2], *RIGHT), RELEASE)
     assert found == [RIGHT_REGION, [0, 0, 400 + 40, 80 + 8]]
 
@@ -86,14 +86,14 @@ def test_a_cluster_at_the_border_is_clipped(preset):
     assert clusters_of(draw(*corner), LSM_PRESETS[preset]) == [[1120 - 16, 640 - 16, 1280, 800]]
 
 
-def test_nothing_gives_no_region_except_in_the_release():
+def test_an_empty_heatmap_gives_no_region_except_with_the_release_preset():
     assert clusters_of(draw(), OURS) == []
     assert clusters_of(draw(), PAPER) == []
-    # The release takes its 15 cells all the same: the first row but for its last cell.
+    # The release still selects 15 cells: the first row without its last cell.
     assert clusters_of(draw(), RELEASE) == [[0, 0, 1280, 88]]
 
 
-def test_everything_dense_gives_the_first_cells_of_equals():
+def test_of_equally_full_cells_the_first_are_selected():
     logits = torch.full((2, HEIGHT, WIDTH), 3.0)
     # 15 cells: the first row without its last cell, 1200 x 80.
     assert clusters_of(logits, OURS) == [[0, 0, 1280, 88]]
@@ -101,15 +101,15 @@ def test_everything_dense_gives_the_first_cells_of_equals():
     assert clusters_of(logits, PAPER) == [[0, 0, 1280, 352]]
 
 
-def test_an_even_map_holds_nothing_for_the_release():
-    """Its threshold is relative to the darkest pixel, so all of its 15 cells are empty ones."""
+def test_a_uniform_heatmap_has_no_presence_with_the_release_preset():
+    """Its threshold is relative to the minimum, so all 15 selected cells are empty."""
     logits = torch.full((2, HEIGHT, WIDTH), 3.0)
     assert not read_heatmap(logits, 0.3, 1000, presence_threshold(logits, RELEASE)).present.any()
     assert clusters_of(logits, RELEASE) == [[0, 0, 1280, 88]]
 
 
 def test_the_relative_threshold_is_that_of_the_release():
-    """(1 - p) * 255 / max(1 - p) < 232, worked out on the blurred map."""
+    """(1 - p) * 255 / max(1 - p) < 232 on the blurred map."""
     rng = np.random.default_rng(0)
     probability = rng.uniform(0.05, 0.4, (2, 64, 64))
     logits = torch.from_numpy(np.log(probability / (1 - probability))).float()
@@ -124,19 +124,19 @@ def test_the_relative_threshold_is_that_of_the_release():
     assert 0 < present.sum() < present.size
 
 
-def test_small_clusters_give_way_to_larger_ones_only_in_ours():
+def test_small_clusters_are_filtered_by_ours_but_not_by_the_paper():
     single_cells = [(40, 40), (1240, 40)]  # 80 x 80 is below 96 x 96
     assert clusters_of(draw(*single_cells, *LEFT), OURS) == [LEFT_REGION]
     assert clusters_of(draw(*single_cells), OURS) == []
     assert clusters_of(draw(*single_cells), PAPER) == [[0, 0, 88, 88], [1192, 0, 1280, 88]]
-    # The choice of the k largest comes first: with k = 1 and the threshold between the two sizes nothing is lost ...
+    # Choosing the k = 1 largest first, with the area threshold between the two sizes, loses nothing ...
     late = dataclasses.replace(OURS, regions=1, choose_before_filtering=True)
     assert clusters_of(draw(*single_cells, *LEFT), late) == [LEFT_REGION]
-    # ... and a threshold above the largest leaves nothing in either order.
+    # ... and an area threshold above the largest leaves no region in either order.
     assert clusters_of(draw(*LEFT), dataclasses.replace(late, smallest_area=240 * 160 + 1)) == []
 
 
-def test_the_remainder_is_covered_by_ours_and_dropped_by_the_release():
+def test_the_remainder_is_covered_by_ours_and_ignored_by_the_release():
     """1288 x 808: 16 x 10 cells of 80 leave 8 pixels, in which an object lies."""
     object_in_remainder = draw((1286, 806), width=1288, height=808)
     ours, release = (
@@ -147,7 +147,7 @@ def test_the_remainder_is_covered_by_ours_and_dropped_by_the_release():
     assert release.sum() == 0
 
 
-def test_counts_equal_a_count_in_slices():
+def test_counts_equal_sums_over_slices():
     rng = np.random.default_rng(1)
     present = rng.uniform(size=(801, 1283)) < 0.3
     for config in (OURS, RELEASE):
@@ -163,14 +163,14 @@ def test_counts_equal_a_count_in_slices():
                 assert counts[row, column] == present[ys, xs].sum()
 
 
-def test_the_fullest_cells_are_taken():
+def test_the_fullest_cells_are_selected():
     counts = np.array([[0, 5, 1], [7, 5, 5]])
     assert densest_cells(counts, LsmConfig(densest=3)).tolist() == [[False, True, False], [True, True, False]]
     assert densest_cells(counts, LsmConfig(densest=6)).sum() == 5
     assert densest_cells(counts, LsmConfig(densest=6, skip_empty=False)).all()
 
 
-def test_no_cells_were_counted_means_no_region():
+def test_empty_cells_give_no_region():
     assert find_clusters(np.zeros((10, 16), np.int64), WIDTH, HEIGHT, OURS).shape == (0, 4)
 
 
@@ -190,12 +190,12 @@ def test_a_region_in_the_padding_is_left_out():
     assert to_regions(np.array([[101.0, 10.0, 128.0, 60.0]]), placement, np.zeros((0, 2)), 1.5) == ()
 
 
-def test_a_region_is_not_enlarged_beyond_the_limit_nor_seen_smaller_than_before():
+def test_the_zoom_is_limited_and_regions_without_enlargement_are_left_out():
     clusters = np.array([[0.0, 0.0, 240.0, 60.0], [0.0, 0.0, 480.0, 270.0]])  # at half size
     placement = place(960, 540, scale=0.5)
     (region,) = to_regions(clusters, placement, np.zeros((0, 2)), zoom=1.5, max_side=480)
     assert (region.x1, region.scale) == (480, 1.0)  # 480 pixels at scale 1.5 would be 720
-    # The second covers the whole image: at a limit of 480 it would be seen as before.
+    # The second region covers the whole image: at a limit of 480 pixels the crop pass would not enlarge it.
 
 
 @pytest.mark.parametrize(

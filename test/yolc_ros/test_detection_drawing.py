@@ -1,4 +1,4 @@
-"""Pictures of detections."""
+"""Drawn detections."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def gray(height=480, width=640):
     return np.full((height, width, 3), 90, np.uint8)
 
 
-def test_a_box_has_the_colour_of_its_class_and_hides_nothing():
+def test_a_box_has_the_colour_of_its_class_and_does_not_cover_its_object():
     picture = draw_detections(
         gray(), np.array([[300.0, 200.0, 380.0, 260.0]]), np.array([3]), np.array([0.9]), VISDRONE_CLASSES
     )
@@ -23,20 +23,20 @@ def test_a_box_has_the_colour_of_its_class_and_hides_nothing():
     assert (picture[180:198, 301:340] != 90).any()  # its name above it
 
 
-def test_the_image_itself_stays_as_it_was():
+def test_the_input_image_is_not_changed():
     image = gray()
     draw_detections(image, np.array([[1.0, 1, 50, 50]]), np.array([0]), np.array([0.5]), VISDRONE_CLASSES, title="t")
     assert (image == 90).all()
 
 
-def test_without_detections_there_is_just_the_title():
+def test_without_detections_only_the_title_is_drawn():
     assert (draw_detections(gray(), *NO_BOXES, VISDRONE_CLASSES) == 90).all()
     titled = draw_detections(gray(), *NO_BOXES, VISDRONE_CLASSES, title="nothing here")
     assert (titled[:40, :200] != 90).any()
     assert (titled[60:] == 90).all()
 
 
-def test_names_hide_no_other_object_however_dense_they_are():
+def test_names_never_cover_objects():
     x, y = np.meshgrid(np.arange(30, 600, 24), np.arange(120, 440, 20))
     boxes = np.stack([x, y, x + 16, y + 12], axis=-1).reshape(-1, 4).astype(float)
     labels = np.arange(len(boxes)) % 10
@@ -45,7 +45,7 @@ def test_names_hide_no_other_object_however_dense_they_are():
         assert (picture[y0 + 3 : y1 - 2, x0 + 3 : x1 - 2] == 90).all()
 
 
-def test_boxes_beyond_the_border_are_drawn_as_far_as_they_go():
+def test_boxes_beyond_the_border_can_be_drawn():
     boxes = np.array([[-20.0, -20, 30, 30], [620, 460, 700, 500], [0, 0, 640, 480], [100, 100, 100, 100]])
     picture = draw_detections(gray(), boxes, np.array([0, 1, 2, 3]), np.ones(4), VISDRONE_CLASSES, trained=False)
     assert picture.shape == (480, 640, 3)
@@ -59,7 +59,7 @@ def test_regions_are_dashed_and_counted():
     assert (picture[:40, :150] != 90).any()
 
 
-def test_untrained_weights_are_shown_across_the_picture():
+def test_a_banner_marks_untrained_weights():
     picture = draw_detections(gray(), *NO_BOXES, VISDRONE_CLASSES, trained=False)
     assert (picture[-10:].mean(axis=(0, 1)) @ [1, -0.5, -0.5]) > 80  # red
     assert (picture[-10:] != 90).any(axis=2).all()

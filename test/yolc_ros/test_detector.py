@@ -1,4 +1,4 @@
-"""The whole detector: with a network that reads drawn rectangles, so that every answer is known, and with real ones."""
+"""The whole detector: with a stand-in network that detects drawn rectangles exactly, and with real networks."""
 
 import dataclasses
 
@@ -23,9 +23,9 @@ LSM = LsmConfig(smallest_area=0.0)
 
 
 class RectangleReader(nn.Module):
-    """Stands in for a trained network: finds rectangles in the three colours, at the input's resolution.
+    """Stands in for a trained network: predicts the rectangles of the three colours in the input.
 
-    `calls` counts the images of each pass.
+    calls: shape of the input of each pass.
     """
 
     def __init__(self, padding: str = "plain") -> None:
@@ -66,12 +66,12 @@ def draw(width: int, height: int, *objects: tuple[int, int, int, int, int]) -> n
     return image
 
 
-def answers(found: Detections) -> list[tuple[float, ...]]:
+def sorted_boxes(found: Detections) -> list[tuple[float, ...]]:
     return sorted((*box, label) for box, label in zip(found.boxes.tolist(), found.labels.tolist(), strict=True))
 
 
 def assert_finds(found: Detections, objects: list[tuple[int, ...]], tolerance: float) -> None:
-    got, expected = answers(found), sorted(objects)
+    got, expected = sorted_boxes(found), sorted(objects)
     assert len(got) == len(expected)
     for a, b in zip(got, expected, strict=True):
         np.testing.assert_allclose(a, b, atol=tolerance)
@@ -84,7 +84,7 @@ SCATTERED = [(20, 20, 60, 50, 0), (900, 40, 950, 90, 1), (0, 650, 40, 700, 2), (
 @pytest.mark.parametrize("padding", ["plain", "release"])
 @pytest.mark.parametrize("lsm", [None, LSM])
 def test_objects_are_found_in_original_pixels_once(padding, lsm):
-    """1001 x 701 pixels; with LSM the cluster is looked at a second time, enlarged."""
+    """1001 x 701 pixels; with LSM the cluster gets a second, enlarged pass."""
     found = reader(DetectorSettings(lsm=lsm), padding).detect(draw(1001, 701, *CLUSTER, *SCATTERED))
     assert_finds(found, CLUSTER + SCATTERED, tolerance=1.0 if lsm else 0.01)
     assert (len(found.regions) > 0) == (lsm is not None)
@@ -93,14 +93,14 @@ def test_objects_are_found_in_original_pixels_once(padding, lsm):
         assert (in_cluster >= 0).mean() > 0.8
 
 
-def test_peaks_tell_objects_apart_that_share_a_cell_of_the_box_branch():
+def test_peaks_separate_objects_that_share_a_cell_of_the_box_branch():
     objects = [(40, 40, 41, 43, 0), (42, 40, 43, 43, 1)]
     detector = reader()
     detector.network.config = dataclasses.replace(detector.network.config, peak_share=1.0)
     assert_finds(detector.detect(draw(96, 64, *objects)), objects, tolerance=0.01)
 
 
-def test_the_region_counts_its_objects():
+def test_regions_count_their_objects():
     found = reader(DetectorSettings(lsm=LSM)).detect(draw(1001, 701, *CLUSTER))
     assert sum(region.expected for region in found.regions) >= len(CLUSTER)
     region = found.regions[0]
@@ -108,7 +108,7 @@ def test_the_region_counts_its_objects():
     assert 0 <= region.y0 < region.y1 <= 701
 
 
-def test_a_limited_first_look_finds_the_same_objects_with_the_second():
+def test_with_a_limited_input_size_the_crop_pass_finds_the_same_objects():
     objects = [(x, y, x + 24, y + 16, 1) for x in range(800, 1100, 50) for y in range(400, 600, 40)]
     detector = reader(DetectorSettings(max_side=960, lsm=LSM))
     found = detector.detect(draw(1920, 1080, *objects))
@@ -116,18 +116,18 @@ def test_a_limited_first_look_finds_the_same_objects_with_the_second():
     assert all(max(shape[2:]) <= 960 for shape in detector.network.calls)
 
 
-def test_a_mirrored_image_gives_mirrored_boxes_with_flip_testing():
+def test_with_flip_a_mirrored_image_gives_mirrored_boxes():
     image = draw(333, 215, (20, 30, 61, 55, 0), (200, 100, 250, 160, 1), (310, 180, 333, 215, 2))
     detector = reader(DetectorSettings(lsm=None, flip=True))
     straight, mirrored = detector.detect(image), detector.detect(image[:, ::-1])
     boxes = mirrored.boxes[:, [2, 1, 0, 3]] * [-1, 1, -1, 1] + [333, 0, 333, 0]
     again = dataclasses.replace(mirrored, boxes=boxes.astype(np.float32))
-    np.testing.assert_allclose(answers(straight), answers(again), atol=0.01)
+    np.testing.assert_allclose(sorted_boxes(straight), sorted_boxes(again), atol=0.01)
     assert len(straight.scores) == 3
     assert detector.network.calls[0][0] == 2  # both views in one batch
 
 
-def test_flip_testing_of_a_real_network_is_symmetric():
+def test_with_flip_a_real_network_is_symmetric():
     detector = noisy_detector(DetectorSettings(lsm=None, flip=True, score_threshold=0.1))
     image = random_image(96, 128)
     straight, mirrored = detector.detect(image), detector.detect(image[:, ::-1])
@@ -160,9 +160,9 @@ def test_a_batch_of_crops_equals_crops_one_by_one():
     image = random_image(200, 300)
     corners = [(0, 0, 60, 60), (100, 50, 160, 110), (10, 20, 200, 120)]
     regions = [Region(*corner, expected=0.0, scale=1.5) for corner in corners]
-    together = detector._look_at_regions(image, regions)
+    together = detector._crop_pass(image, regions)
     for region, found in zip(regions, together, strict=True):
-        (alone,) = detector._look_at_regions(image, [region])
+        (alone,) = detector._crop_pass(image, [region])
         assert len(found) > 0
         np.testing.assert_allclose(found.boxes, alone.boxes, atol=1e-2)
         np.testing.assert_allclose(found.scores, alone.scores, atol=1e-4)
@@ -178,7 +178,7 @@ SMALL = YolcConfig(
 
 
 def noisy_detector(settings: DetectorSettings) -> Detector:
-    """A small network with random weights that are large enough to see objects in noise."""
+    """A small network whose random weights are large enough to detect objects in noise."""
     network = Yolc(SMALL)
     initialise(network, 1)
     with torch.no_grad():
@@ -194,7 +194,7 @@ def random_image(height: int, width: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (31, 33), (97, 130), (5, 300)])
-def test_any_size_of_image_is_answered_in_the_full_schema(size):
+def test_images_of_any_size_give_all_fields(size):
     found = noisy_detector(DetectorSettings(score_threshold=0.2, lsm=LSM, flip=True)).detect(random_image(*size))
     count = len(found.scores)
     assert found.boxes.shape == (count, 4)
@@ -209,7 +209,7 @@ def test_any_size_of_image_is_answered_in_the_full_schema(size):
     assert found.class_names == ("car", "bus")
 
 
-def test_the_same_image_gives_the_same_answer():
+def test_the_same_image_gives_the_same_detections():
     detector, image = noisy_detector(DetectorSettings(score_threshold=0.2)), random_image(97, 130)
     a, b = detector.detect(image), detector.detect(image.copy())
     assert len(a.scores) > 0
@@ -217,7 +217,7 @@ def test_the_same_image_gives_the_same_answer():
         np.testing.assert_array_equal(getattr(a, field), getattr(b, field))
 
 
-def test_the_number_of_detections_is_limited_to_the_best():
+def test_the_limit_keeps_the_best_detections():
     image = random_image(97, 130)
     everything = noisy_detector(DetectorSettings(score_threshold=0.2, lsm=None)).detect(image)
     few = noisy_detector(DetectorSettings(score_threshold=0.2, lsm=None, max_detections=3)).detect(image)
@@ -234,12 +234,12 @@ def test_the_number_of_detections_is_limited_to_the_best():
         np.zeros((0, 20, 3), np.uint8),
     ],
 )
-def test_other_images_are_refused_in_one_line(image):
+def test_other_arrays_are_refused(image):
     with pytest.raises(InputError, match="expected an RGB image"):
         reader().detect(image)
 
 
-def test_an_untrained_detector_says_so_and_is_quiet():
+def test_an_untrained_detector_is_marked_and_finds_nothing():
     detector = Detector.load("yolc_lite", None, choose_device("cpu"))
     assert not detector.trained
     assert detector.name == "yolc_lite"
@@ -269,7 +269,7 @@ def test_unknown_models_and_missing_files_are_refused(tmp_path):
         Detector.load("yolc_lite", tmp_path / "none.safetensors", choose_device("cpu"))
 
 
-def test_bfloat16_finds_nearly_the_same():
+def test_bfloat16_gives_nearly_the_same_scores():
     network = noisy_detector(SETTINGS).network
     image = random_image(97, 130)
     settings = DetectorSettings(score_threshold=0.2, lsm=None, max_detections=5)

@@ -1,12 +1,12 @@
-"""Joining the looks: every object exactly once, wherever it lies."""
+"""Fusion of the whole image and its crops: every object exactly once, wherever it lies."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from yolc_ros.boxes import ScoredBoxes
 from yolc_ros.clusters import Region
-from yolc_ros.decoding import ScoredBoxes
 from yolc_ros.fusion import Fused, fuse, inner_distance
 
 SIZE = (1000, 800)
@@ -28,7 +28,7 @@ def scored(boxes: list[Box], score: float, labels: list[int] | None = None) -> S
 
 
 def seen_in(region: Region, objects: list[Box], shift: float = 0.0) -> list[Box]:
-    """What a perfect detector finds in a crop: the visible parts, here displaced by `shift` pixels."""
+    """Boxes of a perfect detector in a crop: the visible parts of the objects, displaced by `shift` pixels."""
     found = []
     for x0, y0, x1, y1 in objects:
         part = (max(x0, region.x0), max(y0, region.y0), min(x1, region.x1), min(y1, region.y1))
@@ -45,125 +45,125 @@ def seen_in(region: Region, objects: list[Box], shift: float = 0.0) -> list[Box]
     return found
 
 
-def look(objects: list[Box], regions: list[Region], coarse_score: float = 0.6, shift: float = 0.0) -> Fused:
-    refined = [scored(seen_in(region, objects, shift), 0.8) for region in regions]
-    return fuse(scored(objects, coarse_score), refined, regions, SIZE, nms_iou=0.5)
+def fuse_passes(objects: list[Box], regions: list[Region], image_score: float = 0.6, shift: float = 0.0) -> Fused:
+    of_crops = [scored(seen_in(region, objects, shift), 0.8) for region in regions]
+    return fuse(scored(objects, image_score), of_crops, regions, SIZE, nms_iou=0.5)
 
 
-def test_an_object_in_the_middle_of_a_region_is_the_refined_one():
-    fused = look([(400, 300, 450, 340)], [MIDDLE])
+def test_an_object_in_the_middle_of_a_region_is_taken_from_the_crop():
+    fused = fuse_passes([(400, 300, 450, 340)], [MIDDLE])
     assert fused.found.scores.tolist() == [pytest.approx(0.8)]
-    assert fused.regions.tolist() == [0]
+    assert fused.region.tolist() == [0]
 
 
-def test_an_object_outside_of_all_regions_is_the_coarse_one():
-    fused = look([(100, 650, 150, 700)], [MIDDLE, CORNER])
+def test_an_object_outside_all_regions_is_taken_from_the_image():
+    fused = fuse_passes([(100, 650, 150, 700)], [MIDDLE, CORNER])
     assert fused.found.boxes.tolist() == [[100, 650, 150, 700]]
-    assert fused.regions.tolist() == [-1]
+    assert fused.region.tolist() == [-1]
 
 
 @pytest.mark.parametrize("share_inside", [0.1, 0.4, 0.6, 0.95])
-def test_an_object_across_one_edge_is_whole_and_once(share_inside):
+def test_an_object_across_one_border_is_found_once_and_whole(share_inside):
     left = 700 - 60 * share_inside
     box = (left, 300.0, left + 60, 340.0)
-    fused = look([box], [MIDDLE])
+    fused = fuse_passes([box], [MIDDLE])
     np.testing.assert_allclose(fused.found.boxes, [box], rtol=1e-6)
-    assert fused.regions.tolist() == [-1]
+    assert fused.region.tolist() == [-1]
 
 
-@pytest.mark.parametrize("coarse_score", [0.5, 0.9])
+@pytest.mark.parametrize("image_score", [0.5, 0.9])
 @pytest.mark.parametrize("other", [TOUCHING, OVERLAPPING])
-def test_an_object_across_two_regions_is_there_once(other, coarse_score):
+def test_an_object_across_two_regions_is_found_once(other, image_score):
     """Cut by both touching regions; whole in the overlapping one."""
     box = (670.0, 400.0, 740.0, 450.0)
-    fused = look([box], [MIDDLE, other], coarse_score)
+    fused = fuse_passes([box], [MIDDLE, other], image_score)
     np.testing.assert_allclose(fused.found.boxes, [box], rtol=1e-6)
-    assert fused.regions.tolist() == ([1] if other is OVERLAPPING else [-1])
+    assert fused.region.tolist() == ([1] if other is OVERLAPPING else [-1])
 
 
-def test_an_object_in_the_overlap_of_two_regions_is_there_once():
-    fused = look([(630, 400, 670, 440)], [MIDDLE, OVERLAPPING])
+def test_an_object_in_the_overlap_of_two_regions_is_found_once():
+    fused = fuse_passes([(630, 400, 670, 440)], [MIDDLE, OVERLAPPING])
     assert len(fused.found) == 1
 
 
-def test_an_object_larger_than_its_region_is_the_coarse_one():
+def test_an_object_larger_than_its_region_is_taken_from_the_image():
     box = (250.0, 150.0, 760.0, 640.0)
-    fused = look([box], [MIDDLE])
+    fused = fuse_passes([box], [MIDDLE])
     assert fused.found.boxes.tolist() == [list(box)]
 
 
 @pytest.mark.parametrize("box", [(0, 0, 40, 30), (0, 60, 30, 100), (5, 1, 60, 50)])
-def test_at_the_image_border_nothing_is_cut(box):
-    """The region's outer sides are the image's: an object that touches them is as whole as it gets."""
-    fused = look([box], [CORNER])
-    assert fused.regions.tolist() == [0]
+def test_regions_cut_no_objects_at_the_image_border(box):
+    """The outer sides of the region are those of the image, so an object that touches them is complete."""
+    fused = fuse_passes([box], [CORNER])
+    assert fused.region.tolist() == [0]
     assert fused.found.boxes.tolist() == [list(box)]
 
 
-def test_an_object_across_an_inner_edge_of_a_corner_region_is_coarse():
-    fused = look([(180, 20, 240, 60)], [CORNER])
+def test_an_object_across_an_inner_border_of_a_corner_region_is_taken_from_the_image():
+    fused = fuse_passes([(180, 20, 240, 60)], [CORNER])
     assert fused.found.boxes.tolist() == [[180, 20, 240, 60]]
 
 
-def test_a_cut_object_is_dropped_even_where_it_looks_like_another_class():
-    """Half a truck may look like a van."""
-    coarse, refined = scored([(600, 300, 800, 360)], 0.5, [5]), [scored([(600, 300, 700, 360)], 0.9, [4])]
-    fused = fuse(coarse, refined, [MIDDLE], SIZE, nms_iou=0.5)
+def test_a_cut_object_is_dropped_even_if_it_has_another_class():
+    """The visible half of a truck may be detected as a van."""
+    of_image, of_crops = scored([(600, 300, 800, 360)], 0.5, [5]), [scored([(600, 300, 700, 360)], 0.9, [4])]
+    fused = fuse(of_image, of_crops, [MIDDLE], SIZE, nms_iou=0.5)
     assert fused.found.labels.tolist() == [5]
 
 
-@pytest.mark.parametrize("coarse_score", [0.5, 0.9])
-def test_near_the_border_a_coarse_box_yields_to_an_equal_refined_one(coarse_score):
-    """A few pixels from the border both may speak; they agree (IoU 0.78) less than suppression asks for."""
-    coarse, refined = scored([(655, 300, 695, 330)], coarse_score), [scored([(660, 302, 697, 330)], 0.8)]
-    fused = fuse(coarse, refined, [MIDDLE], SIZE, nms_iou=0.9)
-    assert fused.regions.tolist() == [0]
+@pytest.mark.parametrize("image_score", [0.5, 0.9])
+def test_near_the_border_a_crop_box_replaces_an_equal_image_box(image_score):
+    """A few pixels from the border both boxes are kept by rules 1 and 2; their IoU (0.78) is below nms_iou."""
+    of_image, of_crops = scored([(655, 300, 695, 330)], image_score), [scored([(660, 302, 697, 330)], 0.8)]
+    fused = fuse(of_image, of_crops, [MIDDLE], SIZE, nms_iou=0.9)
+    assert fused.region.tolist() == [0]
 
 
-def test_a_piece_that_ends_just_short_of_the_border_yields_to_the_whole():
-    """The refined look has drawn the visible part of a cut object a little too small, so it does not touch."""
-    coarse = scored([(650, 300, 730, 340)], 0.5)
-    refined = [scored([(651, 301, 695, 339)], 0.9)]
-    fused = fuse(coarse, refined, [MIDDLE], SIZE, nms_iou=0.5)
+def test_a_piece_that_ends_just_before_the_border_is_dropped():
+    """The crop box of a cut object is a little too small, so it does not touch the border."""
+    of_image = scored([(650, 300, 730, 340)], 0.5)
+    of_crops = [scored([(651, 301, 695, 339)], 0.9)]
+    fused = fuse(of_image, of_crops, [MIDDLE], SIZE, nms_iou=0.5)
     assert fused.found.boxes.tolist() == [[650, 300, 730, 340]]
 
 
-def test_a_piece_yields_to_the_look_of_a_region_that_has_it_whole():
+def test_a_piece_is_dropped_where_another_crop_shows_the_whole_object():
     box = (650.0, 400.0, 730.0, 440.0)
-    refined = [scored([(651, 401, 695, 439)], 0.9), scored([box], 0.8)]
-    fused = fuse(scored([box], 0.5), refined, [MIDDLE, OVERLAPPING], SIZE, nms_iou=0.9)
+    of_crops = [scored([(651, 401, 695, 439)], 0.9), scored([box], 0.8)]
+    fused = fuse(scored([box], 0.5), of_crops, [MIDDLE, OVERLAPPING], SIZE, nms_iou=0.9)
     assert fused.found.boxes.tolist() == [list(box)]
-    assert fused.regions.tolist() == [1]
+    assert fused.region.tolist() == [1]
 
 
-def test_a_small_object_well_inside_stays_beside_a_large_one_across_the_border():
+def test_a_small_object_well_inside_is_kept_beside_a_large_one_across_the_border():
     large, small = (350.0, 300.0, 800.0, 500.0), (400.0, 350.0, 430.0, 370.0)
-    fused = look([large, small], [MIDDLE])
+    fused = fuse_passes([large, small], [MIDDLE])
     assert sorted(fused.found.boxes.tolist()) == [list(large), list(small)]
 
 
-def test_what_the_second_look_denies_is_gone():
+def test_an_image_box_well_inside_is_dropped_if_the_crop_finds_nothing():
     fused = fuse(scored([(400, 300, 450, 340)], 0.6), [scored([], 0.8)], [MIDDLE], SIZE, nms_iou=0.5)
     assert len(fused.found) == 0
     assert fused.found.boxes.shape == (0, 4)
-    assert fused.regions.shape == (0,)
+    assert fused.region.shape == (0,)
 
 
-def test_without_regions_the_coarse_boxes_come_back_best_first():
-    coarse = ScoredBoxes(
+def test_without_regions_the_image_boxes_are_returned_best_first():
+    of_image = ScoredBoxes(
         np.array([[0, 0, 10, 10], [50, 50, 70, 70]], np.float32), np.array([0.3, 0.7], np.float32), np.array([1, 0])
     )
-    fused = fuse(coarse, [], [], SIZE, nms_iou=0.5)
+    fused = fuse(of_image, [], [], SIZE, nms_iou=0.5)
     assert fused.found.scores.tolist() == [pytest.approx(0.7), pytest.approx(0.3)]
-    assert fused.regions.tolist() == [-1, -1]
+    assert fused.region.tolist() == [-1, -1]
 
 
-def test_classes_are_told_apart():
-    """A person on a motorcycle: two boxes at one place, at the border of a region."""
+def test_boxes_of_different_classes_do_not_suppress_each_other():
+    """A person on a motorcycle: two boxes at one position, at the border of a region."""
     box = (600.0, 300.0, 695.0, 340.0)
-    coarse = scored([box, box], 0.6, [1, 9])
-    refined = [scored([box, box], 0.8, [1, 9])]
-    fused = fuse(coarse, refined, [MIDDLE], SIZE, nms_iou=0.5)
+    of_image = scored([box, box], 0.6, [1, 9])
+    of_crops = [scored([box, box], 0.8, [1, 9])]
+    fused = fuse(of_image, of_crops, [MIDDLE], SIZE, nms_iou=0.5)
     assert sorted(fused.found.labels.tolist()) == [1, 9]
 
 
@@ -194,11 +194,11 @@ def scenes(draw: st.DrawFn) -> tuple[list[Box], list[Region]]:
 
 
 @settings(deadline=None, max_examples=300)
-@given(scene=scenes(), coarse_score=st.sampled_from([0.5, 0.9]), shift=st.sampled_from([-1.0, 0.0, 1.0]))
-def test_every_object_of_a_random_scene_is_found_exactly_once(scene, coarse_score, shift):
-    """The coarse look is exact, the refined ones see what the crop shows, a pixel beside."""
+@given(scene=scenes(), image_score=st.sampled_from([0.5, 0.9]), shift=st.sampled_from([-1.0, 0.0, 1.0]))
+def test_every_object_of_a_random_scene_is_found_exactly_once(scene, image_score, shift):
+    """The image boxes are exact; the crop boxes are the visible parts, displaced by up to one pixel."""
     objects, regions = scene
-    fused = look(objects, regions, coarse_score, shift)
+    fused = fuse_passes(objects, regions, image_score, shift)
     assert len(fused.found) == len(objects)
     for box in objects:
         distance = np.abs(fused.found.boxes - np.array(box)).max(axis=1)

@@ -1,4 +1,4 @@
-"""Padding and coordinates: sizes, positions of pixels, boxes there and back."""
+"""Padding and coordinates: sizes, positions of pixels, boxes to the input and back."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def check_round_trip(width, height, boxes, padding, scale):
         ((1023, 31), "release", (1024, 32), (1, 1)),
     ],
 )
-def test_the_size_and_place_of_the_image(size, padding, input_size, offset):
+def test_the_size_and_position_of_the_image(size, padding, input_size, offset):
     placement = place(*size, padding)
     assert placement.input_size == input_size
     assert placement.offset == offset
@@ -60,7 +60,7 @@ def test_the_size_and_place_of_the_image(size, padding, input_size, offset):
 
 
 @pytest.mark.parametrize("padding", ["plain", "release"])
-def test_a_pixel_goes_where_its_coordinates_say(padding):
+def test_pixels_and_boxes_are_mapped_alike(padding):
     image = np.random.default_rng(0).integers(1, 255, (37, 51, 3), dtype=np.uint8)
     placement = place(51, 37, padding)
     canvas = render(image, placement)
@@ -70,7 +70,7 @@ def test_a_pixel_goes_where_its_coordinates_say(padding):
     assert canvas.shape == (placement.input_size[1], placement.input_size[0], 3)
 
 
-def test_a_resized_square_lies_where_its_box_says():
+def test_a_resized_rectangle_lies_at_its_mapped_box():
     image = np.zeros((211, 333, 3), np.uint8)
     image[60:120, 90:210] = 255
     placement = place(333, 211, "plain", 0.5)
@@ -80,7 +80,7 @@ def test_a_resized_square_lies_where_its_box_says():
     assert np.abs(placement.to_input(np.array([[90.0, 60.0, 210.0, 120.0]]))[0] - found).max() <= 0.5
 
 
-def test_the_limit_never_enlarges():
+def test_the_size_limit_never_enlarges():
     assert limiting_scale(1920, 1080, 960) == 0.5
     assert limiting_scale(1080, 1920, 960) == 0.5
     assert limiting_scale(640, 480, 960) == 1.0
@@ -88,11 +88,11 @@ def test_the_limit_never_enlarges():
 
 
 @pytest.mark.parametrize("arguments", [(0, 10), (10, 0), (10, 10, "plain", 0.0)])
-def test_an_empty_image_has_no_place(arguments):
+def test_empty_images_and_scales_are_refused(arguments):
     with pytest.raises(ValueError, match="cannot place"):
         place(*arguments)
 
 
-def test_the_smallest_image_has_a_place():
+def test_the_smallest_image_is_padded():
     assert place(1, 1, "plain", 0.1).input_size == (32, 32)
     assert render(np.full((1, 1, 3), 7, np.uint8), place(1, 1))[0, 0].tolist() == [7, 7, 7]

@@ -1,1 +1,1 @@
-"""Nodes that hand detections to other packages; each starts where their messages are installed."""
+"""Nodes that convert detections to the messages of other packages, where these are installed."""

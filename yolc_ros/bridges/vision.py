@@ -1,7 +1,7 @@
-"""vision_msgs: detections as Detection2DArray, for consumers that know no others.
+"""Converts detections to vision_msgs/Detection2DArray.
 
-yolc_node publishes them itself where vision_msgs is installed. The node here serves bags, and nodes that run where it
-is not.
+yolc_node publishes this message itself if vision_msgs is installed. The node here converts recorded detections, and
+those of a yolc_node on a machine without vision_msgs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ RELIABLE = QoSProfile(depth=10)
 
 
 def detections_2d(message: Any, vision_msgs: Any) -> Any:
-    """Return the vision_msgs/Detection2DArray of a DetectionArray: the class by its name, boxes in original pixels.
+    """Convert a DetectionArray to vision_msgs/Detection2DArray: class ids are names, boxes in original pixels.
 
     vision_msgs: the module vision_msgs.msg.
     """
@@ -44,7 +44,7 @@ def detections_2d(message: Any, vision_msgs: Any) -> Any:
 
 
 class VisionMsgsBridge(Node):
-    """Every DetectionArray once more, as vision_msgs."""
+    """Republishes every DetectionArray as vision_msgs/Detection2DArray."""
 
     def __init__(self) -> None:
         self._messages = load_messages("vision_msgs.msg")

@@ -1,1 +1,1 @@
-"""Reading labelled aerial images: COCO, VisDrone, UAVDT and simulated flights."""
+"""Labelled aerial images: COCO, VisDrone, UAVDT and simulated flights."""

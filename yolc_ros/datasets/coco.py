@@ -22,8 +22,8 @@ from yolc_ros.datasets.samples import (
 def read_coco(annotations: Path, images: Path, classes: ClassMap) -> LabelledFiles:
     """Read a COCO JSON file whose `file_name`s are relative to the folder `images`.
 
-    Crowds (`iscrowd`) and categories of an unknown kind become ignored regions. A broken entry is left out and named
-    in `problems`. Raises InputError for a file that is no COCO annotation at all.
+    Crowds (`iscrowd`) and objects of unmapped categories become ignored regions. A broken entry is left out and listed
+    in `problems`. Raises InputError for a file that is not a COCO annotation file.
     """
     content = load_annotations(annotations)
     names = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
@@ -52,7 +52,7 @@ def read_coco(annotations: Path, images: Path, classes: ClassMap) -> LabelledFil
 
 
 def load_annotations(path: Path) -> dict[str, Any]:
-    """Read the lists `images`, `annotations` and `categories` of a COCO JSON file. Raises InputError."""
+    """Read a COCO JSON file and check its lists `images`, `annotations` and `categories`. Raises InputError."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -61,7 +61,7 @@ def load_annotations(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: is not valid JSON ({error})") from error
     parts = ("images", "annotations", "categories")
     if not isinstance(content, dict) or not all(isinstance(content.get(part), list) for part in parts):
-        raise InputError(f"{path}: is no COCO annotation file; lists {', '.join(parts)} are expected")
+        raise InputError(f"{path}: is not a COCO annotation file; lists {', '.join(parts)} are expected")
     if not all(isinstance(entry, dict) and {"id", "name"} <= entry.keys() for entry in content["categories"]):
         raise InputError(f"{path}: has categories without id or name")
     return content

@@ -1,4 +1,4 @@
-"""Several labelled sources as one, by configuration: which there are, and how often each is drawn from."""
+"""Mixture of labelled sources, by configuration: which sources, and how often each is sampled."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from yolc_ros.datasets.simulated import SimulatedViews
 from yolc_ros.datasets.uavdt import read_uavdt
 from yolc_ros.datasets.visdrone import read_visdrone
 
-_ATTEMPTS = 20  # broken samples in a row until a source counts as unusable
+_ATTEMPTS = 20  # broken samples in a row after which a source is unusable; empirical
 
 
 @dataclass(frozen=True)
 class CocoConfig:
-    """A COCO JSON file; of its images those whose file name fits `include`."""
+    """A COCO JSON file, restricted to the images whose file name matches `include`."""
 
     annotations: Path
     images: Path
     include: str = "*"
-    aliases: tuple[tuple[str, str], ...] = ()  # (name there, our class)
-    nadir: bool = False  # looks straight down, so that any heading is natural
-    weight: float = 1.0  # how often it is drawn from, relative to the other sources
+    aliases: tuple[tuple[str, str], ...] = ()  # (name in the data set, our class)
+    nadir: bool = False  # the camera points straight down, so images may be rotated by any angle
+    weight: float = 1.0  # how often the source is sampled, relative to the other sources
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class VisdroneConfig:
 
 @dataclass(frozen=True)
 class UavdtConfig:
-    """UAVDT: the folder of sequences and the folder GT; `sequences` empty means all that have annotations."""
+    """UAVDT: the folder of sequences and the folder GT; empty `sequences`: all sequences with annotations."""
 
     images: Path
     annotations: Path
@@ -55,14 +55,14 @@ class UavdtConfig:
 
 @dataclass(frozen=True)
 class SimulationConfig:
-    """Simulated views with the seeds first_seed to first_seed + views - 1, kept in `cache` once they are rendered."""
+    """Simulated views with the seeds first_seed to first_seed + views - 1, rendered once and kept in `cache`."""
 
     first_seed: int
     views: int
     size: tuple[int, int] = (1280, 720)  # width, height, pixels
-    altitude_m: tuple[float, float] = (20.0, 140.0)  # range of altitudes, drawn evenly on a logarithmic scale
-    cache: Path | None = None  # folder, relative to the run's; None: rendered anew each time, which takes seconds
-    photographs: Path | None = None  # folder of images without anything to be found: the ground; None: painted
+    altitude_m: tuple[float, float] = (20.0, 140.0)  # range of altitudes, sampled log-uniformly
+    cache: Path | None = None  # folder, relative to the folder of the run; None: render each time, which takes seconds
+    photographs: Path | None = None  # folder of images without objects, as textures of the ground; None: synthetic
     nadir: bool = False
     weight: float = 1.0
 
@@ -75,7 +75,7 @@ class SimulationConfig:
 
 @dataclass(frozen=True)
 class SourcesConfig:
-    """Labelled images of any number of kinds."""
+    """Sources of labelled images, of any kind and number."""
 
     coco: tuple[CocoConfig, ...] = ()
     visdrone: tuple[VisdroneConfig, ...] = ()
@@ -89,13 +89,13 @@ class SourcesConfig:
 
     @property
     def folders(self) -> tuple[CocoConfig | VisdroneConfig | UavdtConfig, ...]:
-        """Those that are read from files."""
+        """Sources that are read from files."""
         return (*self.coco, *self.visdrone, *self.uavdt)
 
 
 @dataclass(frozen=True)
 class Part:
-    """One source of a mixture."""
+    """One source of a mixture: its images, and how they are sampled."""
 
     source: Source
     nadir: bool
@@ -104,18 +104,18 @@ class Part:
 
 @dataclass(frozen=True)
 class Mixture:
-    """Sources to draw from; what is broken is noted in `broken` and skipped."""
+    """Sources to sample from. Broken samples are recorded in `broken` and skipped."""
 
     parts: tuple[Part, ...]
     broken: BrokenFiles = field(default_factory=BrokenFiles)
 
     def choose(self, rng: np.random.Generator) -> Part:
-        """Draw a source by weight."""
+        """Sample a source by weight."""
         weights = np.array([part.weight for part in self.parts])
         return self.parts[rng.choice(len(self.parts), p=weights / weights.sum())]
 
     def draw(self, part: Part, rng: np.random.Generator) -> Sample:
-        """Draw a sample of one source. Raises InputError when nothing but broken ones comes."""
+        """Sample an image of one source. Raises InputError if too many samples in a row are broken."""
         for _ in range(_ATTEMPTS):
             index = int(rng.integers(len(part.source)))
             try:
@@ -125,7 +125,7 @@ class Mixture:
         raise InputError(f"{_ATTEMPTS} samples in a row are broken, the last was {part.source.name(index)}")
 
     def first(self, count: int) -> Iterator[Sample]:
-        """Yield the first `count` samples of each source that are not broken, in order."""
+        """Yield the first `count` samples of each source in order, without broken ones."""
         for part in self.parts:
             for index in range(min(count, len(part.source))):
                 try:
@@ -137,7 +137,7 @@ class Mixture:
 
 
 def open_sources(config: SourcesConfig, class_names: tuple[str, ...], run_folder: Path) -> Mixture:
-    """Read the annotations of all sources; simulated views are kept below `run_folder`.
+    """Read the annotations of all sources; the caches of simulated views are below `run_folder`.
 
     Raises InputError for a source that is missing or has no images.
     """
@@ -156,10 +156,16 @@ def open_sources(config: SourcesConfig, class_names: tuple[str, ...], run_folder
 
 
 def open_simulation(config: SimulationConfig, class_names: tuple[str, ...], run_folder: Path) -> SimulatedViews:
-    """Return one simulated source."""
+    """Open one simulated source; its cache is below `run_folder`."""
     cache = None if config.cache is None else run_folder / config.cache
     return SimulatedViews(
-        config.first_seed, config.views, config.size, config.altitude_m, class_names, cache, config.photographs
+        first_seed=config.first_seed,
+        count=config.views,
+        size=config.size,
+        altitude_m=config.altitude_m,
+        class_names=class_names,
+        cache=cache,
+        photographs=config.photographs,
     )
 
 

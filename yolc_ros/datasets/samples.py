@@ -1,4 +1,4 @@
-"""What a labelled image is, whichever data set it comes from."""
+"""Labelled images, independent of the data set, and the mapping of class names."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from perception_common.errors import InputError
 
 @dataclass(frozen=True)
 class ImageLabels:
-    """What is known about one image. Coordinates are continuous: the top-left pixel covers 0 to 1 in x and y."""
+    """Ground truth of one image. Coordinates are continuous: the top-left pixel covers 0 to 1 in x and y."""
 
     boxes: np.ndarray  # (N, 4) float32 xyxy, pixels
     labels: np.ndarray  # (N,) int64, class
-    ignored: np.ndarray  # (M, 4) float32 xyxy, pixels: objects in there are not labelled, or not of our classes
-    known: np.ndarray  # (C,) bool: the classes that whoever labelled the image looked for
+    ignored: np.ndarray  # (M, 4) float32 xyxy, pixels: regions whose objects are unlabelled or of other classes
+    known: np.ndarray  # (C,) bool: classes for which the image was annotated
 
 
 @dataclass(frozen=True)
 class Sample:
-    """An image and its truth."""
+    """An image and its ground truth."""
 
-    name: str  # where it comes from, for messages
+    name: str  # origin, for messages
     image: np.ndarray  # (H, W, 3) uint8 RGB
     truth: ImageLabels
 
 
 class Source(Protocol):
-    """Labelled images by number."""
+    """Labelled images by index."""
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Number of images."""
 
     def name(self, index: int) -> str:
-        """Where one comes from, for messages."""
+        """Origin of an image, for messages."""
 
     def load(self, index: int) -> Sample:
-        """Read or make one. Raises InputError that names the file where it is broken."""
+        """Read or render an image. Raises InputError that names a missing or broken file."""
 
 
 @dataclass(frozen=True)
 class LabelProblem:
-    """An annotation that could not be used."""
+    """An unusable annotation: file and line or entry, and the reason."""
 
     where: str
     what: str
@@ -55,7 +55,7 @@ class LabelProblem:
 
 @dataclass(frozen=True)
 class LabelledFile:
-    """An image file and its truth."""
+    """An image file and its ground truth."""
 
     path: Path
     truth: ImageLabels
@@ -63,7 +63,7 @@ class LabelledFile:
 
 @dataclass(frozen=True)
 class LabelledFiles:
-    """A source of image files, and what of its annotations was left out."""
+    """A source of image files; `problems` lists the annotations that were left out."""
 
     files: tuple[LabelledFile, ...]
     problems: tuple[LabelProblem, ...] = ()
@@ -76,22 +76,22 @@ class LabelledFiles:
         return str(self.files[index].path)
 
     def load(self, index: int) -> Sample:
-        """Read one image. Raises InputError that names the file where it is missing or broken."""
+        """Read one image. Raises InputError that names a missing or broken file."""
         file = self.files[index]
         return Sample(str(file.path), read_image(file.path), file.truth)
 
     def matching(self, pattern: str) -> LabelledFiles:
-        """Those whose file name fits a pattern such as `MOS*`; problems stay."""
+        """Select the images whose file name matches a pattern such as `MOS*`; problems are kept."""
         chosen = tuple(file for file in self.files if fnmatch.fnmatch(file.path.name, pattern))
         return LabelledFiles(chosen, self.problems)
 
 
 @dataclass(frozen=True)
 class ClassMap:
-    """The network's classes, and which names of a data set mean one of them.
+    """Mapping of the class names of a data set to the network's classes.
 
-    aliases: pairs (name in the data set, name of ours). A name that is neither ours nor an alias is of an unknown
-    kind: its boxes become ignored regions, so that they teach nothing wrong.
+    aliases: pairs (name in the data set, our class). Boxes of a name that is neither our class nor an alias become
+    ignored regions, so that they are not trained as background.
     """
 
     class_names: tuple[str, ...]
@@ -101,16 +101,16 @@ class ClassMap:
         for theirs, ours in self.aliases:
             if ours not in self.class_names:
                 raise InputError(
-                    f"alias {theirs!r}: {ours!r} is no class of the network; there are {', '.join(self.class_names)}"
+                    f"alias {theirs!r}: {ours!r} is not a class of the network ({', '.join(self.class_names)})"
                 )
 
     def label_of(self, name: str) -> int | None:
-        """The class number of a data set's name, None for an unknown kind."""
+        """Class index of a name in the data set; None for an unmapped name."""
         ours = dict(self.aliases).get(name, name)
         return self.class_names.index(ours) if ours in self.class_names else None
 
     def known(self, names: tuple[str, ...]) -> np.ndarray:
-        """(C,) bool: the classes that a data set with these names looks for."""
+        """(C,) bool: our classes for which a data set with these class names is annotated."""
         known = np.zeros(len(self.class_names), dtype=bool)
         known[[label for label in map(self.label_of, names) if label is not None]] = True
         return known
@@ -118,23 +118,23 @@ class ClassMap:
 
 @dataclass(frozen=True)
 class LabelledBox:
-    """One box as an annotation file gives it."""
+    """One box of an annotation file."""
 
     corner_and_size: tuple[float, float, float, float]  # left, top, width, height, pixels
     label: int | None  # None: an ignored region
 
 
 def truth_from(boxes: list[LabelledBox], known: np.ndarray) -> ImageLabels:
-    """Collect the boxes of one image."""
+    """Combine the boxes of one image to its ground truth."""
     corners = np.array([box.corner_and_size for box in boxes], dtype=np.float32).reshape(-1, 4)
     corners[:, 2:] += corners[:, :2]
     is_object = np.array([box.label is not None for box in boxes], dtype=bool)
     labels = np.array([box.label for box in boxes if box.label is not None], dtype=np.int64)
-    return ImageLabels(corners[is_object], labels, corners[~is_object], known)
+    return ImageLabels(boxes=corners[is_object], labels=labels, ignored=corners[~is_object], known=known)
 
 
 def check_box(values: tuple[float, float, float, float]) -> str:
-    """Say what is wrong with a box (left, top, width, height); empty when nothing is."""
+    """Check a box (left, top, width, height); returns the problem, empty for a valid box."""
     if not np.isfinite(values).all():
         return "a box that is not finite"
     if values[2] <= 0 or values[3] <= 0:
@@ -152,7 +152,7 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def decode_image(data: np.ndarray, name: str) -> np.ndarray:
-    """Bytes (N,) uint8 of an image file -> (H, W, 3) uint8 RGB. Raises InputError that begins with `name`."""
+    """Decode the bytes (N,) uint8 of an image file -> (H, W, 3) uint8 RGB. Raises InputError that names `name`."""
     image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
     if image is None:
         raise InputError(f"{name}: is not an image or is truncated; get the file again")

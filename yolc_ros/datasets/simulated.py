@@ -1,4 +1,4 @@
-"""Views of simulated flights, rendered when they are first needed and kept on disk."""
+"""Views of simulated flights, rendered on first use and cached on disk."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from flight_sim.shapes import CLASS_NAMES
 from perception_common.errors import InputError
 from yolc_ros.datasets.samples import ClassMap, ImageLabels, Sample, decode_image
 
-VIEWS_OF_A_SCENE = 16
+VIEWS_OF_A_SCENE = 16  # building a scene takes seconds, so several views share it; empirical
 _JPEG_QUALITY = 92
-_INVISIBLE = 0.95  # from this occluded share on an object is left out ...
-_HIDDEN = 0.7  # ... from this one it becomes an ignored region ...
-_FEW_PIXELS = 6  # ... and when fewer of its pixels are to be seen
+# Visibility of an object; the three values are empirical.
+_INVISIBLE = 0.95  # occluded fraction from which the object is left out
+_HIDDEN = 0.7  # occluded fraction above which it becomes an ignored region
+_FEW_PIXELS = 6  # number of visible pixels below which it becomes an ignored region
 
 
 @dataclass(frozen=True)
 class SimulatedViews:
-    """A source of `count` views with consecutive seeds; sixteen share a scene, which takes seconds to build.
+    """A source of `count` views with consecutive seeds.
 
-    photographs: a folder of images that become the ground, None for painted ground; what else is on them, as cars, is
-    nobody's truth, so they should show nothing that is to be found.
-    A view looks the same whether it comes from the simulator or from the cache: it is coded as JPEG in both cases.
+    photographs: folder of images used as texture of the ground; None: synthetic ground. The images should show no
+    objects of our classes, since these would be unlabelled.
+    Rendered views are encoded as JPEG even without a cache, so that they equal views read from a cache.
     """
 
     first_seed: int
@@ -38,18 +39,18 @@ class SimulatedViews:
     size: tuple[int, int]  # width, height, pixels
     altitude_m: tuple[float, float]
     class_names: tuple[str, ...]
-    cache: Path | None = None  # folder, made when needed; without it each view waits for its scene
+    cache: Path | None = None  # folder, created when needed; None: build the scene for each view
     photographs: Path | None = None
 
     def __len__(self) -> int:
         return self.count
 
     def name(self, index: int) -> str:
-        """The seed, and where its file is."""
+        """Seed of the view, and the folder of its file."""
         return f"simulated view {self.first_seed + index}" + (f" in {self.cache}" if self.cache else "")
 
     def load(self, index: int) -> Sample:
-        """Read a view from the cache. Where it is missing all views of its scene are rendered and kept first.
+        """Read a view from the cache; if it is missing, first render and cache all views of its scene.
 
         Raises InputError when they cannot be written.
         """
@@ -61,7 +62,7 @@ class SimulatedViews:
         )
 
     def is_kept(self, index: int) -> bool:
-        """Whether a view needs no rendering."""
+        """Whether a view is in the cache."""
         return self.cache is not None and self._path(index, self.cache).is_file()
 
     def _build(self, index: int) -> Scene:
@@ -95,11 +96,11 @@ class SimulatedViews:
         }
 
     def _render_scene(self, index: int) -> dict[str, np.ndarray]:
-        """Render the views of a scene that are missing, and return the one asked for."""
+        """Render and cache the missing views of the scene of `index`; returns the view `index`."""
         first = self._scene(index) * VIEWS_OF_A_SCENE - self.first_seed
-        mates = range(max(0, first), min(self.count, first + VIEWS_OF_A_SCENE))
+        views = range(max(0, first), min(self.count, first + VIEWS_OF_A_SCENE))
         scene = self._build(index)
-        for other in mates:
+        for other in views:
             if other != index and not self.is_kept(other):
                 self._write(other, self._render(other, scene))
         view = self._render(index, scene)
@@ -107,7 +108,7 @@ class SimulatedViews:
         return view
 
     def _read(self, index: int) -> dict[str, np.ndarray] | None:
-        """Return a kept view; None where there is none, or a broken one."""
+        """Read a cached view; None if it is missing or broken."""
         if self.cache is None:
             return None
         try:
@@ -117,7 +118,7 @@ class SimulatedViews:
             return None
 
     def _write(self, index: int, view: dict[str, np.ndarray]) -> None:
-        """Keep a view, all or nothing: other processes may want the same one."""
+        """Cache a view atomically, since other processes may read or write the same one."""
         assert self.cache is not None
         path = self._path(index, self.cache)
         try:
@@ -127,7 +128,7 @@ class SimulatedViews:
                 np.savez(unfinished, **view)  # type: ignore[arg-type]
                 os.replace(unfinished, path)
         except OSError as error:
-            raise InputError(f"{path}: a simulated view cannot be kept ({error.strerror}); free some space") from error
+            raise InputError(f"{path}: the view cannot be written ({error.strerror}); free some space") from error
 
 
 def _truth(view: dict[str, np.ndarray], classes: ClassMap) -> ImageLabels:
@@ -136,5 +137,8 @@ def _truth(view: dict[str, np.ndarray], classes: ClassMap) -> ImageLabels:
     chosen = [label for label, taken in zip(labels, is_object, strict=True) if taken]
     boxes = view["boxes"].astype(np.float32).reshape(-1, 4)
     return ImageLabels(
-        boxes[is_object], np.array(chosen, dtype=np.int64), boxes[~is_object], classes.known(CLASS_NAMES)
+        boxes=boxes[is_object],
+        labels=np.array(chosen, dtype=np.int64),
+        ignored=boxes[~is_object],
+        known=classes.known(CLASS_NAMES),
     )

@@ -1,4 +1,4 @@
-"""UAVDT (benchmark for detection): a folder of frames for each sequence, and text files for a whole sequence."""
+"""UAVDT (detection benchmark): a folder of frames and two annotation files for each sequence."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class UavdtFrame:
 
 
 def read_uavdt(images: Path, annotations: Path, classes: ClassMap, sequences: tuple[str, ...] = ()) -> LabelledFiles:
-    """Read UAVDT for training; the arguments are those of `read_uavdt_frames`."""
+    """Read UAVDT for training; see `read_uavdt_frames` for the arguments."""
     frames, problems = read_uavdt_frames(images, annotations, sequences)
     known = classes.known(UAVDT_CLASSES)
     return LabelledFiles(
@@ -53,12 +53,12 @@ def read_uavdt(images: Path, annotations: Path, classes: ClassMap, sequences: tu
 def read_uavdt_frames(
     images: Path, annotations: Path, sequences: tuple[str, ...] = ()
 ) -> tuple[tuple[UavdtFrame, ...], tuple[LabelProblem, ...]]:
-    """Read UAVDT as it is published, frames by sequence and number.
+    """Read UAVDT as published, frames in the order of sequence and number.
 
     images: the folder `UAV-benchmark-M` with `M0101/img000001.jpg` and so on. annotations: the folder `GT` with
     `M0101_gt_whole.txt` (`frame,target,left,top,width,height,out_of_view,occlusion,category`) and `M0101_gt_ignore.txt`
-    (the same fields up to the height). sequences: which to read, by default all that have annotations. A broken line
-    is left out and named in the problems. Raises InputError for missing folders or sequences.
+    (the same fields up to the height). sequences: names to read; empty: all with annotations. A broken line is left out
+    and listed in the problems. Raises InputError for missing folders or sequences.
     """
     names = sequences or tuple(sorted(path.name.removesuffix(_WHOLE) for path in annotations.glob(f"*{_WHOLE}")))
     if not names:
@@ -84,7 +84,7 @@ def _labelled(box: UavdtBox, classes: ClassMap) -> LabelledBox:
 
 
 def _read_sequence(annotations: Path, name: str, problems: list[LabelProblem]) -> defaultdict[int, list[UavdtBox]]:
-    """Boxes by frame number; appends to `problems`."""
+    """Read the boxes of a sequence by frame number; appends to `problems`."""
     boxes: defaultdict[int, list[UavdtBox]] = defaultdict(list)
     whole, ignore = annotations / f"{name}{_WHOLE}", annotations / f"{name}{_IGNORE}"
     if not whole.is_file():
@@ -95,7 +95,7 @@ def _read_sequence(annotations: Path, name: str, problems: list[LabelProblem]) -
             if not line.strip():
                 continue
             try:
-                frame, box = _parse(line, has_category=path is whole)
+                frame, box = _parse_line(line, has_category=path is whole)
             except ValueError as error:
                 problems.append(LabelProblem(f"{path}, line {number}", str(error)))
             else:
@@ -103,7 +103,7 @@ def _read_sequence(annotations: Path, name: str, problems: list[LabelProblem]) -
     return boxes
 
 
-def _parse(line: str, has_category: bool) -> tuple[int, UavdtBox]:
+def _parse_line(line: str, has_category: bool) -> tuple[int, UavdtBox]:
     fields = line.strip().rstrip(",").split(",")
     expected = 9 if has_category else 6
     if len(fields) < expected:

@@ -17,13 +17,13 @@ from yolc_ros.datasets.samples import (
     truth_from,
 )
 
-REGION, OTHERS = 0, 11  # categories that are no classes; those of VISDRONE_CLASSES lie between
+REGION, OTHERS = 0, 11  # ignored regions and objects of other classes; VISDRONE_CLASSES are the categories between
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 
 @dataclass(frozen=True)
 class VisDroneBox:
-    """A line of an annotation file. category: as in the file. is_scored: whether the evaluation counts it."""
+    """A line of an annotation file. category: as in the file. is_scored: whether the official evaluation counts it."""
 
     corner_and_size: tuple[float, float, float, float]  # left, top, width, height, pixels
     category: int
@@ -41,8 +41,8 @@ class VisDroneFile:
 def read_visdrone(folder: Path, classes: ClassMap) -> LabelledFiles:
     """Read a folder of VisDrone-DET (train, val or test-dev) for training.
 
-    Category 0 is an ignored region and 11 "others": both become ignored regions, and so do boxes with score 0, which
-    the official evaluation leaves out. Broken lines and images without annotations: see `read_visdrone_files`.
+    Category 0 (ignored region), category 11 ("others") and boxes with score 0, which the official evaluation leaves
+    out, become ignored regions. For broken lines and images without annotations see `read_visdrone_files`.
     """
     files, problems = read_visdrone_files(folder)
     known = classes.known(VISDRONE_CLASSES)
@@ -56,10 +56,10 @@ def read_visdrone(folder: Path, classes: ClassMap) -> LabelledFiles:
 
 
 def read_visdrone_files(folder: Path) -> tuple[tuple[VisDroneFile, ...], tuple[LabelProblem, ...]]:
-    """Read a folder of VisDrone-DET as it stands, images by name.
+    """Read a folder of VisDrone-DET as published, images in the order of their names.
 
-    A line is `left,top,width,height,score,category,truncation,occlusion`. A broken line is left out and named in the
-    problems; so is an image without an annotation file. Raises InputError for a folder without images.
+    A line is `left,top,width,height,score,category,truncation,occlusion`. Broken lines and images without an annotation
+    file are left out and listed in the problems. Raises InputError for a folder without images.
     """
     files: list[VisDroneFile] = []
     problems: list[LabelProblem] = []
@@ -77,7 +77,7 @@ def read_visdrone_files(folder: Path) -> tuple[tuple[VisDroneFile, ...], tuple[L
             if not line.strip():
                 continue
             try:
-                boxes.append(_parse(line))
+                boxes.append(_parse_line(line))
             except ValueError as error:
                 problems.append(LabelProblem(f"{annotation}, line {number}", str(error)))
         files.append(VisDroneFile(path, tuple(boxes)))
@@ -91,7 +91,7 @@ def _labelled(box: VisDroneBox, classes: ClassMap) -> LabelledBox:
     return LabelledBox(box.corner_and_size, classes.label_of(VISDRONE_CLASSES[box.category - 1]) if is_object else None)
 
 
-def _parse(line: str) -> VisDroneBox:
+def _parse_line(line: str) -> VisDroneBox:
     fields = line.strip().rstrip(",").split(",")
     if len(fields) < 6:
         raise ValueError(f"{len(fields)} fields, 8 are expected")

@@ -1,21 +1,22 @@
-"""What varies between the YOLC networks: widths, depths and the switches of the paper's ablations."""
+"""Configuration of a YOLC network: backbone, widths, and the switches of the paper's ablations."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 
 @dataclass(frozen=True)
 class HrnetConfig:
-    """High-resolution backbone: four branches at strides 4, 8, 16 and 32."""
+    """HRNet: four branches at strides 4, 8, 16 and 32. The defaults are HRNet-W48."""
 
+    kind: Literal["hrnet"] = field(default="hrnet", kw_only=True)
     stem_width: int = 64  # channels of the two strided convolutions at the input
-    bottleneck_width: int = 64  # layer1 works at this width and hands on four times as many channels
+    bottleneck_width: int = 64  # inner width of the bottleneck blocks of layer1, whose output is four times as wide
     bottleneck_blocks: int = 4
     widths: tuple[int, int, int, int] = (48, 96, 192, 384)  # channels of the branches, highest resolution first
-    modules: tuple[int, int, int] = (1, 4, 3)  # times that stages 2, 3 and 4 exchange between their branches
-    blocks: int = 4  # residual blocks of a branch between two exchanges
+    modules: tuple[int, int, int] = (1, 4, 3)  # exchange modules of stages 2, 3 and 4
+    blocks: int = 4  # residual blocks of each branch in an exchange module
 
     def __post_init__(self) -> None:
         sizes = (self.stem_width, self.bottleneck_width, self.bottleneck_blocks, self.blocks)
@@ -24,19 +25,21 @@ class HrnetConfig:
 
 
 @dataclass(frozen=True)
-class ResnetConfig:
-    """Backbone of the paper's ablation: maps at strides 4, 8, 16 and 32."""
+class ResNetConfig:
+    """ResNet, of the paper's ablation: maps at strides 4, 8, 16 and 32."""
 
+    kind: Literal["resnet"] = field(default="resnet", kw_only=True)
     depth: Literal[18, 50] = 50
 
 
 @dataclass(frozen=True)
 class HourglassConfig:
-    """Backbone of the paper's ablation, one map at stride 4; the defaults are Hourglass-104."""
+    """Stacked hourglass, of the paper's ablation: one map at stride 4. The defaults are Hourglass-104."""
 
+    kind: Literal["hourglass"] = field(default="hourglass", kw_only=True)
     stacks: int = 2
-    widths: tuple[int, ...] = (256, 256, 384, 384, 384, 512)  # channels at stride 4, 8 and so on
-    blocks: tuple[int, ...] = (2, 2, 2, 2, 2, 4)  # residual blocks at each of them
+    widths: tuple[int, ...] = (256, 256, 384, 384, 384, 512)  # channels at strides 4, 8, 16, ...
+    blocks: tuple[int, ...] = (2, 2, 2, 2, 2, 4)  # residual blocks at each of these strides
 
     def __post_init__(self) -> None:
         if len(self.widths) != len(self.blocks) or len(self.widths) < 2:
@@ -45,27 +48,28 @@ class HourglassConfig:
             raise ValueError("stacks, widths and blocks must be at least 1")
 
 
+BackboneConfig = HrnetConfig | ResNetConfig | HourglassConfig  # in YAML the key `kind` chooses
+
+
 @dataclass(frozen=True)
 class YolcConfig:
-    """One YOLC network (arXiv 2404.06180); the defaults are the published checkpoint's, save for `axis_order`.
+    """One YOLC network (arXiv 2404.06180). The defaults are the published checkpoint's, except for `axis_order`.
 
-    resnet, hourglass: at most one, in place of HRNet.
-    axis_order: which way the refinement reads the offsets of its sampling points. "xy" is the paper's meaning;
-    "release_yx" exchanges the two axes, as the authors' code does: their checkpoint was trained like that.
-    refinement: predict a second box from nine points sampled inside the first (paper section III-D).
-    decoupled_heatmap: the heatmap has the input's resolution (paper section III-C); without it stride 4, as CenterNet.
-    peak_share: how far, from 0 to 1, a box's centre is moved from where the box branch puts it to the peak of the
-    heatmap that it belongs to. 0 is the paper. The peak tells small objects apart that share a cell of the box branch.
-    padding: where an image lies in an input whose sides are multiples of 32, see `yolc_ros.preprocessing`.
-    mean, std: of the RGB channels, in grey levels of 0 to 255.
+    axis_order: axes of the offsets that place the sampling points of the refinement. "xy" is the paper's. "release_yx"
+    swaps the axes, as the authors' code does; the published checkpoint was trained this way.
+    refinement: predict a second box by a deformable convolution that samples nine points inside the first box (paper
+    section III-D).
+    decoupled_heatmap: heatmap at the input's resolution (paper section III-C); False: at stride 4, as in CenterNet.
+    peak_share: fraction, 0 to 1, by which a box's centre is moved from the prediction of the box branch towards the
+    peak in the heatmap; 0 is the paper. The peak separates small objects that share a cell of the box branch.
+    padding: how an image is padded to sides that are multiples of 32, see `yolc_ros.preprocessing.place`.
+    mean, std: of the RGB channels, grey levels 0 to 255.
     """
 
     class_names: tuple[str, ...]
-    backbone: HrnetConfig = HrnetConfig()
-    resnet: ResnetConfig | None = None
-    hourglass: HourglassConfig | None = None
+    backbone: BackboneConfig = HrnetConfig()
     neck_width: int = 384
-    heatmap_width: int = 8  # channels for each class in front of the heatmap
+    heatmap_width: int = 8  # channels for each class before the heatmap's last layer
     box_width: int = 96
     axis_order: Literal["xy", "release_yx"] = "xy"
     refinement: bool = True
@@ -81,15 +85,12 @@ class YolcConfig:
             raise ValueError("a network needs at least one class, widths of at least 1 and positive std")
         if not 0 <= self.peak_share <= 1:
             raise ValueError(f"peak_share must lie in [0, 1], not {self.peak_share}")
-        chosen = [self.resnet, self.hourglass, None if self.backbone == HrnetConfig() else self.backbone]
-        if sum(backbone is not None for backbone in chosen) > 1:
-            raise ValueError("give only one of backbone, resnet and hourglass")
 
     @property
     def heatmap_stride(self) -> int:
-        """Input pixels for each heatmap pixel."""
+        """Input pixels per heatmap pixel."""
         return 1 if self.decoupled_heatmap else BOX_STRIDE
 
 
-BOX_STRIDE = 4  # input pixels for each cell of the box maps
-INPUT_MULTIPLE = 32  # the coarsest branch has stride 32
+BOX_STRIDE = 4  # input pixels per cell of the box maps
+INPUT_MULTIPLE = 32  # stride of the backbone's coarsest map

@@ -1,4 +1,4 @@
-"""Deformable 3x3 convolution (v1: no modulation, no bias) that is told where to sample."""
+"""Deformable 3x3 convolution (v1: no modulation, no bias) at given sampling points."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ TAPS = 9
 
 
 def sample_bilinear(maps: Tensor, points: Tensor) -> Tensor:
-    """Bilinear interpolation with zeros outside of the map.
+    """Bilinear interpolation with zeros outside the map.
 
-    maps: (B, C, h, w). points: (B, p, q, 2) float32 (x, y) in cells, integers at the cells' centres.
-    -> (B, C, p, q) float32: half precision has no room for a position.
+    maps: (B, C, h, w). points: (B, p, q, 2) float32 (x, y) in cells, integers at the centres of cells.
+    -> (B, C, p, q) float32, since half precision cannot represent the positions.
     """
     h, w = maps.shape[-2:]
     size = points.new_tensor([w, h])
-    grid = (2 * points + 1) / size - 1  # align_corners=False has no 0 / 0 for maps of a single row or column
+    grid = (2 * points + 1) / size - 1  # align_corners=False avoids 0 / 0 for maps of a single row or column
     return functional.grid_sample(maps.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 class DeformableConv(nn.Module):
-    """Sum over nine taps of weight[tap] times the features at that tap's sampling point."""
+    """Sums, over nine taps, weight[tap] times the features at the sampling point of the tap."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -30,10 +30,11 @@ class DeformableConv(nn.Module):
         nn.init.normal_(self.weight, std=0.01)
 
     def forward(self, features: Tensor, points: Tensor) -> Tensor:
-        """Every cell. features: (B, inputs, h, w); points: (B, 9, h, w, 2) cells (x, y) -> (B, outputs, h, w) float32.
+        """Convolve at every cell.
 
-        Sampling and the product with the weights commute: what is sampled is the product (outputs channels for each
-        tap) instead of the features, with the same result for a fraction of the memory.
+        features: (B, inputs, h, w). points: (B, 9, h, w, 2) cells (x, y). -> (B, outputs, h, w) float32.
+        Sampling and the product with the weights commute. The product has only `outputs` channels per tap, so sampling
+        it instead of the features gives the same result with a fraction of the memory.
         """
         outputs, inputs = self.weight.shape[:2]
         batch, _, h, w = features.shape
@@ -43,6 +44,6 @@ class DeformableConv(nn.Module):
         return sampled.reshape(batch, TAPS, outputs, h, w).sum(1)
 
     def at(self, features: Tensor, points: Tensor) -> Tensor:
-        """N places of one image. features: (inputs, h, w); points: (N, 9, 2) cells (x, y) -> (N, outputs) float32."""
+        """Convolve at N places of one image: features (inputs, h, w), points (N, 9, 2) cells (x, y) -> (N, outputs)."""
         sampled = sample_bilinear(features[None], points[None])[0]  # (inputs, N, 9)
         return torch.einsum("int,oit->no", sampled, self.weight.flatten(2).float())

@@ -1,4 +1,4 @@
-"""The same network with fewer operations: exact rewritings for inference."""
+"""Exact rewritings of a network for faster inference."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from yolc_ros.network.yolc import Yolc
 def prepare_for_inference(network: Yolc) -> Yolc:
     """Return a copy in evaluation mode, without gradients, that computes the same outputs faster.
 
-    Batch normalisation goes into the convolution before it and the weights are laid out channels last. `network` is
-    left as it is.
+    Batch normalisation is folded into the preceding convolution, and the weights are in channels-last layout. `network`
+    itself is not changed.
     """
     fused = copy.deepcopy(network).eval().requires_grad_(False)
     fold_batch_norm(fused)

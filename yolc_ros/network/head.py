@@ -1,4 +1,4 @@
-"""The two branches of YOLC's head: where objects are (heatmap) and how large (boxes)."""
+"""The head of YOLC: a heatmap branch for the positions of objects and a box branch for their sizes."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class YolcHead(nn.Module):
         return self.reg_conv(features)
 
     def boxes(self, box_features: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Coarse and refined boxes of every cell.
+        """Predict coarse and refined boxes of every cell.
 
         box_features: (B, box_width, h, w). -> two (B, 4, h, w) float32: (dx, dy, half width, half height) in cells, the
-        centre relative to the cell's grid point; the second is None without refinement.
+        centre relative to the cell's grid point; the second one is None without refinement.
         """
         coarse = self.xywh_init(box_features).float()
         if not self.config.refinement:
@@ -57,9 +57,9 @@ class YolcHead(nn.Module):
         return coarse, self.xywh_refine(box_features, inside + torch.stack([xs, ys], dim=-1))
 
     def boxes_at(self, box_features: Tensor, cells: Tensor) -> Tensor:
-        """Final boxes (refined where the configuration has refinement) of some cells of one image.
+        """Predict the final boxes (refined, if the configuration has refinement) of some cells of one image.
 
-        box_features: (box_width, h, w). cells: (N, 2) int64 (x, y). -> (N, 4) float32, equal to those of `boxes`.
+        box_features: (box_width, h, w). cells: (N, 2) int64 (x, y). -> (N, 4) float32, equal to the result of `boxes`.
         """
         at_cells = box_features[:, cells[:, 1], cells[:, 0]].T  # (N, box_width)
         coarse = _pointwise(self.xywh_init, at_cells)
@@ -71,11 +71,11 @@ class YolcHead(nn.Module):
 
 
 class HeatmapBranch(nn.Sequential):
-    """From the map at stride 4 to the logits at the input's resolution; some channels for each class, then one.
+    """Upsamples the map at stride 4 to logits at the input's resolution: several channels per class, then one.
 
-    The last layer, a 1x1 convolution that reads the channels of one class each, is folded into the transposed
-    convolution before it. Nothing non-linear lies between them, so the result is the same, in training too, and the
-    full resolution never holds more than one channel for each class.
+    The last layer is a grouped 1x1 convolution, one group per class. No non-linearity separates it from the transposed
+    convolution before it, so `forward` folds the two. The result is the same, in training too, and a map at full
+    resolution never has more than one channel per class.
     """
 
     def __init__(self, width: int, hidden: int, classes: int) -> None:
@@ -99,7 +99,7 @@ class HeatmapBranch(nn.Sequential):
 
 
 def fold_grouped_conv(upsample: nn.Module, grouped: nn.Module) -> tuple[Tensor, Tensor]:
-    """Weight (inputs, classes, 4, 4) and bias (classes,) of a transposed and a grouped 1x1 convolution in one."""
+    """Fold a grouped 1x1 into a transposed convolution -> weight (inputs, classes, 4, 4), bias (classes,)."""
     assert isinstance(upsample, nn.ConvTranspose2d)
     assert isinstance(grouped, nn.Conv2d)
     assert upsample.bias is not None
@@ -112,7 +112,7 @@ def fold_grouped_conv(upsample: nn.Module, grouped: nn.Module) -> tuple[Tensor, 
 
 
 def heatmap_branch(config: YolcConfig) -> nn.Sequential:
-    """The branch that the configuration asks for; both end in a convolution that makes the logits."""
+    """Build the configured heatmap branch; its last layer is the convolution that gives the logits."""
     width, classes = config.neck_width, len(config.class_names)
     if config.decoupled_heatmap:
         return HeatmapBranch(width, config.heatmap_width * classes, classes)
@@ -122,7 +122,7 @@ def heatmap_branch(config: YolcConfig) -> nn.Sequential:
 def points_inside(coarse: Tensor, shares: Tensor, axis_order: str) -> Tensor:
     """Sampling points of the refinement, relative to the grid point: top left + size * share.
 
-    coarse: (..., 4) boxes in cells; shares: (..., 2) in 0 to 1, of width and height. -> (..., 2) cells (x, y).
+    coarse: (..., 4) boxes in cells. shares: (..., 2) fractions of width and height, 0 to 1. -> (..., 2) cells (x, y).
     """
     centre, half = coarse[..., :2], coarse[..., 2:]
     points = centre - half + 2 * half * shares
@@ -136,19 +136,19 @@ def _pointwise(conv: nn.Conv2d, vectors: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class HeadPrior:
-    """What an untrained head believes."""
+    """Predictions of an untrained head."""
 
     foreground: float = 0.01  # probability of an object at a heatmap pixel (focal loss paper, section 4.1)
     half_size: float = 2.0  # half the side of a box, in cells
 
 
 def initialise_head(head: YolcHead, prior: HeadPrior = HeadPrior(), generator: torch.Generator | None = None) -> None:
-    """Random hidden layers; output layers close to zero, so that the prior's biases speak."""
+    """Initialise hidden layers by He (fan-in), output layers near zero, with biases that predict the prior."""
     for module in head.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             taps = math.prod(module.kernel_size)
             if isinstance(module, nn.ConvTranspose2d):
-                taps //= math.prod(module.stride)  # an output pixel meets one tap in stride x stride
+                taps //= math.prod(module.stride)  # each output pixel uses one tap in stride x stride
             inputs = module.in_channels // module.groups * taps
             nn.init.normal_(module.weight, std=math.sqrt(2 / inputs), generator=generator)
             nn.init.zeros_(module.bias)  # type: ignore[arg-type]

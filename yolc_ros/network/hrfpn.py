@@ -1,4 +1,4 @@
-"""HRFPN: the backbone's maps become one map at stride 4 (paper section III-B)."""
+"""HRFPN: fuses the maps of the backbone into one map at stride 4 (paper section III-B)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 class BiasedConv(nn.Module):
-    """A convolution with bias and nothing after it, under the published key `conv`."""
+    """A convolution with bias, without norm or activation, under the key `conv` of the published checkpoint."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
         super().__init__()
@@ -20,10 +20,10 @@ class BiasedConv(nn.Module):
 
 
 class Hrfpn(nn.Module):
-    """Upsample all maps to the finest, concatenate, reduce with 1x1 and smooth with 3x3.
+    """Upsamples all maps to the finest, concatenates them, reduces with a 1x1 and smooths with a 3x3 convolution.
 
-    The 1x1 convolution is linear and acts on each pixel alone, so it commutes with the upsampling: each map is reduced
-    at its own resolution by its share of the weights, which at the widths of W48 costs an eighth.
+    The 1x1 convolution is linear and acts on each pixel alone, so it commutes with upsampling: each map is reduced at
+    its own resolution with its part of the weights. At the widths of W48 this takes an eighth of the operations.
     """
 
     def __init__(self, channels: tuple[int, ...], width: int) -> None:
@@ -34,7 +34,7 @@ class Hrfpn(nn.Module):
         self.fpn_convs = nn.ModuleList([BiasedConv(width, width, 3)])
 
     def forward(self, maps: tuple[Tensor, ...]) -> Tensor:
-        """Maps (B, channels[i], h_i, w_i), the finest first -> (B, width, h_0, w_0)."""
+        """Maps (B, channels[i], h_i, w_i), finest first -> (B, width, h_0, w_0)."""
         reduction = self.reduction_conv.conv
         weights = reduction.weight.split(self.channels, dim=1)
         total = functional.conv2d(maps[0], weights[0], reduction.bias)
@@ -45,7 +45,7 @@ class Hrfpn(nn.Module):
 
 
 def initialise_neck(neck: nn.Module, generator: torch.Generator | None = None) -> None:
-    """Initialise like Glorot and Bengio, as the authors do for convolutions without an activation."""
+    """Initialise by Glorot and Bengio (uniform), as the authors do for convolutions without activation."""
     for module in neck.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.xavier_uniform_(module.weight, generator=generator)

@@ -1,1 +1,1 @@
-"""The ROS side of detection: yolc_node and its messages."""
+"""ROS interface of detection: yolc_node and its messages."""

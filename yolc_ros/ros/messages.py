@@ -86,14 +86,14 @@ def debug_image_message(header: Header, image: np.ndarray, detections: Detection
 
 
 def region_boxes(regions: Sequence[Region]) -> np.ndarray:
-    """Return cluster regions as (R, 4) x0, y0, x1, y1."""
+    """Return cluster regions as an array (R, 4) x0, y0, x1, y1, pixels."""
     return np.array([[region.x0, region.y0, region.x1, region.y1] for region in regions]).reshape(-1, 4)
 
 
 def detections_message(
     header: Header, size: tuple[int, int], detections: Detections, model: str, trained: bool, seconds: float
 ) -> DetectionArray:
-    """Return the DetectionArray of an image of `size` (width, height)."""
+    """Convert the detections of an image of `size` (width, height) to a DetectionArray."""
     boxes = detections.boxes
     centers, sizes = ((boxes[:, :2] + boxes[:, 2:]) / 2).tolist(), (boxes[:, 2:] - boxes[:, :2]).tolist()
     return DetectionArray(
@@ -133,7 +133,7 @@ def detections_message(
 
 
 def image_marker(header: Header, detections: Detections) -> ImageMarker:
-    """Return all boxes as lines over the image, for viewers that draw visualization_msgs/ImageMarker."""
+    """Convert all boxes to one line list, for viewers of visualization_msgs/ImageMarker."""
     corners = detections.boxes[:, [[0, 1], [2, 1], [2, 1], [2, 3], [2, 3], [0, 3], [0, 3], [0, 1]]]
     return ImageMarker(
         header=header,

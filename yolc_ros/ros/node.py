@@ -1,4 +1,4 @@
-"""yolc_node: detects objects in camera images and publishes them as detection arrays."""
+"""yolc_node: detects objects in camera images and publishes them as DetectionArray."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ class YolcParameters(PerceptionParameters):
 
 
 class YolcNode(PerceptionNode[YolcParameters]):
-    """One DetectionArray for each image; see msg/ for its fields."""
+    """Publishes one DetectionArray per image; see msg/ for its fields."""
 
     def __init__(self, nodes_in_process: int = 1):
         self._detector: Detector | None = None
         super().__init__("yolc_node", YolcParameters, nodes_in_process)
 
     def load(self, parameters: YolcParameters, device: DevicePolicy) -> None:
-        """Load the network, warm it up and make the publishers."""
+        """Load the network, run it once to warm up, and create the publishers."""
         self._detector = Detector.load(
             parameters.model,
             parameters.weights,
@@ -71,17 +71,17 @@ class YolcNode(PerceptionNode[YolcParameters]):
         self._results = {topic: self.result_publisher(kind, topic) for topic, kind in TOPICS.items()}
 
     def unload(self) -> None:
-        """Let go of the network."""
+        """Release the network."""
         self._detector = None
         self.problems.resolve("untrained")
 
     def apply(self, parameters: YolcParameters) -> None:
-        """Use changed thresholds from the next image on."""
+        """Apply changed settings from the next image on."""
         if self._detector is not None:
             self._detector = replace(self._detector, settings=parameters.detector)
 
     def describe(self) -> dict[str, str]:
-        """What the diagnostics say of the network."""
+        """Diagnostics values of the network."""
         detector = self._detector
         return {
             "model": self.parameters.model,
@@ -94,7 +94,7 @@ class YolcNode(PerceptionNode[YolcParameters]):
         return to_rgb(message)
 
     def process(self, header: Header, image: np.ndarray) -> None:
-        """Detect and publish."""
+        """Detect objects in an image and publish them."""
         detector = self._detector
         if detector is None:
             return

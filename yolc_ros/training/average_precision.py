@@ -1,4 +1,4 @@
-"""Average precision as COCO defines it: which detections are hits, and what that makes of precision over recall."""
+"""Average precision as defined by COCO: matching detections with ground truth, and precision over recall."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from yolc_ros.decoding import box_areas, pairwise_intersection
+from yolc_ros.boxes import box_areas, pairwise_intersection
 
-HIT, MISS, NEITHER = 1, 0, -1
-ANY_AREA = (0.0, np.inf)
+HIT, MISS, NEITHER = 1, 0, -1  # true positive, false positive, not counted
+ANY_AREA = (0.0, np.inf)  # square pixels
 
-_RECALLS = np.linspace(0, 1, 101)
+_RECALLS = np.linspace(0, 1, 101)  # of COCO
 
 
 @dataclass(frozen=True)
 class ClassResult:
-    """Detections and truth of one class in one image; boxes are xyxy."""
+    """Detections and ground truth of one class in one image; boxes are xyxy, pixels."""
 
     boxes: np.ndarray  # (N, 4)
     scores: np.ndarray  # (N,)
     true_boxes: np.ndarray  # (M, 4)
-    ignored: np.ndarray  # (K, 4): detections mostly in there count for nothing
+    ignored: np.ndarray  # (K, 4): regions whose detections are not counted
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What became of the detections of one class in one image.
+class MatchedDetections:
+    """Detections of one class in one image, matched with the ground truth.
 
-    scores: (N,), best first. outcomes: (T, N) int8, HIT, MISS or NEITHER at each of T smallest IoUs. objects: number of
-    true boxes that count.
+    scores: (N,), best first. outcomes: (T, N) int8, HIT, MISS or NEITHER at each of T minimum IoUs. objects: number of
+    true boxes that are counted.
     """
 
     scores: np.ndarray
@@ -39,16 +39,17 @@ class Judgement:
 
 
 def average_precision(images: Sequence[ClassResult], min_iou: float = 0.5) -> float:
-    """AP over 101 recalls of one class; NaN where there is no object in any image. See `assign_hits`."""
+    """AP of one class over 101 recalls; NaN if no image has an object of it. See `assign_hits`."""
     return float(precision_over_recall([assign_hits(image, np.array([min_iou])) for image in images])[0])
 
 
-def assign_hits(image: ClassResult, min_ious: np.ndarray, areas: tuple[float, float] = ANY_AREA) -> Judgement:
-    """Decide on the detections of an image as pycocotools does, with `ignored` as crowds.
+def assign_hits(image: ClassResult, min_ious: np.ndarray, areas: tuple[float, float] = ANY_AREA) -> MatchedDetections:
+    """Match the detections of an image with its objects as pycocotools does, with `ignored` as crowds.
 
-    In the order of the scores, a detection takes the free object with the largest IoU of at least min_iou; failing
-    that it counts for nothing if min_iou of its own area is ignored. min_ious: (T,). Objects whose area (pixels) lies
-    outside of `areas` count for nothing, found or not, and so do detections outside of it that take no object.
+    In the order of scores, each detection is matched with the unmatched object of the largest IoU, if that is at least
+    min_iou. An unmatched detection is not counted if at least min_iou of its own area is ignored. min_ious: (T,).
+    Objects with an area (square pixels) outside `areas` are not counted, matched or not, and neither are unmatched
+    detections with an area outside it.
     """
     order = np.argsort(-image.scores, kind="stable")
     boxes = np.asarray(image.boxes, np.float64)[order]
@@ -69,18 +70,21 @@ def assign_hits(image: ClassResult, min_ious: np.ndarray, areas: tuple[float, fl
         is_open = np.ones(len(min_ious), dtype=bool)
         for columns, outcome in groups:
             candidates = np.where(is_free & columns, overlaps[index], -1.0)
-            best = candidates.shape[1] - 1 - candidates[:, ::-1].argmax(axis=1)  # the last of equals, as pycocotools
+            best = (
+                candidates.shape[1] - 1 - candidates[:, ::-1].argmax(axis=1)
+            )  # the last one of equal IoUs, as in pycocotools
             takes = np.flatnonzero(is_open & (candidates.max(axis=1) >= min_ious))
             outcomes[takes, index] = outcome
-            is_free[takes, best[takes]] = best[takes] >= len(truth)  # what is ignored can be taken again
+            is_free[takes, best[takes]] = best[takes] >= len(truth)  # an ignored region can be matched again
             is_open[takes] = False
-    return Judgement(image.scores[order], outcomes, int(is_object.sum()))
+    return MatchedDetections(image.scores[order], outcomes, int(is_object.sum()))
 
 
-def precision_over_recall(images: Sequence[Judgement], *, at_all_points: bool = False) -> np.ndarray:
-    """Mean precision over recall at each smallest IoU, (T,); NaN where there is no object in any image.
+def precision_over_recall(images: Sequence[MatchedDetections], *, at_all_points: bool = False) -> np.ndarray:
+    """Mean precision over recall (AP) at each minimum IoU, (T,); NaN if no image has an object.
 
-    Precision is the best one at this recall or beyond. Over 101 recalls as COCO, or `at_all_points` the area as VOC.
+    The precision at a recall is the maximum at this and higher recalls. The mean is over 101 recalls, as in COCO, or
+    with `at_all_points` the area under the curve, as in VOC.
     """
     objects = sum(image.objects for image in images)
     if not objects:
@@ -91,7 +95,7 @@ def precision_over_recall(images: Sequence[Judgement], *, at_all_points: bool = 
 
 
 def _mean_precision(is_hit: np.ndarray, objects: int, at_all_points: bool) -> float:
-    """is_hit: (N,) bool, best first."""
+    """AP of detections, is_hit (N,) bool, best score first."""
     hits = np.cumsum(is_hit)
     precision = hits / np.arange(1, len(hits) + 1)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]

@@ -1,4 +1,4 @@
-"""From a step's number to its batch: everything random in it follows from the seed and the number."""
+"""Batches of training images, reproducible from the seed and the number of the step."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from yolc_ros.training.targets import Targets, make_targets
 
 @dataclass(frozen=True)
 class Batch:
-    """Images of one size and what the network should say about them (see `Targets`)."""
+    """Images of one size and their targets (see `Targets`)."""
 
     images: Tensor  # (B, 3, H, W) uint8 RGB, channels last in memory
-    heatmap: Tensor  # (B, C, H / s, W / s) float32, channels last in memory
+    heatmap: Tensor  # (B, C, H / s, W / s) float32, channels last in memory; s: stride of the heatmap
     trust: Tensor  # (B, H / s, W / s) bool
     known: Tensor  # (B, C) bool
     cells: Tensor  # (P, 3) int64: image, y, x
@@ -27,7 +27,7 @@ class Batch:
     objects: int
 
     def to(self, device: torch.device) -> Batch:
-        """Move all tensors."""
+        """Move all tensors to a device."""
         return Batch(
             self.images.to(device, non_blocking=True),
             self.heatmap.to(device, non_blocking=True),
@@ -41,7 +41,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class BatchMaker:
-    """Makes this process's share (`slots`) of the batch of any step."""
+    """Makes this process's images (`slots`) of the batch of any step."""
 
     mixture: Mixture
     size: tuple[int, int]  # width, height, pixels
@@ -53,17 +53,18 @@ class BatchMaker:
     def __call__(self, step: int) -> Batch:
         """Make the batch of a step."""
         samples = [self.sample(step, slot) for slot in self.slots]
-        return collate(samples, [make_targets(sample.truth, *self.size, self.heatmap_stride) for sample in samples])
+        width, height = self.size
+        return collate(samples, [make_targets(s.truth, width, height, self.heatmap_stride) for s in samples])
 
     def sample(self, step: int, slot: int) -> Sample:
-        """Make one image of a step's global batch."""
+        """Make the image number `slot` of the global batch of a step."""
         rng = np.random.default_rng((self.seed, step, slot))
         part = self.mixture.choose(rng)
         return augment(lambda: self.mixture.draw(part, rng), part.nadir, self.size, self.augmentation, rng)
 
 
 def collate(samples: list[Sample], targets: list[Targets]) -> Batch:
-    """Put images of one size and their targets together."""
+    """Stack images of one size and their targets."""
     cells = [np.column_stack([np.full(len(t.cells), i), t.cells[:, ::-1]]) for i, t in enumerate(targets)]
     return Batch(
         images=torch.from_numpy(np.stack([sample.image for sample in samples])).permute(0, 3, 1, 2),

@@ -1,4 +1,4 @@
-"""Everything that defines a training run, read from one YAML file."""
+"""Configuration of a training run, read from one YAML file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from yolc_ros.training.validation import ValidationConfig
 
 @dataclass(frozen=True)
 class YolcTrainingConfig:
-    """A run. `model` names config/models/MODEL.yaml; paths are relative to where the command runs.
+    """A training run. `model` names config/models/MODEL.yaml; paths are relative to the working directory.
 
     initial_weights: a weights file of the same network to start from; None: random weights.
     """

@@ -1,4 +1,4 @@
-"""What is minimised: heatmap, coarse and refined boxes (paper section III-E)."""
+"""The training loss: heatmap, coarse boxes and refined boxes (paper section III-E)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from yolc_ros.training.losses import BoxLossName, box_loss, gaussian_focal_loss
 
 @dataclass(frozen=True)
 class LossConfig:
-    """The box loss by name, and weights of the three parts; the defaults are the published ones.
+    """Name of the box loss, and weights of the three parts; the defaults are the published ones.
 
-    class_weights: factors for the heatmap of each class, in the order of the model's; empty: 1 for each. Without them a
-    class that is rare among the training objects is for long taken for a common one that looks like it.
+    class_weights: factor of the heatmap loss of each class, in the order of the model's classes; empty: 1 for each.
+    With equal weights, training takes long to separate a rare class from a common one of similar appearance.
     """
 
     box: BoxLossName = "gwd_l1"
@@ -32,9 +32,9 @@ class LossConfig:
 
 
 def compute_losses(output: YolcOutput, batch: Batch, objects: float, config: LossConfig) -> dict[str, Tensor]:
-    """The parts, and their weighted sum as "loss"; each is a sum over places divided by the number of objects.
+    """Compute the parts of the loss and their weighted sum "loss"; each part is a sum divided by `objects`.
 
-    objects: the divisor; the batch's own count, or with several processes their mean count.
+    objects: number of objects of the batch or, with several processes, its mean over the processes.
     """
     divisor = max(objects, 1.0)
     class_weights = (

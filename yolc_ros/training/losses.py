@@ -1,7 +1,7 @@
-"""The losses of YOLC and of its ablations (arXiv 2404.06180, section III-E), each as plain functions of tensors.
+"""The losses of YOLC and of its ablations (arXiv 2404.06180, section III-E), as pure functions of tensors.
 
-Boxes are (N, 4): centre x, centre y, half width, half height, in cells of the box maps. A predicted half size may be
-zero or negative, as nothing in the network forbids it.
+Boxes are (N, 4): centre x, centre y, half width, half height, in cells of the box maps. The network has no activation
+on sizes, so a predicted half size may be zero or negative.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from torch.nn import functional
 
 BoxLossName = Literal["l1", "giou", "diou", "ciou", "point_giou", "gwd", "gwd_l1"]
 
-L1_WEIGHTS = (1.0, 1.0, 0.2, 0.2)
-_EPSILON = 1e-7
+L1_WEIGHTS = (1.0, 1.0, 0.2, 0.2)  # of the authors' code
+_EPSILON = 1e-7  # avoids 0 / 0
 
 
 def gaussian_focal_loss(
     logits: Tensor, target: Tensor, trust: Tensor, known: Tensor, class_weights: Tensor | None = None
 ) -> Tensor:
-    """Sum of the focal loss for heatmaps (CornerNet, arXiv 1808.01244, equation 1; alpha 2, beta 4) of the logits.
+    """Focal loss of a heatmap (CornerNet, arXiv 1808.01244, equation 1; alpha 2, beta 4), summed over all pixels.
 
     logits: (B, C, H, W), any precision. target: (B, C, H, W) float32 in 0 to 1, exactly 1 at objects. trust: (B, H, W)
-    bool and known: (B, C) bool; where either is False a place without an object costs nothing. Objects always count.
-    class_weights: (C,) float32, a factor for all that a class's map costs; None: 1 for each.
+    bool and known: (B, C) bool; background pixels where either is False have no loss. Objects always have.
+    class_weights: (C,) float32, factor of the loss of each class; None: 1 for each.
     """
     weights = logits.new_ones(logits.shape[1], dtype=torch.float32) if class_weights is None else class_weights
     total: Tensor = _FocalLoss.apply(logits, target, trust, known, weights)
@@ -35,17 +35,17 @@ def gaussian_focal_loss(
 
 
 class _FocalLoss(torch.autograd.Function):
-    """The focal loss with its gradient in the same pass.
+    """The focal loss, with its gradient computed in the same pass.
 
-    The maps are large (40 MB for a batch of four), so that going over them in pieces that fit the processor's
-    cache, once and not for each operation, halves the time of a training step of a small network.
+    The maps are large (40 MB for a batch of four). Processing them once, in pieces that fit into the processor's cache,
+    instead of once per operation halves the time of a training step of a small network.
     """
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, target: Tensor, trust: Tensor, known: Tensor, weights: Tensor) -> Tensor:
         batch, classes, height, width = logits.shape
         rows = height if logits.is_cuda else 32
-        kept = torch.float32 if logits.dtype == torch.float16 else logits.dtype  # most slopes are too small for fp16
+        kept = torch.float32 if logits.dtype == torch.float16 else logits.dtype  # most gradients underflow in fp16
         gradient = logits.new_empty(batch, height, width, classes, dtype=kept)
         total = logits.new_zeros((), dtype=torch.float32)
         of_background = known * weights
@@ -71,7 +71,7 @@ class _FocalLoss(torch.autograd.Function):
 
 
 def _background(logits: Tensor, target: Tensor, trust: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum of w (1 - target)^4 p^2 (-log(1 - p)) over trusted places, and its slopes (H, W, C)."""
+    """Sum of w (1 - target)^4 p^2 (-log(1 - p)) over trusted pixels, and its gradient (H, W, C)."""
     p, lost = logits.sigmoid(), functional.softplus(logits)
     weight = (1 - target).square_().square_().mul_(weights).mul_(trust[..., None]).mul_(p).mul_(p)
     slope = (1 - p).mul_(lost).mul_(2).add_(p)
@@ -79,33 +79,33 @@ def _background(logits: Tensor, target: Tensor, trust: Tensor, weights: Tensor) 
 
 
 def _objects(logits: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum of w (1 - p)^2 (-log p) at objects, and its slopes (N,)."""
+    """Sum of w (1 - p)^2 (-log p) over objects, and its gradient (N,)."""
     q, lost = torch.sigmoid(-logits), functional.softplus(-logits)
     return (weights * q.square() * lost).sum(), -weights * q.square() * (q + 2 * (1 - q) * lost)
 
 
 def box_loss(name: BoxLossName) -> Callable[[Tensor, Tensor], Tensor]:
-    """The named loss: (predicted (N, 4), true (N, 4)) -> (N,), weighted as for training."""
+    """Loss function of this name: (predicted (N, 4), true (N, 4)) -> (N,), weighted as in training."""
     return _BOX_LOSSES[name]
 
 
 def l1_loss(predicted: Tensor, true: Tensor) -> Tensor:
-    """Sum over the four numbers of |difference| with weights (1, 1, .2, .2) -> (N,)."""
+    """Sum of the four absolute differences with weights (1, 1, .2, .2) -> (N,)."""
     return ((predicted - true).abs() * predicted.new_tensor(L1_WEIGHTS)).sum(-1)
 
 
 def gwd_loss(predicted: Tensor, true: Tensor) -> Tensor:
     """1 - 1 / (1 + ln(1 + D)), D the Wasserstein distance of the boxes' Gaussians -> (N,) in 0 to 1.
 
-    A box stands for the Gaussian with its centre as mean and its half sides as standard deviations; between
-    axis-aligned ones D is the Euclidean distance of (x, y, w/2, h/2).
+    A box is modelled as a Gaussian with its centre as mean and its half sides as standard deviations. For axis-aligned
+    boxes D is the Euclidean distance of (x, y, w/2, h/2).
     """
     return 1 - 1 / (1 + torch.log1p(safe_norm(predicted - true)))
 
 
 def iou_loss_terms(predicted: Tensor, true: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """IoU (N,), union (N,) and (width, height) (N, 2) of the smallest box around both, `predicted` `upright`."""
-    half = upright(predicted[:, 2:])
+    """IoU (N,), union (N,) and size (N, 2) of the smallest box around both, with `positive_size` for `predicted`."""
+    half = positive_size(predicted[:, 2:])
     low_p, high_p = predicted[:, :2] - half, predicted[:, :2] + half
     low_t, high_t = true[:, :2] - true[:, 2:], true[:, :2] + true[:, 2:]
     shared = (torch.minimum(high_p, high_t) - torch.maximum(low_p, low_t)).clamp(min=0).prod(-1)
@@ -113,13 +113,12 @@ def iou_loss_terms(predicted: Tensor, true: Tensor) -> tuple[Tensor, Tensor, Ten
     return shared / (union + _EPSILON), union, torch.maximum(high_p, high_t) - torch.minimum(low_p, low_t)
 
 
-def upright(half: Tensor) -> Tensor:
-    """Half sizes as they are from a quarter of a cell on (2 input pixels for the side); smaller ones fall towards 0.
+def positive_size(half: Tensor) -> Tensor:
+    """Map half sizes smoothly to positive values; above a quarter of a cell (a side of 2 input pixels) unchanged.
 
-    A box without area inside the true one has no gradient of its IoU. Sizes that the network lets become negative
-    would never come back; so they stay positive here, smoothly.
+    A box without area inside the true box has an IoU without gradient, so a negative size could never grow again.
     """
-    least = 0.25
+    least = 0.25  # empirical
     return torch.where(half > least, half, least**2 / (2 * least - half.clamp(max=least)))
 
 
@@ -138,9 +137,9 @@ def diou_loss(predicted: Tensor, true: Tensor) -> Tensor:
 
 
 def ciou_loss(predicted: Tensor, true: Tensor) -> Tensor:
-    """1 - CIoU (arXiv 1911.08287, equation 10): DIoU and a term for the aspect ratio, whose weight has no gradient."""
+    """1 - CIoU (arXiv 1911.08287, equation 10): DIoU and an aspect-ratio term whose weight is detached -> (N,)."""
     iou, _, _ = iou_loss_terms(predicted, true)
-    angle_p, angle_t = (torch.atan2(half[:, 0], half[:, 1]) for half in (upright(predicted[:, 2:]), true[:, 2:]))
+    angle_p, angle_t = (torch.atan2(half[:, 0], half[:, 1]) for half in (positive_size(predicted[:, 2:]), true[:, 2:]))
     aspect = 4 / math.pi**2 * (angle_t - angle_p).square()
     with torch.no_grad():
         weight = aspect / (1 - iou + aspect + _EPSILON)
@@ -148,11 +147,11 @@ def ciou_loss(predicted: Tensor, true: Tensor) -> Tensor:
 
 
 def point_giou_loss(predicted: Tensor, true: Tensor) -> Tensor:
-    """GIoU loss for points: mean over nine points of a box of 1 - GIoU of what surrounds them -> (N,).
+    """GIoU loss for points: mean, over nine points of the boxes, of 1 - GIoU of boxes around the points -> (N,).
 
-    The points are the corners, the middles of the edges and the centre of each box, compared one by one; around each
-    lies a box of the true object's size. The paper names a GIoU for points in its ablation, but we have no formula of
-    it: this is a plain reading.
+    The points are the corners, the middles of the edges and the centre of each box, compared pairwise. The box around
+    each point has the size of the true object. The paper's ablation names a GIoU for points without a formula; this is
+    our interpretation.
     """
     steps = predicted.new_tensor([-1.0, 0.0, 1.0])
     grid = torch.cartesian_prod(steps, steps)  # (9, 2)
@@ -165,7 +164,7 @@ def point_giou_loss(predicted: Tensor, true: Tensor) -> Tensor:
 
 
 def safe_norm(x: Tensor) -> Tensor:
-    """Euclidean norm over the last dimension whose gradient at 0 is 0 and not NaN."""
+    """Euclidean norm over the last dimension, with gradient 0 (not NaN) at 0."""
     squares = x.square().sum(-1)
     is_zero = squares == 0
     return squares.masked_fill(is_zero, 1.0).sqrt().masked_fill(is_zero, 0.0)
@@ -175,7 +174,7 @@ def _gwd(predicted: Tensor, true: Tensor) -> Tensor:
     return 2 * gwd_loss(predicted, true)
 
 
-def _published(predicted: Tensor, true: Tensor) -> Tensor:
+def _gwd_l1(predicted: Tensor, true: Tensor) -> Tensor:
     return 2 * gwd_loss(predicted, true) + 0.5 * l1_loss(predicted, true)
 
 
@@ -186,5 +185,5 @@ _BOX_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "ciou": ciou_loss,
     "point_giou": point_giou_loss,
     "gwd": _gwd,
-    "gwd_l1": _published,
+    "gwd_l1": _gwd_l1,
 }

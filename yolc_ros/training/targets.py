@@ -1,4 +1,4 @@
-"""What the network should say about an image: heatmap, cells that predict a box, and where nothing is known."""
+"""Training targets of an image: heatmap, boxes at their cells, and masks of unlabelled regions and classes."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ import numpy as np
 from yolc_ros.datasets.samples import ImageLabels
 from yolc_ros.network.config import BOX_STRIDE
 
-MIN_OVERLAP = 0.3
+MIN_OVERLAP = 0.3  # IoU, as in CornerNet and CenterNet
 
 
 @dataclass(frozen=True)
 class Targets:
-    """For one image of H x W pixels; the heatmap has stride s."""
+    """Targets of one image of H x W pixels; s is the stride of the heatmap."""
 
     heatmap: np.ndarray  # (C, H / s, W / s) float32, 1 at objects; channels last in memory
-    trust: np.ndarray  # (H / s, W / s) bool: False where an empty place proves nothing
-    known: np.ndarray  # (C,) bool: classes whose absence means something
-    cells: np.ndarray  # (P, 2) int64 (x, y): one for each object, fewer where objects share a cell
+    trust: np.ndarray  # (H / s, W / s) bool: False in ignored regions, whose background has no loss
+    known: np.ndarray  # (C,) bool: annotated classes; the background of others has no loss
+    cells: np.ndarray  # (P, 2) int64 (x, y): one per object, fewer if objects share a cell
     boxes: np.ndarray  # (P, 4) float32 (dx, dy, half width, half height), in cells
     objects: int
 
 
 def make_targets(truth: ImageLabels, width: int, height: int, stride: int = 1) -> Targets:
-    """Targets of an image of width x height pixels (multiples of 4); boxes must lie inside the image.
+    """Make the targets of an image of width x height pixels (multiples of 4); boxes must lie inside the image.
 
-    An object's box is predicted at the cell that holds its centre; of two in one cell the later one stays. Places in
-    ignored regions are not trusted, and so teach nothing; labelled objects in there count nevertheless.
+    The box of an object is predicted at the cell that contains its centre; of two objects in one cell the later one is
+    used. Background in ignored regions has no loss, but labelled objects in them have.
     """
     heatmap = np.zeros((height // stride, width // stride, len(truth.known)), dtype=np.float32).transpose(2, 0, 1)
     centres = (truth.boxes[:, :2] + truth.boxes[:, 2:]) / 2
     sizes = truth.boxes[:, 2:] - truth.boxes[:, :2]
-    for centre, size, label in zip(centres, sizes, truth.labels, strict=True):
-        draw_gaussian(heatmap[label], centre / stride, gaussian_radius(*(size / stride)))
+    for centre, size, label in zip(centres / stride, sizes / stride, truth.labels, strict=True):
+        draw_gaussian(heatmap[label], centre, gaussian_radius(width=size[0], height=size[1]))
     trust = np.ones(heatmap.shape[1:], dtype=bool)
     for x0, y0, x1, y1 in truth.ignored / stride:
         trust[max(0, math.floor(y0)) : max(0, math.ceil(y1)), max(0, math.floor(x0)) : max(0, math.ceil(x1))] = False
@@ -47,19 +47,19 @@ def make_targets(truth: ImageLabels, width: int, height: int, stride: int = 1) -
 
 
 def presence_map(truth: ImageLabels, width: int, height: int) -> np.ndarray:
-    """Class-less heatmap (height, width) float32 of the true objects: what LSM reads to cut training crops."""
+    """Class-agnostic heatmap (height, width) float32 of the true objects, from which LSM finds training crops."""
     heatmap = np.zeros((height, width), dtype=np.float32)
     centres = (truth.boxes[:, :2] + truth.boxes[:, 2:]) / 2
     for centre, size in zip(centres, truth.boxes[:, 2:] - truth.boxes[:, :2], strict=True):
-        draw_gaussian(heatmap, centre, gaussian_radius(*size))
+        draw_gaussian(heatmap, centre, gaussian_radius(width=size[0], height=size[1]))
     return heatmap
 
 
 def gaussian_radius(width: float, height: float, min_overlap: float = MIN_OVERLAP) -> int:
-    """How far, in whole pixels, both corners of a box may move for an IoU of at least min_overlap with the true box.
+    """Distance, in whole pixels, by which the corners of a box may move with an IoU of at least min_overlap.
 
-    The smallest over three cases (CornerNet, arXiv 1808.01244, section 3.2): both corners move the same way, both
-    inwards, both outwards. Each is the smaller root of a quadratic equation.
+    It is the minimum over three cases (CornerNet, arXiv 1808.01244, section 3.2): both corners move in the same
+    direction, both inwards, or both outwards. Each case is the smaller root of a quadratic equation.
     """
     total, area = width + height, width * height
     shifted = _smaller_root(1.0, -total, area * (1 - min_overlap) / (1 + min_overlap))
@@ -73,9 +73,9 @@ def _smaller_root(a: float, b: float, c: float) -> float:
 
 
 def draw_gaussian(heatmap: np.ndarray, centre: np.ndarray, radius: int) -> None:
-    """Raise `heatmap` (H, W) float32, in place, to a Gaussian of sigma (2 radius + 1) / 6, cut off at the radius.
+    """Draw a Gaussian of sigma (2 radius + 1) / 6, cut off at the radius, into `heatmap` (H, W) float32, in place.
 
-    centre: (x, y) in heatmap pixels; its pixel becomes 1. Where the map is higher it stays.
+    centre: (x, y) in heatmap pixels; its pixel becomes 1. Each pixel keeps the maximum of its old and new value.
     """
     rows, columns = heatmap.shape
     x, y = min(int(centre[0]), columns - 1), min(int(centre[1]), rows - 1)

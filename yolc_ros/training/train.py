@@ -1,4 +1,4 @@
-"""The command `train_yolc`: train a YOLC network from one YAML file."""
+"""Training of a YOLC network, and its command train_yolc CONFIG [--run-dir DIR] [--resume]."""
 
 from __future__ import annotations
 
@@ -33,36 +33,44 @@ from yolc_ros.training.config import YolcTrainingConfig
 from yolc_ros.training.criterion import compute_losses
 from yolc_ros.training.validation import validate
 
-_EXAMPLE = """example:
-  train_yolc config/training/yolc_lite.yaml --run-dir runs/yolc_lite
-  train_yolc config/training/yolc_lite.yaml --run-dir runs/yolc_lite --resume
-several processes: torchrun --nproc-per-node 2 -m yolc_ros.training.train config/training/yolc_lite.yaml ..."""
+NAME = "train_yolc"
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Train until the last step; status 3 when a signal stopped the run before, which --resume continues."""
+def build_parser(prog: str = NAME) -> argparse.ArgumentParser:
+    """Options of the command."""
     parser = argparse.ArgumentParser(
-        prog="train_yolc", description=__doc__, epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=prog,
+        description="Train a YOLC network as configured in a YAML file. Ctrl-C saves; --resume continues exactly.",
+        epilog=f"""example:
+  {prog} config/training/yolc_lite.yaml --run-dir runs/yolc_lite
+  {prog} config/training/yolc_lite.yaml --run-dir runs/yolc_lite --resume
+several processes: torchrun --nproc-per-node 2 -m yolc_ros.training.train config/training/yolc_lite.yaml ...""",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("config", type=Path, help="YAML file, see config/training/")
     parser.add_argument("--run-dir", type=Path, help="folder for checkpoint, weights and curves (runs/NAME)")
     parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in the run's folder")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--threads", type=int, default=0, help="torch threads, 0 for torch's own choice")
-    arguments = parser.parse_args(argv)
+    return parser
+
+
+def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
+    """Train until the last step. Returns 3 if a signal stopped the run early; --resume continues it."""
+    options = build_parser(prog).parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    config = load_yaml(YolcTrainingConfig, arguments.config)
-    folder = arguments.run_dir or Path("runs") / arguments.config.stem
-    set_threads(arguments.threads)
+    config = load_yaml(YolcTrainingConfig, options.config)
+    folder = options.run_dir or Path("runs") / options.config.stem
+    set_threads(options.threads)
     raise_malloc_thresholds()
-    cv2.setNumThreads(1)  # the network has the cores; images are prepared beside it
-    with distributed(choose_device(arguments.device).device) as processes:
-        is_done = train(config, folder, arguments.resume, processes)
+    cv2.setNumThreads(1)  # the loader threads run beside those of torch
+    with distributed(choose_device(options.device).device) as processes:
+        is_done = train(config, folder, options.resume, processes)
     return 0 if is_done else 3
 
 
 def train(config: YolcTrainingConfig, folder: Path, resume: bool, processes: Processes) -> bool:
-    """Run or continue a training in `folder`; returns whether the last step was reached. Raises InputError."""
+    """Start or resume a training in `folder`; returns whether the last step was reached. Raises InputError."""
     checkpoint = folder / CHECKPOINT
     if checkpoint.exists() and not resume:
         raise InputError(f"{folder} holds a run already; add --resume to continue it, or choose another --run-dir")
@@ -83,7 +91,7 @@ def train(config: YolcTrainingConfig, folder: Path, resume: bool, processes: Pro
 
 
 def build_network(config: YolcTrainingConfig) -> Yolc:
-    """Return the network with its first weights, channels last in memory."""
+    """Build the network with its initial weights, in channels-last layout."""
     network = Yolc(load_yaml(YolcConfig, find_config(f"models/{config.model}.yaml")))
     initialise(network, config.loop.seed)
     if config.initial_weights is not None:
@@ -92,7 +100,7 @@ def build_network(config: YolcTrainingConfig) -> Yolc:
 
 
 def build_optimizer(network: nn.Module, config: YolcTrainingConfig) -> torch.optim.Optimizer:
-    """AdamW, or SGD as the paper."""
+    """Build the optimizer: AdamW, or SGD as in the paper."""
     if config.optimizer == "adamw":
         return make_optimizer(network, config.loop)
     rate = config.loop.schedule.learning_rate
@@ -102,7 +110,7 @@ def build_optimizer(network: nn.Module, config: YolcTrainingConfig) -> torch.opt
 def make_task(
     config: YolcTrainingConfig, training: Mixture, model: YolcConfig, folder: Path, processes: Processes
 ) -> Task[Batch]:
-    """Say what one step and one validation are. Raises InputError for class weights that do not fit the model."""
+    """Define batches, loss and validation. Raises InputError for class weights that do not fit the model."""
     weights, classes = config.loss.class_weights, model.class_names
     if weights and len(weights) != len(classes):
         raise InputError(
@@ -110,7 +118,12 @@ def make_task(
         )
     slots = range(config.loop.batch)[processes.share(config.loop.batch)]
     make_batch = BatchMaker(
-        training, config.input_size, model.heatmap_stride, config.augmentation, config.loop.seed, slots
+        mixture=training,
+        size=config.input_size,
+        heatmap_stride=model.heatmap_stride,
+        augmentation=config.augmentation,
+        seed=config.loop.seed,
+        slots=slots,
     )
     held_out = [(open_sources(part.sources, model.class_names, folder), part) for part in config.validation]
 

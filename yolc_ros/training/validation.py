@@ -1,4 +1,4 @@
-"""How good a network is while it trains: AP50 on held-out images, with and without the second look."""
+"""Validation during training: AP50 on held-out images, with and without the crop pass."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ import numpy as np
 from yolc_ros.clusters import LSM_PRESETS, LsmConfig
 from yolc_ros.datasets.mixture import Mixture, SourcesConfig
 from yolc_ros.datasets.samples import Sample
-from yolc_ros.detector import Detections, Detector, DetectorSettings
+from yolc_ros.detector import Detections, Detector, DetectorSettings, ObjectDetector
 from yolc_ros.training.average_precision import ClassResult, average_precision
 
 
 @dataclass(frozen=True)
 class ValidationConfig:
-    """A held-out set. classes: those that are scored, empty for all; of several sources the images are joined."""
+    """A held-out set of images, from one or several sources. classes: classes to evaluate; empty: all."""
 
     name: str
     sources: SourcesConfig
     classes: tuple[str, ...] = ()
-    images: int = 100  # the first ones of each source
-    max_side: int = 0  # of the network's input in the first look, pixels; 0: the image's own size
+    images: int = 100  # number of images from the start of each source
+    max_side: int = 0  # of the network's input in the first pass, pixels; 0: the image's own size
     max_detections: int = 500
     lsm: LsmConfig = field(default_factory=lambda: LSM_PRESETS["ours"])
 
 
 def validate(detector: Detector, held_out: Mixture, config: ValidationConfig) -> dict[str, float]:
-    """AP50 (mean over classes) and seconds an image of the whole image alone and, as NAME_lsm, with the second look.
+    """Compute AP50 (mean over classes) and seconds per image, of the first pass alone and, as NAME_lsm, with the LSM.
 
-    Where several classes are scored their AP50s with the second look are there too.
+    With several classes, the result includes the AP50 of each class with the LSM.
     """
     metrics: dict[str, float] = {}
     by_class: dict[str, float] = {}
     for name, lsm in ((config.name, None), (f"{config.name}_lsm", config.lsm)):
         settings = DetectorSettings(
-            config.max_side, score_threshold=0.01, max_detections=config.max_detections, lsm=lsm
+            max_side=config.max_side, score_threshold=0.01, max_detections=config.max_detections, lsm=lsm
         )
         by_class, seconds = _average_precisions(replace(detector, settings=settings), held_out, config)
         metrics[f"{name}_ap50"] = float(np.mean(list(by_class.values()))) if by_class else float("nan")
@@ -47,9 +47,9 @@ def validate(detector: Detector, held_out: Mixture, config: ValidationConfig) ->
 
 
 def _average_precisions(
-    detector: Detector, held_out: Mixture, config: ValidationConfig
+    detector: ObjectDetector, held_out: Mixture, config: ValidationConfig
 ) -> tuple[dict[str, float], float]:
-    """AP50 of each class that is scored and there, and mean seconds of a detection."""
+    """AP50 of each evaluated class that has objects, and mean seconds per image."""
     results: dict[str, list[ClassResult]] = {name: [] for name in config.classes or detector.class_names}
     seconds = []
     for sample in held_out.first(config.images):
@@ -64,14 +64,14 @@ def _average_precisions(
 
 
 def class_results(sample: Sample, found: Detections) -> list[ClassResult | None]:
-    """Split an image's detections and truth by class; None for classes that nobody looked for in this image."""
+    """Split the detections and ground truth of an image by class; None for classes without annotations."""
     truth = sample.truth
     return [
         ClassResult(
-            found.boxes[found.labels == label],
-            found.scores[found.labels == label],
-            truth.boxes[truth.labels == label],
-            truth.ignored,
+            boxes=found.boxes[found.labels == label],
+            scores=found.scores[found.labels == label],
+            true_boxes=truth.boxes[truth.labels == label],
+            ignored=truth.ignored,
         )
         if truth.known[label]
         else None

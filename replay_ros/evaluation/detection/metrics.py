@@ -27,7 +27,7 @@ from yolc_ros.training.average_precision import (
     MISS,
     NEITHER,
     ClassResult,
-    Judgement,
+    MatchedDetections,
     assign_hits,
     precision_over_recall,
 )
@@ -103,21 +103,21 @@ class _Group:
     all of the image.
     """
 
-    images: tuple[Judgement, ...]
+    images: tuple[MatchedDetections, ...]
     ranks: tuple[np.ndarray, ...]
 
     @property
     def objects(self) -> int:
         return sum(image.objects for image in self.images)
 
-    def limited(self, limit: int) -> list[Judgement]:
+    def limited(self, limit: int) -> list[MatchedDetections]:
         """Return the assignments of the `limit` highest-scoring detections of each image.
 
         Detections are assigned in the order of their scores, so dropping the last ones changes no other.
         """
         counts = [int((ranks < limit).sum()) for ranks in self.ranks]
         return [
-            Judgement(image.scores[:count], image.outcomes[:, :count], image.objects)
+            MatchedDetections(image.scores[:count], image.outcomes[:, :count], image.objects)
             for image, count in zip(self.images, counts, strict=True)
         ]
 

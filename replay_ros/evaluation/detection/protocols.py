@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from yolc_ros.decoding import box_areas, pairwise_intersection
+from yolc_ros.boxes import box_areas, pairwise_intersection
 
 IGNORED_SHARE = 0.5  # share of a box's area in ignored regions from which VisDrone's toolkit drops the box
 

@@ -11,8 +11,8 @@ from typing import Literal
 
 import numpy as np
 
+from yolc_ros.boxes import ScoredBoxes, box_areas, concatenate, pairwise_intersection
 from yolc_ros.clusters import Region
-from yolc_ros.decoding import ScoredBoxes, box_areas, concatenate, pairwise_intersection
 from yolc_ros.detector import Detections, Detector
 
 Merge = Literal["greedy", "nms"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from replay_ros.report.content.images import Boxes
-from yolc_ros.decoding import box_areas, pairwise_intersection
+from yolc_ros.boxes import box_areas, pairwise_intersection
 
 MIN_IOU = 0.5  # the IoU of AP50
 

@@ -1,4 +1,4 @@
-"""Messages of packages that are not installed here, from their own definitions, as rosbags makes them."""
+"""Messages of packages that are not installed, made by rosbags from their definitions."""
 
 from types import SimpleNamespace
 
@@ -22,7 +22,7 @@ TRUE_DEFINITIONS = {
 
 @pytest.fixture(scope="session")
 def stand_in():
-    """stand_in(type): a message of that type with every field at its default; .roundtrip(message) serialises it."""
+    """.message(type): a message with default fields. .roundtrip(message): the message after serialisation."""
     store = get_typestore(Stores.ROS2_JAZZY)
     for name, definition in TRUE_DEFINITIONS.items():
         store.register(get_types_from_msg(definition, name))

@@ -1,4 +1,4 @@
-"""RTAB-Map gets links whose information matrix means what its optimizers take it for."""
+"""The information matrix of links has the convention of RTAB-Map's optimizers."""
 
 import numpy as np
 import pytest
@@ -21,8 +21,8 @@ def edge_with(T, seed):
 
 @given(poses, seeds)
 @settings(deadline=None, max_examples=20)
-def test_the_information_is_that_of_errors_in_the_axes_of_the_newer_node(T, seed):
-    """true T = T exp(x), translation first: OptimizerGTSAM swaps the blocks and hands it to BetweenFactor<Pose3>."""
+def test_the_information_matrix_is_of_errors_in_the_axes_of_the_newer_node(T, seed):
+    """true T = T exp(x), translation first: OptimizerGTSAM swaps the blocks and passes it to BetweenFactor<Pose3>."""
     edge = edge_with(T, seed)
 
     def right(error):
@@ -34,8 +34,8 @@ def test_the_information_is_that_of_errors_in_the_axes_of_the_newer_node(T, seed
     np.testing.assert_allclose(information_of(edge), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_gtsam_sees_the_same_error_with_the_blocks_swapped_as_rtabmap_swaps_them():
-    """Whitened by gtsam, an error of one standard deviation along any axis of the covariance has length 1."""
+def test_gtsam_computes_the_same_error_after_the_block_swap_of_rtabmap():
+    """An error of one standard deviation along any principal axis of the covariance has length 1 in gtsam."""
     gtsam = pytest.importorskip("gtsam")
     T = transform(so3_exp(np.array([0.4, -1.0, 0.3])), np.array([1.0, 2.0, -0.5]))
     edge = edge_with(T, 4)
@@ -57,7 +57,7 @@ def test_a_link_carries_the_edge(stand_in):
     edge = edge_with(T, 1)
     link = stand_in.roundtrip(fill_link(stand_in.message("rtabmap_msgs/msg/Link"), edge))
     assert (link.from_id, link.to_id, link.type) == (2, 9, USER_CLOSURE)
-    assert USER_CLOSURE > 0  # kNeighbor would end RTAB-Map by an assertion
+    assert USER_CLOSURE > 0  # kNeighbor fails an assertion in RTAB-Map
     t, q = link.transform.translation, link.transform.rotation
     np.testing.assert_allclose([t.x, t.y, t.z], [3, 4, 5])
     np.testing.assert_allclose(Rotation.from_quat([q.x, q.y, q.z, q.w]).as_matrix(), T[:3, :3], atol=1e-12)

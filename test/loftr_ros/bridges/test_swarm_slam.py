@@ -1,4 +1,4 @@
-"""Swarm-SLAM gets the pose of keyframe 1 in keyframe 0, whichever of the two is older."""
+"""Swarm-SLAM gets the pose of keyframe 1 in keyframe 0, regardless of their order."""
 
 import numpy as np
 import pytest
@@ -7,24 +7,24 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from loftr_ros.bridges.edges import GraphEdge, GraphNode
-from loftr_ros.bridges.swarm_slam import MatchRequest, fill_answer
+from loftr_ros.bridges.swarm_slam import MatchRequest, fill_closure
 from perception_common.geometry import so3_exp, transform
 
-ANSWER = "cslam_common_interfaces/msg/IntraRobotLoopClosure"
+CLOSURE = "cslam_common_interfaces/msg/IntraRobotLoopClosure"
 poses = st.tuples(*[st.floats(-2, 2)] * 6).map(lambda v: transform(so3_exp(np.array(v[:3])), np.array(v[3:])))
 
 
 @pytest.fixture(scope="module")
-def answer(stand_in):
-    return lambda *given: stand_in.roundtrip(fill_answer(stand_in.message(ANSWER), *given))
+def closure(stand_in):
+    return lambda *given: stand_in.roundtrip(fill_closure(stand_in.message(CLOSURE), *given))
 
 
 @given(poses, st.booleans())
 @settings(deadline=None, max_examples=20)
-def test_the_transform_is_that_of_keyframe_1_in_keyframe_0(answer, T_older_newer, newer_first):
+def test_the_transform_is_that_of_keyframe_1_in_keyframe_0(closure, T_older_newer, newer_first):
     older, newer = 40, 90
     edge = GraphEdge(older, newer, T_older_newer, np.eye(6))
-    message = answer(newer, older, edge) if newer_first else answer(older, newer, edge)
+    message = closure(newer, older, edge) if newer_first else closure(older, newer, edge)
     t, q = message.transform.translation, message.transform.rotation
     point = np.array([0.3, -0.2, 5.0])  # in the frame of keyframe 1
     expected = (np.linalg.inv(T_older_newer) if newer_first else T_older_newer) @ np.append(point, 1.0)
@@ -33,14 +33,14 @@ def test_the_transform_is_that_of_keyframe_1_in_keyframe_0(answer, T_older_newer
     assert message.success
 
 
-def test_a_pair_without_an_edge_is_answered_too(answer):
-    message = answer(7, 3, None)
+def test_a_pair_without_an_edge_is_reported_as_a_failure(closure):
+    message = closure(7, 3, None)
     assert (message.keyframe0_id, message.keyframe1_id, message.success) == (7, 3, False)
 
 
-def test_a_request_is_put_to_loftr_node_with_the_older_keyframe_first():
+def test_loftr_node_is_called_with_the_older_keyframe_first():
     theirs, ours = (GraphNode(20, 8), GraphNode(10, 2)), (GraphNode(21, 5), GraphNode(11, 1))
-    asked = MatchRequest(theirs, ours).in_order
-    assert [each.id for each in asked.ours] == [1, 5]
-    assert [each.id for each in asked.nodes] == [2, 8]
-    assert asked.in_order == asked
+    request = MatchRequest(theirs, ours).in_order
+    assert [each.id for each in request.ours] == [1, 5]
+    assert [each.id for each in request.nodes] == [2, 8]
+    assert request.in_order == request

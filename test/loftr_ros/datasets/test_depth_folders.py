@@ -1,4 +1,4 @@
-"""ScanNet and MegaDepth folders of two views of a plane, written here in the published layouts."""
+"""ScanNet and MegaDepth folders in the published layouts, with two views of a plane."""
 
 import importlib.util
 import pickle
@@ -17,7 +17,7 @@ from perception_common.training.broken_files import BrokenFiles
 K = np.array([[500.0, 0, 319.5], [0, 500.0, 239.5], [0, 0, 1]])
 DISTANCE = 4.0
 T_1_0 = np.eye(4)
-T_1_0[0, 3] = -0.4  # the second camera is 0.4 m to the right: the picture moves 50 px to the left
+T_1_0[0, 3] = -0.4  # the second camera is 0.4 m to the right, which moves the image by 50 px to the left
 
 
 def picture() -> np.ndarray:
@@ -48,7 +48,7 @@ def assert_moved_by(pair, pixels):
     assert np.allclose(pair.matches.points1 - centres, [pixels, 0], atol=1e-3)
 
 
-def test_scannet_pairs_move_as_their_poses_say(tmp_path):
+def test_matches_of_scannet_follow_from_the_poses(tmp_path):
     pairs = ScanNetPairs(write_scannet(tmp_path), 8, BrokenFiles())
     assert_moved_by(pairs.sample(np.random.default_rng(0), 0, 320, 240), -25.0)
 
@@ -103,7 +103,7 @@ def write_megadepth(root) -> MegaDepthConfig:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("h5py") is None, reason="h5py is not installed")
-def test_megadepth_pairs_move_as_their_poses_say(tmp_path):
+def test_matches_of_megadepth_follow_from_the_poses(tmp_path):
     import h5py
 
     config = write_megadepth(tmp_path)
@@ -114,14 +114,14 @@ def test_megadepth_pairs_move_as_their_poses_say(tmp_path):
     assert_moved_by(pairs.sample(np.random.default_rng(0), 0, 320, 240), -25.0)
 
 
-def test_without_h5py_the_message_says_what_to_install(tmp_path, monkeypatch):
+def test_without_h5py_the_error_names_the_package(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(InputError, match="pip install h5py"):
         MegaDepthPairs(write_megadepth(tmp_path), 8, BrokenFiles())
 
 
-def test_a_scene_file_is_read_with_its_objects(tmp_path):
+def test_object_arrays_of_a_scene_file_are_read(tmp_path):
     write_megadepth(tmp_path)
     info = read_scene_info(tmp_path / "scenes" / "0022_0.1_0.3.npz")
     assert info["image_paths"].tolist() == ["a.png", None, "b.png"]
@@ -129,8 +129,8 @@ def test_a_scene_file_is_read_with_its_objects(tmp_path):
     assert np.array_equal(info["poses"][2], T_1_0)
 
 
-def test_a_scene_file_that_is_a_pickled_dict_is_read_as_one(tmp_path):
-    """As the authors of LoFTR published the 1500 pairs of MegaDepth: named .npz, written by pickle.dump."""
+def test_a_scene_file_may_be_a_pickled_dict(tmp_path):
+    """The published file of the 1500 pairs of MegaDepth is named .npz but was written by pickle.dump."""
     content = {"poses": objects(T_1_0, None), "pair_infos": [(np.array([0, 1]), np.float64(0.2), np.zeros(4))]}
     (tmp_path / "0015.npz").write_bytes(pickle.dumps(content, protocol=4))
     info = read_scene_info(tmp_path / "0015.npz")
@@ -148,7 +148,7 @@ class Evil:
         return print, ("code from a data file ran",)
 
 
-def test_a_scene_file_cannot_run_code(tmp_path, capsys):
+def test_a_scene_file_cannot_execute_code(tmp_path, capsys):
     np.savez(tmp_path / "evil.npz", poses=objects(Evil()))
     with pytest.raises(InputError, match=r"builtins\.print"):
         read_scene_info(tmp_path / "evil.npz")

@@ -23,7 +23,7 @@ def test_pairs_overlap_and_match_one_to_one(pairs):
     assert sum(len(pair.matches.cells0) for pair in drawn) > 150
 
 
-def test_matches_show_the_same_place_in_both_images():
+def test_matches_show_the_same_point_in_both_images():
     views = ViewOptions(look_strength=0.0)
     clean = PairOptions(view=views, yaw_deg=5.0, pitch_deg=0.0, altitude_ratio=1.0, pause_s=(0.0, 0.0))
     same_look = PhotometricConfig(
@@ -43,15 +43,15 @@ def test_matches_show_the_same_place_in_both_images():
     assert np.median(other) < 0.6
 
 
-def test_a_pair_depends_on_its_number_and_random_state_alone(pairs):
+def test_a_pair_depends_only_on_its_number_and_random_state(pairs):
     a = pairs.sample(np.random.default_rng(3), 12, 160, 120)
-    pairs.sample(np.random.default_rng(4), 25, 160, 120)  # the scenes between change
+    pairs.sample(np.random.default_rng(4), 25, 160, 120)  # another scene in between
     pairs.sample(np.random.default_rng(4), 35, 160, 120)
     b = pairs.sample(np.random.default_rng(3), 12, 160, 120)
     assert np.array_equal(a.image1, b.image1)
     assert np.array_equal(a.matches.points1, b.matches.points1)
 
 
-def test_a_new_scene_comes_with_its_turn(pairs):
+def test_the_number_of_the_pair_chooses_the_scene(pairs):
     a, b = (pairs.sample(np.random.default_rng(3), number, 160, 120) for number in (9, 10))
     assert not np.array_equal(a.image0, b.image0)

@@ -3,11 +3,11 @@ import numpy as np
 import pytest
 
 from loftr_ros.datasets.homography import HomographyConfig, HomographyPairs
-from loftr_ros.datasets.photometric import PhotometricConfig, change_look
+from loftr_ros.datasets.photometric import PhotometricConfig, change_appearance
 from perception_common.errors import InputError
 from perception_common.training.broken_files import BrokenFiles
 
-SAME_LOOK = PhotometricConfig(
+UNCHANGED = PhotometricConfig(
     gamma=0,
     contrast=0,
     brightness=0,
@@ -38,8 +38,8 @@ def pairs_of(folder, broken=None, **options) -> HomographyPairs:
     return HomographyPairs(config, 8, broken or BrokenFiles())
 
 
-def test_matches_show_the_same_place_in_both_images(folder):
-    pairs = pairs_of(folder, zoom=(0.8, 1.2), photometric=SAME_LOOK)
+def test_matches_show_the_same_point_in_both_images(folder):
+    pairs = pairs_of(folder, zoom=(0.8, 1.2), photometric=UNCHANGED)
     differences, others = [], []
     for number in range(10):
         pair = pairs.sample(np.random.default_rng(number), number, 160, 120)
@@ -52,10 +52,10 @@ def test_matches_show_the_same_place_in_both_images(folder):
         others.append(np.abs(gray0 - np.roll(gray1, 1)))
     assert np.median(np.concatenate(differences)) < 3
     assert np.percentile(np.concatenate(differences), 95) < 12
-    assert np.median(np.concatenate(others)) > 10  # the test would notice
+    assert np.median(np.concatenate(others)) > 10  # wrong matches would fail the test
 
 
-def test_a_pair_depends_on_its_random_state_alone(folder):
+def test_a_pair_depends_only_on_its_random_state(folder):
     first, second = pairs_of(folder), pairs_of(folder)
     second.sample(np.random.default_rng(5), 0, 160, 120)
     a, b = (pairs.sample(np.random.default_rng(1), 7, 160, 120) for pairs in (first, second))
@@ -64,7 +64,7 @@ def test_a_pair_depends_on_its_random_state_alone(folder):
     assert np.array_equal(a.matches.points1, b.matches.points1)
 
 
-def test_pairs_turn_by_any_angle_and_overlap(folder):
+def test_pairs_are_rotated_by_any_angle_and_overlap(folder):
     counts = [
         len(pairs_of(folder).sample(np.random.default_rng(number), number, 160, 120).matches.cells0)
         for number in range(20)
@@ -73,7 +73,7 @@ def test_pairs_turn_by_any_angle_and_overlap(folder):
     assert max(counts) <= 300
 
 
-def test_a_broken_image_is_named_counted_and_passed_over(folder):
+def test_a_broken_image_is_named_counted_and_skipped(folder):
     (folder / "1.png").write_bytes(b"no image")
     broken = BrokenFiles()
     pairs = pairs_of(folder, broken)
@@ -96,7 +96,7 @@ def test_a_folder_that_is_missing_or_empty_is_an_error(tmp_path):
         pairs_of(tmp_path)
 
 
-def test_photographs_for_validation_are_not_trained_on(folder):
+def test_photographs_for_validation_are_not_used_for_training(folder):
     config = HomographyConfig(folders=(folder,), holdout_every=3)
     trained = HomographyPairs(config, 8, BrokenFiles())
     held_out = HomographyPairs(config, 8, BrokenFiles(), holdout=True)
@@ -105,9 +105,9 @@ def test_photographs_for_validation_are_not_trained_on(folder):
     assert names[0] == {"1.png", "2.png", "4.png", "5.png"}
 
 
-def test_looks_change_strongly_but_geometry_does_not():
+def test_augmentation_changes_gray_levels_but_not_geometry():
     picture = smooth_picture(3)
-    changed = [change_look(picture, PhotometricConfig(), np.random.default_rng(seed)) for seed in range(30)]
+    changed = [change_appearance(picture, PhotometricConfig(), np.random.default_rng(seed)) for seed in range(30)]
     assert all(image.shape == picture.shape and image.dtype == np.uint8 for image in changed)
     means = [image.mean() for image in changed]
     assert max(means) - min(means) > 60
@@ -120,6 +120,6 @@ def test_looks_change_strongly_but_geometry_does_not():
     assert np.median(np.abs(shifts)) < 0.1
 
 
-def test_no_change_is_asked_for_and_none_is_made():
+def test_zero_strengths_change_nothing():
     picture = smooth_picture(4)
-    assert np.abs(change_look(picture, SAME_LOOK, np.random.default_rng(0)).astype(int) - picture).max() <= 1
+    assert np.abs(change_appearance(picture, UNCHANGED, np.random.default_rng(0)).astype(int) - picture).max() <= 1

@@ -25,7 +25,7 @@ def test_an_image_matches_itself_everywhere():
     assert np.allclose(matches.points1, np.column_stack([cells % 12, cells // 12]) * 8)
 
 
-def test_a_shift_leaves_its_remainder_to_the_fine_stage():
+def test_the_remainder_of_a_shift_is_left_to_the_fine_stage():
     H = np.array([[1, 0, 18.5], [0, 1, -2.0], [0, 0, 1]])
     matches = matches_of(H)
     assert (matches.cells1 - matches.cells0 == 2).all()
@@ -50,14 +50,14 @@ def test_matches_are_one_to_one_and_within_half_a_cell(angle, scale, shift, tilt
     assert len(set(matches.cells1)) == len(matches.cells1)
     centres1 = np.column_stack([matches.cells1 % 12, matches.cells1 // 12]) * 8.0
     assert (np.abs(matches.points1 - centres1) <= 4 + 1e-6).all()
-    # Independently: the true point of each matched cell, one at a time.
+    # Independent computation: the true point of each matched cell, one by one.
     for cell, point in zip(matches.cells0, matches.points1, strict=True):
         x, y, w = H @ [cell % 12 * 8.0, cell // 12 * 8.0, 1.0]
         assert np.allclose([x / w, y / w], point, atol=1e-3)
 
 
 def test_points_behind_the_plane_of_a_homography_are_not_matched():
-    H = np.array([[1, 0, 0], [0, 1, 0], [-1 / 48, 0, 1]])  # x = 48 goes to infinity
+    H = np.array([[1, 0, 0], [0, 1, 0], [-1 / 48, 0, 1]])  # maps x = 48 to infinity
     _, seen = homography_warp(H, everywhere)(np.array([[40.0, 8.0], [48.0, 8.0], [60.0, 8.0]]))
     assert seen.tolist() == [True, False, False]
 
@@ -65,7 +65,7 @@ def test_points_behind_the_plane_of_a_homography_are_not_matched():
 K = np.array([[80.0, 0, 47.5], [0, 80.0, 31.5], [0, 0, 1]])
 
 
-def test_a_plane_seen_from_two_heights_agrees_with_its_homography():
+def test_the_depth_warp_of_a_plane_agrees_with_its_homography():
     depth0, depth1 = np.full((HEIGHT, WIDTH), 10.0), np.full((HEIGHT, WIDTH), 8.0)
     T_1_0 = np.eye(4)
     T_1_0[:3, 3] = [0.5, -0.25, -2.0]  # the camera moves forward by 2
@@ -79,10 +79,10 @@ def test_a_plane_seen_from_two_heights_agrees_with_its_homography():
     assert np.allclose(warped, expected)
 
 
-def test_what_the_other_view_does_not_see_is_not_matched():
+def test_cells_hidden_in_the_other_view_are_not_matched():
     depth0 = np.full((HEIGHT, WIDTH), 10.0)
     depth1 = depth0.copy()
-    depth1[:, 48:] = 5.0  # something stands in front
+    depth1[:, 48:] = 5.0  # an occluding object
     depth1[:8] = 0  # unknown
     depth1[8:16] = np.inf  # sky
     _, seen = depth_warp(depth0, K, depth1, K, np.eye(4), 0.02)(

@@ -1,4 +1,4 @@
-"""Maps of the backbone: their sizes, what a cell looks at, and folding of the normalisation."""
+"""Maps of the backbone: sizes, receptive field of a cell, and folding of batch normalisation."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_sizes(config: BackboneConfig, coarse_stride: int, fine_stride: int, hei
 
 
 def test_a_coarse_cell_is_centred_on_its_pixel() -> None:
-    """What a cell looks at (where its gradient is) lies evenly around pixel (8 x, 8 y)."""
+    """The receptive field of cell (x, y), from the gradient, is symmetric about pixel (8 x, 8 y)."""
     backbone = make_backbone(BackboneConfig((8, 12, 16)))
     image = torch.rand(1, 1, 256, 256, requires_grad=True)
     coarse, _ = backbone(image)
@@ -69,7 +69,7 @@ def test_folding_is_exact(config: BackboneConfig) -> None:
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
 
 
-def test_pointwise_convolution_is_an_ordinary_one() -> None:
+def test_pointwise_convolution_equals_an_ordinary_convolution() -> None:
     convolution = PointwiseConvolution(5, 7)
     x = torch.randn(2, 5, 6, 9)
     expected = nn.functional.conv2d(x, convolution.weight)

@@ -1,4 +1,4 @@
-"""The whole network: against kornia's LoFTR with the same weights, and what must hold for any weights."""
+"""The whole network, compared with kornia's LoFTR with the same weights, and its invariants."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LOW = SelectionConfig(threshold=0.01, border=0)
 
 
 def make_network(config: LoFTRConfig) -> LoFTR:
-    """Random weights whose features tell places apart, so that a shifted image is matched at hundreds of places."""
+    """Random weights whose features are distinctive, so that a shifted image has hundreds of matches."""
     torch.manual_seed(1)
     network = LoFTR(config).eval()
     for module in network.modules():
@@ -45,17 +45,17 @@ def make_network(config: LoFTRConfig) -> LoFTR:
             nn.init.uniform_(module.bias, -0.1, 0.1)
         if isinstance(module, nn.LayerNorm):
             nn.init.uniform_(module.weight, 0.1, 0.3)
-    tell_cells_apart(network)
+    make_cells_distinctive(network)
     fine_head = network.backbone.get_submodule(f"layer{config.backbone.fine_level}_outconv2")[3]
     nn.init.normal_(fine_head.weight, std=0.01)
     return network
 
 
 @torch.no_grad()
-def tell_cells_apart(network: LoFTR) -> None:
-    """Let the coarse map show what differs from cell to cell: the whitened principal components of the last level.
+def make_cells_distinctive(network: LoFTR) -> None:
+    """Make the coarse map the whitened principal components of the last level, which differ between cells.
 
-    What an untrained level gives is nearly the same in all cells.
+    The output of an untrained level itself is nearly equal in all cells.
     """
     level = network.backbone.get_submodule(f"layer{network.backbone.levels}")
     head = network.backbone.get_submodule(f"layer{network.backbone.levels}_outconv")
@@ -73,7 +73,7 @@ def tell_cells_apart(network: LoFTR) -> None:
 
 
 def make_pair(height: int, width: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """(2, 1, height, width): two textures and each of them shifted by whole coarse cells."""
+    """Two textures, and the same shifted by whole coarse cells, (2, 1, height, width) each."""
     texture = torch.rand(2, 1, height + 16, width + 16, generator=torch.Generator().manual_seed(seed))
     texture = nn.functional.avg_pool2d(texture, 3, 1, 1)
     return texture[..., 16:, 8:-8].contiguous(), texture[..., 8:-8, :-16].contiguous()
@@ -142,8 +142,8 @@ class TestAgainstKornia:
         data = {"image0": image0 * mask0[:, None], "image1": image1 * mask1[:, None], "mask0": mask0, "mask1": mask1}
         self.compare(*networks, data, expect=200)
 
-    def test_prepared_for_inference_is_equal_too(self, networks: tuple[LoFTR, KorniaLoFTR]) -> None:
-        # In double precision, where folding is exact but for the last digits.
+    def test_equal_when_prepared_for_inference(self, networks: tuple[LoFTR, KorniaLoFTR]) -> None:
+        # In double precision, where folding is exact except for rounding.
         network, kornia = (copy.deepcopy(each).double() for each in networks)
         image0, image1 = (image.double() for image in make_pair(96, 128))
         self.compare(prepare_for_inference(network), kornia, {"image0": image0, "image1": image1}, expect=200)
@@ -195,7 +195,7 @@ class TestLayout:
             ("indoor_ot", "released", "optimal_transport", 2),
         ],
     )
-    def test_presets_are_what_the_checkpoints_were_tested_with(  # type: ignore[no-untyped-def]
+    def test_model_files_have_the_settings_of_the_checkpoints(  # type: ignore[no-untyped-def]
         self, repository, name: str, form: str, kind: str, border: int
     ) -> None:
         config = load_yaml(LoFTRConfig, repository / f"config/models/loftr_{name}.yaml")
@@ -243,10 +243,10 @@ class TestMatching:
         for one, other in zip(again, fresh, strict=True):
             assert_same(one, other, pixels=0)
 
-    def test_prepared_for_inference_is_equal_and_leaves_the_original_alone(self, network: LoFTR) -> None:
+    def test_prepared_for_inference_is_equal_and_does_not_change_the_original(self, network: LoFTR) -> None:
         network = copy.deepcopy(
             network
-        ).double()  # in single precision rounding alone decides some matches of random weights
+        ).double()  # in single precision, rounding decides some matches of random weights
         image0, image1 = (image.double() for image in make_pair(96, 128))
         state = {key: tensor.clone() for key, tensor in network.state_dict().items()}
         fast = prepare_for_inference(network)
@@ -256,8 +256,7 @@ class TestMatching:
             assert_same(one, other, pixels=5e-3)
         assert all(torch.equal(tensor, state[key]) for key, tensor in network.state_dict().items())
 
-    def test_padding_under_a_mask_changes_nothing_but_the_edge(self, network: LoFTR) -> None:
-        """Convolutions see the padding as they see the zeros outside of an image, so with it all is as without."""
+    def test_masked_padding_is_never_matched(self, network: LoFTR) -> None:
         image0, image1 = make_pair(96, 128)
         padded, mask = torch.zeros(2, 1, 120, 168), torch.zeros(2, 15, 21, dtype=torch.bool)
         padded[..., :96, :128], mask[:, :12, :16] = image0, True
@@ -284,7 +283,7 @@ class TestMatching:
             assert pair.points1.dtype == pair.confidence.dtype == torch.float32
             assert pair.cells1.dtype == torch.int64
 
-    def test_best_confidence_first_and_a_limit_keeps_the_best(self, network: LoFTR) -> None:
+    def test_matches_are_ordered_and_limited_by_confidence(self, network: LoFTR) -> None:
         features = [network.encode(images) for images in make_pair(96, 128)]
         everything = network.match(*features, LOW)
         for pair, limited in zip(everything, network.match(*features, replace(LOW, max_matches=20)), strict=True):
@@ -301,7 +300,7 @@ class TestMatching:
             assert (pair.points0[:, 1] < 93).all()
 
     @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-    def test_half_precision_finds_the_same_places(self, network: LoFTR, dtype: torch.dtype) -> None:
+    def test_half_precision_finds_the_same_matches(self, network: LoFTR, dtype: torch.dtype) -> None:
         image0, image1 = make_pair(96, 128)
         (full,) = network.match(network.encode(image0[:1]), network.encode(image1[:1]), LOW)
         half = copy.deepcopy(network).to(dtype)
@@ -315,14 +314,14 @@ class TestMatching:
 
 
 class TestTraining:
-    def test_dense_log_confidence_agrees_with_the_matches(self, network: LoFTR) -> None:
+    def test_dense_log_confidence_equals_that_of_the_matches(self, network: LoFTR) -> None:
         features = [network.encode(images) for images in make_pair(96, 128)]
         coarse = network.transform(*features)
         dense = network.coarse_matching.log_confidence(*coarse).exp()
         for b, pair in enumerate(network.match(*features, LOW)):
             torch.testing.assert_close(dense[b, pair.cells0, pair.cells1], pair.confidence, atol=1e-5, rtol=0)
 
-    def test_every_parameter_learns(self, network: LoFTR) -> None:
+    def test_every_parameter_has_a_gradient(self, network: LoFTR) -> None:
         network = copy.deepcopy(network).train()
         image0, image1 = make_pair(64, 80)
         features = network.encode(torch.cat([image0, image1]))
@@ -336,7 +335,7 @@ class TestTraining:
             assert parameter.grad.isfinite().all(), name
             assert parameter.grad.abs().max() > 0, name
 
-    def test_refining_given_cells_agrees_with_the_matches(self, network: LoFTR) -> None:
+    def test_refining_given_cells_gives_the_matches(self, network: LoFTR) -> None:
         features = [network.encode(images) for images in make_pair(96, 128)]
         coarse = network.transform(*features)
         _, pair = network.match(*features, LOW)
@@ -347,7 +346,7 @@ class TestTraining:
         torch.testing.assert_close(refined.spread, pair.spread, atol=1e-4, rtol=0)
         assert refined.offset.abs().max() <= 4
 
-    def test_the_mean_around_the_peak_is_of_inference_alone(self, network: LoFTR) -> None:
+    def test_the_mean_around_the_peak_is_used_at_inference_only(self, network: LoFTR) -> None:
         around_peak = copy.deepcopy(network)
         around_peak.config = replace(network.config, fine=replace(network.config.fine, mean_over="peak"))
         features = [network.encode(images) for images in make_pair(96, 128)]
@@ -374,7 +373,7 @@ class TestTraining:
 
 
 class TestAblations:
-    """Variants of the paper's table 5 are configurations of the same network."""
+    """The variants of the paper's table 5 are configurations of the network."""
 
     @staticmethod
     def run(config: LoFTRConfig) -> tuple[LoFTR, tuple[int, ...], tuple[int, ...]]:

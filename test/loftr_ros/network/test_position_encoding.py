@@ -1,4 +1,4 @@
-"""The sine encoding against its formula, cell by cell."""
+"""The sine encoding compared with its formula, cell by cell."""
 
 from __future__ import annotations
 

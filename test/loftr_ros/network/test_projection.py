@@ -1,4 +1,4 @@
-"""The projection is a linear layer on every path."""
+"""The projection equals a linear layer on every code path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The layers of the transformer: what sees what, and in which order."""
+"""The layers of the transformer: formula, masks, and order of the images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def layer() -> AttentionLayer:
     return AttentionLayer(WIDTH, 4)
 
 
-def test_a_layer_is_the_papers_formula(layer: AttentionLayer) -> None:
+def test_a_layer_equals_the_formula_of_the_paper(layer: AttentionLayer) -> None:
     x, source = random_tokens(1, 3, 4), random_tokens(1, 5, 2, seed=1)
     a, b = x.features.reshape(12, WIDTH), source.features.reshape(10, WIDTH)
     heads = []
@@ -35,21 +35,21 @@ def test_a_layer_is_the_papers_formula(layer: AttentionLayer) -> None:
     message = layer.norm1(layer.merge(torch.cat(heads, 1)))
     expected = a + layer.norm2(layer.mlp(torch.cat([a, message], 1)))
     torch.testing.assert_close(layer(x, source).reshape(12, WIDTH), expected, atol=1e-5, rtol=1e-5)
-    with torch.no_grad():  # the path of inference
+    with torch.no_grad():  # the code path of inference
         torch.testing.assert_close(layer(x, source).reshape(12, WIDTH), expected, atol=1e-5, rtol=1e-5)
 
 
-def test_positions_turn_queries_and_keys_but_not_values(layer: AttentionLayer) -> None:
+def test_positions_are_added_to_queries_and_keys_but_not_values(layer: AttentionLayer) -> None:
     x = random_tokens(1, 3, 4)
     moved = Tokens(x.features, position=torch.randn(3, 4, WIDTH))
     assert not torch.allclose(layer(x, x), layer(moved, moved))
-    single = Tokens(x.features[:, :1, :1])  # one source token gets all the weight, wherever it is
+    single = Tokens(x.features[:, :1, :1])  # a single source token has weight 1 at any position
     turned = Tokens(single.features, position=torch.randn(1, 1, WIDTH))
     torch.testing.assert_close(layer(x, single), layer(x, turned), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("mixing", ["linear_attention", "convolution"])
-def test_masked_cells_change_nothing_else(mixing: str) -> None:
+def test_masked_cells_do_not_change_other_cells(mixing: str) -> None:
     torch.manual_seed(0)
     layer = AttentionLayer(WIDTH, 4) if mixing == "linear_attention" else ConvolutionLayer(WIDTH)
     x = random_tokens(2, 4, 6)
@@ -77,12 +77,12 @@ def test_cross_layers_are_sequential() -> None:
     ("layers", "alone"),
     [(("self", "cross", "self"), 1), (("cross", "self"), 0), (("self", "self", "cross"), 2), (("self",), 1)],
 )
-def test_layers_before_the_first_cross_layer_see_one_image(layers: tuple[str, ...], alone: int) -> None:
+def test_layers_before_the_first_cross_layer_depend_on_one_image(layers: tuple[str, ...], alone: int) -> None:
     config = TransformerConfig(heads=4, layers=layers)  # type: ignore[arg-type]
     assert FeatureTransformer(config, WIDTH).alone_count == alone
 
 
-def test_convolution_sees_its_neighbours_only() -> None:
+def test_convolution_depends_on_neighbours_only() -> None:
     torch.manual_seed(0)
     layer = ConvolutionLayer(WIDTH)
     x = random_tokens(1, 5, 7)

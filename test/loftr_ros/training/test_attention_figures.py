@@ -6,7 +6,8 @@ import torch
 from loftr_ros.network.attention import linear_attention
 from loftr_ros.network.config import BackboneConfig, FineConfig, LoFTRConfig, TransformerConfig
 from loftr_ros.network.loftr import LoFTR
-from loftr_ros.training.attention import attention_map, draw, feature_colors, main, trace_pair
+from loftr_ros.training.attention import draw_attention, main
+from loftr_ros.training.trace import attention_map, feature_colors, trace_pair
 from perception_common.errors import InputError
 from perception_common.weights import save_weights
 
@@ -23,7 +24,7 @@ def network_of(mixing="linear_attention") -> LoFTR:
     return LoFTR(config).eval()
 
 
-def test_the_weights_reproduce_the_message_of_the_layer():
+def test_the_attention_weights_reproduce_the_message_of_the_layer():
     trace = trace_pair(network_of(), *IMAGES)
     for call in trace.layers0:
         with torch.no_grad():
@@ -39,7 +40,7 @@ def test_the_weights_reproduce_the_message_of_the_layer():
         torch.testing.assert_close(weights @ shared[0, :, 0], expected, atol=1e-4, rtol=1e-3)
 
 
-def test_self_layers_look_at_the_image_itself_and_cross_layers_at_the_other():
+def test_self_layers_attend_to_the_same_image_and_cross_layers_to_the_other():
     wide = np.zeros((64, 128), np.uint8)
     trace = trace_pair(network_of(), IMAGES[0], wide)
     assert [call.name for call in trace.layers0] == ["self 1", "cross 2", "self 3"]
@@ -47,7 +48,7 @@ def test_self_layers_look_at_the_image_itself_and_cross_layers_at_the_other():
     assert trace.before[1].shape == trace.after[1].shape == (8, 16, 16)
 
 
-def test_tracing_leaves_no_hooks():
+def test_tracing_removes_its_hooks():
     network = network_of()
     trace_pair(network, *IMAGES)
     assert not any(layer._forward_pre_hooks for layer in network.loftr_coarse.layers)
@@ -62,11 +63,11 @@ def test_the_same_features_have_the_same_colour():
 
 def test_the_picture_has_a_row_for_each_point_and_one_for_the_features():
     trace = trace_pair(network_of(), *IMAGES)
-    picture = draw(trace, *IMAGES, np.array([[10.0, 20.0], [50.0, 30.0]]), stride=8)
+    picture = draw_attention(trace, *IMAGES, np.array([[10.0, 20.0], [50.0, 30.0]]), stride=8)
     assert picture.shape == (3 * 64, 4 * 96, 3)
 
 
-def test_convolutions_attend_to_nothing():
+def test_a_network_without_attention_is_refused():
     with pytest.raises(InputError, match="nothing to draw"):
         trace_pair(network_of(mixing="convolution"), *IMAGES)
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from loftr_ros.datasets.supervision import TrainingPair, TrueMatches
-from loftr_ros.network.coarse_matching import CoarseMatching
+from loftr_ros.network.coarse.matching import CoarseMatching
 from loftr_ros.network.config import BackboneConfig, FineConfig, LoFTRConfig, MatchingConfig, TransformerConfig
 from loftr_ros.network.fine_matching import expected_offset
 from loftr_ros.network.loftr import Refinement
@@ -11,10 +11,10 @@ from loftr_ros.training.batch import PairBatch
 from loftr_ros.training.losses import (
     LossConfig,
     TrainedLoFTR,
-    evenly,
     focal_and_likelihood,
     heatmap_cross_entropy,
     log_confidence_at,
+    spread_evenly,
     weighted_square_error,
 )
 from perception_common.training.distributed import Processes
@@ -34,7 +34,7 @@ def some_matches(pairs: int, cells: int, generator: torch.Generator) -> tuple[to
 
 
 @pytest.mark.parametrize("kind", ["dual_softmax", "optimal_transport"])
-def test_the_confidence_at_matches_is_that_of_the_whole_matrix(kind):
+def test_the_confidence_at_matches_equals_that_of_the_whole_matrix(kind):
     generator = torch.Generator().manual_seed(0)
     matching = CoarseMatching(MatchingConfig(kind=kind))
     coarse0, coarse1 = (torch.randn(3, 4, 6, 16, generator=generator, requires_grad=True) for _ in range(2))
@@ -50,21 +50,21 @@ def test_the_confidence_at_matches_is_that_of_the_whole_matrix(kind):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
 
 
-def test_the_focal_loss_forgives_what_is_nearly_right():
+def test_the_focal_loss_of_confident_matches_is_small():
     config = LossConfig(focal=1.0, likelihood=0.0)
     loss = focal_and_likelihood(torch.tensor([0.5, 0.9]).log(), config)
     expected = [-0.25 * (1 - p) ** 2 * np.log(p) for p in (0.5, 0.9)]
     assert loss.tolist() == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_likelihood_still_pulls_where_the_focal_loss_is_flat():
+def test_the_likelihood_has_a_gradient_where_the_focal_loss_is_flat():
     log_confidence = torch.tensor([-30.0], requires_grad=True)
     for config, slope in ((LossConfig(focal=1.0, likelihood=0.0), 0.0), (LossConfig(likelihood=0.1), -0.1)):
         (gradient,) = torch.autograd.grad(focal_and_likelihood(log_confidence, config).sum(), log_confidence)
         assert gradient.item() == pytest.approx(slope, abs=1e-6)
 
 
-def test_certain_refinements_weigh_more_and_unreachable_ones_nothing():
+def test_small_spreads_have_larger_weights_and_unreachable_offsets_none():
     spread = torch.tensor([0.5, 2.0, 1.0], requires_grad=True)
     refined = Refinement(torch.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]]), spread, torch.zeros(3, 25))
     loss, weight = weighted_square_error(refined, torch.tensor([[0.0, 0.0], [4.0, 0.0], [4.5, 0.0]]), radius=4.0)
@@ -84,17 +84,17 @@ def test_the_best_fine_heatmap_has_its_mean_at_the_true_point():
         optimizer.step()
     offset, _ = expected_offset(logits.detach().log_softmax(1))
     torch.testing.assert_close(offset[:3], true[:3], atol=0.02, rtol=0)
-    assert weight.tolist() == [1, 1, 1, 0]  # the last one lies beyond the window
+    assert weight.tolist() == [1, 1, 1, 0]  # the last point is beyond the window
     assert offset[3].abs().max() < 1e-5
 
 
-def test_matches_are_thinned_evenly_in_each_pair():
+def test_the_selected_matches_of_each_pair_are_evenly_spaced():
     b = torch.tensor([0] * 10 + [2] * 3)
-    assert evenly(b, pairs=3, most=5).tolist() == [0, 2, 4, 6, 8, 10, 11, 12]
+    assert spread_evenly(b, pairs=3, most=5).tolist() == [0, 2, 4, 6, 8, 10, 11, 12]
 
 
 def shifted_pair(shift: int, seed: int) -> TrainingPair:
-    """Image 1 is image 0, `shift` cells further left; of noise, so that there is something to see."""
+    """Noise images; image 1 is image 0 shifted to the left by `shift` cells."""
     noise = np.random.default_rng(seed).integers(0, 256, (64, 96 + 8 * shift)).astype(np.uint8)
     noise = np.kron(noise[::4, ::4], np.ones((4, 4), np.uint8))
     cells0 = np.array([row * 12 + column for row in range(8) for column in range(shift, 12)])
@@ -103,7 +103,7 @@ def shifted_pair(shift: int, seed: int) -> TrainingPair:
     return TrainingPair(noise[:, :96], noise[:, 8 * shift : 96 + 8 * shift], TrueMatches(cells0, cells1, points1))
 
 
-def test_training_on_a_few_pairs_learns_them():
+def test_training_overfits_a_few_pairs():
     torch.manual_seed(0)
     network = TrainedLoFTR(TINY, LossConfig(), Processes())
     batch = PairBatch.of([shifted_pair(shift, shift) for shift in (0, 1, 2, 3)])
@@ -120,7 +120,7 @@ def test_training_on_a_few_pairs_learns_them():
     assert losses["fine"] < 0.3 * first["fine"]
 
 
-def test_a_pair_without_any_true_match_has_no_part_in_the_loss():
+def test_a_pair_without_true_matches_does_not_contribute_to_the_loss():
     torch.manual_seed(0)
     network = TrainedLoFTR(TINY, LossConfig(), Processes()).eval()
     pair = shifted_pair(1, 0)
@@ -129,12 +129,12 @@ def test_a_pair_without_any_true_match_has_no_part_in_the_loss():
     alone, both, none = (network(PairBatch.of(pairs)) for pairs in ([pair], [pair, empty], [empty]))
     torch.testing.assert_close(both["loss"], alone["loss"])
     assert none["loss"].item() == 0
-    none["loss"].backward()  # and still has a gradient, of zero
+    none["loss"].backward()  # gives a zero gradient, not an error
     assert all(parameter.grad is not None for parameter in network.parameters())
     assert all(parameter.grad.abs().max() == 0 for parameter in network.parameters())
 
 
-def test_optimal_transport_trains_its_dustbin():
+def test_the_dustbin_score_of_optimal_transport_has_a_gradient():
     torch.manual_seed(0)
     config = LoFTRConfig(
         backbone=TINY.backbone, coarse=TINY.coarse, fine=TINY.fine, matching=MatchingConfig(kind="optimal_transport")

@@ -16,7 +16,7 @@ def test_perfect_and_failed_poses():
     assert (failed["under_5deg"], failed["auc_20"]) == (0.0, 0.0)
 
 
-def test_intrinsics_follow_the_reduced_image(tmp_path):
+def test_intrinsics_are_scaled_with_the_image(tmp_path):
     for name in ("a.png", "b.png"):
         cv2.imwrite(str(tmp_path / name), np.zeros((480, 640), np.uint8))
     entry = {"a": "a.png", "b": "b.png", "K_a": K.tolist(), "K_b": K.tolist(), "T_ab": np.eye(4).tolist()}

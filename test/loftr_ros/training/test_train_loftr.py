@@ -1,4 +1,4 @@
-"""Whole runs of a tiny network on photographs of noise, through the command."""
+"""Complete trainings of a tiny network on noise images, by the command."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import yaml
 
 import perception_common
 from loftr_ros.training.config import TrainingConfig
-from loftr_ros.training.train import main, start
+from loftr_ros.training.train import initial_state, main
 from perception_common.config import from_mapping, load_yaml
 from perception_common.errors import InputError
 from perception_common.resources import find_share
@@ -61,7 +61,7 @@ def losses(run) -> list[float]:
     return [record["loss"] for record in read_metrics(run / "metrics.jsonl") if record["kind"] == "training"]
 
 
-def test_a_resumed_run_equals_one_without_a_break(tmp_path, photographs, caplog):
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, photographs, caplog):
     whole = write(tmp_path / "whole.yaml", configuration(photographs))
     half = write(tmp_path / "half.yaml", configuration(photographs, steps=2))
     assert main([whole, "--run-dir", str(tmp_path / "whole")]) == 0
@@ -76,8 +76,8 @@ def test_a_resumed_run_equals_one_without_a_break(tmp_path, photographs, caplog)
     assert "1 broken files were skipped" in caplog.text
 
 
-def test_two_processes_learn_what_one_learns_from_the_same_batches(tmp_path, photographs):
-    # A low rate: rounding differs, and where a ReLU takes the other side the runs would soon be different ones.
+def test_two_processes_train_like_one(tmp_path, photographs):
+    # A low rate: rounding differs between the runs, and at a higher rate they would diverge.
     schedule = {"learning_rate": 1.0e-5, "warmup_steps": 0}
     mapping = configuration(photographs, steps=3, loader_threads=0, schedule=schedule)
     config = write(tmp_path / "config.yaml", mapping)
@@ -87,7 +87,7 @@ def test_two_processes_learn_what_one_learns_from_the_same_batches(tmp_path, pho
     for launcher, name in (([], "one"), (torchrun, "two")):
         subprocess.run([sys.executable, *launcher, *command, str(tmp_path / name)], check=True, env=environment)
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
-    first = start(from_mapping(TrainingConfig, mapping), Processes()).module.state_dict()
+    first = initial_state(from_mapping(TrainingConfig, mapping), Processes()).module.state_dict()
     one, two = (torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)["model"] for name in ("one", "two"))
     for key in (
         "backbone.layer1.0.conv1.weight",
@@ -99,14 +99,14 @@ def test_two_processes_learn_what_one_learns_from_the_same_batches(tmp_path, pho
     torch.testing.assert_close(two["backbone.bn1.running_var"], one["backbone.bn1.running_var"], atol=0, rtol=1e-4)
 
 
-def test_a_run_is_not_overwritten_by_accident(tmp_path, photographs):
+def test_a_run_is_never_overwritten_by_a_new_one(tmp_path, photographs):
     config = write(tmp_path / "config.yaml", configuration(photographs, steps=1))
     main([config, "--run-dir", str(tmp_path / "run")])
     with pytest.raises(InputError, match="--resume"):
         main([config, "--run-dir", str(tmp_path / "run")])
 
 
-def test_the_run_keeps_its_configuration_and_exports_weights(tmp_path, photographs):
+def test_the_run_saves_its_configuration_and_exports_weights(tmp_path, photographs):
     config = write(tmp_path / "config.yaml", configuration(photographs, steps=1))
     main([config, "--run-dir", str(tmp_path / "run")])
     assert load_yaml(TrainingConfig, tmp_path / "run" / "config.yaml") == load_yaml(TrainingConfig, config)
@@ -123,7 +123,7 @@ def test_every_training_configuration_is_valid(path):
     load_yaml(TrainingConfig, path).network_config()
 
 
-def test_contradictions_are_refused(photographs):
+def test_contradictory_configurations_are_refused(photographs):
     both = configuration(photographs) | {"model": "loftr_lite"}
     with pytest.raises(InputError, match="either model"):
         from_mapping(TrainingConfig, both)

@@ -237,7 +237,7 @@ class TestBadInput:
         (dataset / "coco.json").write_text(json.dumps(content))
         self.fails("annotation 3: is broken .a box without area", dataset, weights, "--classes", "car,coach=bus")
         (dataset / "coco.json").write_text("[]")
-        self.fails("is no COCO annotation file", dataset, weights)
+        self.fails("is not a COCO annotation file", dataset, weights)
         (dataset / "coco.json").unlink()
         self.fails("cannot be read", dataset, weights)
 

@@ -1,4 +1,4 @@
-"""Detections reach users of vision_msgs with their names, scores and boxes in original pixels."""
+"""Conversion to vision_msgs: class names, scores, and boxes in original pixels."""
 
 from types import SimpleNamespace
 
@@ -20,7 +20,7 @@ TRUE_DEFINITIONS = {  # ros-perception/vision_msgs at e77fa2d
 
 
 def stand_in():
-    """vision_msgs.msg from its own definitions; fields that are not given have their defaults, as in rclpy."""
+    """vision_msgs.msg from its definitions; missing fields have default values, as in rclpy."""
     store = get_typestore(Stores.ROS2_JAZZY)
     for name, definition in TRUE_DEFINITIONS.items():
         store.register(get_types_from_msg(definition, f"vision_msgs/msg/{name}"))
@@ -42,7 +42,7 @@ def stand_in():
     return SimpleNamespace(**{name: maker(name) for name in TRUE_DEFINITIONS}), store
 
 
-def test_every_detection_becomes_one_of_vision_msgs():
+def test_every_detection_is_converted():
     messages, store = stand_in()
     given = DetectionArray(
         detections=[
@@ -60,6 +60,6 @@ def test_every_detection_becomes_one_of_vision_msgs():
     assert van.results[0].hypothesis.class_id == "van"
 
 
-def test_an_empty_array_stays_one():
+def test_an_empty_array_is_converted_to_an_empty_array():
     messages, _ = stand_in()
     assert detections_2d(DetectionArray(), messages).detections == []

@@ -1,4 +1,4 @@
-"""COCO, VisDrone and UAVDT folders read as they are; broken lines named and left out."""
+"""COCO, VisDrone and UAVDT folders; broken lines are listed and left out."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def coco(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_coco_boxes_aliases_crowds_and_unknown_kinds(coco: Path) -> None:
+def test_coco_boxes_aliases_crowds_and_unmapped_categories(coco: Path) -> None:
     classes = ClassMap(VISDRONE_CLASSES, (("minibus", "van"),))
     files = read_coco(coco / "coco.json", coco / "images", classes)
     sample = files.load(0)
@@ -64,7 +64,7 @@ def test_coco_boxes_aliases_crowds_and_unknown_kinds(coco: Path) -> None:
     assert known(classes, sample.truth.known) == {"car", "van"}
 
 
-def test_coco_names_what_is_broken_and_keeps_the_rest(coco: Path) -> None:
+def test_coco_lists_broken_entries_and_keeps_the_rest(coco: Path) -> None:
     files = read_coco(coco / "coco.json", coco / "images", OURS)
     assert [problem.where.split(", ")[-1] for problem in files.problems] == [
         *(f"annotation {number}" for number in (5, 6, 7, 8)),
@@ -77,7 +77,7 @@ def test_coco_names_what_is_broken_and_keeps_the_rest(coco: Path) -> None:
 @pytest.mark.parametrize(
     "content", ["", "[1]", '{"images": []}', '{"images": [], "annotations": [], "categories": [{}]}']
 )
-def test_what_is_no_coco_file_is_refused(tmp_path: Path, content: str) -> None:
+def test_other_files_than_coco_are_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "x.json").write_text(content)
     with pytest.raises(InputError, match=r"x\.json"):
         read_coco(tmp_path / "x.json", tmp_path, OURS)
@@ -121,14 +121,14 @@ def test_visdrone_ignored_regions_others_and_score_zero(tmp_path: Path) -> None:
     ]
 
 
-def test_folder_that_is_no_visdrone(tmp_path: Path) -> None:
+def test_other_folders_than_visdrone_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="images/"):
         read_visdrone(tmp_path, OURS)
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.text(alphabet="0123456789,.-e xnaif\n", max_size=80))
-def test_any_visdrone_text_is_read_or_named(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+def test_every_line_of_visdrone_is_read_or_listed(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     folder = tmp_path_factory.mktemp("visdrone")
     write_image(folder / "images" / "1.jpg")
     (folder / "annotations").mkdir()
@@ -176,7 +176,7 @@ def test_uavdt_sequences_can_be_chosen_and_must_exist(tmp_path: Path) -> None:
         read_uavdt(images, images, OURS)
 
 
-def test_alias_must_lead_to_a_class_of_ours() -> None:
+def test_an_alias_must_be_mapped_to_a_class_of_the_network() -> None:
     with pytest.raises(InputError, match="'lorry'"):
         ClassMap(("car", "truck"), (("hgv", "lorry"),))
 

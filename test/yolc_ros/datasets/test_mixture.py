@@ -1,4 +1,4 @@
-"""Mixtures: drawn by weight, broken samples noted, simulated views rendered beforehand."""
+"""Mixtures: sampling by weight, broken samples, and rendering of simulated views in advance."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EMPTY = ImageLabels(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zero
 
 @dataclass(frozen=True)
 class Numbered:
-    """Samples whose odd ones are broken."""
+    """Samples of which those with odd numbers are broken."""
 
     label: str
 
@@ -35,7 +35,7 @@ class Numbered:
         return Sample(self.name(index), np.zeros((8, 8, 3), np.uint8), EMPTY)
 
 
-def test_sources_are_drawn_by_weight() -> None:
+def test_sources_are_sampled_by_weight() -> None:
     mixture = Mixture((Part(Numbered("a"), False, 3.0), Part(Numbered("b"), True, 1.0)))
     rng = np.random.default_rng(0)
     drawn = [mixture.choose(rng).nadir for _ in range(2000)]
@@ -56,7 +56,7 @@ def test_first_samples_of_each_source_come_in_order() -> None:
     assert mixture.broken.count == 4
 
 
-def test_no_source_no_weight_and_no_image_are_refused(tmp_path: Path) -> None:
+def test_missing_sources_weights_and_images_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least one source"):
         from_mapping(SourcesConfig, {})
     with pytest.raises(InputError, match="weights must be positive"):
@@ -69,7 +69,7 @@ def test_no_source_no_weight_and_no_image_are_refused(tmp_path: Path) -> None:
         open_sources(config, ("car",), tmp_path)
 
 
-def test_views_are_rendered_beforehand_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_views_are_rendered_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "training.yaml"
     config.write_text(
         "model: yolc_lite\ndata: {simulation: [{first_seed: 3, views: 2, size: [96, 64], cache: views}]}\n"

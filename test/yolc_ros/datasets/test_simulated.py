@@ -1,4 +1,4 @@
-"""Simulated views: reproducible, kept on disk, and truthful about what is hidden."""
+"""Simulated views: reproducible, cached on disk, with ignored regions for hidden objects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def same(a: object, b: object) -> bool:
     return all(np.array_equal(x, y) for x, y in zip(vars(a).values(), vars(b).values(), strict=True))
 
 
-def test_views_are_rendered_with_their_scene_and_read_back_the_same(tmp_path: Path) -> None:
+def test_views_of_a_scene_are_rendered_together_and_read_from_the_cache(tmp_path: Path) -> None:
     views = SimulatedViews(VIEWS_OF_A_SCENE - 2, 4, (160, 96), (30.0, 60.0), VISDRONE_CLASSES, tmp_path)
     rendered = views.load(1)
     assert [views.is_kept(index) for index in range(4)] == [True, True, False, False]  # two of each scene
@@ -35,7 +35,7 @@ def test_views_are_rendered_with_their_scene_and_read_back_the_same(tmp_path: Pa
     assert np.array_equal(without_cache.load(0).image, rendered.image)
 
     (path,) = [file for file in tmp_path.rglob("*.npz") if file.stem.endswith(str(VIEWS_OF_A_SCENE - 1))]
-    path.write_bytes(path.read_bytes()[:500])  # a broken file is rendered anew
+    path.write_bytes(path.read_bytes()[:500])  # a broken file is rendered again
     assert np.array_equal(views.load(1).image, rendered.image)
 
 
@@ -47,7 +47,7 @@ def test_classes_that_the_network_lacks_are_ignored(tmp_path: Path) -> None:
     assert np.array_equal(cars.boxes, everything.boxes[everything.labels == VISDRONE_CLASSES.index("car")])
 
 
-def test_photographs_become_the_ground_and_are_kept_apart(tmp_path: Path) -> None:
+def test_views_with_photographs_have_a_cache_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "photographs").mkdir()
     purple = np.full((300, 400, 3), (200, 0, 200), np.uint8)
     cv2.imwrite(str(tmp_path / "photographs" / "one.png"), purple)

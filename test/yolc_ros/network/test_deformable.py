@@ -1,4 +1,4 @@
-"""Deformable convolution against a loop over pixels, taps and corners."""
+"""Deformable convolution compared with a loop over pixels, taps and corners."""
 
 import math
 
@@ -40,11 +40,11 @@ def random_case(h: int, w: int) -> tuple[DeformableConv, torch.Tensor, torch.Ten
     conv = DeformableConv(5, 4)
     torch.nn.init.normal_(conv.weight)
     ys, xs = torch.meshgrid(torch.arange(float(h)), torch.arange(float(w)), indexing="ij")
-    points = torch.stack([xs, ys], -1) + 4 * torch.randn(2, 9, h, w, 2)  # many outside of the map
+    points = torch.stack([xs, ys], -1) + 4 * torch.randn(2, 9, h, w, 2)  # many outside the map
     return conv, torch.randn(2, 5, h, w), points
 
 
-def test_every_cell_equals_a_naive_loop():
+def test_all_cells_equal_a_plain_loop():
     for h, w in ((6, 7), (1, 5), (4, 1)):
         conv, features, points = random_case(h, w)
         with torch.no_grad():
@@ -53,7 +53,7 @@ def test_every_cell_equals_a_naive_loop():
         np.testing.assert_allclose(found.numpy(), expected, atol=1e-4)
 
 
-def test_some_cells_equal_a_naive_loop():
+def test_some_cells_equal_a_plain_loop():
     conv, features, points = random_case(6, 7)
     cells = torch.tensor([[0, 0], [6, 5], [3, 2]])
     with torch.no_grad():
@@ -62,7 +62,7 @@ def test_some_cells_equal_a_naive_loop():
     np.testing.assert_allclose(found.numpy(), expected[1][:, cells[:, 1], cells[:, 0]].T, atol=1e-4)
 
 
-def test_the_regular_grid_is_an_ordinary_convolution():
+def test_a_regular_grid_of_points_gives_an_ordinary_convolution():
     conv, features, _ = random_case(6, 7)
     ys, xs = torch.meshgrid(torch.arange(6.0), torch.arange(7.0), indexing="ij")
     taps = torch.tensor([[dx, dy] for dy in (-1.0, 0.0, 1.0) for dx in (-1.0, 0.0, 1.0)])
@@ -87,11 +87,11 @@ def test_points_lie_inside_the_coarse_box():
     torch.testing.assert_close(found, torch.tensor([[-2.0, -2.5], [4.0, -1.5], [1.0, -2.25]]))
 
 
-def test_the_release_exchanges_the_axes():
+def test_the_release_swaps_the_axes():
     coarse, shares = torch.randn(6, 4), torch.rand(6, 2)
     released = points_inside(coarse, shares, "release_yx")
     for row in range(6):
-        # In the release the value made of x and width is what the convolution takes for y.
+        # In the release, the convolution reads the value computed from x and width as y.
         made_of_x = coarse[row, 0] - coarse[row, 2] + 2 * coarse[row, 2] * shares[row, 0]
         made_of_y = coarse[row, 1] - coarse[row, 3] + 2 * coarse[row, 3] * shares[row, 1]
         torch.testing.assert_close(released[row], torch.stack([made_of_y, made_of_x]))

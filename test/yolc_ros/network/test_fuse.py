@@ -1,4 +1,4 @@
-"""Rewritings that must not change the result: folded normalisation, folded 1x1, per-branch reduction."""
+"""Exact rewritings: folded batch normalisation, folded 1x1 convolution, reduction per branch."""
 
 import dataclasses
 
@@ -22,7 +22,7 @@ SMALL = YolcConfig(
 
 
 def shaken_network(config: YolcConfig) -> Yolc:
-    """A network whose normalisation layers have statistics and weights of their own, as after training."""
+    """A network with random statistics and weights of batch normalisation, as after training."""
     torch.manual_seed(0)
     network = Yolc(config)
     for module in network.modules():
@@ -34,7 +34,7 @@ def shaken_network(config: YolcConfig) -> Yolc:
     return network.eval()
 
 
-def test_the_prepared_network_computes_the_same():
+def test_the_prepared_network_gives_the_same_results():
     for config in (SMALL, dataclasses.replace(SMALL, decoupled_heatmap=False)):
         network = shaken_network(config)
         images = torch.randint(0, 256, (2, 3, 64, 96)).byte()
@@ -45,13 +45,13 @@ def test_the_prepared_network_computes_the_same():
         torch.testing.assert_close(after.refined, before.refined, atol=1e-3, rtol=1e-3)
 
 
-def test_no_normalisation_is_left_in_the_prepared_network():
+def test_the_prepared_network_has_no_batch_normalisation():
     prepared = prepare_for_inference(shaken_network(SMALL))
     assert not any(isinstance(module, nn.BatchNorm2d) for module in prepared.modules())
     assert not any(parameter.requires_grad for parameter in prepared.parameters())
 
 
-def test_the_original_network_stays_as_it_is():
+def test_the_original_network_is_not_changed():
     network = shaken_network(SMALL).train()
     keys = list(network.state_dict())
     prepare_for_inference(network)

@@ -1,4 +1,4 @@
-"""The assembled network: the published keys and sizes, its outputs, its behaviour in training."""
+"""The whole network: published keys and sizes, outputs, and gradients."""
 
 import dataclasses
 
@@ -34,7 +34,7 @@ def variant(repository, name: str) -> YolcConfig:
 
 
 def published_keys() -> set[str]:
-    """The key names of the published checkpoint, from the description of its parts."""
+    """Keys of the published checkpoint, from the description of its parts."""
     keys: set[str] = set()
 
     def conv(name: str, bias: bool = False) -> None:
@@ -122,7 +122,7 @@ def test_w48_has_the_published_shapes(repository):
 
 
 @pytest.mark.parametrize(("name", "millions"), [("w48", 68.09), ("w32", 30.83), ("w18", 10.22), ("lite", 1.72)])
-def test_each_variant_is_described_by_its_file(repository, name, millions):
+def test_each_variant_has_its_number_of_parameters(repository, name, millions):
     config = variant(repository, name)
     with torch.device("meta"):
         network = Yolc(config)
@@ -149,7 +149,7 @@ def test_the_shapes_without_refinement_and_decoupled_heatmap():
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
-def test_the_way_to_the_peak_is_a_share(share):
+def test_peak_share_must_be_a_fraction(share):
     with pytest.raises(ValueError, match="peak_share"):
         YolcConfig(("car",), peak_share=share)
 
@@ -165,7 +165,7 @@ def test_uint8_and_float_images_give_the_same():
     assert torch.equal(network(images).heatmap, network(images.float()).heatmap)
 
 
-def test_an_image_gives_the_same_alone_and_in_a_batch():
+def test_an_image_gives_the_same_result_alone_and_in_a_batch():
     network, images = small_network().eval(), random_images(3, 64, 64)
     together, alone = network(images), network(images[1:2])
     torch.testing.assert_close(together.heatmap[1:2], alone.heatmap)
@@ -189,7 +189,7 @@ def test_boxes_at_cells_equal_the_dense_ones(refinement, axis_order):
 
 
 def make_boxes_differ(network: Yolc) -> None:
-    """Give the box branch weights large enough for sampling points inside and outside of the map."""
+    """Give the box branch weights large enough for sampling points inside and outside the map."""
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for name, parameter in network.bbox_head.named_parameters():
@@ -206,7 +206,7 @@ def test_the_axis_order_changes_the_refined_boxes_only():
     assert not torch.allclose(a.refined, b.refined)
 
 
-def test_every_parameter_learns_from_heatmap_and_boxes():
+def test_every_parameter_has_a_gradient():
     network = small_network()
     make_boxes_differ(network)
     output = network(random_images(2, 64, 64))
@@ -215,7 +215,7 @@ def test_every_parameter_learns_from_heatmap_and_boxes():
     assert without == []
 
 
-def test_the_refined_loss_does_not_move_the_coarse_box():
+def test_the_loss_of_refined_boxes_has_no_gradient_in_the_coarse_boxes():
     network = small_network()
     make_boxes_differ(network)
     network(random_images(1, 64, 64)).refined.square().mean().backward()
@@ -223,7 +223,7 @@ def test_the_refined_loss_does_not_move_the_coarse_box():
     assert network.bbox_head.bbox_offset.weight.grad.abs().sum() > 0
 
 
-def test_an_untrained_heatmap_believes_in_one_percent(repository):
+def test_an_untrained_heatmap_predicts_one_percent(repository):
     network = Yolc(variant(repository, "lite"))
     initialise(network)
     with torch.no_grad():
@@ -232,7 +232,7 @@ def test_an_untrained_heatmap_believes_in_one_percent(repository):
     assert abs(probabilities.mean().item() - 0.01) < 0.005
 
 
-def test_the_seed_decides_the_untrained_weights():
+def test_the_seed_determines_the_untrained_weights():
     a, b, c = Yolc(SMALL), Yolc(SMALL), Yolc(SMALL)
     for network, seed in ((a, 1), (b, 1), (c, 2)):
         initialise(network, seed)
@@ -240,7 +240,7 @@ def test_the_seed_decides_the_untrained_weights():
     assert not torch.equal(a.backbone.conv1.weight, c.backbone.conv1.weight)
 
 
-def test_bfloat16_keeps_the_boxes_in_float32():
+def test_boxes_are_float32_in_a_bfloat16_network():
     network = small_network().eval().to(torch.bfloat16)
     maps = network.maps(random_images(1, 32, 64))
     assert maps.heatmap.dtype == torch.bfloat16

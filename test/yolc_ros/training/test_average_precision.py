@@ -1,4 +1,4 @@
-"""Average precision against pycocotools and by hand."""
+"""Average precision compared with pycocotools and with values by hand."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_equals_pycocotools(seed: int) -> None:
     assert average_precision(images) == pytest.approx(coco_ap50(images), abs=1e-9)
 
 
-def test_two_of_three_found_and_a_false_one_between() -> None:
+def test_two_of_three_objects_and_a_false_positive() -> None:
     true = np.array([[0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]], float)
     found = np.array([[0, 0, 10, 10], [60, 0, 70, 10], [20, 0, 30, 10]], float)
     result = ClassResult(found, np.array([0.9, 0.8, 0.7]), true, NONE)
@@ -66,7 +66,7 @@ def test_two_of_three_found_and_a_false_one_between() -> None:
     assert average_precision([result]) == pytest.approx((34 + 33 * 2 / 3) / 101)
 
 
-def test_second_detection_of_one_object_is_false() -> None:
+def test_a_second_detection_of_an_object_is_a_false_positive() -> None:
     box = np.array([[0, 0, 10, 10]], float)
     twice = ClassResult(
         np.repeat(box, 2, 0), np.array([0.9, 0.8]), np.array([[0, 0, 10, 10], [50, 50, 60, 60.0]]), NONE
@@ -74,7 +74,7 @@ def test_second_detection_of_one_object_is_false() -> None:
     assert average_precision([twice]) == pytest.approx(51 / 101)
 
 
-def test_nothing_found_is_zero_and_nothing_there_is_undefined() -> None:
+def test_without_detections_it_is_zero_and_without_objects_nan() -> None:
     box = np.array([[0, 0, 10, 10]], float)
     assert average_precision([ClassResult(NONE, np.zeros(0), box, NONE)]) == 0
     assert math.isnan(average_precision([ClassResult(box, np.ones(1), NONE, NONE)]))

@@ -1,4 +1,4 @@
-"""The sum of the losses, and AP50 of a detector on held-out images."""
+"""The training loss, and results by class."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def blank(batch: Batch, refined: bool = True, logit: float = -2.0) -> YolcOutput
     return YolcOutput(torch.full_like(batch.heatmap, logit), boxes, boxes.clone() if refined else None)
 
 
-def test_boxes_are_read_at_their_cells_and_divided_by_the_objects() -> None:
+def test_box_losses_are_of_their_cells_and_divided_by_the_number_of_objects() -> None:
     batch = batch_of(sample([[8, 8, 24, 16]]), sample([[0, 0, 8, 8], [40, 16, 56, 24]]))
     assert batch.cells.tolist() == [[0, 3, 4], [1, 1, 1], [1, 5, 12]]
     output = blank(batch)
-    output.coarse[0, :, 3, 4] = torch.tensor([0.0, 0.0, 2.0, 1.0])  # right
+    output.coarse[0, :, 3, 4] = torch.tensor([0.0, 0.0, 2.0, 1.0])  # correct
     output.coarse[1, :, 1, 1] = torch.tensor([0.0, 1.0, 1.0, 1.0])  # one cell too low
-    output.coarse[1, :, 5, 12] = torch.tensor([0.0, 0.0, 2.0, 1.0])  # right
+    output.coarse[1, :, 5, 12] = torch.tensor([0.0, 0.0, 2.0, 1.0])  # correct
     losses = compute_losses(output, batch, batch.objects, LossConfig(box="l1"))
     assert losses["coarse"].item() == pytest.approx(1 / 3)
     assert losses["refined"].item() == pytest.approx(0.2 * (3 + 2 + 3) / 3)
@@ -50,7 +50,7 @@ def test_weights_and_missing_refinement() -> None:
     assert "refined" not in compute_losses(blank(batch, refined=False), batch, 1, LossConfig())
 
 
-def test_classes_that_nobody_looked_for_are_not_taught_to_be_absent() -> None:
+def test_classes_without_annotations_have_no_loss() -> None:
     everything, half = batch_of(sample([])), batch_of(sample([], known=False))
     all_classes, one_class = (
         compute_losses(blank(b), b, 1, LossConfig())["heatmap"].item() for b in (everything, half)
@@ -81,7 +81,7 @@ def test_batch_without_objects_has_a_gradient() -> None:
     assert output.coarse.grad is not None
 
 
-def test_results_by_class_leave_out_what_was_not_looked_for() -> None:
+def test_results_by_class_are_none_for_classes_without_annotations() -> None:
     found = Detections(
         np.array([[0, 0, 8, 8], [1, 1, 5, 5]], np.float32),
         np.array([0.9, 0.8], np.float32),

@@ -1,4 +1,4 @@
-"""Heatmap, cells and trust: what the network is told about an image."""
+"""Training targets: heatmap, boxes at their cells, and masks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def iou(a: tuple[float, ...], b: tuple[float, ...]) -> float:
 
 @settings(deadline=None, max_examples=60)
 @given(st.floats(4, 200), st.floats(4, 200))
-def test_corners_moved_by_the_radius_keep_the_overlap_and_by_one_pixel_more_lose_it(w: float, h: float) -> None:
+def test_the_radius_is_the_largest_with_the_minimum_overlap(w: float, h: float) -> None:
     def worst(r: float) -> float:
         moved = [(r, r, w + r, h + r), (-r, -r, w + r, h + r)]
         if 2 * r < min(w, h):
@@ -42,7 +42,7 @@ def test_corners_moved_by_the_radius_keep_the_overlap_and_by_one_pixel_more_lose
     assert worst(radius + 1) < 0.3 + 1e-6 or 2 * (radius + 1) >= min(w, h)
 
 
-def test_gaussian_has_its_sigma_and_a_peak_of_exactly_one() -> None:
+def test_the_gaussian_has_its_sigma_and_a_peak_of_exactly_one() -> None:
     heatmap = np.zeros((21, 21), np.float32)
     draw_gaussian(heatmap, np.array([10.7, 10.2]), 4)
     sigma = 9 / 6
@@ -51,7 +51,7 @@ def test_gaussian_has_its_sigma_and_a_peak_of_exactly_one() -> None:
     assert heatmap[10, 15] == 0  # beyond the radius
 
 
-def test_overlapping_gaussians_keep_the_higher_value_and_stay_in_the_map() -> None:
+def test_overlapping_gaussians_keep_the_maximum_and_are_clipped_to_the_map() -> None:
     heatmap = np.zeros((8, 8), np.float32)
     draw_gaussian(heatmap, np.array([0.0, 0.0]), 6)
     before = heatmap.copy()
@@ -60,14 +60,14 @@ def test_overlapping_gaussians_keep_the_higher_value_and_stay_in_the_map() -> No
     assert heatmap[0, 0] == heatmap[7, 7] == 1
 
 
-def test_box_is_told_to_the_cell_of_its_centre_in_cells() -> None:
+def test_a_box_is_assigned_to_the_cell_of_its_centre() -> None:
     targets = make_targets(truth_of([(10, 20, 26, 28)], [1]), 64, 32)  # centre (18, 24)
     assert targets.cells.tolist() == [[4, 6]]
     assert targets.boxes.tolist() == [[0.5, 0.0, 2.0, 1.0]]
     assert np.argwhere(targets.heatmap == 1).tolist() == [[1, 24, 18]]
 
 
-def test_later_object_in_the_same_cell_overwrites_and_both_peaks_stay() -> None:
+def test_the_later_box_in_a_cell_is_used_and_both_peaks_are_kept() -> None:
     targets = make_targets(truth_of([(8, 8, 10, 10), (8, 8, 12, 14)], [0, 2]), 32, 32)  # centres (9, 9), (10, 11)
     assert targets.cells.tolist() == [[2, 2]]
     assert targets.boxes[0].tolist() == [0.5, 0.75, 0.5, 0.75]
@@ -75,7 +75,7 @@ def test_later_object_in_the_same_cell_overwrites_and_both_peaks_stay() -> None:
     assert np.argwhere(targets.heatmap == 1).tolist() == [[0, 9, 9], [2, 11, 10]]
 
 
-def test_centre_on_the_far_edge_belongs_to_the_last_cell() -> None:
+def test_a_centre_on_the_far_border_belongs_to_the_last_cell() -> None:
     targets = make_targets(truth_of([(30, 30, 34, 34)], [0]), 32, 32)
     assert targets.cells.tolist() == [[7, 7]]
     assert targets.heatmap[0, 31, 31] == 1
@@ -95,6 +95,6 @@ def test_coupled_heatmap_has_the_stride_of_the_boxes() -> None:
     assert (~targets.trust).sum() == 4
 
 
-def test_presence_map_joins_the_classes() -> None:
+def test_the_presence_map_is_the_maximum_over_classes() -> None:
     truth = truth_of([(10, 20, 26, 28), (40, 4, 48, 12)], [1, 2])
     assert np.array_equal(presence_map(truth, 64, 32), make_targets(truth, 64, 32).heatmap.max(0))

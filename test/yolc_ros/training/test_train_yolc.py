@@ -1,4 +1,4 @@
-"""Whole small trainings: exact resume, broken images, several processes, overfitting."""
+"""Complete small trainings: exact resume, broken images, several processes, overfitting."""
 
 from __future__ import annotations
 
@@ -28,7 +28,13 @@ from yolc_ros.training.config import YolcTrainingConfig
 
 MODEL = """class_names: [car, bus]
 backbone:
-  {stem_width: 8, bottleneck_width: 8, bottleneck_blocks: 1, widths: [8, 8, 8, 8], modules: [1, 1, 1], blocks: 1}
+  kind: hrnet
+  stem_width: 8
+  bottleneck_width: 8
+  bottleneck_blocks: 1
+  widths: [8, 8, 8, 8]
+  modules: [1, 1, 1]
+  blocks: 1
 neck_width: 16
 heatmap_width: 2
 box_width: 16
@@ -45,7 +51,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tiny network under the name yolc_tiny."""
+    """A tiny network named yolc_tiny."""
     (tmp_path / "tiny.yaml").write_text(MODEL)
     monkeypatch.setattr(training, "find_config", lambda name: tmp_path / "tiny.yaml")
 
@@ -95,7 +101,7 @@ def losses(folder: Path) -> list[float]:
 
 
 @pytest.mark.usefixtures("model")
-def test_resumed_run_equals_the_uninterrupted_one(tmp_path: Path) -> None:
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     write_data(tmp_path)
     config = replace(configure(tmp_path, steps=6, log_every=1), validation=())
     assert run(config, tmp_path / "whole")
@@ -109,7 +115,7 @@ def test_resumed_run_equals_the_uninterrupted_one(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("model")
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_loss_falls_and_objects_are_found(tmp_path: Path, optimizer: str) -> None:
+def test_the_loss_decreases_and_objects_are_found(tmp_path: Path, optimizer: str) -> None:
     write_data(tmp_path, images=1, buses=False)
     rate = 5e-3 if optimizer == "adamw" else 1e-2
     config = configure(
@@ -145,7 +151,7 @@ def test_broken_images_are_named_counted_and_skipped(tmp_path: Path, caplog: pyt
 
 
 @pytest.mark.usefixtures("model")
-def test_nothing_but_broken_images_ends_with_one_line(tmp_path: Path) -> None:
+def test_only_broken_images_are_an_error(tmp_path: Path) -> None:
     write_data(tmp_path, images=1)
     (tmp_path / "0.png").write_bytes(b"")
     with pytest.raises(InputError, match=r"0\.png"):
@@ -168,7 +174,7 @@ def test_class_weights_must_fit_the_model(tmp_path: Path) -> None:
         run(replace(config, loss=replace(config.loss, class_weights=(1.0, 1.0, 1.0))), tmp_path / "run")
 
 
-def test_batches_follow_from_the_step_alone_and_shares_make_the_whole(tmp_path: Path) -> None:
+def test_batches_depend_on_the_step_and_the_parts_of_processes_form_the_whole(tmp_path: Path) -> None:
     write_data(tmp_path)
     config = configure(tmp_path)
     mixture = open_sources(config.data, ("car", "bus"), tmp_path)
@@ -197,7 +203,7 @@ def _train_share(rank: int, port: int, folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("model")
-def test_two_processes_have_the_loss_of_one(tmp_path: Path) -> None:
+def test_two_processes_train_like_one(tmp_path: Path) -> None:
     write_data(tmp_path)
     run(replace(configure(tmp_path, steps=3, log_every=1), validation=()), tmp_path / "one")
     with contextlib.closing(socket.socket()) as probe:
@@ -223,7 +229,7 @@ def test_shipped_configurations_are_valid(repository: Path) -> None:
         assert find_config(f"models/{config.model}.yaml").is_file()
 
 
-def test_command_explains_itself_and_refuses_unknown_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_has_help_and_refuses_bad_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         training.main(["--help"])
     assert stop.value.code == 0

@@ -1,4 +1,4 @@
-"""Losses against closed forms by hand, numerical gradients, and boxes counted pixel by pixel."""
+"""Losses compared with closed forms, numerical gradients, and boxes painted pixel by pixel."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def focal_by_hand(p: np.ndarray, t: np.ndarray, trust: np.ndarray) -> float:
     return float(np.where(t == 1, at_object, elsewhere).sum())
 
 
-def test_focal_loss_is_the_published_formula() -> None:
+def test_the_focal_loss_equals_the_published_formula() -> None:
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, (2, 3, 4, 5))
     target = rng.uniform(0, 0.9, logits.shape)
@@ -58,7 +58,7 @@ def test_focal_loss_is_the_published_formula() -> None:
         assert inputs.grad[place].item() == pytest.approx(3 * slope, rel=1e-4, abs=1e-5)
 
 
-def test_class_weights_scale_all_that_a_map_costs_and_its_gradient() -> None:
+def test_class_weights_scale_the_loss_and_its_gradient() -> None:
     generator = torch.Generator().manual_seed(1)
     logits = torch.randn(2, 3, 5, 6, generator=generator)
     target = torch.rand(2, 3, 5, 6, generator=generator) * 0.9
@@ -100,7 +100,7 @@ def test_focal_loss_is_finite_for_extreme_logits() -> None:
     assert torch.isfinite(logits.grad).all()
 
 
-def test_places_without_trust_teach_nothing_but_objects_do() -> None:
+def test_untrusted_background_has_no_gradient_but_objects_have() -> None:
     logits = torch.zeros(1, 1, 1, 3, requires_grad=True)
     nowhere = torch.zeros(1, 1, 3, dtype=torch.bool), torch.ones(1, 1, dtype=torch.bool)
     gaussian_focal_loss(logits, torch.tensor([[[[0.5, 1.0, 0.0]]]]), *nowhere).backward()
@@ -124,7 +124,7 @@ def test_gwd_is_the_wasserstein_distance_of_gaussians() -> None:
     assert loss.item() == pytest.approx(1 - 1 / (1 + math.log(1 + distance)))
 
 
-def test_published_loss_weighs_sizes_by_a_fifth() -> None:
+def test_the_published_loss_weights_sizes_by_a_fifth() -> None:
     predicted, true = boxes((1, 0, 3, 2)), boxes((0, 0, 1, 2))
     assert l1_loss(predicted, true).item() == pytest.approx(1 + 0.2 * 2)
     gwd = 1 - 1 / (1 + math.log(1 + math.sqrt(5)))
@@ -145,10 +145,10 @@ def test_ciou_adds_the_aspect_ratio() -> None:
     assert ciou_loss(predicted, true).item() == pytest.approx(1 - iou + v * v / (1 - iou + v), rel=1e-6)
 
 
-def test_point_giou_of_a_shift_is_the_giou_and_of_a_smaller_box_the_mean_over_its_points() -> None:
+def test_point_giou_of_a_shifted_and_of_a_smaller_box() -> None:
     true = boxes((0, 0, 3, 2))
     assert point_giou_loss(boxes((0.5, 0, 3, 2)), true).item() == pytest.approx(1 - 5.5 / 6.5)
-    # 1 narrower at each end: three points stay, six move by 1 of the width of 6
+    # Narrower by 1 at each side: three points are equal, six differ by 1 of the width of 6.
     assert point_giou_loss(boxes((0, 0, 2, 2)), true).item() == pytest.approx(6 / 9 * (1 - 5 / 7))
 
 
@@ -157,7 +157,7 @@ whole = st.integers(1, 12)
 
 @settings(deadline=None, max_examples=50)
 @given(st.tuples(whole, whole, whole, whole), st.tuples(whole, whole, whole, whole))
-def test_iou_losses_against_painted_boxes(first: tuple[int, ...], second: tuple[int, ...]) -> None:
+def test_iou_losses_equal_those_of_painted_boxes(first: tuple[int, ...], second: tuple[int, ...]) -> None:
     painted, corners = [], []
     for x, y, w, h in (first, second):
         mask = np.zeros((30, 30), dtype=bool)
@@ -175,7 +175,7 @@ def test_iou_losses_against_painted_boxes(first: tuple[int, ...], second: tuple[
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "ciou"])
-def test_gradients_are_the_numerical_ones(name: str) -> None:
+def test_gradients_equal_numerical_ones(name: str) -> None:
     generator = torch.Generator().manual_seed(3)
     predicted = torch.rand(6, 4, generator=generator, dtype=torch.float64) * 3 + 0.5
     true = torch.rand(6, 4, generator=generator, dtype=torch.float64) * 3 + 0.5
@@ -195,14 +195,14 @@ def test_gradients_are_finite_at_equal_empty_inverted_and_distant_boxes(name: st
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_perfect_box_costs_nothing_and_no_box_is_no_error(name: str) -> None:
+def test_a_perfect_box_has_no_loss_and_no_boxes_are_no_error(name: str) -> None:
     box = torch.tensor([[1.0, 2.0, 3.0, 4.0]])
     assert box_loss(name)(box, box).item() == pytest.approx(0, abs=1e-5)
     assert box_loss(name)(torch.zeros(0, 4), torch.zeros(0, 4)).shape == (0,)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_descent_brings_an_overlapping_box_to_the_object(name: str) -> None:
+def test_gradient_descent_moves_an_overlapping_box_to_the_object(name: str) -> None:
     predicted = torch.tensor([[2.0, -1.0, 1.0, 1.0]], requires_grad=True)
     true = torch.tensor([[0.5, 0.5, 3.0, 2.0]])
     optimizer = torch.optim.Adam([predicted], lr=0.1)

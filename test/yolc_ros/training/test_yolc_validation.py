@@ -1,4 +1,4 @@
-"""AP50 on held-out images, for a detector that finds what it is told to find."""
+"""AP50 on held-out images, with a stand-in detector."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLASSES = ("car", "bus")
 
 @dataclass(frozen=True)
 class Oracle(Detector):
-    """Reads the boxes from the image: a white car wherever there is white; the second look sees black ones."""
+    """Detects the white car in the image, and with the LSM also the black one."""
 
     def detect(self, image: np.ndarray) -> Detections:
         grey = image[..., 0]
@@ -55,7 +55,7 @@ class Drawn:
         return Sample(str(index), image, truth)
 
 
-def test_both_looks_are_scored() -> None:
+def test_ap50_with_and_without_the_crop_pass() -> None:
     small = HrnetConfig(8, 8, 1, (8, 8, 8, 8), (1, 1, 1), 1)
     network = Yolc(YolcConfig(CLASSES, small, neck_width=8, box_width=8))
     oracle = Oracle("oracle", network, DevicePolicy(torch.device("cpu"), torch.float32), DetectorSettings(), None)
@@ -63,4 +63,4 @@ def test_both_looks_are_scored() -> None:
     metrics = validate(oracle, Mixture((Part(Drawn(), False, 1.0),)), ValidationConfig("drawn", sources))
     assert metrics["drawn_ap50"] == pytest.approx(51 / 101)  # half of the cars
     assert metrics["drawn_lsm_ap50"] == pytest.approx(1.0)
-    assert set(metrics) == {f"drawn{look}_{what}" for look in ("", "_lsm") for what in ("ap50", "seconds")}
+    assert set(metrics) == {f"drawn{suffix}_{what}" for suffix in ("", "_lsm") for what in ("ap50", "seconds")}

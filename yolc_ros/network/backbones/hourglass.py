@@ -1,24 +1,24 @@
-"""Hourglass-104 (CornerNet, arXiv 1808.01244, section 3.5) as a backbone for the ablation: one map at stride 4."""
+"""Hourglass-104 (CornerNet, arXiv 1808.01244, section 3.5), a backbone of the paper's ablation: one map at stride 4."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from yolc_ros.network.backbones.hrnet import conv_norm
+from yolc_ros.network.backbones.layers import conv_norm
 from yolc_ros.network.backbones.resnet import ResidualBlock, basic_block
 from yolc_ros.network.config import HourglassConfig
 
 
 def residuals(inputs: int, outputs: int, count: int, stride: int = 1) -> nn.Sequential:
-    """Build `count` residual blocks; the first has the stride and the change of width."""
+    """Build `count` residual blocks; the first one changes width and stride."""
     return nn.Sequential(
         basic_block(inputs, outputs, stride), *(basic_block(outputs, outputs, 1) for _ in range(count - 1))
     )
 
 
 class Hourglass(nn.Module):
-    """Halves the resolution again and again and comes back, with a shortcut of residual blocks at each resolution."""
+    """Encoder and decoder over len(widths) resolutions, with residual blocks on the skip connection of each."""
 
     def __init__(self, widths: tuple[int, ...], blocks: tuple[int, ...]) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Hourglass(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, widths[0], h, w) -> the same; any h and w of at least 2 ** (len(widths) - 1)."""
+        """(B, widths[0], h, w) -> the same shape; any h and w of at least 2 ** (len(widths) - 1)."""
         deep = self.up(self.inner(self.down(x)))
         return self.shortcut(x) + functional.interpolate(deep, size=x.shape[-2:])
 
@@ -39,8 +39,8 @@ class Hourglass(nn.Module):
 class StackedHourglass(nn.Module):
     """Backbone: image -> one map at stride 4.
 
-    Each hourglass but the first starts from the input and the output of the one before. CornerNet trains a head on
-    every hourglass; here only the last one's map goes on.
+    Every hourglass after the first gets the input and the output of the previous one. CornerNet trains a head on each
+    hourglass; here only the last output is used.
     """
 
     strides = (4,)
@@ -65,7 +65,7 @@ class StackedHourglass(nn.Module):
 
 
 class _Merge(nn.Module):
-    """Joins input and output of one hourglass into the input of the next."""
+    """Merges input and output of one hourglass into the input of the next."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -74,5 +74,5 @@ class _Merge(nn.Module):
         self.block: ResidualBlock = basic_block(width, width, 1)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Two (B, width, h, w) -> the same."""
+        """Input x and output y, each (B, width, h, w) -> (B, width, h, w)."""
         return self.block(functional.relu(self.from_input(x) + self.from_output(y), inplace=True))

@@ -1,27 +1,16 @@
-"""HRNet: branches of four resolutions that exchange again and again (arXiv 1908.07919)."""
+"""HRNet: parallel branches at four resolutions that exchange features repeatedly (arXiv 1908.07919)."""
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from yolc_ros.network.backbones.layers import conv, conv_norm
 from yolc_ros.network.config import HrnetConfig
 
 
-def conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    """Convolution without bias that keeps the size up to its stride; batch normalisation follows."""
-    return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
-
-
-def conv_norm(inputs: int, outputs: int, kernel: int, stride: int = 1, relu: bool = True) -> nn.Sequential:
-    """Convolution, batch normalisation and, if wanted, ReLU."""
-    layers: list[nn.Module] = [conv(inputs, outputs, kernel, stride), nn.BatchNorm2d(outputs)]
-    return nn.Sequential(*layers, nn.ReLU(inplace=True)) if relu else nn.Sequential(*layers)
-
-
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut."""
+    """Residual block of two 3x3 convolutions."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -38,7 +27,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolution and a shortcut; hands on 4 * width channels."""
+    """Residual block of a 1x1, a 3x3 and a 1x1 convolution; its output has 4 * width channels."""
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
@@ -60,7 +49,7 @@ class Bottleneck(nn.Module):
 
 
 def fuse_path(widths: tuple[int, ...], target: int, source: int) -> nn.Module:
-    """What carries branch `source` to branch `target`: a 1x1 convolution upwards, strided 3x3 ones downwards."""
+    """Layers from branch `source` to `target`: a 1x1 convolution to a finer, strided 3x3 ones to a coarser branch."""
     if source == target:
         return nn.Identity()
     if source > target:
@@ -73,7 +62,7 @@ def fuse_path(widths: tuple[int, ...], target: int, source: int) -> nn.Module:
 
 
 class ExchangeModule(nn.Module):
-    """Residual blocks on every branch, then every branch becomes the sum of all of them."""
+    """Residual blocks on every branch; then each branch becomes the sum of all branches at its resolution."""
 
     def __init__(self, widths: tuple[int, ...], blocks: int) -> None:
         super().__init__()
@@ -84,7 +73,7 @@ class ExchangeModule(nn.Module):
         )
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """One map for each branch, each half the size of the one before -> the same."""
+        """Maps (B, widths[i], h / 2**i, w / 2**i) -> maps of the same shapes."""
         maps = [branch(x) for branch, x in zip(self.branches, maps, strict=True)]
         return [self._fuse(paths, maps, target) for target, paths in enumerate(self.fuse_layers)]
 
@@ -147,19 +136,5 @@ def _new_branch(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def _open_branch(transition: nn.ModuleList, maps: list[Tensor]) -> list[Tensor]:
-    """Add a branch of half the resolution; it reads the coarsest map there is."""
+    """Apply a transition; the new branch, at half the resolution, starts from the coarsest map."""
     return [step(x) for step, x in zip(transition, [*maps, maps[-1]], strict=True)]
-
-
-def initialise_backbone(backbone: nn.Module, generator: torch.Generator | None = None) -> None:
-    """He initialisation of the convolutions; residual blocks start as their shortcuts (arXiv 1706.02677, 5.1)."""
-    for module in backbone.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
-        elif isinstance(module, nn.BatchNorm2d):
-            module.reset_parameters()
-    for module in backbone.modules():
-        if isinstance(module, BasicBlock):
-            nn.init.zeros_(module.bn2.weight)
-        elif isinstance(module, Bottleneck):
-            nn.init.zeros_(module.bn3.weight)

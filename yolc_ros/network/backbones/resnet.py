@@ -1,19 +1,22 @@
-"""ResNet (arXiv 1512.03385) as a backbone for the paper's ablation: maps at strides 4, 8, 16 and 32."""
+"""ResNet (arXiv 1512.03385), a backbone of the paper's ablation: maps at strides 4, 8, 16 and 32."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from yolc_ros.network.backbones.hrnet import conv, conv_norm
-from yolc_ros.network.config import ResnetConfig
+from yolc_ros.network.backbones.layers import conv, conv_norm
+from yolc_ros.network.config import ResNetConfig
 
 _STAGE_BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}
 _WIDTHS = (64, 128, 256, 512)
 
 
 class ResidualBlock(nn.Module):
-    """Convolutions, the last without activation, and a shortcut that adapts width and stride where they change."""
+    """Residual block; its shortcut is a 1x1 convolution where width or stride change.
+
+    layers: of `conv_norm`, the last one without ReLU.
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int, layers: nn.Sequential) -> None:
         super().__init__()
@@ -21,31 +24,36 @@ class ResidualBlock(nn.Module):
         is_same = inputs == outputs and stride == 1
         self.shortcut = nn.Identity() if is_same else conv_norm(inputs, outputs, 1, stride, relu=False)
 
+    @property
+    def last_norm(self) -> nn.BatchNorm2d:
+        """Batch normalisation before the sum with the shortcut."""
+        return [module for module in self.layers.modules() if isinstance(module, nn.BatchNorm2d)][-1]
+
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, h, w) -> (B, outputs, h / stride, w / stride)."""
         return functional.relu(self.layers(x) + self.shortcut(x), inplace=True)
 
 
 def basic_block(inputs: int, width: int, stride: int) -> ResidualBlock:
-    """Two 3x3 convolutions: ResNet-18."""
+    """Two 3x3 convolutions, the first with the stride (ResNet-18)."""
     layers = nn.Sequential(conv_norm(inputs, width, 3, stride), conv_norm(width, width, 3, relu=False))
     return ResidualBlock(inputs, width, stride, layers)
 
 
 def bottleneck_block(inputs: int, width: int, stride: int) -> ResidualBlock:
-    """1x1, 3x3 (which has the stride) and 1x1 convolution; hands on 4 * width channels: ResNet-50."""
+    """1x1, 3x3 (with the stride) and 1x1 convolution, 4 * width output channels (ResNet-50)."""
     layers = nn.Sequential(
         conv_norm(inputs, width, 1), conv_norm(width, width, 3, stride), conv_norm(width, 4 * width, 1, relu=False)
     )
     return ResidualBlock(inputs, 4 * width, stride, layers)
 
 
-class Resnet(nn.Module):
+class ResNet(nn.Module):
     """Backbone: image -> maps at strides 4, 8, 16 and 32 (`strides`) with `channels` channels each."""
 
     strides = (4, 8, 16, 32)
 
-    def __init__(self, config: ResnetConfig) -> None:
+    def __init__(self, config: ResNetConfig) -> None:
         super().__init__()
         block, expansion = (basic_block, 1) if config.depth == 18 else (bottleneck_block, 4)
         self.channels = tuple(expansion * width for width in _WIDTHS)

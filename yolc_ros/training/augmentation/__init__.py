@@ -1,1 +1,1 @@
-"""Augmentation: views, photometric distortion, crops and mosaics."""
+"""Augmentation of training images: geometry, photometry, crops of clusters and mosaics."""

@@ -1,4 +1,4 @@
-"""One training image from labelled ones: a random view, a crop that LSM would make, or a mosaic of such crops."""
+"""Training images from labelled ones: a random view, a crop around an LSM region, or a mosaic of such crops."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from yolc_ros.training.targets import presence_map
 
 @dataclass(frozen=True)
 class AugmentationConfig:
-    """How training images are drawn.
+    """How training images are made; every `..._share` is a fraction of the images.
 
-    cluster_share, mosaic_share: shares of images that show a region LSM finds in the true heatmap, `lsm.zoom` times as
-    large as other images (as the detector's second look), and mosaics of four such views. scale: range of output pixels
-    for an image pixel. at_object: share of the other views that are placed on an object, of a class drawn evenly from
-    all, so that rare classes are seen as often: further images are drawn until one has it, at most `draws`, from the
-    last of which any class is shown instead. turn_share of all are turned by up to turn_deg either way; boxes of turned
-    images are too large (see `transform_truth`), so keep both small. quarter_turn_share: of images from sources that
-    look straight down.
+    cluster_share: images of a region that LSM finds in the true heatmap, enlarged by a further factor `lsm.zoom` as in
+    the detector's crop pass. mosaic_share: mosaics of four such views. scale: range of output pixels per image pixel.
+    at_object: fraction of the other views that contain an object of a class sampled uniformly, so that rare classes
+    are shown as often as common ones. Images are sampled until one has the class, at most `draws`; if none has, an
+    object of any class of the last image is shown.
+    mirror_share: mirrored left to right. turn_share: rotated by up to turn_deg in either direction; boxes of rotated
+    images are too large (see `transform_truth`), so keep both values small. quarter_turn_share: images of nadir sources
+    that are rotated by a random multiple of 90 degrees.
     """
 
     cluster_share: float = 0.25
@@ -68,9 +69,10 @@ def augment(
     config: AugmentationConfig,
     rng: np.random.Generator,
 ) -> Sample:
-    """Make one training image of `size` (width, height) from what `draw` gives: labelled images of one source.
+    """Make one training image of `size` (width, height).
 
-    nadir: the source looks straight down, so that its images may have any heading.
+    draw: samples a labelled image of one source. nadir: the camera of the source points straight down, so that its
+    images may be rotated by any angle.
     """
     kind = rng.random()
     if kind < config.mosaic_share:
@@ -86,7 +88,7 @@ def augment(
 def draw_object(
     draw: Callable[[], Sample], config: AugmentationConfig, rng: np.random.Generator
 ) -> tuple[Sample, np.ndarray | None]:
-    """Draw an image, and in `at_object` of all cases the box of an object in it, of a class drawn evenly."""
+    """Sample an image and, in a fraction `at_object` of all cases, the box (4,) of an object in it, see the config."""
     sample = draw()
     if rng.random() >= config.at_object or not sample.truth.known.any():
         return sample, None
@@ -106,44 +108,44 @@ def random_view(
     config: AugmentationConfig,
     rng: np.random.Generator,
 ) -> Sample:
-    """Show a random part of an image, or one that holds the centre of `box` (4,) xyxy, pixels."""
+    """Make a random view of an image or, given `box` (4,) xyxy in pixels, one that contains the centre of the box."""
     scale, turn = _random_scale(config, rng), _random_turn(nadir, config, rng)
-    low, high, half = _room(sample, turn, scale, size)
+    low, high, half = _centre_range(sample, turn, scale, size)
     centre = rng.uniform(low, high)
     if box is not None:
         centre = ((box[:2] + box[2:]) / 2 + rng.uniform(-0.8, 0.8, 2) * half).clip(low, high)
     view = View((float(centre[0]), float(centre[1])), scale, turn, rng.random() < config.mirror_share)
-    return show(sample, view, *size, config.keep)
+    return show(sample, view, width=size[0], height=size[1], rule=config.keep)
 
 
 def cluster_view(
     sample: Sample, nadir: bool, size: tuple[int, int], config: AugmentationConfig, rng: np.random.Generator
 ) -> Sample:
-    """Show a part of a region that LSM finds in the true heatmap, as large as the detector's second look shows it.
+    """Make a view of a region that LSM finds in the true heatmap, at the scale of the detector's crop pass.
 
-    What the image has around the region is shown too, where the detector's crop would end. Where it finds no region an
-    object is shown, if there is one, no larger than in other views.
+    Unlike the detector's crop, the view also shows the surroundings of the region. If LSM finds no region, it is a
+    random view of an object, if there is one, without the additional zoom.
     """
     regions = true_clusters(sample, config.lsm)
     if not len(regions):
         return random_view(sample, _any_object(sample, None, rng), nadir, size, config, rng)
     region = regions[rng.integers(len(regions))]
     scale, turn = config.lsm.zoom * _random_scale(config, rng), _random_turn(nadir, config, rng)
-    low, high, _ = _room(sample, turn, scale, size)
+    low, high, _ = _centre_range(sample, turn, scale, size)
     centre = rng.uniform(region[:2], region[2:]).clip(low, high)
     view = View((float(centre[0]), float(centre[1])), scale, turn, rng.random() < config.mirror_share)
-    return show(sample, view, *size, config.keep)
+    return show(sample, view, width=size[0], height=size[1], rule=config.keep)
 
 
 def true_clusters(sample: Sample, lsm: LsmConfig) -> np.ndarray:
-    """Regions (n, 4) xyxy, pixels, that LSM finds in a heatmap of the true objects."""
+    """Regions (n, 4) xyxy, pixels, that LSM finds in the heatmap of the true objects."""
     height, width = sample.image.shape[:2]
     present = torch.from_numpy(presence_map(sample.truth, width, height) >= lsm.presence)
     return find_clusters(count_cells(present, lsm), width, height, lsm)
 
 
 def _any_object(sample: Sample, label: int | None, rng: np.random.Generator) -> np.ndarray | None:
-    """The box of an object of class `label`; where there is none, of a class drawn evenly from those in the image."""
+    """Box (4,) of a random object of class `label`; if there is none, of a random class of the image."""
     boxes, labels = sample.truth.boxes, sample.truth.labels
     if not len(boxes):
         return None
@@ -165,10 +167,14 @@ def _random_turn(nadir: bool, config: AugmentationConfig, rng: np.random.Generat
     return turn
 
 
-def _room(
+def _centre_range(
     sample: Sample, turn: float, scale: float, size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lowest and highest centre (x, y) that keep a view in the image, or the image in the view; half the view."""
+    """Range of the centre of a view.
+
+    -> lowest and highest centre (2,) (x, y) that keep the view inside the image, or the image inside a larger view, and
+    half the size (2,) of the view, all in image pixels.
+    """
     cos, sin = abs(math.cos(turn)), abs(math.sin(turn))
     half = np.array([size[0] * cos + size[1] * sin, size[0] * sin + size[1] * cos]) / (2 * scale)
     whole = np.array([sample.image.shape[1], sample.image.shape[0]])
@@ -182,7 +188,7 @@ def _mosaic(
     config: AugmentationConfig,
     rng: np.random.Generator,
 ) -> Sample:
-    """Fill the quarters around a random point with a cluster of each of four samples."""
+    """Make a mosaic: a cluster view of each of four samples, in the quarters around a random point."""
     width, height = size
     x, y = (int(side * rng.uniform(0.35, 0.65)) for side in size)
     places = [(0, 0, x, y), (x, 0, width, y), (0, y, x, height), (x, y, width, height)]
@@ -195,9 +201,9 @@ def _mosaic(
         image[y0:y1, x0:x1] = tile.image
     corners = np.array([[x0, y0, x0, y0] for x0, y0, _, _ in places], dtype=np.float32)
     truth = ImageLabels(
-        np.concatenate([tile.truth.boxes + corner for tile, corner in zip(tiles, corners, strict=True)]),
-        np.concatenate([tile.truth.labels for tile in tiles]),
-        np.concatenate([tile.truth.ignored + corner for tile, corner in zip(tiles, corners, strict=True)]),
-        np.logical_and.reduce([tile.truth.known for tile in tiles]),
+        boxes=np.concatenate([tile.truth.boxes + corner for tile, corner in zip(tiles, corners, strict=True)]),
+        labels=np.concatenate([tile.truth.labels for tile in tiles]),
+        ignored=np.concatenate([tile.truth.ignored + corner for tile, corner in zip(tiles, corners, strict=True)]),
+        known=np.logical_and.reduce([tile.truth.known for tile in tiles]),
     )
     return Sample(" + ".join(tile.name for tile in tiles), image, truth)

@@ -1,4 +1,4 @@
-"""Photometric distortion: the same scene in other light and through another camera."""
+"""Photometric distortion: brightness, contrast, colour, blur and noise."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 
 @dataclass(frozen=True)
 class PhotometryConfig:
-    """How far images are distorted; the first four as is usual for SSD and CenterNet. 0 switches a distortion off."""
+    """Ranges of the distortions; 0 switches one off. The first four are the usual values of SSD and CenterNet."""
 
     brightness: float = 32.0  # grey levels, up or down
     contrast: float = 0.5  # factor 1 - contrast to 1 + contrast
     saturation: float = 0.5  # likewise
-    hue: float = 18.0  # degrees of the colour circle times 1/2 (OpenCV's unit), either way
-    grey_share: float = 0.05  # share of images without colour
-    blur_share: float = 0.1  # share of blurred images
-    blur_sigma: float = 1.0  # strongest blur, pixels
-    noise_share: float = 0.2  # share of noisy images
-    noise_sigma: float = 8.0  # strongest noise, grey levels
+    hue: float = 18.0  # OpenCV's unit (2 degrees of the colour circle), up or down
+    grey_share: float = 0.05  # fraction of images converted to grey
+    blur_share: float = 0.1  # fraction of blurred images
+    blur_sigma: float = 1.0  # maximum blur, pixels
+    noise_share: float = 0.2  # fraction of noisy images
+    noise_sigma: float = 8.0  # maximum noise, grey levels
 
     def __post_init__(self) -> None:
         if min(vars(self).values()) < 0 or max(self.contrast, self.saturation) >= 1:
@@ -28,7 +28,7 @@ class PhotometryConfig:
 
 
 def distort(image: np.ndarray, config: PhotometryConfig, rng: np.random.Generator) -> np.ndarray:
-    """Distort (H, W, 3) uint8 RGB -> a new image of the same shape. Black, which surrounds images, stays black."""
+    """Distort an image (H, W, 3) uint8 RGB -> a new image. Black pixels, such as padding, stay black."""
     is_black = cv2.inRange(image, np.zeros(3), np.zeros(3))
     levels = np.arange(256, dtype=np.float32)
     gain = rng.uniform(1 - config.contrast, 1 + config.contrast)

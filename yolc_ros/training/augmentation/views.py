@@ -1,4 +1,4 @@
-"""Geometry of training images: any flip, turn, scale and crop is one affine map, applied to the image and its truth."""
+"""Geometric augmentation: flip, rotation, scale and crop as one affine map of an image and its ground truth."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 
 from yolc_ros.datasets.samples import ImageLabels, Sample
 
-_SHRINK_FIRST = 0.75  # below this scale bilinear sampling alone would alias
+_SHRINK_FIRST = 0.75  # scale below which bilinear sampling alone would alias; empirical
 
 
 @dataclass(frozen=True)
 class KeepRule:
-    """Which objects count after a crop. What does not count, but is still to be seen, becomes an ignored region."""
+    """Which objects are kept after a crop. The visible part of a dropped object becomes an ignored region."""
 
-    visible: float = 0.4  # share of the box that must remain inside
-    smallest_side: float = 3.0  # pixels, of what remains
+    visible: float = 0.4  # minimum fraction of the box inside the crop
+    smallest_side: float = 3.0  # minimum side of the part inside the crop, pixels
 
     def __post_init__(self) -> None:
         if not 0 < self.visible <= 1 or self.smallest_side <= 0:
@@ -27,12 +27,12 @@ class KeepRule:
 
 @dataclass(frozen=True)
 class View:
-    """What of an image is shown, and how."""
+    """A view of an image: centre, scale, rotation and mirroring."""
 
-    centre: tuple[float, float]  # image pixels, shown at the middle
-    scale: float = 1.0  # output pixels for an image pixel
-    turn: float = 0.0  # radians, clockwise as seen
-    mirror: bool = False  # left-right, after the turn
+    centre: tuple[float, float]  # image pixels, mapped to the middle of the view
+    scale: float = 1.0  # output pixels per image pixel
+    turn: float = 0.0  # rotation, radians, clockwise in the image
+    mirror: bool = False  # left to right, after the rotation
 
     def matrix(self, width: int, height: int) -> np.ndarray:
         """Affine map (2, 3) float64 from image to output coordinates (continuous), for an output of width x height."""
@@ -44,7 +44,7 @@ class View:
 
 
 def show(sample: Sample, view: View, width: int, height: int, rule: KeepRule) -> Sample:
-    """Apply a view; what lies outside of the image is black."""
+    """Render a view of width x height pixels; pixels outside the image are black."""
     matrix = view.matrix(width, height)
     image, to_output = sample.image, matrix
     if view.scale < _SHRINK_FIRST:
@@ -56,7 +56,7 @@ def show(sample: Sample, view: View, width: int, height: int, rule: KeepRule) ->
 
 
 def between_pixel_centres(matrix: np.ndarray) -> np.ndarray:
-    """Turn a map (2, 3) of continuous coordinates into OpenCV's, where the first pixel's centre is (0, 0)."""
+    """Convert an affine map (2, 3) of continuous coordinates to OpenCV's, with pixel centres at integers."""
     shifted = matrix.copy()
     shifted[:, 2] += matrix[:, :2] @ [0.5, 0.5] - 0.5
     return shifted
@@ -65,8 +65,8 @@ def between_pixel_centres(matrix: np.ndarray) -> np.ndarray:
 def transform_truth(truth: ImageLabels, matrix: np.ndarray, width: int, height: int, rule: KeepRule) -> ImageLabels:
     """Map boxes by an affine `matrix` (2, 3) into an image of width x height and clip them.
 
-    A turned box becomes the upright box around its turned corners. That is exact for upright rectangular objects
-    and for quarter turns, and too large for others: by up to 41 % a side for a square at 45 degrees, 17 % at 10.
+    A rotated box becomes the axis-aligned box around its rotated corners. This is exact for rotations by multiples of
+    90 degrees, and else too large for most objects: for a square by 41 % a side at 45 degrees, 17 % at 10 degrees.
     """
     whole = transform_boxes(truth.boxes, matrix)
     shown = clip_boxes(whole, width, height)
@@ -81,12 +81,12 @@ def transform_truth(truth: ImageLabels, matrix: np.ndarray, width: int, height: 
 
 
 def transform_boxes(boxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Upright boxes (N, 4) xyxy float32 around the mapped corners of boxes (N, 4) xyxy."""
+    """Axis-aligned boxes (N, 4) xyxy float32 around the mapped corners of boxes (N, 4) xyxy."""
     corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2).astype(np.float64)
     mapped = corners @ matrix[:, :2].T + matrix[:, 2]
     return np.concatenate([mapped.min(1), mapped.max(1)], axis=1).astype(np.float32)
 
 
 def clip_boxes(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Cut boxes (N, 4) xyxy at the borders of an image; a side is 0 where nothing remains."""
+    """Clip boxes (N, 4) xyxy to an image; sides of a box outside it become 0."""
     return boxes.clip(0, np.array([width, height, width, height], dtype=np.float32))

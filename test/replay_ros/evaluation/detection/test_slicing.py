@@ -11,7 +11,7 @@ from perception_common.backends.devices import choose_device
 from perception_common.config import load_yaml
 from perception_common.resources import find_config
 from replay_ros.evaluation.detection.slicing import SlicingConfig, detect_sliced, merge_boxes, slices
-from yolc_ros.decoding import ScoredBoxes
+from yolc_ros.boxes import ScoredBoxes
 from yolc_ros.detector import Detections, Detector, DetectorSettings
 from yolc_ros.network.config import YolcConfig
 from yolc_ros.network.yolc import Yolc

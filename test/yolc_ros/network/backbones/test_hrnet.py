@@ -1,4 +1,4 @@
-"""The backbone: sizes of its maps, and how branches exchange."""
+"""HRNet: sizes of its maps, and exchange between branches."""
 
 import torch
 from torch import nn
@@ -8,7 +8,7 @@ from yolc_ros.network.backbones.hrnet import ExchangeModule, Hrnet
 from yolc_ros.network.config import HrnetConfig
 
 
-def test_the_maps_have_the_promised_channels_and_strides():
+def test_the_maps_have_the_documented_channels_and_strides():
     backbone = Hrnet(HrnetConfig(8, 4, 1, (4, 8, 16, 32), (1, 1, 1), 1)).eval()
     maps = backbone(torch.randn(2, 3, 64, 96))
     assert backbone.channels == (4, 8, 16, 32)
@@ -22,7 +22,7 @@ def test_a_layer1_as_wide_as_the_first_branch_needs_no_transition():
     assert backbone.eval()(torch.randn(1, 3, 32, 32))[0].shape == (1, 16, 8, 8)
 
 
-def test_every_branch_becomes_the_sum_of_all():
+def test_every_branch_becomes_the_sum_of_all_branches():
     torch.manual_seed(0)
     module = ExchangeModule((4, 6, 8), blocks=1).eval()
     maps = [torch.randn(1, c, 8 >> i, 12 >> i) for i, c in enumerate((4, 6, 8))]
@@ -32,5 +32,5 @@ def test_every_branch_becomes_the_sum_of_all():
     torch.testing.assert_close(module(maps)[1], torch.relu(fuse[1][0](high) + middle + up))
     down_twice = fuse[2][0][1](fuse[2][0][0](high))
     torch.testing.assert_close(module(maps)[2], torch.relu(down_twice + fuse[2][1](middle) + low))
-    assert len(fuse[2][0][0]) == 3  # ReLU on all but the last step of a chain
+    assert len(fuse[2][0][0]) == 3  # ReLU on all steps of a path except the last
     assert len(fuse[2][0][1]) == 2

@@ -1,4 +1,4 @@
-"""Training images: what is drawn lies where the boxes say, and clusters are shown enlarged."""
+"""Training images: objects lie in their boxes, and clusters are enlarged."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def town(clusters: int = 1) -> Sample:
 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("nadir", [False, True])
-def test_every_white_thing_has_its_box_or_is_ignored(seed: int, nadir: bool) -> None:
+def test_every_object_has_a_box_or_an_ignored_region(seed: int, nadir: bool) -> None:
     sample = augment(town, nadir, SIZE, CONFIG, np.random.default_rng(seed))
     assert sample.image.shape == (SIZE[1], SIZE[0], 3)
     is_white, is_labelled = sample.image[..., 0] > 167, np.zeros(SIZE[::-1], dtype=bool)
@@ -50,14 +50,14 @@ def test_every_white_thing_has_its_box_or_is_ignored(seed: int, nadir: bool) -> 
         assert is_white[y0 + 1 : y1 - 1, x0 + 1 : x1 - 1].all()
 
 
-def test_same_generator_same_image_and_another_another() -> None:
+def test_the_random_generator_determines_the_image() -> None:
     first, again, other = (augment(town, True, SIZE, CONFIG, np.random.default_rng(s)) for s in (5, 5, 6))
     assert np.array_equal(first.image, again.image)
     assert np.array_equal(first.truth.boxes, again.truth.boxes)
     assert not np.array_equal(first.image, other.image)
 
 
-def test_clusters_of_the_truth_hold_the_crowd_and_not_the_lonely_car() -> None:
+def test_clusters_of_the_truth_contain_the_crowds() -> None:
     regions = true_clusters(town(2), LsmConfig(densest=18, smallest_area=0))
     assert len(regions) == 2
     for corner in ((60, 60), (400, 300)):
@@ -65,7 +65,7 @@ def test_clusters_of_the_truth_hold_the_crowd_and_not_the_lonely_car() -> None:
         assert any((r[:2] <= crowd[:2]).all() and (r[2:] >= crowd[2:]).all() for r in regions)
 
 
-def test_cluster_is_shown_enlarged_by_the_zoom_of_the_second_look() -> None:
+def test_clusters_are_enlarged_by_the_zoom_of_the_crop_pass() -> None:
     config = replace(CONFIG, scale=(1.0, 1.0), quarter_turn_share=0.0, lsm=LsmConfig(zoom=1.5, smallest_area=0))
     boxes = cluster_view(town(), False, SIZE, config, np.random.default_rng(1)).truth.boxes
     whole = boxes[(boxes > 0).all(1) & (boxes < [SIZE[0], SIZE[1]] * 2).all(1)]
@@ -85,7 +85,7 @@ def test_view_of_an_image_without_objects() -> None:
     assert cluster_view(empty, True, SIZE, CONFIG, rng).truth.boxes.shape == (0, 4)
 
 
-def test_an_object_is_of_any_class_even_where_few_images_have_it() -> None:
+def test_objects_of_rare_classes_are_shown_as_often_as_common_ones() -> None:
     rare = replace(town(), name="rare", truth=replace(town().truth, labels=np.array([8] + [3] * 9)))
     images = [town()] * 4 + [rare]
     known = np.isin(np.arange(10), (3, 8))
@@ -94,18 +94,18 @@ def test_an_object_is_of_any_class_even_where_few_images_have_it() -> None:
     config = replace(CONFIG, at_object=1.0, draws=30)
     drawn = [draw_object(lambda: images[rng.integers(5)], config, rng) for _ in range(400)]
     buses = sum(np.array_equal(box, rare.truth.boxes[0]) for _, box in drawn)
-    # Half the objects should be buses, though one image in five has one among nine cars; four standard deviations.
+    # Half of the objects should be buses, although only one image in five has a bus; four standard deviations.
     assert abs(buses - 200) < 40
     assert all(box is not None for _, box in drawn)
 
 
-def test_without_the_class_drawn_any_object_is_shown() -> None:
+def test_if_no_image_has_the_class_any_object_is_shown() -> None:
     sample, box = draw_object(town, replace(CONFIG, at_object=1.0, draws=2), np.random.default_rng(0))
     assert box is not None
     assert (sample.truth.boxes == box).all(1).any()
 
 
-def test_the_object_drawn_is_in_the_view() -> None:
+def test_the_chosen_object_is_in_the_view() -> None:
     lonely = town().truth.boxes[0]
     for seed in range(10):
         view = random_view(town(), lonely, False, (128, 96), CONFIG, np.random.default_rng(seed))
@@ -127,16 +127,16 @@ def test_impossible_settings_are_refused(values: dict[str, object], message: str
         AugmentationConfig(**values)  # type: ignore[arg-type]
 
 
-def test_distortion_changes_light_but_not_the_surroundings() -> None:
+def test_distortion_changes_the_image_but_not_black_padding() -> None:
     image = np.zeros((40, 60, 3), np.uint8)
     image[:, 20:] = (200, 90, 40)
     changed = distort(image, PhotometryConfig(noise_share=1.0, blur_share=0.0), np.random.default_rng(0))
     assert (changed[:, :20] == 0).all()
     assert np.abs(changed[:, 20:].astype(int) - image[:, 20:]).mean() > 5
-    assert (image[:, 20:] == (200, 90, 40)).all()  # the input is left as it was
+    assert (image[:, 20:] == (200, 90, 40)).all()  # the input is not changed
 
 
-def test_no_distortion_at_all_is_nearly_the_identity() -> None:
+def test_zero_distortion_is_nearly_the_identity() -> None:
     image = np.random.default_rng(0).integers(1, 255, (32, 32, 3), dtype=np.uint8)
     kept = distort(image, PLAIN, np.random.default_rng(0))
-    assert np.abs(kept.astype(int) - image).max() <= 6  # the way through 8-bit HSV rounds
+    assert np.abs(kept.astype(int) - image).max() <= 6  # conversion to 8-bit HSV rounds

@@ -1,4 +1,4 @@
-"""Flips, turns, scales and crops: the boxes stay on what they were drawn around."""
+"""Flip, rotation, scale and crop: boxes follow their objects."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def white_extent(image: np.ndarray) -> np.ndarray:
 
 @settings(deadline=None, max_examples=60)
 @given(st.sampled_from([0, 1, 2, 3]), st.booleans(), st.floats(0.4, 2.5), st.integers(60, 140), st.integers(40, 80))
-def test_box_lies_on_the_drawn_object(quarters: int, mirror: bool, scale: float, x: int, y: int) -> None:
+def test_boxes_follow_their_objects(quarters: int, mirror: bool, scale: float, x: int, y: int) -> None:
     view = View((x - 10.0, y + 5.0), scale, quarters * math.pi / 2, mirror)
     shown = show(sample_of([(x - 16, y - 8, x + 16, y + 8)]), view, 256, 224, RULE)
     assert shown.image.shape == (224, 256, 3)
@@ -46,21 +46,21 @@ def test_identity_changes_no_pixel() -> None:
     assert np.array_equal(shown.truth.boxes, sample.truth.boxes)
 
 
-def test_mirror_keeps_left_and_right_of_each_other() -> None:
+def test_mirroring_keeps_left_and_right_of_boxes_in_order() -> None:
     shown = show(sample_of([(20, 30, 60, 70), (100, 30, 140, 70)]), View((100.0, 60.0), mirror=True), 200, 120, RULE)
     assert shown.truth.boxes.tolist() == [[140, 30, 180, 70], [60, 30, 100, 70]]
 
 
 @settings(deadline=None, max_examples=60)
 @given(st.floats(-3.2, 3.2), st.floats(4, 60), st.floats(4, 60))
-def test_turned_box_encloses_the_turned_object_as_opencv_says(turn: float, w: float, h: float) -> None:
+def test_a_rotated_box_encloses_the_rotated_object_as_in_opencv(turn: float, w: float, h: float) -> None:
     matrix = View((0.0, 0.0), 1.0, turn).matrix(0, 0)
     (got,) = transform_boxes(np.array([[-w / 2, -h / 2, w / 2, h / 2]], np.float32), matrix)
     corners = cv2.boxPoints(((0, 0), (w, h), math.degrees(turn)))
     assert got == pytest.approx([*corners.min(0), *corners.max(0)], abs=1e-3)
 
 
-def test_turned_square_grows_as_documented() -> None:
+def test_the_box_of_a_rotated_square_grows_as_documented() -> None:
     square = np.array([[-1, -1, 1, 1]], np.float32)
     for degrees, growth in ((45, 1.41), (10, 1.16)):
         grown = transform_boxes(square, View((0.0, 0.0), 1.0, math.radians(degrees)).matrix(0, 0))[0, 2]
@@ -78,7 +78,7 @@ def test_turned_square_grows_as_documented() -> None:
         ((-2, 98, 2, 102), False, True),  # a quarter at the corner
     ],
 )
-def test_what_remains_of_an_object_decides(box: tuple[float, ...], is_kept: bool, is_ignored: bool) -> None:
+def test_objects_are_kept_by_their_visible_part(box: tuple[float, ...], is_kept: bool, is_ignored: bool) -> None:
     truth = ImageLabels(
         np.array([box], np.float32), np.array([3]), np.zeros((0, 4), np.float32), np.ones(10, dtype=bool)
     )
@@ -88,7 +88,7 @@ def test_what_remains_of_an_object_decides(box: tuple[float, ...], is_kept: bool
         assert np.array_equal(rows, rows.clip(0, 100))
 
 
-def test_ignored_regions_move_along() -> None:
+def test_ignored_regions_are_mapped_too() -> None:
     truth = ImageLabels(
         np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.array([[10, 10, 20, 20]], np.float32), np.ones(1, bool)
     )

@@ -1,4 +1,4 @@
-"""Confidences against plain formulas, tiles against the whole matrix, and the choice of matches."""
+"""Coarse matching: confidences compared with plain formulas, tiles with the whole matrix, and the selection."""
 
 from __future__ import annotations
 
@@ -7,26 +7,21 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from loftr_ros.network import coarse_matching
-from loftr_ros.network.coarse_matching import (
-    Candidates,
-    CoarseMatches,
-    CoarseMatching,
-    dual_softmax,
-    dual_softmax_candidates,
-    optimal_transport,
-    optimal_transport_candidates,
-)
+from loftr_ros.network.coarse import similarity as tiling
+from loftr_ros.network.coarse.candidates import Candidates
+from loftr_ros.network.coarse.dual_softmax import dual_softmax, dual_softmax_candidates
+from loftr_ros.network.coarse.matching import CoarseMatches, CoarseMatching
+from loftr_ros.network.coarse.optimal_transport import optimal_transport, optimal_transport_candidates
 from loftr_ros.network.config import MatchingConfig, SelectionConfig
 
 ALL = SelectionConfig(threshold=1e-4, border=0)
 
 
 def random_maps(*sizes: tuple[int, int], channels: int = 16, batch: int = 1, seed: int = 0) -> list[torch.Tensor]:
-    """Features with some cells of the first map found again in the others."""
+    """Random features; the others contain the top-left quarter of the first map, with noise."""
     generator = torch.Generator().manual_seed(seed)
     maps = [torch.randn(batch, h, w, channels, generator=generator) for h, w in sizes]
     for other in maps[1:]:
@@ -81,7 +76,7 @@ class TestDense:
         torch.testing.assert_close(found.sum(0), torch.tensor([1.0] * 9 + [6.0]), atol=1e-4, rtol=0)
 
     @pytest.mark.parametrize("kind", ["dual_softmax", "optimal_transport"])
-    def test_masked_cells_are_as_if_they_were_not_there(self, kind: str) -> None:
+    def test_masked_cells_have_no_influence(self, kind: str) -> None:
         matching = CoarseMatching(MatchingConfig(kind=kind))  # type: ignore[arg-type]
         map0, map1 = random_maps((4, 5), (5, 6))
         mask0, mask1 = torch.zeros(1, 4, 5, dtype=torch.bool), torch.zeros(1, 5, 6, dtype=torch.bool)
@@ -115,8 +110,8 @@ class TestTiles:
     @pytest.mark.parametrize("elements", [1, 100, 1000, 10**9])
     @pytest.mark.parametrize("threshold", [0.2, 0.01])
     def test_dual_softmax(self, monkeypatch: pytest.MonkeyPatch, elements: int, threshold: float) -> None:
-        monkeypatch.setattr(coarse_matching, "TILE_ELEMENTS", elements)
-        monkeypatch.setattr(coarse_matching, "TILE_ROWS", 1)
+        monkeypatch.setattr(tiling, "TILE_ELEMENTS", elements)
+        monkeypatch.setattr(tiling, "TILE_ROWS", 1)
         generator = torch.Generator().manual_seed(0)
         tokens0, tokens1 = torch.randn(30, 8, generator=generator), torch.randn(41, 8, generator=generator)
         expected = (tokens0 @ tokens1.T).softmax(0) * (tokens0 @ tokens1.T).softmax(1)
@@ -128,8 +123,8 @@ class TestTiles:
     @pytest.mark.parametrize("elements", [1, 100, 10**9])
     @pytest.mark.parametrize("prefilter", [False, True])
     def test_optimal_transport(self, monkeypatch: pytest.MonkeyPatch, elements: int, prefilter: bool) -> None:
-        monkeypatch.setattr(coarse_matching, "TILE_ELEMENTS", elements)
-        monkeypatch.setattr(coarse_matching, "TILE_ROWS", 1)
+        monkeypatch.setattr(tiling, "TILE_ELEMENTS", elements)
+        monkeypatch.setattr(tiling, "TILE_ROWS", 1)
         generator = torch.Generator().manual_seed(0)
         tokens0, tokens1 = torch.randn(30, 8, generator=generator), torch.randn(41, 8, generator=generator)
         expected = sinkhorn((tokens0 @ tokens1.T).numpy(), 2.0, 3)
@@ -142,14 +137,14 @@ class TestTiles:
         np.testing.assert_allclose(found.confidence.numpy(), expected[found.i, found.j], rtol=1e-3)
 
     def test_extreme_similarities_neither_overflow_nor_vanish(self) -> None:
-        """Rows and columns whose similarities differ by thousands, as in fp16-sized features."""
+        """Similarities of rows and columns differ by thousands, as with features in the range of fp16."""
         tokens = torch.diag(torch.tensor([60.0, 0.5, 30.0, 5.0]))
         found = dual_softmax_candidates(tokens, tokens, 0.2)
         assert pairs_of(found) == [(0, 0), (2, 2), (3, 3)]
         torch.testing.assert_close(found.confidence, torch.ones(3))
 
 
-class TestChoice:
+class TestSelection:
     @given(seed=st.integers(0, 10**6), threshold=st.sampled_from([0.02, 0.1, 0.3]))
     @settings(deadline=None, max_examples=40)
     def test_mutual_maxima_of_the_whole_matrix(self, seed: int, threshold: float) -> None:
@@ -157,8 +152,8 @@ class TestChoice:
         matching = CoarseMatching(MatchingConfig())
         found = matching(map0, map1, None, None, SelectionConfig(threshold=threshold, border=0))
         confidence = matching.log_confidence(map0, map1).exp()[0].numpy()
-        if (np.abs(confidence - threshold) > 1e-6).all():  # away from ties
-            assert pairs_of(found) == matches_of(confidence, threshold)
+        assume((np.abs(confidence - threshold) > 1e-6).all())  # rounding must not decide
+        assert pairs_of(found) == matches_of(confidence, threshold)
 
     @pytest.mark.parametrize("kind", ["dual_softmax", "optimal_transport"])
     def test_batch_and_masks(self, kind: str) -> None:
@@ -177,7 +172,7 @@ class TestChoice:
             assert pairs_of(single) == matches_of(dense[b].detach().numpy(), ALL.threshold)
             torch.testing.assert_close(single.confidence, dense[b, single.i, single.j], atol=1e-5, rtol=1e-4)
 
-    def test_border_is_left_out_of_the_matches_but_not_of_the_competition(self) -> None:
+    def test_border_cells_are_not_matched_but_compete(self) -> None:
         matching = CoarseMatching(MatchingConfig())
         map0, map1 = random_maps((8, 9), (7, 10))
         everything = matching(map0, map1, None, None, ALL)
@@ -190,7 +185,7 @@ class TestChoice:
         assert 0 < len(expected) < len(everything.i)
         assert pairs_of(inner) == expected
 
-    def test_border_of_a_padded_image_is_that_of_the_image(self) -> None:
+    def test_border_of_a_padded_image_is_the_border_without_padding(self) -> None:
         matching = CoarseMatching(MatchingConfig())
         map0, map1 = random_maps((8, 9), (8, 9))
         mask = torch.zeros(1, 8, 9, dtype=torch.bool)
@@ -202,7 +197,7 @@ class TestChoice:
         assert padded.j.tolist() == cut.j.tolist()
         assert padded.i.tolist() == (cut.i // 7 * 9 + cut.i % 7).tolist()
 
-    def test_the_most_confident_are_kept(self) -> None:
+    def test_the_limit_keeps_the_most_confident_matches(self) -> None:
         matching = CoarseMatching(MatchingConfig())
         map0, map1 = random_maps((8, 9), (8, 9))
         everything = matching(map0, map1, None, None, ALL)
@@ -211,12 +206,12 @@ class TestChoice:
         assert sorted(few.confidence.tolist(), reverse=True) == best.tolist()
         assert (few.i.diff() > 0).all()
 
-    def test_of_equal_candidates_the_first_counts(self) -> None:
+    def test_of_equal_candidates_the_first_is_selected(self) -> None:
         i, j = torch.tensor([0, 0, 1, 2]), torch.tensor([1, 2, 1, 0])
         candidates = Candidates(i, j, torch.tensor([0.3, 0.3, 0.3, 0.5]))
         assert candidates.mutual_best(3, 3).tolist() == [True, False, False, True]
 
-    def test_nothing_to_match(self) -> None:
+    def test_a_fully_masked_image_has_no_matches(self) -> None:
         map0, map1 = random_maps((4, 4), (4, 4))
         nothing = torch.zeros(1, 4, 4, dtype=torch.bool)
         for kind in ("dual_softmax", "optimal_transport"):
