@@ -124,9 +124,7 @@ class PerceptionNode(LifecycleNode, Generic[P]):
             callback,
             QoSProfile(depth=depth, reliability=QoSReliabilityPolicy.BEST_EFFORT),
             event_callbacks=SubscriptionEventCallbacks(
-                incompatible_qos=lambda info: self.problems.report(
-                    f"qos {name}", incompatible_qos(name, info.last_policy_kind)
-                )
+                incompatible_qos=lambda info: self.problems.report(f"qos {name}", incompatible_qos(name, info))
             ),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )

@@ -34,9 +34,10 @@ class Problems:
             return tuple(self._active.values())
 
 
-def incompatible_qos(topic: str, policy_kind: Any) -> str:
-    """Describe a publisher whose QoS does not match. policy_kind: `last_policy_kind` of rclpy's QoS event."""
-    policy = str(getattr(policy_kind, "name", policy_kind)).removeprefix("RMW_QOS_POLICY_").lower()
+def incompatible_qos(topic: str, info: Any) -> str:
+    """Describe a publisher whose QoS does not match, from rclpy's QoSRequestedIncompatibleQoSInfo."""
+    policy = str(getattr(info.last_policy_kind, "name", info.last_policy_kind))
+    policy = policy.removeprefix("RMW_QOS_POLICY_").lower()
     return (
         f"a publisher of {topic} has an incompatible QoS ({policy}) and nothing arrives from it: "
         f"set the parameter qos_overrides.{topic}.subscription.{policy}"

@@ -25,5 +25,7 @@ def test_a_lasting_problem_is_logged_once_and_again_when_it_comes_back():
 def test_input_problems_name_the_topic_and_the_remedy():
     assert "it has no publisher" in missing_images("/image", 5.0, publishers=0)
     assert "it has 2 publisher(s)" in missing_images("/image", 5.0, publishers=2)
-    text = incompatible_qos("/image", SimpleNamespace(name="RMW_QOS_POLICY_RELIABILITY"))
+    text = incompatible_qos(
+        "/image", SimpleNamespace(last_policy_kind=SimpleNamespace(name="RMW_QOS_POLICY_RELIABILITY"))
+    )
     assert text.endswith("set the parameter qos_overrides./image.subscription.reliability")
