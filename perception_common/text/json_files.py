@@ -1,4 +1,4 @@
-"""JSON files: written whole or not at all, read with errors that name the file."""
+"""JSON files: written atomically, read with errors that name the file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from perception_common.errors import InputError
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write plain values; the file appears only when it is complete.
+    """Write plain values to a temporary file, then rename it, so that readers never see half a file.
 
     Raises InputError when it cannot be written, and ValueError for NaN and infinity, which JSON does not have.
     """
@@ -27,7 +27,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Return the content of a JSON file. Raises InputError when it is missing, unreadable or no JSON."""
+    """Return the content of a JSON file. Raises InputError when it is missing, unreadable or not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

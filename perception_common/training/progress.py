@@ -1,7 +1,7 @@
-"""What a run shows and keeps of its course: lines with rates and time left, a JSONL and a TensorBoard log, a plot.
+"""Progress of a training run: lines with rates and time left, a JSONL and a TensorBoard log, a plot.
 
-Files in the run's folder: metrics.jsonl (one object a line: step, kind "training" or "evaluation", values),
-events.out.tfevents.* and, where matplotlib is installed, curves.png.
+Files in the run's folder: metrics.jsonl (one object per line: step, kind "training" or "evaluation", values),
+events.out.tfevents.* and, if matplotlib is installed, curves.png.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from perception_common.training.events import EventFile
 
 
 class Progress:
-    """Reports a run that has done `step` of `steps` steps. Lines of the log from after `step` (lost ones) are cut."""
+    """Reports a run that has done `step` of `steps` steps; later entries of an existing log are removed.
+
+    every: steps between two reports.
+    """
 
     def __init__(self, folder: Path, step: int, steps: int, every: int = 20) -> None:
         self._folder, self._steps, self._every = folder, steps, every
@@ -35,7 +38,7 @@ class Progress:
         self._seconds = 0.0
 
     def add_step(self, step: int, samples: int, seconds: float, values: Mapping[str, float]) -> None:
-        """Count a step that ended as number `step` (from 1); every few steps their means are reported."""
+        """Add the values of step number `step` (from 1); every few steps their means are reported."""
         for key, value in values.items():
             self._sums[key] = self._sums.get(key, 0.0) + value
         self._count += 1
@@ -53,13 +56,13 @@ class Progress:
         self._sums, self._count, self._samples, self._seconds = {}, 0, 0, 0.0
 
     def add_evaluation(self, step: int, values: Mapping[str, float]) -> None:
-        """Report the metrics of the network after `step` steps, and draw the plot anew."""
+        """Report the metrics of the network after `step` steps and redraw the plot."""
         print(f"step {step}  " + "  ".join(f"{key} {value:.4g}" for key, value in values.items()), flush=True)
         self._write(step, "evaluation", values)
         self.draw()
 
     def draw(self) -> None:
-        """Draw all logged values over the steps into curves.png, if matplotlib is there."""
+        """Plot all logged values over the steps in curves.png, if matplotlib is installed."""
         if importlib.util.find_spec("matplotlib") is not None:
             draw_curves(read_metrics(self._log), self._folder / "curves.png")
 
@@ -77,7 +80,7 @@ class Progress:
 
 
 def read_metrics(log: Path) -> list[dict[str, Any]]:
-    """Read the records of a metrics.jsonl; a last line that was cut off is left out."""
+    """Read the records of a metrics.jsonl, up to a truncated last line."""
     records = []
     for line in log.read_text(encoding="utf-8").splitlines() if log.is_file() else []:
         try:
@@ -88,7 +91,7 @@ def read_metrics(log: Path) -> list[dict[str, Any]]:
 
 
 def draw_curves(records: list[dict[str, Any]], path: Path) -> None:
-    """Draw one small plot for each logged value. Needs matplotlib."""
+    """Draw one small plot per logged value. Needs matplotlib."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
