@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ import safetensors
 import safetensors.torch
 import torch
 
+from perception_common.atomic_file import atomic_file
 from perception_common.errors import InputError
 from perception_common.resources import choose_weights
 
@@ -109,10 +108,8 @@ def save_weights(state_dict: Mapping[str, torch.Tensor], path: Path | str, metad
     tensors = {key: tensor.detach().to("cpu", copy=True).contiguous() for key, tensor in state_dict.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            unfinished = Path(folder) / path.name
+        with atomic_file(path) as unfinished:
             safetensors.torch.save_file(tensors, unfinished, metadata=dict(metadata))
-            os.replace(unfinished, path)
     except OSError as error:
         raise InputError(f"weights cannot be written to {path} ({error.strerror or error})") from error
 

@@ -87,7 +87,8 @@ class Camera:
         cls, K: np.ndarray, width: int, height: int, distortion: Any = (), model: str = "plumb_bob"
     ) -> Camera:
         """Build a single camera from its matrix K (3, 3) and distortion coefficients of any array type."""
-        return cls(width, height, _as_tuple(np.asarray(K)), _as_tuple(np.asarray(distortion)), model)
+        K, distortion = np.asarray(K), np.asarray(distortion)
+        return cls(width=width, height=height, K=_as_tuple(K), distortion=_as_tuple(distortion), model=model)
 
     @property
     def matrix(self) -> np.ndarray:
@@ -169,7 +170,8 @@ class Camera:
             )
         if self.is_rectified:
             return image
-        return cv2.remap(image, *_rectification_maps(self), cv2.INTER_LINEAR)
+        map1, map2 = _rectification_maps(self)
+        return cv2.remap(image, map1, map2, cv2.INTER_LINEAR)
 
     @property
     def _is_pinhole(self) -> bool:

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from perception_common.atomic_file import atomic_file
 from perception_common.errors import InputError
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write plain values to a temporary file, then rename it, so that readers never see half a file.
+    """Write plain values atomically.
 
     Raises InputError when it cannot be written, and ValueError for NaN and infinity, which JSON does not have.
     """
     text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-    unfinished = path.with_name(f".{path.name}.unfinished")
     try:
-        unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, path)
+        with atomic_file(path) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise InputError(f"cannot write {path}: {error.strerror}") from error
 
 

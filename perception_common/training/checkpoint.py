@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import random
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from perception_common.atomic_file import atomic_file
 from perception_common.errors import InputError
 from perception_common.training.average import WeightAverage
 from perception_common.training.distributed import Processes
@@ -49,10 +49,9 @@ class RunState:
             "random": random_states,
             "facts": self.facts,
         }
-        unfinished = path.with_name(path.name + ".unfinished")
         try:
-            torch.save(content, unfinished)
-            os.replace(unfinished, path)
+            with atomic_file(path) as unfinished:
+                torch.save(content, unfinished)
         except (OSError, RuntimeError) as error:
             raise InputError(f"checkpoint {path} cannot be written ({error}); check the free space") from error
 

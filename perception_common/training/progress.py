@@ -9,12 +9,12 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from perception_common.atomic_file import atomic_file
 from perception_common.training.events import EventFile
 
 
@@ -28,9 +28,8 @@ class Progress:
         self._folder, self._steps, self._every = folder, steps, every
         self._log = folder / "metrics.jsonl"
         kept = [record for record in read_metrics(self._log) if record["step"] <= step]
-        unfinished = self._log.with_name("metrics.jsonl.unfinished")
-        unfinished.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
-        os.replace(unfinished, self._log)
+        with atomic_file(self._log) as unfinished:
+            unfinished.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
         self._events = EventFile(folder)
         self._sums: dict[str, float] = {}
         self._count = 0
@@ -111,9 +110,8 @@ def draw_curves(records: list[dict[str, Any]], path: Path) -> None:
         axes.plot(*zip(*points, strict=True), marker="." if len(points) < 50 else "", linewidth=1)
         axes.set_title(name, fontsize=9)
         axes.grid(alpha=0.3)
-    unfinished = path.with_name("unfinished.png")
-    figure.savefig(unfinished, dpi=90)
-    os.replace(unfinished, path)
+    with atomic_file(path) as unfinished:
+        figure.savefig(unfinished, dpi=90)
 
 
 def _duration(seconds: float) -> str:
