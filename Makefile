@@ -1,11 +1,11 @@
-# Two commands on a fresh machine: `make demo` and `make test`. See README.md.
+# `make demo` and `make test` work on a fresh machine. See README.md.
 SHELL := /bin/bash
 FLIGHT ?=
 CAMERA ?=
 TESTS ?= test
 export PYTHON ?= python3
 
-.PHONY: all setup test demo lint clean
+.PHONY: all setup test test-fast demo lint clean
 
 all: setup
 
@@ -14,7 +14,12 @@ setup:
 
 test:
 	@scripts/setup.sh test
-	@source setup.bash && pytest $(TESTS)
+	@source setup.bash && pytest --durations=15 $(TESTS)
+
+# Tests that start no processes and take at most seconds: under 5 minutes on two cores.
+test-fast:
+	@scripts/setup.sh test
+	@source setup.bash && pytest --durations=15 -m "not system and not slow" $(TESTS)
 
 demo: setup
 	@source setup.bash && demo $(if $(FLIGHT),"$(FLIGHT)") $(if $(CAMERA),--camera "$(CAMERA)")

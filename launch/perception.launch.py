@@ -1,4 +1,4 @@
-"""Starts both perception nodes on one camera.
+"""Starts both perception nodes for one camera.
 
 ros2 launch yolc_ros perception.launch.py image_topic:=camera/image camera_info_topic:=camera/camera_info
 """
@@ -22,20 +22,20 @@ ARGUMENTS = {
     "params_file": (str(SHARE / "config" / "perception.yaml"), "parameters of the nodes"),
     "enable_detection": ("true", "start yolc_node"),
     "enable_matching": ("true", "start loftr_node"),
-    "composed": ("true", "both nodes in one process"),
+    "composed": ("true", "run both nodes in one process"),
     "device": ("", "auto, cpu, cuda or cuda:N; empty: as in params_file"),
 }
 
 
 def is_true(value: str) -> bool:
-    """Read a launch argument that is true or false."""
+    """Convert a launch argument to bool."""
     if value.lower() not in ("true", "false"):
         raise ValueError(f"{value!r} is neither true nor false")
     return value.lower() == "true"
 
 
 def start_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Return the nodes that the arguments ask for."""
+    """Return the nodes that the arguments select."""
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     detection, matching = is_true(given["enable_detection"]), is_true(given["enable_matching"])
     parameters: list = [given["params_file"], {"use_sim_time": is_true(given["use_sim_time"])}]
@@ -64,7 +64,7 @@ def start_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Describe the arguments and the nodes."""
+    """Declare the arguments and start the nodes."""
     environment = []
     if not os.environ.get("FASTRTPS_DEFAULT_PROFILES_FILE"):
         profile = str(SHARE / "config" / "fastdds_large_images.xml")

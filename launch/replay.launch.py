@@ -1,10 +1,10 @@
-"""Plays a bag to both perception nodes on simulated time, records their answers and writes the report.
+"""Plays a bag to both perception nodes on simulated time, records their results and writes the report.
 
 ros2 launch yolc_ros replay.launch.py bag:=flight out:=answers rate:=1.0 rviz:=true
 
-The command `replay` plays the bag and starts the nodes, rather than `ros2 bag play` beside nodes of this file: it finds
-the topics of the camera and of the sensors in the bag and remaps them, waits with the first image until the networks
-are warm, and reads bags without a rosbag2 of ROS. When it ends, everything ends.
+The command `replay` plays the bag and starts the nodes. Unlike `ros2 bag play`, it finds and remaps the topics of the
+camera and the sensors in the bag, sends the first image only after the networks are warmed up, and needs no rosbag2.
+When it ends, the launch ends.
 """
 
 from pathlib import Path
@@ -21,24 +21,24 @@ REPLAY = Path(get_package_prefix("yolc_ros")) / "lib" / "yolc_ros" / "replay"
 ARGUMENTS = {
     "bag": (None, "bag to play"),
     "out": ("", "bag to write, with its result and report beside it; empty: BAG_answers"),
-    "rate": ("1.0", "times the bag's speed"),
+    "rate": ("1.0", "playback speed, as a factor of the bag's"),
     "params_file": (str(SHARE / "config" / "perception.yaml"), "parameters of the nodes"),
     "namespace": ("", "namespace of the nodes and of their topics"),
-    "image_topic": ("", "needed when the bag holds several"),
-    "force": ("false", "replace answers that are there"),
+    "image_topic": ("", "needed when the bag has several image topics"),
+    "force": ("false", "replace existing results"),
     "rviz": ("false", "show images, detections and trajectory in RViz"),
 }
 
 
 def is_true(value: str) -> bool:
-    """Read a launch argument that is true or false."""
+    """Convert a launch argument to bool."""
     if value.lower() not in ("true", "false"):
         raise ValueError(f"{value!r} is neither true nor false")
     return value.lower() == "true"
 
 
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Return the processes that the arguments ask for."""
+    """Return the processes that the arguments select."""
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     out = given["out"] or f"{given['bag'].rstrip('/')}_answers"
     command = [str(REPLAY), given["bag"], out, "--live", "--rate", given["rate"], "--params-file", given["params_file"]]
@@ -61,7 +61,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Describe the arguments and the processes."""
+    """Declare the arguments and start the processes."""
     arguments = [
         DeclareLaunchArgument(name, default_value=default, description=description)
         for name, (default, description) in ARGUMENTS.items()

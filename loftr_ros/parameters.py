@@ -15,8 +15,7 @@ from loftr_ros.keyframes.quality import QualitySettings
 from loftr_ros.pair_estimation import PairSettings
 from loftr_ros.sensors.settings import VEHICLES_AND_PEOPLE, DynamicSettings, SensorSettings
 from perception_common.errors import InputError
-from perception_common.node.base import PerceptionParameters
-from perception_common.node.parameters import parameter
+from perception_common.node.parameters import PerceptionParameters, parameter
 
 FIRST_FIX = -10_000.0  # metres; of `ground_height`
 

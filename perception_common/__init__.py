@@ -1,1 +1,1 @@
-"""What both nodes stand on: images, cameras, devices, weights files, geometry and the node base."""
+"""Shared by both methods: images, cameras, devices, weights files, geometry, training and the node base."""

@@ -1,4 +1,4 @@
-"""How our commands end: one line on stderr and a meaningful status."""
+"""How a command ends: an error is one line on stderr and a non-zero exit status."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from perception_common.errors import InputError
 
 
 def run(main: Callable[[list[str] | None], int | None]) -> NoReturn:
-    """Run a command's `main(argv)` on the process's arguments and exit with the status that it returns (None: 0).
+    """Call a command's `main(None)`, which reads sys.argv, and exit with the status that it returns (None: 0).
 
-    InputError ends with its text as one line on stderr and status 1, Ctrl-C with 130, a reader of our output that
-    went away (`| head`) quietly with 141. Other exceptions are defects and keep their traceback.
+    InputError prints its text as one line on stderr and exits with 1, Ctrl-C exits with 130, and a closed pipe
+    (`command | head`) with 141. Other exceptions are bugs and keep their traceback.
     """
     try:
         status = main(None) or 0
@@ -25,7 +25,7 @@ def run(main: Callable[[list[str] | None], int | None]) -> NoReturn:
     except KeyboardInterrupt:
         status = 130
     except BrokenPipeError:
-        # Python flushes stdout once more at exit; there is nobody to flush to.
+        # Python flushes stdout again at exit, which must not fail on the closed pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 141
     sys.exit(status)

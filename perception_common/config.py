@@ -2,8 +2,8 @@
 
 A dataclass is the schema. Its fields may be bool, int, float, str, pathlib.Path, Literal, other dataclasses,
 tuple[X, ...], tuple[X, Y], `X | None` of these, and tagged unions: `A | B` of dataclasses that each have a field `kind`
-of type Literal, by which the key `kind` chooses one. An unknown key, a missing key without a default or a value of the
-wrong type is refused with the place it stands in.
+of type Literal, by which the key `kind` chooses one. Unknown keys, missing keys without a default and values of the
+wrong type raise InputError with the file and the key.
 """
 
 from __future__ import annotations
@@ -25,10 +25,8 @@ T = TypeVar("T")
 def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str = "configuration") -> T:
     """Build the dataclass `cls` from plain values; `where` names their origin in errors.
 
-    Whole numbers are accepted for floats; a bool is no number. Checks of the dataclass's own (`__post_init__` raising
-    ValueError) are reported with their place too.
-
-    Raises InputError.
+    Integers are accepted for floats; a bool is not a number. Raises InputError, also for a ValueError that the
+    dataclass's `__post_init__` raises.
     """
     return _to_dataclass(cls, mapping, where, ())
 
@@ -36,7 +34,7 @@ def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str = "configu
 def load_yaml(cls: type[T], path: Path | str) -> T:
     """Read a YAML file into the dataclass `cls`.
 
-    Raises InputError for a missing or broken file, and as `from_mapping`.
+    Raises InputError for a missing or broken file, and like `from_mapping`.
     """
     path = Path(path)
     try:
@@ -51,7 +49,7 @@ def load_yaml(cls: type[T], path: Path | str) -> T:
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
-    """Turn a configuration back into plain values that YAML can hold (tuples become lists, paths strings)."""
+    """Convert a configuration to plain values for YAML: tuples become lists, paths become strings."""
     return {field.name: _to_plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
 
 
@@ -82,7 +80,7 @@ def _to_dataclass(cls: type[T], value: Any, where: str, keys: tuple[str, ...]) -
 
 
 def _convert(annotation: Any, value: Any, where: str, keys: tuple[str, ...]) -> Any:
-    """Check `value` against one type annotation and return it as that type."""
+    """Check `value` against a type annotation and return it as that type."""
     origin = get_origin(annotation)
     if dataclasses.is_dataclass(annotation):
         return _to_dataclass(annotation, value, where, keys)  # type: ignore[arg-type]

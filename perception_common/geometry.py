@@ -11,11 +11,11 @@ from functools import reduce
 
 import numpy as np
 
-_SMALL = 1e-4  # radians; below it the next term of a series is under 1e-16
+_SMALL = 1e-4  # radians; below it the first neglected term of the series is under 1e-16
 
 
 def transform(R: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Return the (4, 4) transform of a rotation (3, 3) and a translation (3,)."""
+    """Return the (4, 4) transform with rotation R (3, 3) and translation t (3,)."""
     T = np.eye(4)
     T[:3, :3] = R
     T[:3, 3] = np.ravel(t)
@@ -23,7 +23,7 @@ def transform(R: np.ndarray, t: np.ndarray) -> np.ndarray:
 
 
 def compose(*transforms: np.ndarray) -> np.ndarray:
-    """Return the product of (4, 4) transforms, the last applied first; the identity for none."""
+    """Return the product of (4, 4) transforms; the last one is applied first. Without arguments: the identity."""
     return reduce(np.matmul, transforms, np.eye(4))
 
 
@@ -34,7 +34,7 @@ def inverse(T: np.ndarray) -> np.ndarray:
 
 
 def adjoint(T: np.ndarray) -> np.ndarray:
-    """Return the (6, 6) matrix that takes twists (translation, rotation) of frame b to frame a for T = T_a_b.
+    """Return the (6, 6) matrix that maps twists (translation, rotation) of frame b to frame a, for T = T_a_b.
 
     exp(adjoint(T) x) = T exp(x) T^-1, and a covariance of such twists becomes A C A^T.
     """
@@ -61,7 +61,7 @@ def so3_exp(w: np.ndarray) -> np.ndarray:
 
 
 def so3_log(R: np.ndarray) -> np.ndarray:
-    """Return the rotation vector (3,) of a rotation (3, 3), of length 0 to pi; exact near both ends."""
+    """Return the rotation vector (3,), of length 0 to pi, of a rotation (3, 3); accurate near both limits."""
     q = quaternion_from_matrix(R)
     length = float(np.linalg.norm(q[:3]))
     if length < _SMALL:
@@ -72,7 +72,7 @@ def so3_log(R: np.ndarray) -> np.ndarray:
 def quaternion_from_matrix(R: np.ndarray) -> np.ndarray:
     """Return the unit quaternion (x, y, z, w), w >= 0, of a rotation (3, 3)."""
     R = np.asarray(R, np.float64)
-    # Each row is the quaternion times four times one of its own elements; the largest of them is the accurate one.
+    # Row i is the quaternion times 4 q[i]. The row with the largest |q[i]| loses the least precision.
     rows = np.array(
         [
             [1 + R[0, 0] - R[1, 1] - R[2, 2], R[1, 0] + R[0, 1], R[0, 2] + R[2, 0], R[2, 1] - R[1, 2]],
@@ -87,18 +87,18 @@ def quaternion_from_matrix(R: np.ndarray) -> np.ndarray:
 
 
 def matrix_from_quaternion(q: np.ndarray) -> np.ndarray:
-    """Return the rotation (3, 3) of a quaternion (x, y, z, w) of any length but zero (ValueError)."""
+    """Return the rotation (3, 3) of a quaternion (x, y, z, w), normalised first. Raises ValueError for length 0."""
     q = np.asarray(q, np.float64)
     length = np.linalg.norm(q)
     if not length > 0:
-        raise ValueError("a quaternion of length zero is no rotation")
+        raise ValueError("a quaternion of length zero is not a rotation")
     v, w = q[:3] / length, q[3] / length
     V = skew(v)
     return np.eye(3) + 2 * w * V + 2 * V @ V
 
 
 def angle_between(u: np.ndarray, v: np.ndarray) -> float:
-    """Return the angle, 0 to pi, between two vectors (3,); NaN when one has no length."""
+    """Return the angle, 0 to pi, between two vectors (3,), in radians; NaN when one is zero."""
     u, v = np.ravel(u), np.ravel(v)
     if not (np.any(u) and np.any(v)):
         return float("nan")
@@ -106,14 +106,14 @@ def angle_between(u: np.ndarray, v: np.ndarray) -> float:
 
 
 def rotation_angle(R: np.ndarray) -> float:
-    """Return the angle, 0 to pi, of a rotation (3, 3)."""
+    """Return the angle, 0 to pi, of a rotation (3, 3), in radians."""
     return float(np.linalg.norm(so3_log(R)))
 
 
 def pose_error(T_estimated: np.ndarray, T_true: np.ndarray) -> tuple[float, float]:
     """Return (rotation error, angle between the translations), both in degrees, of (4, 4) relative poses.
 
-    The second is 0 to 180 (opposite directions are not taken for equal) and NaN when a translation is zero.
+    The second is 0 to 180 (opposite directions differ) and NaN when a translation is zero.
     """
     rotation = rotation_angle(T_estimated[:3, :3].T @ T_true[:3, :3])
     direction = angle_between(T_estimated[:3, 3], T_true[:3, 3])

@@ -1,8 +1,8 @@
 """Files that come with the package: configuration and weights, in a source tree or installed.
 
-Installed, the package lies in <prefix>/lib/python3.x/site-packages and its data in <prefix>/share/yolc_ros; in a
-source tree the data folders lie beside the package. The place is found from the package's own, so no environment
-variable is needed.
+An installed package lies in <prefix>/lib/python3.x/site-packages and its data in <prefix>/share/yolc_ros; in a
+source tree the data folders lie beside the package. They are found from the package's own path, without environment
+variables.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ _PACKAGE = Path(__file__).absolute().parent  # not resolved: a symlink install h
 
 
 def find_share(package: Path = _PACKAGE) -> Path:
-    """Return the folder that holds `config/` (and `weights/`, where weights are shipped) for the package at `package`.
+    """Return the folder that holds `config/` (and `weights/`, if weights are shipped) of the package at `package`.
 
-    Raises InputError when there is none, as after copying the Python files alone.
+    Raises InputError when there is none, for example when only the Python files were copied.
     """
     candidates = [package.parent, *(folder / "share" / "yolc_ros" for folder in package.parents)]
     for folder in candidates:
@@ -29,20 +29,20 @@ def find_share(package: Path = _PACKAGE) -> Path:
 
 
 def find_config(name: str) -> Path:
-    """Return the path of a configuration file, as "perception.yaml" or "models/loftr_lite.yaml".
+    """Return the path of a configuration file such as "perception.yaml" or "models/loftr_lite.yaml".
 
-    Raises InputError that lists what there is.
+    Raises InputError that lists the existing files.
     """
     config = find_share() / "config"
     path = config / name
     if not path.is_file():
-        there = sorted(str(file.relative_to(config)) for file in config.rglob("*") if file.is_file())
-        raise InputError(f"there is no configuration {name!r} in {config}; there are {', '.join(there) or 'none'}")
+        existing = sorted(str(file.relative_to(config)) for file in config.rglob("*") if file.is_file())
+        raise InputError(f"no configuration {name!r} in {config}; there are {', '.join(existing) or 'none'}")
     return path
 
 
 def find_weights(name: str) -> Path | None:
-    """Return the path of the weights shipped for the model `name`, as "loftr_lite", or None when none are shipped."""
+    """Return the path of the weights shipped for the model `name`, such as "loftr_lite"; None when none are shipped."""
     path = find_share() / "weights" / f"{name}.safetensors"
     return path if path.is_file() else None
 
@@ -50,7 +50,7 @@ def find_weights(name: str) -> Path | None:
 def choose_weights(model: str, weights: Path | str | None) -> Path | None:
     """Return the weights file to load into `model`, or None for random weights.
 
-    weights: a file; "default": the ones that are shipped for this model, if there are any; "none" or None: none.
+    weights: a file; "default": those shipped for this model, if any; "none" or None: none.
     """
     if weights is None or weights == "none":
         return None
@@ -58,7 +58,7 @@ def choose_weights(model: str, weights: Path | str | None) -> Path | None:
 
 
 def list_models(prefix: str) -> list[str]:
-    """Return the names of the network variants that have a file config/models/PREFIXname.yaml, sorted."""
+    """Return the sorted NAMEs of the files config/models/PREFIXNAME.yaml, which are the network variants."""
     return sorted(
         file.stem.removeprefix(prefix) for file in (find_share() / "config" / "models").glob(f"{prefix}*.yaml")
     )

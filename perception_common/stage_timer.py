@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
 class StageTimer:
-    """Adds up the seconds spent in each stage of one frame."""
+    """Times named stages. seconds: the sum of each stage. record(name, seconds): called at the end of every block."""
 
-    def __init__(self) -> None:
+    def __init__(self, record: Callable[[str, float], None] | None = None) -> None:
         self.seconds: dict[str, float] = {}
+        self._record = record
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -20,4 +21,7 @@ class StageTimer:
         try:
             yield
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+            seconds = time.perf_counter() - start
+            self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+            if self._record is not None:
+                self._record(name, seconds)

@@ -1,4 +1,4 @@
-"""Stamps of ROS messages as integers; works on messages of rclpy and of rosbags alike and needs neither."""
+"""Stamps of ROS messages as integers. Works on messages of rclpy and of rosbags, and needs neither."""
 
 from __future__ import annotations
 

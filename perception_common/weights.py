@@ -1,11 +1,9 @@
-"""Weights files: safetensors and torch checkpoints, read without running any code in them."""
+"""Weights files: safetensors and torch checkpoints, read without executing code from them."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,23 +13,23 @@ import safetensors
 import safetensors.torch
 import torch
 
+from perception_common.atomic_file import atomic_file
 from perception_common.errors import InputError
 from perception_common.resources import choose_weights
 
 CHECKPOINT_SUFFIXES = (".ckpt", ".pth", ".pt")
-"""Files that torch.save writes; everything else must be .safetensors."""
+"""Suffixes of files that torch.save writes; all others must be .safetensors."""
 
-_WRAPPERS = ("state_dict", "model")
-_KEYS_SHOWN = 3
+_WRAPPERS = ("state_dict", "model")  # keys under which training frameworks store the weights
+_KEYS_SHOWN = 3  # in an error message
 
 
 @dataclass(frozen=True)
 class WeightsReport:
     """What was loaded from which file.
 
-    `loaded` counts tensors. `missing` are keys of the network that the file lacks, `unexpected` keys of the file
-    that the network lacks, `mismatched` keys whose shapes differ. After `load_weights` only BatchNorm counters can
-    be missing.
+    loaded: number of tensors. missing: keys of the network that the file lacks. unexpected: keys of the file that the
+    network lacks. mismatched: keys whose shapes differ. After `load_weights` only BatchNorm counters can be missing.
     """
 
     path: Path
@@ -47,9 +45,9 @@ def read_state_dict(
 ) -> dict[str, torch.Tensor]:
     """Read the tensors of a weights file onto the CPU.
 
-    A checkpoint that wraps them as {"state_dict": ...} or {"model": ...} is unwrapped; the prefixes that training
-    wrappers put before every key are taken off. Raises InputError when the file is missing, truncated, no weights
-    file, or would need code to be run.
+    A checkpoint that wraps them as {"state_dict": ...} or {"model": ...} is unwrapped, and the prefixes that training
+    wrappers add to every key are removed. Raises InputError when the file is missing, truncated, not a weights file,
+    or could only be read by executing code.
     """
     path = Path(path)
     if not path.is_file():
@@ -65,17 +63,17 @@ def read_state_dict(
     state = {_strip(key, strip_prefixes): tensor for key, tensor in tensors.items()}
     if len(state) != len(tensors):
         raise InputError(
-            f"{path}: some keys are the same once {', '.join(strip_prefixes)} is taken off; give the plain weights"
+            f"{path}: some keys are the same without the prefixes {', '.join(strip_prefixes)}; give the plain weights"
         )
     return state
 
 
 def load_weights(module: torch.nn.Module, path: Path | str, *, sha256: str | None = None) -> WeightsReport:
-    """Load a weights file into `module` in place; every key must fit. Returns what was loaded.
+    """Load a weights file into `module` in place; every key must match. Returns what was loaded.
 
-    `sha256`: expected digest of the file in hex, checked before the file is parsed. BatchNorm's
-    `num_batches_tracked` may be missing. Raises InputError as `read_state_dict`, and for a wrong digest or keys
-    that do not fit, naming the first of them; the module is unchanged then.
+    sha256: expected digest of the file in hex, checked before the file is parsed. BatchNorm's `num_batches_tracked` may
+    be missing. Raises InputError like `read_state_dict`, and for a wrong digest or keys that do not match, of which it
+    names the first; the module then stays unchanged.
     """
     path = Path(path)
     digest = file_sha256(path) if path.is_file() else ""
@@ -97,34 +95,29 @@ def load_chosen_weights(
 ) -> WeightsReport | None:
     """Load the weights that a user chose for `model` into `module` in place; None when they stay random.
 
-    weights: a file; "default": the ones that are shipped for this model, if any; "none" or None: none. sha256: expected
-    digest of the file. Raises InputError as `load_weights`.
+    weights: a file; "default": those shipped for this model, if any; "none" or None: none. sha256: expected digest of
+    the file. Raises InputError like `load_weights`.
     """
     path = choose_weights(model, weights)
     return None if path is None else load_weights(module, path, sha256=sha256)
 
 
 def save_weights(state_dict: Mapping[str, torch.Tensor], path: Path | str, metadata: Mapping[str, str]) -> None:
-    """Write tensors and text metadata as a safetensors file, all or nothing.
-
-    Raises InputError when it cannot be written.
-    """
+    """Write tensors and text metadata as a safetensors file, atomically. Raises InputError when that fails."""
     path = Path(path)
     tensors = {key: tensor.detach().to("cpu", copy=True).contiguous() for key, tensor in state_dict.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            unfinished = Path(folder) / path.name
+        with atomic_file(path) as unfinished:
             safetensors.torch.save_file(tensors, unfinished, metadata=dict(metadata))
-            os.replace(unfinished, path)
     except OSError as error:
         raise InputError(f"weights cannot be written to {path} ({error.strerror or error})") from error
 
 
 def read_metadata(path: Path | str) -> dict[str, str]:
-    """Return the text metadata of a safetensors file, empty where it has none.
+    """Return the text metadata of a safetensors file, empty if it has none.
 
-    Raises InputError when the file is missing or no safetensors file.
+    Raises InputError when the file is missing or not a safetensors file.
     """
     try:
         with safetensors.safe_open(Path(path), framework="pt") as file:
@@ -134,7 +127,7 @@ def read_metadata(path: Path | str) -> dict[str, str]:
 
 
 def file_sha256(path: Path | str) -> str:
-    """Return the SHA-256 of a file in hex, read in pieces."""
+    """Return the SHA-256 of a file in hex."""
     digest = hashlib.sha256()
     with Path(path).open("rb") as file:
         while piece := file.read(1 << 20):
@@ -152,10 +145,10 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
 def _read_checkpoint(path: Path) -> Any:
     try:
         return torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:  # on a broken file the unpickler fails in every way that there is
+    except Exception as error:  # a broken file can make the unpickler raise anything
         if refused := re.search(r"GLOBAL ([\w.]+)", str(error)):
-            reason = f"refers to {refused[1]} beside the weights, which is never loaded because it could run code"
-            raise InputError(f"{path}: {reason}; convert it to .safetensors where you trust it") from error
+            reason = f"refers to {refused[1]} besides the weights, which is never loaded because it could execute code"
+            raise InputError(f"{path}: {reason}; convert it to .safetensors on a machine where you trust it") from error
         raise InputError(f"{path}: is truncated or not a torch checkpoint; get it again") from error
 
 
@@ -165,10 +158,10 @@ def _unwrap(content: Any, path: Path) -> dict[str, torch.Tensor]:
             content = content[wrapper]
             break
     if not isinstance(content, Mapping) or not content:
-        raise InputError(f"{path}: holds no weights")
+        raise InputError(f"{path}: contains no weights")
     others = [str(key) for key, value in content.items() if not isinstance(value, torch.Tensor)]
     if others:
-        raise InputError(f"{path}: holds more than weights ({_name(others)}); save the model's state_dict alone")
+        raise InputError(f"{path}: contains more than weights ({_name(others)}); save only the model's state_dict")
     return {str(key): value for key, value in content.items()}
 
 
@@ -194,7 +187,7 @@ def _compare(module: torch.nn.Module, state: Mapping[str, torch.Tensor], path: P
 
 
 def _explain(report: WeightsReport, in_file: int) -> str:
-    """Say in one line what does not fit; empty when everything does."""
+    """Describe in one line what does not match; empty when everything does."""
     missing = [key for key in report.missing if not key.endswith("num_batches_tracked")]
     groups = {"missing": missing, "unexpected": report.unexpected, "of another shape": report.mismatched}
     parts = [f"{len(keys)} {name} ({_name(keys)})" for name, keys in groups.items() if keys]

@@ -1,7 +1,7 @@
 """Points the CMake exports of the ROS wheels at this environment's Python and numpy headers.
 
-The wheels carry the include folders of the machine that built them, which CMake refuses as non-existent paths. Runs in
-the environment to be mended; doing it again changes nothing, and it follows numpy from ``numpy/core`` (1.x) to
+The wheels contain the include folders of the machine that built them, which CMake refuses because they do not exist.
+Run this with the Python of the environment to fix; it can be run again. It handles ``numpy/core`` (numpy 1.x) and
 ``numpy/_core`` (2.x).
 """
 
@@ -16,7 +16,7 @@ FOREIGN_HEADERS = re.compile(r"""[^;"]*/site-packages/numpy/_?core/include|[^;"]
 
 
 def relocate(prefix: Path) -> int:
-    """Rewrite the include folders in every CMake export below ``prefix``; returns the number of files changed."""
+    """Rewrite the include folders in all CMake exports under ``prefix``; return the number of changed files."""
 
     def local(match: re.Match[str]) -> str:
         return numpy.get_include() if "/numpy/" in match[0] else sysconfig.get_path("include")
@@ -24,9 +24,9 @@ def relocate(prefix: Path) -> int:
     changed = 0
     for export in prefix.glob("share/*/cmake/*Export.cmake"):
         text = export.read_text()
-        mended = FOREIGN_HEADERS.sub(local, text)
-        if mended != text:
-            export.write_text(mended)
+        relocated = FOREIGN_HEADERS.sub(local, text)
+        if relocated != text:
+            export.write_text(relocated)
             changed += 1
     return changed
 

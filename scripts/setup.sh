@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prepares everything in this folder: .venv with the pinned requirements, ROS (an apt ROS where there is one, else the
-# wheels), and the colcon build in install/. Does only what is not done yet. Usage: scripts/setup.sh [run|test|lint]
+# Sets up this checkout: .venv with the pinned requirements, ROS (an apt ROS if there is one, else the wheels), and the
+# colcon build in install/. Steps that are up to date are skipped. Usage: scripts/setup.sh [run|test|lint]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 purpose=${1:-run}
@@ -10,7 +10,7 @@ venv=.venv
 stop() { echo "setup: $*" >&2; exit 1; }
 say() { echo "setup: $*"; }
 
-# --- what the machine must have ----------------------------------------------------------------------------------
+# --- requirements of the machine ----------------------------------------------------------------------------------
 command -v "$python" >/dev/null || stop "no $python: install Python 3.10 to 3.13 (apt install python3 python3-venv)"
 version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 case $version in
@@ -19,7 +19,7 @@ case $version in
 esac
 "$python" -c 'import ensurepip, venv' 2>/dev/null || stop "$python has no venv: apt install python3-venv"
 
-# An apt ROS brings its own rclpy for the system's Python; the venv then looks through to it.
+# An apt ROS has its own rclpy for the system's Python, which the venv can then import.
 ros_setup=
 for prefix in "/opt/ros/${ROS_DISTRO:-jazzy}" /opt/ros/jazzy; do
   [ -f "$prefix/setup.bash" ] && ros_setup=$prefix/setup.bash && break
@@ -36,7 +36,7 @@ if [ ! -x $venv/bin/python ] || ! $venv/bin/python -c '' 2>/dev/null; then
 fi
 touch $venv/COLCON_IGNORE
 
-install_once() { # install_once NAME FILE...: pip, once for each content of the files
+install_once() { # install_once NAME FILE...: pip install, again only when the files changed
   local stamp=$venv/.installed-$1 sum
   shift
   sum=$(cat "$@" requirements/constraints.txt | sha256sum)
@@ -52,26 +52,26 @@ install_once() { # install_once NAME FILE...: pip, once for each content of the 
 
 install_once run requirements/runtime.txt requirements/build.txt requirements/evaluation.txt \
   $([ -n "$ros_setup" ] || echo requirements/ros.txt)
-if [ "$purpose" = lint ]; then # mypy looks into the packages above
+if [ "$purpose" = lint ]; then # mypy reads the packages above
   install_once lint requirements/lint.txt
   exit 0
 fi
 [ "$purpose" = test ] && install_once test requirements/test.txt
 
 # --- the ROS package ---------------------------------------------------------------------------------------------
-newer() { # is any source newer than the last build?
+is_outdated() { # is any source newer than the last build?
   [ ! -f install/.built ] || [ ! -f install/setup.bash ] ||
     [ -n "$(find CMakeLists.txt package.xml msg srv config launch weights scripts perception_common yolc_ros loftr_ros \
       flight_sim replay_ros $venv/.installed-run -newer install/.built -not -path '*/__pycache__*' -print -quit)" ]
 }
-if newer; then
+if is_outdated; then
   command -v c++ >/dev/null || command -v g++ >/dev/null ||
     stop "no C++ compiler, which the ROS messages need: apt install build-essential"
   headers=$($venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("include"))')
   [ -f "$headers/Python.h" ] || stop "no Python headers in $headers: apt install python3-dev"
   command -v cmake >/dev/null || install_once cmake requirements/cmake.txt
   say "building the ROS package"
-  rm -rf install # a file that was renamed or removed must not live on there
+  rm -rf install # removes installed copies of deleted or renamed files
   export PATH=$PWD/$venv/bin:$PATH
   if [ -n "$ros_setup" ]; then
     set +u
@@ -83,7 +83,7 @@ if newer; then
     export AMENT_PREFIX_PATH=$PWD/$venv CMAKE_PREFIX_PATH=$PWD/$venv
   fi
   mkdir -p build
-  touch build/.started # what changes while the build runs is built again next time
+  touch build/.started # sources that change during the build make it outdated
   if ! python -m colcon --log-base log build --base-paths . --packages-select yolc_ros --merge-install \
     --event-handlers console_direct+ --cmake-args -DBUILD_TESTING=OFF >build/colcon.log 2>&1; then
     grep -nE -A4 'error|Error' build/colcon.log | head -n 20 >&2

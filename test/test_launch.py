@@ -1,4 +1,4 @@
-"""The launch file, where launch_ros is installed (it is not on PyPI)."""
+"""launch/perception.launch.py; needs launch_ros, which is not on PyPI."""
 
 import importlib.util
 
@@ -25,7 +25,7 @@ def description(repository):
         ({"enable_detection": "false"}, ["loftr_node"]),
     ],
 )
-def test_the_arguments_choose_the_nodes(description, given, executables):
+def test_the_arguments_select_the_nodes(description, given, executables):
     context = launch.LaunchContext()
     for name, (default, _) in description.ARGUMENTS.items():
         context.launch_configurations[name] = given.get(name, default)
@@ -33,6 +33,6 @@ def test_the_arguments_choose_the_nodes(description, given, executables):
     assert [node.node_executable for node in nodes] == executables
 
 
-def test_what_is_neither_true_nor_false_is_refused(description):
+def test_other_values_than_true_and_false_are_refused(description):
     with pytest.raises(ValueError, match="neither true nor false"):
         description.is_true("perhaps")

@@ -1,6 +1,6 @@
-"""launch/replay.launch.py: its command line is one that `replay` accepts; launch itself, which PyPI lacks, is replaced.
+"""launch/replay.launch.py: the `replay` command line that it builds. launch is replaced, as it is not on PyPI.
 
-What the real launch makes of the file is tested where launch_ros is installed.
+The last test uses the real launch where it is installed.
 """
 
 import importlib.util
@@ -24,7 +24,7 @@ def load(repository):
 
 
 class Recorded:
-    """Keeps what it was made with."""
+    """Records its arguments."""
 
     def __init__(self, *positional, **named):
         self.positional, self.named = positional, SimpleNamespace(**named)
@@ -32,7 +32,7 @@ class Recorded:
 
 @pytest.fixture
 def description(repository, monkeypatch):
-    """The launch file, with classes in place of those of launch that keep what they were made with."""
+    """The launch file, loaded with classes of launch that only record their arguments."""
     for name in (*MODULES, "launch_ros", "ament_index_python", "ament_index_python.packages"):
         monkeypatch.setitem(sys.modules, name, MagicMock(spec=ModuleType))
     for name in ("DeclareLaunchArgument", "ExecuteProcess", "OpaqueFunction", "Shutdown"):
@@ -55,7 +55,7 @@ def started(description, **given):
     return description.start({**defaults, **given})
 
 
-def test_the_arguments_become_a_replay_through_the_nodes(description, tmp_path):
+def test_the_arguments_become_a_live_replay(description, tmp_path):
     (process,) = started(description, bag="flight/", rate="2.0", namespace="uav1", force="true")
     executable, *words = process.named.cmd
     assert executable == str(description.REPLAY)
@@ -67,19 +67,19 @@ def test_the_arguments_become_a_replay_through_the_nodes(description, tmp_path):
     assert type(process.named.on_exit).__name__ == "Shutdown"
 
 
-def test_rviz_gets_a_layout_that_is_there(description):
+def test_rviz_gets_an_existing_layout(description):
     _, rviz = started(description, bag="flight", rviz="true")
     assert rviz.named.executable == "rviz2"
     assert (find_share() / "config" / "layouts" / "perception.rviz").samefile(rviz.named.arguments[1])
 
 
-def test_every_argument_is_declared_and_the_bag_must_be_given(description):
+def test_every_argument_is_declared_and_only_the_bag_is_required(description):
     declared = description.generate_launch_description()[:-1]
     assert {each.positional[0] for each in declared} == set(description.ARGUMENTS)
     assert [each.positional[0] for each in declared if each.named.default_value is None] == ["bag"]
 
 
-def test_launch_itself_starts_the_replay(repository):
+def test_the_real_launch_starts_the_replay(repository):
     launch = pytest.importorskip("launch", reason="launch needs an apt ROS")
     pytest.importorskip("launch_ros", reason="launch_ros needs an apt ROS")
     module, context = load(repository), launch.LaunchContext()

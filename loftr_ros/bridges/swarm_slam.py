@@ -30,8 +30,9 @@ from loftr_ros.ros.mount_lookup import MountLookup
 from loftr_ros.sensors.messages import pose_from_odometry
 from perception_common.errors import InputError
 from perception_common.node.bridge import load_messages, run_bridge
-from perception_common.node.parameters import NodeParameters, parameter
+from perception_common.node.parameters import parameter
 from perception_common.node.problems import Problems
+from perception_common.node.ros_parameters import NodeParameters
 from perception_common.stamps import stamp_ns
 from yolc_ros.msg import Keyframe
 from yolc_ros.srv import MatchKeyframes

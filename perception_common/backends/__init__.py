@@ -1,1 +1,1 @@
-"""Where networks run: devices, precision and preparation for inference."""
+"""How networks run: devices, precision and preparation for inference."""

@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolutions before it, for inference."""
+"""Folds batch normalisation into the preceding convolutions, for inference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the networks run, in which precision, with how many threads."""
+"""Device, precision and thread count of the networks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class DevicePolicy:
-    """The device and precision to use. `notes` says, one sentence each, where they differ from what was asked for."""
+    """The device and precision to use. notes: one sentence for each difference from what was requested."""
 
     device: torch.device
     dtype: torch.dtype
@@ -23,30 +23,30 @@ class DevicePolicy:
 
 
 def choose_device(device: str = "auto", precision: str = "fp32") -> DevicePolicy:
-    """Settle the device ("auto", "cpu", "cuda", "cuda:N") and precision ("fp32", "fp16", "bf16") on this machine.
+    """Choose the device ("auto", "cpu", "cuda", "cuda:N") and precision ("fp32", "fp16", "bf16") on this machine.
 
-    What this machine cannot do falls back to the CPU or to fp32 with a note, so that a node configured for a GPU still
-    works without one. Raises InputError for names that mean nothing.
+    What the machine does not support falls back to the CPU or to fp32 with a note, so that a node configured for a GPU
+    also works without one. Raises InputError for unknown names.
     """
-    chosen, device_notes = _settle_device(device)
-    dtype, dtype_notes = _settle_dtype(precision, chosen)
+    chosen, device_notes = _choose_device(device)
+    dtype, dtype_notes = _choose_dtype(precision, chosen)
     return DevicePolicy(chosen, dtype, device_notes + dtype_notes)
 
 
 def default_threads(nodes: int = 1) -> int:
-    """Return the number of torch threads for each of `nodes` nodes that share this process's cores, at least 1."""
+    """Return the torch threads, at least 1, of each of `nodes` nodes that share the cores of this process."""
     return max(1, _available_cores() // max(1, nodes))
 
 
 def set_threads(count: int) -> None:
-    """Give torch `count` threads in this process; 0 leaves its own choice. Raises InputError for a negative count."""
+    """Set the number of torch threads; 0 keeps torch's default. Raises InputError for a negative count."""
     if count < 0:
-        raise InputError(f"the number of threads cannot be {count}; use 0 for torch's own choice or a positive number")
+        raise InputError(f"the number of threads cannot be {count}; use 0 for torch's default or a positive number")
     if count:
         torch.set_num_threads(count)
 
 
-def _settle_device(device: str) -> tuple[torch.device, tuple[str, ...]]:
+def _choose_device(device: str) -> tuple[torch.device, tuple[str, ...]]:
     cpu = torch.device("cpu")
     if device == "cpu":
         return cpu, ()
@@ -60,10 +60,10 @@ def _settle_device(device: str) -> tuple[torch.device, tuple[str, ...]]:
     if index < available:
         return torch.device("cuda", index), ()
     have = f"only {available} CUDA device{'s' * (available > 1)}" if available else "no CUDA device"
-    return cpu, (f"device {device} was asked for, but torch finds {have}: running on the CPU",)
+    return cpu, (f"device {device} was requested, but torch finds {have}: running on the CPU",)
 
 
-def _settle_dtype(precision: str, device: torch.device) -> tuple[torch.dtype, tuple[str, ...]]:
+def _choose_dtype(precision: str, device: torch.device) -> tuple[torch.dtype, tuple[str, ...]]:
     if precision not in _DTYPES:
         raise InputError(f"unknown precision {precision!r}; use {', '.join(_DTYPES)}")
     if precision == "fp16" and device.type == "cpu":
@@ -76,7 +76,7 @@ def _settle_dtype(precision: str, device: torch.device) -> tuple[torch.dtype, tu
 
 
 def _available_cores() -> int:
-    """Return the number of cores that this process may use (containers and taskset give fewer than the machine has)."""
+    """Return the number of cores that this process may use; containers and taskset restrict them."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,9 +1,8 @@
-"""Camera models of sensor_msgs/CameraInfo: from pixels of the delivered image to rays and rectified pixels, and back.
+"""Camera models of sensor_msgs/CameraInfo: from pixels to rays and rectified pixels, and back.
 
-Pixel coordinates are (x, y) with (0, 0) at the centre of the top left pixel. Two images are told apart: the
-original one, as the camera delivers it (after its ROI and binning), and the rectified one, without distortion and
-turned by the rectification rotation R of a stereo pair (for a single camera R is the identity). Both have the same
-size.
+Pixel coordinates are (x, y) with (0, 0) at the centre of the top left pixel. The original image is the one that the
+camera delivers, after its ROI and binning. The rectified image has no distortion and is rotated by the rectification
+rotation R of a stereo pair (for a single camera R is the identity). Both have the same size.
 """
 
 from __future__ import annotations
@@ -17,24 +16,24 @@ import numpy as np
 
 from perception_common.errors import InputError
 
-_LENGTHS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14), "equidistant": (4,)}
+_COEFFICIENTS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14), "equidistant": (4,)}
 _IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
-_ITERATIONS = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-12)
-_INVERSE_TOLERANCE = 0.05  # pixels
+_ITERATIONS = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-12)  # of undistortion; empirical
+_INVERSE_TOLERANCE = 0.05  # pixels by which a point may miss itself after undistortion and distortion; empirical
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A calibrated camera as its images are delivered. Hashable; matrices are kept as tuples, row by row.
+    """A calibrated camera, described for its delivered images. Hashable: matrices are tuples in row-major order.
 
     width, height: pixels of the delivered image.
     K: 9 values, fx 0 cx 0 fy cy 0 0 1, pixels of the delivered image.
     distortion: coefficients in OpenCV's order; empty for a pinhole.
     model: "plumb_bob" (4 or 5 coefficients), "rational_polynomial" (8, 12 or 14), "equidistant" (4, OpenCV's fisheye).
     R: 9 values, rectification rotation: x_rectified = R x_camera.
-    K_rectified: 9 values, matrix of the rectified image; None for the same as K.
+    K_rectified: 9 values, matrix of the rectified image; None: the same as K.
 
-    Raises InputError for values that are no calibration.
+    Raises InputError for values that are not a calibration.
     """
 
     width: int
@@ -63,9 +62,9 @@ class Camera:
     def from_camera_info(cls, info: Any) -> Camera:
         """Read a sensor_msgs/CameraInfo (ROS 2 names: k, d, r, p).
 
-        K and P of the message are those of the full sensor: the ROI's offset is taken from the principal point,
-        then focal lengths and principal point are divided by the binning, as image_geometry does. P gives the
-        matrix of the rectified image where it is filled, else K does. Raises InputError.
+        K and P of the message refer to the full sensor: the ROI's offset is subtracted from the principal point, then
+        focal lengths and principal point are divided by the binning, as in image_geometry. The matrix of the rectified
+        image is P if it is filled, else K. Raises InputError for an uncalibrated camera.
         """
         binning = np.array([max(1, info.binning_x), max(1, info.binning_y)])
         roi = info.roi
@@ -87,27 +86,28 @@ class Camera:
     def from_matrix(
         cls, K: np.ndarray, width: int, height: int, distortion: Any = (), model: str = "plumb_bob"
     ) -> Camera:
-        """Build a single camera from its (3, 3) matrix and distortion coefficients in any array form."""
-        return cls(width, height, _as_tuple(np.asarray(K)), _as_tuple(np.asarray(distortion)), model)
+        """Build a single camera from its matrix K (3, 3) and distortion coefficients of any array type."""
+        K, distortion = np.asarray(K), np.asarray(distortion)
+        return cls(width=width, height=height, K=_as_tuple(K), distortion=_as_tuple(distortion), model=model)
 
     @property
     def matrix(self) -> np.ndarray:
-        """The matrix of the original image, (3, 3) float64."""
+        """Camera matrix of the original image, (3, 3) float64."""
         return np.array(self.K).reshape(3, 3)
 
     @property
     def rectified_matrix(self) -> np.ndarray:
-        """The matrix of the rectified image, (3, 3) float64."""
+        """Camera matrix of the rectified image, (3, 3) float64."""
         return np.array(self.K_rectified or self.K).reshape(3, 3)
 
     @property
     def rotation(self) -> np.ndarray:
-        """The rectification rotation, (3, 3) float64: x_rectified = rotation @ x_camera."""
+        """Rectification rotation, (3, 3) float64: x_rectified = rotation @ x_camera."""
         return np.array(self.R).reshape(3, 3)
 
     @property
     def is_rectified(self) -> bool:
-        """Whether the original image is the rectified one already: no distortion, no rotation, one matrix."""
+        """Whether the original image equals the rectified one: no distortion, no rotation, one matrix."""
         return self._is_pinhole and self.R == _IDENTITY and self.K_rectified in (None, self.K)
 
     def rectified(self) -> Camera:
@@ -115,11 +115,11 @@ class Camera:
         return Camera(self.width, self.height, self.K_rectified or self.K)
 
     def matches_size(self, width: int, height: int) -> bool:
-        """Say whether an image of this size can be this camera's."""
+        """Return whether the camera's images have this size."""
         return (self.width, self.height) == (width, height)
 
     def scaled(self, sx: float, sy: float) -> Camera:
-        """Return the camera of the image resized as cv2.resize does: pixel x comes to (x + 0.5) sx - 0.5."""
+        """Return the camera of the image resized as by cv2.resize: pixel x moves to (x + 0.5) sx - 0.5."""
         S = np.array([[sx, 0, (sx - 1) / 2], [0, sy, (sy - 1) / 2], [0, 0, 1]])
         return replace(
             self,
@@ -130,37 +130,37 @@ class Camera:
         )
 
     def rays(self, points: np.ndarray) -> np.ndarray:
-        """Turn pixels of the original image, (N, 2), into (N, 2) float64 x/z, y/z in the rectified camera's axes.
+        """Convert pixels of the original image (N, 2) to rays x/z, y/z (N, 2) float64 in the rectified camera's axes.
 
-        So rays(p) = rectified_matrix^-1 undistort(p); the axes are the camera's own unless R turns them. A pixel so
-        far out that the distortion has no inverse there gives NaN.
+        rays(p) = rectified_matrix^-1 undistort(p); the axes are the camera's own if R is the identity. Pixels where the
+        distortion has no inverse give NaN.
         """
         points = _as_points(points)
         if self._is_pinhole:
-            return _turn(self.rotation, _normalise(self.matrix, points))
+            return _rotate(self.rotation, _normalise(self.matrix, points))
         pixels, D = points[:, None], np.array(self.distortion)
         if not len(points):
             return points
         if self.model == "equidistant":
-            straight = cv2.fisheye.undistortPoints(pixels, self.matrix, D, criteria=_ITERATIONS)[:, 0]
+            rays = cv2.fisheye.undistortPoints(pixels, self.matrix, D, criteria=_ITERATIONS)[:, 0]
         else:
-            straight = cv2.undistortPointsIter(pixels, self.matrix, D, np.eye(3), np.eye(3), _ITERATIONS)[:, 0]
-        missed = np.linalg.norm(self._project(straight) - points, axis=1)
-        straight[~(missed < _INVERSE_TOLERANCE)] = np.nan
-        return _turn(self.rotation, straight)
+            rays = cv2.undistortPointsIter(pixels, self.matrix, D, np.eye(3), np.eye(3), _ITERATIONS)[:, 0]
+        error = np.linalg.norm(self._project(rays) - points, axis=1)
+        rays[~(error < _INVERSE_TOLERANCE)] = np.nan
+        return _rotate(self.rotation, rays)
 
     def undistort(self, points: np.ndarray) -> np.ndarray:
-        """Turn pixels of the original image, (N, 2), into (N, 2) float64 pixels of the rectified one; NaN as `rays`."""
+        """Convert pixels of the original image (N, 2) to rectified pixels (N, 2) float64; NaN as in `rays`."""
         return _to_pixels(self.rectified_matrix, self.rays(points))
 
     def distort(self, points: np.ndarray) -> np.ndarray:
-        """Turn pixels of the rectified image, (N, 2), into (N, 2) float64 pixels of the original image."""
-        return self._project(_turn(self.rotation.T, _normalise(self.rectified_matrix, _as_points(points))))
+        """Convert pixels of the rectified image (N, 2) to pixels of the original image (N, 2) float64."""
+        return self._project(_rotate(self.rotation.T, _normalise(self.rectified_matrix, _as_points(points))))
 
     def rectify(self, image: np.ndarray) -> np.ndarray:
-        """Return the rectified image of an original one, (H, W) or (H, W, 3), black where the original does not reach.
+        """Rectify an original image (H, W) or (H, W, 3); pixels outside the original become black.
 
-        An image that is rectified already is returned as it is. Raises InputError when the size is not the camera's.
+        If `is_rectified`, the image itself is returned. Raises InputError when its size is not the camera's.
         """
         height, width = image.shape[:2]
         if not self.matches_size(width, height):
@@ -170,14 +170,15 @@ class Camera:
             )
         if self.is_rectified:
             return image
-        return cv2.remap(image, *_rectification_maps(self), cv2.INTER_LINEAR)
+        map1, map2 = _rectification_maps(self)
+        return cv2.remap(image, map1, map2, cv2.INTER_LINEAR)
 
     @property
     def _is_pinhole(self) -> bool:
         return not self.distortion or (self.model != "equidistant" and not any(self.distortion))
 
     def _project(self, rays: np.ndarray) -> np.ndarray:
-        """Turn (N, 2) x/z, y/z in the camera's own axes into (N, 2) pixels of the original image."""
+        """Project rays x/z, y/z (N, 2) in the camera's own axes to pixels (N, 2) of the original image."""
         if self._is_pinhole or not len(rays):
             return _to_pixels(self.matrix, rays)
         directions, zero = np.insert(rays, 2, 1.0, axis=1)[:, None], np.zeros(3)
@@ -219,9 +220,9 @@ def _to_pixels(K: np.ndarray, rays: np.ndarray) -> np.ndarray:
     return rays * K[[0, 1], [0, 1]] + K[:2, 2]
 
 
-def _turn(R: np.ndarray, rays: np.ndarray) -> np.ndarray:
-    turned = rays @ R[:, :2].T + R[:, 2]
-    return turned[:, :2] / turned[:, 2:]
+def _rotate(R: np.ndarray, rays: np.ndarray) -> np.ndarray:
+    rotated = rays @ R[:, :2].T + R[:, 2]
+    return rotated[:, :2] / rotated[:, 2:]
 
 
 def _check_matrix(K: tuple[float, ...], name: str) -> None:
@@ -248,10 +249,10 @@ def _check_rotation(R: tuple[float, ...]) -> None:
 
 
 def _check_distortion(model: str, distortion: tuple[float, ...]) -> None:
-    if model not in _LENGTHS:
-        raise InputError(f"unknown distortion model {model!r}; known are {', '.join(_LENGTHS)} and fisheye")
-    if distortion and len(distortion) not in _LENGTHS[model]:
-        counts = " or ".join(map(str, _LENGTHS[model]))
+    if model not in _COEFFICIENTS:
+        raise InputError(f"unknown distortion model {model!r}; known are {', '.join(_COEFFICIENTS)} and fisheye")
+    if distortion and len(distortion) not in _COEFFICIENTS[model]:
+        counts = " or ".join(map(str, _COEFFICIENTS[model]))
         raise InputError(f"camera is not calibrated: {model} takes {counts} coefficients in D, not {len(distortion)}")
     if not np.all(np.isfinite(distortion)):
         raise InputError("camera is not calibrated: D holds NaN or infinity; correct its camera_info")

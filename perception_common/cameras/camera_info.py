@@ -1,4 +1,4 @@
-"""Pairs images with the calibration of their camera."""
+"""Finds the calibration that belongs to an image."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from perception_common.stamps import stamp_ns
 
 
 class CameraInfoBuffer:
-    """The last camera_info messages by stamp; thread-safe.
+    """The last `size` camera_info messages by stamp; thread-safe.
 
-    A camera's calibration hardly ever changes, and camera_info may come a little later than its image, so the message
-    of the image's own stamp is used where it is there, else the newest one.
+    camera_info may arrive later than its image, but a calibration rarely changes. So the message with the image's stamp
+    is used if it has arrived, else the newest one.
     """
 
     def __init__(self, topic: str, size: int = 64):
@@ -25,16 +25,16 @@ class CameraInfoBuffer:
         self._infos: OrderedDict[int, Any] = OrderedDict()
 
     def add(self, info: Any) -> None:
-        """Keep a sensor_msgs/CameraInfo."""
+        """Store a sensor_msgs/CameraInfo."""
         with self._lock:
             self._infos[stamp_ns(info.header)] = info
             while len(self._infos) > self._size:
                 self._infos.popitem(last=False)
 
     def camera(self, stamp_ns: int, width: int, height: int) -> Camera:
-        """Return the camera of an image of this stamp and size (pixels).
+        """Return the camera of an image with this stamp and size (pixels).
 
-        Raises InputError, in words for the operator, when there is none or it does not fit.
+        Raises InputError when no camera_info arrived, when it is not a calibration or when its size differs.
         """
         with self._lock:
             if not self._infos:

@@ -1,1 +1,1 @@
-"""Images: conversion of ROS messages, and drawing."""
+"""Images: conversion from and to ROS messages, and drawing."""

@@ -1,7 +1,7 @@
-"""What pictures for people are made of: text on a background, banners, dashed boxes, colours.
+"""Drawing for debug images and reports: text on a background, banners, boxes, lines, colours.
 
-Images are (H, W, 3) uint8 RGB, contiguous; functions with a `canvas` draw on it in place. Lengths follow the size of
-the picture, so that one shown 640 pixels wide can be read whatever its resolution.
+Images are (H, W, 3) uint8 RGB, contiguous; functions with a `canvas` draw on it in place. Line widths and fonts scale
+with the image, so that text stays readable when an image of any resolution is shown 640 pixels wide.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ WHITE: Color = (255, 255, 255)
 BLACK: Color = (0, 0, 0)
 DARK: Color = (24, 26, 31)
 ALARM: Color = (200, 30, 45)
-UNTRAINED = "UNTRAINED WEIGHTS - results mean nothing"
+UNTRAINED = "UNTRAINED WEIGHTS - results mean nothing"  # text of the banner on results of random weights
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_SUBPIXEL_BITS = 4
+_SUBPIXEL_BITS = 4  # fractional bits of coordinates, the `shift` of OpenCV
 _CONFIDENCE_RAMP = np.array([(255, 193, 7), (118, 235, 60), (0, 229, 255)], np.float64)  # at 0, 0.5 and 1
 
 
 @dataclass(frozen=True)
 class Pen:
-    """Sizes for drawing on one picture. line: width of lines, pixels. font: OpenCV's font scale. pad: pixels."""
+    """Sizes for drawing on one image. line: width, pixels. font: OpenCV's font scale. pad: margin of text, pixels."""
 
     line: int
     font: float
@@ -39,13 +39,13 @@ class Pen:
         return max(1, round(self.font * 1.9))
 
     def smaller(self, factor: float) -> Pen:
-        """Return a pen that writes smaller; letters stay large enough to be told apart."""
+        """Return a pen with a smaller font, down to the smallest readable size."""
         return Pen(self.line, max(0.35, self.font * factor), max(2, round(self.pad * factor)))
 
 
 @dataclass(frozen=True)
 class TextBox:
-    """Where a text with its background lies, pixels; x1 and y1 are exclusive."""
+    """The box of a text with its background, pixels; x1 and y1 are exclusive."""
 
     x0: int
     y0: int
@@ -54,18 +54,18 @@ class TextBox:
 
 
 def pen_for(width: int, height: int) -> Pen:
-    """Return sizes for a picture of width x height pixels; they follow the square root of its area."""
+    """Return sizes for an image of width x height pixels, proportional to the square root of its area."""
     scale = max(0.75, (width * height / (640 * 480)) ** 0.5)
     return Pen(line=max(1, round(1.4 * scale)), font=0.42 * scale, pad=max(2, round(4 * scale)))
 
 
 def as_canvas(image: np.ndarray) -> np.ndarray:
-    """Return a copy to draw on, (H, W, 3) uint8 RGB, of an image (H, W, 3) RGB or (H, W) gray, uint8."""
+    """Return a copy (H, W, 3) uint8 RGB of an image (H, W, 3) RGB or (H, W) gray, uint8, to draw on."""
     return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB) if image.ndim == 2 else np.array(image, order="C")
 
 
 def measure_text(text: str, corner: tuple[int, int], pen: Pen) -> TextBox:
-    """Return the box that `draw_text` fills for a text whose box begins at `corner` (x, y)."""
+    """Return the box that `draw_text` fills for a text with its top left corner at `corner` (x, y)."""
     (width, height), baseline = cv2.getTextSize(_printable(text), _FONT, pen.font, pen.bold)
     x, y = corner
     return TextBox(x, y, x + width + 2 * pen.pad, y + height + baseline + pen.pad)
@@ -74,9 +74,9 @@ def measure_text(text: str, corner: tuple[int, int], pen: Pen) -> TextBox:
 def draw_text(
     canvas: np.ndarray, text: str, corner: tuple[int, int], pen: Pen, background: Color = DARK, opacity: float = 0.8
 ) -> TextBox:
-    """Write one line on a background, in black or white, whichever stands out; return the box that it fills.
+    """Write one line in black or white, whichever contrasts with the background; return the box that it fills.
 
-    corner: (x, y) of the top left of the box, pixels. Letters outside ASCII, which OpenCV cannot write, become '?'.
+    corner: (x, y) of the top left of the box, pixels. Non-ASCII letters, which OpenCV cannot draw, become '?'.
     """
     box = measure_text(text, corner, pen)
     fill(canvas, box, background, opacity)
@@ -87,13 +87,13 @@ def draw_text(
 
 
 def fill(canvas: np.ndarray, box: TextBox, color: Color, opacity: float) -> None:
-    """Blend a box with a colour; opacity 1 covers what is below."""
+    """Blend a box with a colour; opacity 1 replaces the pixels."""
     part = canvas[max(0, box.y0) : max(0, box.y1), max(0, box.x0) : max(0, box.x1)]
     part[:] = np.rint(part * (1.0 - opacity) + np.array(color) * opacity).astype(np.uint8)
 
 
 def draw_banner(canvas: np.ndarray, text: str, pen: Pen) -> None:
-    """Write a warning on a red strip across the lower edge of the picture; long warnings are written smaller."""
+    """Write a warning on a red strip along the lower edge of the image; the font shrinks for a long text."""
     height, width = canvas.shape[:2]
     box = measure_text(text, (0, 0), pen)
     if box.x1 > width:
@@ -104,7 +104,7 @@ def draw_banner(canvas: np.ndarray, text: str, pen: Pen) -> None:
 
 
 def draw_dashed_box(canvas: np.ndarray, box: np.ndarray, color: Color, pen: Pen) -> None:
-    """Draw a box (4,) x0, y0, x1, y1 in pixels with dashed lines on a dark shadow."""
+    """Draw a box (4,) x0, y0, x1, y1 in pixels with dashed lines on a dark outline."""
     x0, y0, x1, y1 = (round(float(value)) for value in box)
     dash = 6 * pen.pad // 2
     corners = ((x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0))
@@ -119,7 +119,7 @@ def draw_dashed_box(canvas: np.ndarray, box: np.ndarray, color: Color, pen: Pen)
 
 
 def draw_box(canvas: np.ndarray, box: np.ndarray, color: Color, width: int) -> None:
-    """Draw the outline of a box (4,) x0, y0, x1, y1 in pixels, edges at sub-pixel positions."""
+    """Draw the outline of a box (4,) x0, y0, x1, y1 in pixels with sub-pixel accuracy."""
     x0, y0, x1, y1 = (round(float(value) * 2**_SUBPIXEL_BITS) for value in box)
     cv2.rectangle(canvas, (x0, y0), (x1, y1), color, width, cv2.LINE_AA, _SUBPIXEL_BITS)
 
@@ -127,9 +127,9 @@ def draw_box(canvas: np.ndarray, box: np.ndarray, color: Color, width: int) -> N
 def draw_segments(
     canvas: np.ndarray, starts: np.ndarray, ends: np.ndarray, colors: np.ndarray, width: int, opacity: float = 1.0
 ) -> None:
-    """Draw lines from starts to ends, (N, 2) pixels, each in its row of colors, (N, 3) uint8.
+    """Draw lines from starts to ends, both (N, 2) pixels, in colors (N, 3) uint8.
 
-    The lines are blended with the picture as one layer: where they cross, they do not get denser.
+    The lines are blended with the image as one layer, so that crossings are not more opaque.
     """
     layer = canvas if opacity == 1.0 else canvas.copy()
     scaled = np.rint(np.stack([starts, ends], axis=1) * 2**_SUBPIXEL_BITS).astype(np.int32)
@@ -140,7 +140,7 @@ def draw_segments(
 
 
 def draw_dots(canvas: np.ndarray, points: np.ndarray, colors: np.ndarray, radius: int) -> None:
-    """Draw discs with a dark rim at points, (N, 2) pixels, each in its row of colors, (N, 3) uint8."""
+    """Draw discs with a dark rim at points (N, 2), pixels, in colors (N, 3) uint8."""
     scaled = np.rint(points * 2**_SUBPIXEL_BITS).astype(np.int32)
     for point, color in zip(scaled.tolist(), colors.tolist(), strict=True):
         cv2.circle(canvas, point, (radius + 1) * 2**_SUBPIXEL_BITS, BLACK, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
@@ -155,7 +155,7 @@ def confidence_colors(confidence: np.ndarray) -> np.ndarray:
 
 
 def contrasting(background: Color) -> Color:
-    """Return black or white, whichever can be read on a background."""
+    """Return black or white, whichever is readable on a background."""
     red, green, blue = background
     return BLACK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else WHITE
 

@@ -1,1 +1,1 @@
-"""The lifecycle node that both perception nodes are, its parameters, worker and diagnostics."""
+"""The base of both perception nodes: lifecycle, parameters, worker thread and diagnostics."""

@@ -1,33 +1,26 @@
-"""Node parameters as frozen dataclasses: declared with type, range and description, validated together.
+"""Node parameters declared as frozen dataclasses: type, default, range and description in one place. Needs no ROS.
 
     @dataclass(frozen=True)
     class Parameters:
         score_threshold: float = parameter(0.3, "lowest score that is published", low=0.0, high=1.0, live=True)
 
 The dataclass may check several fields against each other in `__post_init__` (raising InputError).
+`ros_parameters.NodeParameters` declares such a class on a node, `parameter_file.read_parameters` reads it from a file.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
-
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.node import Node
-from rclpy.parameter import Parameter
+from typing import Any
 
 from perception_common.errors import InputError
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class ParameterInfo:
-    """What a user may know of one parameter. `live`: it may change while the node is configured."""
+    """What is declared about one parameter. `live`: it may change while the node is configured."""
 
     description: str
     low: float | None = None
@@ -45,92 +38,47 @@ def parameter(
     choices: tuple[str, ...] = (),
     live: bool = False,
 ) -> Any:
-    """Return a dataclass field that `NodeParameters` declares as a ROS parameter."""
+    """Return a dataclass field that declares a ROS parameter; a range needs both `low` and `high` (inclusive)."""
     return dataclasses.field(
         default=default, metadata={"parameter": ParameterInfo(description, low, high, choices, live)}
     )
 
 
-def descriptor(default: bool | int | float | str, info: ParameterInfo) -> ParameterDescriptor:
-    """Return the descriptor that `ros2 param describe` shows."""
-    result = ParameterDescriptor(
-        description=info.description,
-        additional_constraints=f"one of {', '.join(info.choices)}" if info.choices else "",
-        read_only=False,
+def parameter_infos(kind: type) -> dict[str, ParameterInfo]:
+    """Return what the fields of a parameter dataclass declare, by name."""
+    return {field.name: field.metadata["parameter"] for field in dataclasses.fields(kind)}
+
+
+def check_parameters(infos: Mapping[str, ParameterInfo], values: Mapping[str, Any]) -> None:
+    """Raise InputError for the first value that is not one of its choices or lies outside its range."""
+    for name, value in values.items():
+        info = infos[name]
+        if info.choices and value not in info.choices:
+            raise InputError(f"parameter {name!r} is {value!r}: choose one of {', '.join(info.choices)}")
+        if info.low is not None and info.high is not None and not info.low <= value <= info.high:
+            raise InputError(f"parameter {name!r} is {value!r}: the range is {info.low:g} to {info.high:g}")
+
+
+@dataclass(frozen=True)
+class PerceptionParameters:
+    """The parameters that both perception nodes have."""
+
+    model: str = parameter("", "network variant: a file in config/models")
+    weights: str = parameter(
+        "default", "weights file (.safetensors, .ckpt, .pth), 'default': the shipped ones, 'none': random ones"
     )
-    if info.low is not None and info.high is not None:
-        if isinstance(default, float):
-            result.floating_point_range = [FloatingPointRange(from_value=info.low, to_value=info.high)]
-        else:
-            result.integer_range = [IntegerRange(from_value=int(info.low), to_value=int(info.high), step=1)]
-    return result
-
-
-class NodeParameters(Generic[T]):
-    """The parameters of a node, at any moment one valid, frozen `values: T`.
-
-    A change is checked as a whole. One that is not valid, or not `live` while `is_locked()` (the node is configured),
-    is refused with the reason. `on_change(values)` is called after a change was accepted.
-    """
-
-    def __init__(self, node: Node, kind: type[T], is_locked: Callable[[], bool], on_change: Callable[[T], None]):
-        self._fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-        self._is_locked = is_locked
-        self._on_change = on_change
-        declared: dict[str, Any] = {}
-        for name, field in self._fields.items():
-            default: Any = field.default
-            info = field.metadata["parameter"]
-            try:
-                declared[name] = node.declare_parameter(name, default, descriptor(default, info)).value
-            except InvalidParameterTypeException as error:
-                given = node._parameter_overrides[name].value
-                hint = f"write {float(given)}" if isinstance(given, int) else f"the default is {default!r}"
-                raise InputError(f"parameter {name!r} is {given!r}, not a {type(default).__name__}: {hint}") from error
-            except InvalidParameterValueException as error:
-                raise InputError(f"parameter {name!r}: {error}") from error
-            self._check_choice(name, declared[name])
-        self.values: T = kind(**declared)
-        node.add_on_set_parameters_callback(self._validate)
-        node.add_post_set_parameters_callback(self._apply)
-
-    def unknown(self, node: Node) -> list[str]:
-        """Sentences on parameters that were given to the node but that it does not have."""
-        sentences = []
-        for name in node._parameter_overrides:
-            if node.has_parameter(name) or name.startswith("qos_overrides."):
-                continue
-            near = difflib.get_close_matches(name, self._fields, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "see `ros2 param list`"
-            sentences.append(f"unknown parameter {name!r} is ignored: {hint}")
-        return sentences
-
-    def _check_choice(self, name: str, value: Any) -> None:
-        choices = self._fields[name].metadata["parameter"].choices
-        if choices and value not in choices:
-            raise InputError(f"parameter {name!r} is {value!r}: choose one of {', '.join(choices)}")
-
-    def _changed(self, parameters: list[Parameter]) -> T:
-        changes = {item.name: item.value for item in parameters if item.name in self._fields}
-        for name, value in changes.items():
-            self._check_choice(name, value)
-        return dataclasses.replace(self.values, **changes)  # type: ignore[type-var]
-
-    def _validate(self, parameters: list[Parameter]) -> SetParametersResult:
-        try:
-            candidate = self._changed(parameters)
-            if self._is_locked():
-                for name, field in self._fields.items():
-                    if not field.metadata["parameter"].live and getattr(candidate, name) != getattr(self.values, name):
-                        raise InputError(
-                            f"parameter {name!r} cannot change while the node is configured: clean it up first"
-                        )
-        except InputError as error:
-            return SetParametersResult(successful=False, reason=str(error))
-        return SetParametersResult(successful=True)
-
-    def _apply(self, parameters: list[Parameter]) -> None:
-        changed = self._changed(parameters)
-        if changed != self.values:
-            self.values = changed
-            self._on_change(changed)
+    weights_sha256: str = parameter("", "refuse a weights file with another SHA-256; empty: do not check")
+    device: str = parameter("auto", "auto, cpu, cuda or cuda:N")
+    precision: str = parameter("fp32", "arithmetic of the network", choices=("fp32", "fp16", "bf16"))
+    num_threads: int = parameter(
+        0, "CPU threads of the network; 0: the cores shared out among the nodes", low=0, high=256
+    )
+    processing_mode: str = parameter(
+        "latest", "latest: the newest image, older ones are dropped; every: all, in order", choices=("latest", "every")
+    )
+    queue_size: int = parameter(100, "images that may wait in processing_mode 'every'", low=1, high=10000)
+    image_transport: str = parameter(
+        "raw", "raw: topic 'image'; compressed: topic 'image/compressed'", choices=("raw", "compressed")
+    )
+    input_timeout: float = parameter(5.0, "seconds without an image before a warning", low=0.1, high=3600.0, live=True)
+    autostart: bool = parameter(True, "configure and activate at start, without a lifecycle manager")

@@ -1,13 +1,14 @@
-"""What is wrong at the moment: said once in the log, and standing in the diagnostics for as long as it lasts."""
+"""Current problems of a node: logged once when they begin, listed in the diagnostics while they last."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 
 class Problems:
-    """Problems by key; thread-safe. `log` gets one line when a problem begins, not while it lasts."""
+    """The active problems by key; thread-safe. `log` gets one line when a problem begins."""
 
     def __init__(self, log: Callable[[str], None]):
         self._log = log
@@ -15,7 +16,7 @@ class Problems:
         self._active: dict[str, str] = {}
 
     def report(self, key: str, text: str) -> None:
-        """The problem `key` is there; `text` says in one line what to do about it."""
+        """Begin or update the problem `key`; `text` is one line with its cause and what to do."""
         with self._lock:
             is_new = key not in self._active
             self._active[key] = text
@@ -23,11 +24,30 @@ class Problems:
             self._log(text)
 
     def resolve(self, key: str) -> None:
-        """The problem `key` is over (or never was)."""
+        """End the problem `key`, if it is active."""
         with self._lock:
             self._active.pop(key, None)
 
     def active(self) -> tuple[str, ...]:
-        """What is wrong now, oldest first."""
+        """Return the texts of the active problems, oldest first."""
         with self._lock:
             return tuple(self._active.values())
+
+
+def incompatible_qos(topic: str, info: Any) -> str:
+    """Describe a publisher whose QoS does not match, from rclpy's QoSRequestedIncompatibleQoSInfo."""
+    policy = str(getattr(info.last_policy_kind, "name", info.last_policy_kind))
+    policy = policy.removeprefix("RMW_QOS_POLICY_").lower()
+    return (
+        f"a publisher of {topic} has an incompatible QoS ({policy}) and nothing arrives from it: "
+        f"set the parameter qos_overrides.{topic}.subscription.{policy}"
+    )
+
+
+def missing_images(topic: str, timeout: float, publishers: int) -> str:
+    """Describe an image topic on which nothing arrived for `timeout` seconds, with so many publishers."""
+    if publishers:
+        hint = f"it has {publishers} publisher(s): do they send, with a compatible QoS?"
+    else:
+        hint = "it has no publisher: is the camera running, is 'image' remapped?"
+    return f"no image on {topic} for {timeout:g} s: {hint}"

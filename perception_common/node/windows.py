@@ -1,4 +1,4 @@
-"""Latencies and rates over the recent past, for diagnostics. One thread may add while another reads."""
+"""Sliding windows of latencies and event rates, for diagnostics. One thread may add while another reads."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ class LatencyWindow:
         self._seconds: deque[float] = deque(maxlen=size)
 
     def add(self, seconds: float) -> None:
-        """Add a duration; the oldest one leaves when the window is full."""
+        """Add a duration; a full window drops its oldest one."""
         self._seconds.append(seconds)
 
     @property
     def count(self) -> int:
-        """How many durations the window holds."""
+        """Number of durations in the window."""
         return len(self._seconds)
 
     @property
     def p50(self) -> float:
-        """The median in seconds; NaN while there is none."""
+        """The median in seconds; NaN for an empty window."""
         return self._percentile(50)
 
     @property
     def p95(self) -> float:
-        """The 95th percentile in seconds; NaN while there is none."""
+        """The 95th percentile in seconds; NaN for an empty window."""
         return self._percentile(95)
 
     @property
     def p99(self) -> float:
-        """The 99th percentile in seconds; NaN while there is none."""
+        """The 99th percentile in seconds; NaN for an empty window."""
         return self._percentile(99)
 
     def _percentile(self, q: float) -> float:
@@ -43,18 +43,18 @@ class LatencyWindow:
 
 
 class RateWindow:
-    """Events over the last `seconds`; the caller gives the time, from one monotonic clock."""
+    """Events of the last `seconds`; the caller passes the time, from one monotonic clock."""
 
     def __init__(self, seconds: float = 5.0) -> None:
         self._seconds = seconds
         self._stamps: deque[float] = deque()
 
     def add(self, now: float) -> None:
-        """Count an event at `now` (seconds)."""
+        """Add an event at `now` (seconds)."""
         self._stamps.append(now)
         while self._stamps[0] <= now - self._seconds:
             self._stamps.popleft()
 
     def rate(self, now: float) -> float:
-        """Return the events per second over the window that ends at `now`."""
+        """Return the events per second in the window that ends at `now`."""
         return sum(stamp > now - self._seconds for stamp in list(self._stamps)) / self._seconds

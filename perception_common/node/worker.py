@@ -1,4 +1,4 @@
-"""One thread that works on items while others hand them in without waiting."""
+"""A worker thread with a queue; submitting to it never blocks."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Item = TypeVar("Item")
 
 
 class Worker(Generic[Item]):
-    """Runs `handle(item)` on a thread of its own, one item at a time, in the order of submission.
+    """Runs `handle(item)` on its own thread, one item at a time, in the order of submission.
 
-    mode "latest": one item waits at most; a newer one takes its place, and the older one is dropped. Latency stays
-    flat under any overload. mode "every": up to `capacity` items wait; when that many do, a new one is refused, and
-    that one counts as dropped.
+    mode "latest": at most one item waits; a newer one replaces it, and the replaced one is dropped, so that latency
+    stays bounded under any load. mode "every": up to `capacity` items wait; a full queue refuses new items, which
+    count as dropped.
 
-    An exception in `handle` goes to `on_error(item, exception)`, on the same thread, and the thread lives on. The
-    thread is no daemon: call `stop`. Every item submitted is counted once, as processed, failed or dropped.
+    An exception in `handle` is passed to `on_error(item, exception)` on the same thread, which then takes the next
+    item. The thread is not a daemon: call `stop`. Every submitted item is counted once: processed, failed or dropped.
     """
 
     def __init__(
@@ -45,26 +45,26 @@ class Worker(Generic[Item]):
 
     @property
     def processed(self) -> int:
-        """How many items were handled without an exception."""
+        """Number of items that were handled without an exception."""
         return self._processed
 
     @property
     def failed(self) -> int:
-        """How many items ended in an exception."""
+        """Number of items whose handling raised an exception."""
         return self._failed
 
     @property
     def dropped(self) -> int:
-        """How many items were replaced, refused, or still waiting when the worker was stopped."""
+        """Number of items that were replaced, refused, or still waiting when the worker was stopped."""
         return self._dropped
 
     @property
     def pending(self) -> int:
-        """How many items wait, not counting the one being handled."""
+        """Number of waiting items, without the one being handled."""
         return len(self._waiting)
 
     def submit(self, item: Item) -> bool:
-        """Hand in an item without waiting; False when it was refused (queue full in mode "every", or stopped)."""
+        """Queue an item without blocking; False when it was refused (stopped, or the queue of mode "every" is full)."""
         with self._changed:
             is_full = len(self._waiting) >= self._capacity
             if self._stopped or (is_full and not self._replaces):
@@ -78,9 +78,9 @@ class Worker(Generic[Item]):
         return True
 
     def call(self, task: Callable[[], None]) -> bool:
-        """Hand in a task that runs on the thread before the items that wait; False when the worker was stopped.
+        """Queue a task that runs on the thread before the waiting items; False when the worker was stopped.
 
-        It is never dropped, and not counted; it must not raise.
+        A task is never dropped and not counted. It must not raise.
         """
         with self._changed:
             if self._stopped:
@@ -90,15 +90,15 @@ class Worker(Generic[Item]):
         return True
 
     def wait_until_idle(self, timeout: float) -> bool:
-        """Wait up to `timeout` seconds until no item waits or is being handled; say whether that came true."""
+        """Wait up to `timeout` seconds until nothing is queued or being handled; return whether that happened."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._waiting and not self._tasks and not self._busy, timeout)
 
     def stop(self, timeout: float | None = None) -> bool:
-        """Drop what waits, let the item being handled and the tasks finish, and end the thread.
+        """Drop the waiting items, let the item in progress and the tasks finish, and end the thread.
 
-        Returns whether the thread ended within `timeout` seconds (None: as long as it takes). It may be called
-        again, and from `handle` itself, where it does not wait.
+        Returns whether the thread ended within `timeout` seconds (None: no limit). It may be called again, and from
+        `handle` itself, where it does not wait.
         """
         with self._changed:
             self._stopped = True
@@ -123,7 +123,7 @@ class Worker(Generic[Item]):
                 self._run_task(task)
                 continue
             succeeded = self._attempt(item)
-            del item  # a frame must not stay in memory until the next one comes
+            del item  # free the frame now, not when the next one arrives
             with self._changed:
                 self._processed += succeeded
                 self._failed += not succeeded

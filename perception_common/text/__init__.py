@@ -1,1 +1,1 @@
-"""Text in and out: tables and JSON."""
+"""Text files: tables and JSON."""

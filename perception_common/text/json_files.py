@@ -1,33 +1,31 @@
-"""JSON files: written whole or not at all, read with errors that name the file."""
+"""JSON files: written atomically, read with errors that name the file."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from perception_common.atomic_file import atomic_file
 from perception_common.errors import InputError
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write plain values; the file appears only when it is complete.
+    """Write plain values atomically.
 
     Raises InputError when it cannot be written, and ValueError for NaN and infinity, which JSON does not have.
     """
     text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-    unfinished = path.with_name(f".{path.name}.unfinished")
     try:
-        unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, path)
+        with atomic_file(path) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise InputError(f"cannot write {path}: {error.strerror}") from error
 
 
 def read_json(path: Path) -> Any:
-    """Return the content of a JSON file. Raises InputError when it is missing, unreadable or no JSON."""
+    """Return the content of a JSON file. Raises InputError when it is missing, unreadable or not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Markdown tables that are readable as they are."""
+"""Markdown tables that are readable as plain text."""
 
 from __future__ import annotations
 

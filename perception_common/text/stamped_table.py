@@ -1,4 +1,4 @@
-"""Text tables whose first column is a stamp in seconds, read exactly to the nanosecond."""
+"""Text tables whose first column is a stamp in seconds, read without rounding."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from perception_common.errors import InputError
 
 
 def read_text(path: Path, what: str) -> str:
-    """Return the text of a file; `what` it is stands in the InputError for one that is missing or no text."""
+    """Return the text of a UTF-8 file. Raises InputError when it cannot be read; `what` names its kind there."""
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
@@ -24,8 +24,8 @@ def read_text(path: Path, what: str) -> str:
 def read_stamped_table(path: Path, what: str, columns: str) -> tuple[np.ndarray, np.ndarray]:
     """Return (stamps (N,) int64 nanoseconds, ascending; values (N, K) float64) of a table with at least one row.
 
-    columns: their names with blanks between, the first for the stamp. Cells are separated by blanks, commas or
-    semicolons; empty lines, # comments and a heading are skipped. Raises InputError that names the file and the line.
+    columns: their names separated by blanks, the stamp first. Cells are separated by blanks, commas or semicolons;
+    empty lines, # comments and a heading are skipped. Raises InputError that names the file and the line.
     """
     stamps: list[int] = []
     values: list[list[float]] = []
@@ -38,8 +38,8 @@ def read_stamped_table(path: Path, what: str, columns: str) -> tuple[np.ndarray,
             stamp = int(np.int64(int(Decimal(cells[0]).scaleb(9).to_integral_value())))
             row = [float(cell) for cell in cells[1:]]
         except (InvalidOperation, ValueError, OverflowError) as error:
-            if number == 1:  # a heading
-                continue
+            if number == 1:
+                continue  # the heading
             raise InputError(
                 f"{path} line {number}: {line.strip()[:60]!r} is not a row of numbers ({columns})"
             ) from error
@@ -53,6 +53,6 @@ def read_stamped_table(path: Path, what: str, columns: str) -> tuple[np.ndarray,
         raise InputError(f"{path} holds no rows; expected {columns}")
     order = np.argsort(stamps, kind="stable")
     sorted_stamps = np.array(stamps, np.int64)[order]
-    for twice in sorted_stamps[1:][np.diff(sorted_stamps) == 0]:
-        raise InputError(f"{path} has two rows for the stamp {twice / 1e9:.6f} s; remove one of them")
+    for repeated in sorted_stamps[1:][np.diff(sorted_stamps) == 0]:
+        raise InputError(f"{path} has two rows for the stamp {repeated / 1e9:.6f} s; remove one of them")
     return sorted_stamps, np.array(values, np.float64)[order]

@@ -1,1 +1,1 @@
-"""What both trainers stand on: the loop, checkpoints, schedule, progress, several processes. torch; no ROS."""
+"""Shared by both trainers: the loop, checkpoints, schedule, progress and several processes. No ROS."""

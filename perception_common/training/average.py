@@ -1,4 +1,4 @@
-"""An exponential moving average of a network's weights: what is evaluated and exported."""
+"""The exponential moving average of a network's weights, which is evaluated and exported."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from torch import nn
 
 
 class WeightAverage:
-    """Average of all parameters and buffers of `module`; young runs forget faster, so that the start is not kept."""
+    """Average of all parameters and buffers of `module`; its decay grows over the first steps (see `update`)."""
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         if not 0 <= decay < 1:
-            raise ValueError(f"decay must lie within 0 and 1, got {decay}")
+            raise ValueError(f"decay must lie in 0 to 1 (exclusive), got {decay}")
         self.decay = decay
         self.state = {key: tensor.detach().clone() for key, tensor in module.state_dict().items()}
 
     @torch.no_grad()
     def update(self, module: nn.Module, step: int) -> None:
-        """Move towards the weights that `module` has after `step` steps (from 1). Integers are copied."""
-        decay = min(self.decay, (1 + step) / (10 + step))
+        """Move towards the weights that `module` has after `step` steps (from 1). Integer buffers are copied."""
+        decay = min(self.decay, (1 + step) / (10 + step))  # smaller at first, so that the initial weights fade quickly
         for key, tensor in module.state_dict().items():
             if tensor.is_floating_point():
                 self.state[key].lerp_(tensor, 1 - decay)
@@ -30,7 +30,7 @@ class WeightAverage:
 
     @contextmanager
     def applied_to(self, module: nn.Module) -> Iterator[None]:
-        """Give `module` the averaged weights within a with-block."""
+        """Let `module` have the averaged weights within a with-block."""
         own = {key: tensor.detach().clone() for key, tensor in module.state_dict().items()}
         module.load_state_dict(self.state)
         try:

@@ -1,4 +1,4 @@
-"""Broken images and annotations in a data set: each is named once, counted, and skipped."""
+"""Broken images and annotations of a data set: each is logged once, counted and skipped."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 
 class BrokenFiles:
-    """The files that could not be used. Loader threads may add at the same time."""
+    """The files that were skipped. Thread-safe: loader threads add to it."""
 
     def __init__(self) -> None:
         self._reasons: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def add(self, path: Path | str, reason: str) -> None:
-        """Note a file; the first time it is logged."""
+        """Add a file; it is logged the first time."""
         with self._lock:
             is_new = str(path) not in self._reasons
             self._reasons.setdefault(str(path), reason)
@@ -24,10 +24,10 @@ class BrokenFiles:
 
     @property
     def count(self) -> int:
-        """How many different files were skipped."""
+        """Number of different files that were skipped."""
         return len(self._reasons)
 
     @property
     def reasons(self) -> dict[str, str]:
-        """Path to reason."""
+        """Reason of each path."""
         return dict(self._reasons)

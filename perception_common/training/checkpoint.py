@@ -1,8 +1,7 @@
-"""The state of a training run, saved so that the run resumes exactly."""
+"""The state of a training run, saved so that a resumed run continues exactly."""
 
 from __future__ import annotations
 
-import os
 import pickle
 import random
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from perception_common.atomic_file import atomic_file
 from perception_common.errors import InputError
 from perception_common.training.average import WeightAverage
 from perception_common.training.distributed import Processes
@@ -20,9 +20,10 @@ from perception_common.training.distributed import Processes
 
 @dataclass
 class RunState:
-    """All that a run changes. The learning rate and the samples follow from the step and need no state.
+    """Everything that changes during a run. The learning rate and the samples depend on the step only.
 
-    scaler: of the loss, for half precision. step: optimizer steps done. seconds: time spent in them, over all sittings.
+    scaler: of the loss, for half precision. step: optimizer steps done. seconds: time spent in them, including before
+    the run was resumed. facts: configuration, commit, ... for the reader of the checkpoint.
     """
 
     module: nn.Module
@@ -31,10 +32,10 @@ class RunState:
     scaler: torch.amp.GradScaler = field(default_factory=lambda: torch.amp.GradScaler(enabled=False))
     step: int = 0
     seconds: float = 0.0
-    facts: dict[str, Any] = field(default_factory=dict)  # for the reader of the file: configuration, commit, ...
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def save(self, path: Path, processes: Processes) -> None:
-        """Write the checkpoint, all or nothing. Every process must call; the first one writes."""
+        """Write the checkpoint atomically. Every process must call this; the main one writes."""
         random_states = processes.gather(_random_state())
         if not processes.is_main:
             return
@@ -48,31 +49,30 @@ class RunState:
             "random": random_states,
             "facts": self.facts,
         }
-        unfinished = path.with_name(path.name + ".unfinished")
         try:
-            torch.save(content, unfinished)
-            os.replace(unfinished, path)
+            with atomic_file(path) as unfinished:
+                torch.save(content, unfinished)
         except (OSError, RuntimeError) as error:
-            raise InputError(f"the checkpoint cannot be written to {path} ({error}); free some space") from error
+            raise InputError(f"checkpoint {path} cannot be written ({error}); check the free space") from error
 
     def load(self, path: Path, processes: Processes) -> None:
-        """Continue from a checkpoint. Raises InputError when it is missing, broken or of another network.
+        """Restore a checkpoint. Raises InputError when it is missing, broken or of another network.
 
-        With another number of processes than it was saved with, the random states of the first ones are used.
+        If the run was saved with another number of processes, process k takes the random state k modulo that number.
         """
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
         except FileNotFoundError as error:
-            raise InputError(f"there is no checkpoint {path}; start the run without --resume") from error
+            raise InputError(f"checkpoint {path} does not exist; start the run without --resume") from error
         except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-            raise InputError(f"the checkpoint {path} cannot be read ({str(error).splitlines()[0]})") from error
+            raise InputError(f"checkpoint {path} cannot be read ({str(error).splitlines()[0]})") from error
         try:
             self.module.load_state_dict(content["model"])
             self.optimizer.load_state_dict(content["optimizer"])
         except (RuntimeError, ValueError, KeyError) as error:
             reason = " ".join(str(error).split())[:200]
-            raise InputError(f"the checkpoint {path} is of another network or optimizer ({reason})") from error
-        if content.get("scaler") and self.scaler.is_enabled():  # without half precision there is nothing to keep
+            raise InputError(f"checkpoint {path} is of another network or optimizer ({reason})") from error
+        if content.get("scaler") and self.scaler.is_enabled():  # a disabled scaler has no state
             self.scaler.load_state_dict(content["scaler"])
         for key, tensor in content["average"].items():
             self.average.state[key].copy_(tensor)
@@ -82,7 +82,7 @@ class RunState:
 
 
 def _random_state() -> dict[str, Any]:
-    _, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002 (whoever uses it must find it as it was)
+    _, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002 (the global generator, for code that uses it)
     return {
         "python": random.getstate(),
         "numpy": (torch.from_numpy(np.asarray(keys).astype(np.int64)), int(position), int(has_gauss), float(cached)),

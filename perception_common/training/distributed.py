@@ -1,4 +1,4 @@
-"""Training by several processes that torchrun starts, with the result of one process and the same global batch."""
+"""Training by several processes of torchrun, equivalent to one process with the same global batch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from perception_common.errors import InputError
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among all that train together."""
+    """This process among all that train together. rank: its number; count: of all."""
 
     rank: int = 0
     count: int = 1
@@ -29,7 +29,7 @@ class Processes:
         return self.rank == 0
 
     def share(self, batch: int) -> slice:
-        """This process's part of a global batch. Raises InputError when it cannot be split evenly."""
+        """Return this process's part of a global batch. Raises InputError when it cannot be split evenly."""
         if batch % self.count:
             raise InputError(f"a batch of {batch} cannot be shared by {self.count} processes; use a multiple")
         size = batch // self.count
@@ -44,11 +44,11 @@ class Processes:
         return total
 
     def any(self, flag: bool) -> bool:
-        """Whether the flag is set in any process, the same answer in all of them."""
+        """Return whether the flag is set in any process; all processes get the same value."""
         return bool(self.sum(torch.tensor(float(flag), device=self.device)) > 0)
 
     def gather(self, value: Any) -> list[Any]:
-        """Return a picklable value of every process, by rank."""
+        """Return the picklable values of all processes, by rank."""
         if self.count == 1:
             return [value]
         values: list[Any] = [None] * self.count
@@ -56,7 +56,7 @@ class Processes:
         return values
 
     def wrap(self, module: nn.Module) -> nn.Module:
-        """Return a module that averages gradients over the processes; the same module when there is one process."""
+        """Return a module that averages gradients over the processes; `module` itself for one process."""
         if self.count == 1:
             return module
         device_ids = [self.device.index] if self.device.type == "cuda" else None
@@ -65,7 +65,7 @@ class Processes:
 
 @contextmanager
 def distributed(device: torch.device) -> Iterator[Processes]:
-    """Join the processes that torchrun started (RANK, WORLD_SIZE, LOCAL_RANK), if it did: NCCL on GPUs, else gloo."""
+    """Join the process group of torchrun (RANK, WORLD_SIZE, LOCAL_RANK), if it runs: NCCL on GPUs, else gloo."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         yield Processes(device=device)
@@ -81,7 +81,7 @@ def distributed(device: torch.device) -> Iterator[Processes]:
 
 
 class _SumOverProcesses(torch.autograd.Function):
-    """The sum of a tensor over all processes; its gradient is the sum of theirs."""
+    """The sum of a tensor over all processes; the gradient is summed likewise."""
 
     @staticmethod
     def forward(ctx: Any, values: torch.Tensor) -> torch.Tensor:
@@ -97,10 +97,10 @@ class _SumOverProcesses(torch.autograd.Function):
 
 
 class SynchronisedBatchNorm(nn.BatchNorm2d):
-    """Batch normalisation over the batches of all processes, on any device (torch's own needs a GPU)."""
+    """Batch normalisation over the batches of all processes, on any device (torch's SyncBatchNorm needs a GPU)."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (B, C, H, W) to the same shape; in evaluation as BatchNorm2d."""
+        """Normalise (B, C, H, W); in evaluation mode as BatchNorm2d does."""
         if not self.training:
             return super().forward(x)
         with torch.autocast(x.device.type, enabled=False):
@@ -109,13 +109,13 @@ class SynchronisedBatchNorm(nn.BatchNorm2d):
             sums = _SumOverProcesses.apply(torch.cat([wide.sum((0, 2, 3)), wide.square().sum((0, 2, 3)), count]))
             mean, square = (sums[:-1] / sums[-1]).chunk(2)
             variance = (square - mean.square()).clamp(min=0)
-            self._remember(mean.detach(), variance.detach(), float(sums[-1].detach()))
+            self._update_running(mean.detach(), variance.detach(), float(sums[-1].detach()))
             scale = self.weight * (variance + self.eps).rsqrt()
             shift = self.bias - mean * scale
             return (wide * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
 
     @torch.no_grad()
-    def _remember(self, mean: torch.Tensor, variance: torch.Tensor, count: float) -> None:
+    def _update_running(self, mean: torch.Tensor, variance: torch.Tensor, count: float) -> None:
         momentum = 0.1 if self.momentum is None else self.momentum
         assert self.running_mean is not None
         assert self.running_var is not None
@@ -126,9 +126,9 @@ class SynchronisedBatchNorm(nn.BatchNorm2d):
 
 
 def synchronise_batch_norm(module: nn.Module, processes: Processes) -> nn.Module:
-    """Make every BatchNorm2d within `module` count the batches of all processes; nothing to do for one process.
+    """Turn every BatchNorm2d in `module` into SynchronisedBatchNorm, in place, if there are several processes.
 
-    Parameters keep their names and their identity. Returns `module`.
+    Parameters keep their names and identity. Returns `module`.
     """
     if processes.count > 1:
         for child in module.modules():

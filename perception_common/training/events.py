@@ -1,7 +1,7 @@
 """Scalars in TensorBoard's file format, written without TensorBoard.
 
-The file is a sequence of records (length, checksum, protobuf message `Event`, checksum); an Event holds wall time,
-step and a summary of tagged values. Only the few fields used here are encoded.
+The file is a sequence of records (length, checksum, protobuf message `Event`, checksum). An Event holds wall time,
+step and a summary of tagged values; only these fields are encoded.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 class EventFile:
-    """An events file in `folder`, opened at once and flushed with every write."""
+    """An event file in `folder`, created by the constructor and flushed after every write."""
 
     def __init__(self, folder: Path) -> None:
         now = time.time()
@@ -21,7 +21,7 @@ class EventFile:
         self._write(_double(1, now) + _bytes(3, b"brain.Event:2"))
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
-        """Append the values of a step."""
+        """Append the values of a step by tag."""
         summary = b"".join(_bytes(1, _bytes(1, tag.encode()) + _float(2, value)) for tag, value in values.items())
         self._write(_double(1, time.time()) + _varint(2 << 3) + _varint(step) + _bytes(5, summary))
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a run after the step in progress, so that it can be saved."""
+"""Ctrl-C and SIGTERM end a run after the step in progress, so that a checkpoint can be saved."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import FrameType, TracebackType
 
 
 class StopRequest:
-    """Within a with-block `requested` becomes true at the first SIGINT or SIGTERM; a second one interrupts at once."""
+    """In a with-block the first SIGINT or SIGTERM sets `requested`; a second one raises KeyboardInterrupt."""
 
     def __init__(self) -> None:
         self.requested = False

@@ -1,4 +1,4 @@
-"""The training loop: one step after the other until the last one, a stop request, or a loss that is no number."""
+"""The training loop: steps until the last one, a stop request, or a loss that is not finite."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ WEIGHTS = "weights.safetensors"
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """How long and how a network is trained, whatever it is."""
+    """How long and how a network is trained, for every network."""
 
-    steps: int = 30000  # of the whole run, all sittings together
-    batch: int = 4  # samples a step, over all processes
+    steps: int = 30000  # of the whole run, including before it was resumed
+    batch: int = 4  # samples per step, over all processes
     seed: int = 0
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     weight_decay: float = 0.1
-    clip: float = 0.5  # norm of the gradient
+    clip: float = 0.5  # largest norm of the gradient
     average_decay: float = 0.999  # of the moving average of the weights
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"  # of the forward pass
     evaluate_every: int = 500  # steps
@@ -51,9 +51,9 @@ class LoopConfig:
 class Task(Generic[Batch]):
     """What is trained.
 
-    make_batch(step): this process's part of the batch of a step, from nothing but the step's number and the seed; it
-    runs on loader threads. compute_loss(module, batch): the loss to minimise as "loss", and other values to report.
-    evaluate(module): metrics of the averaged weights; called in the first process alone.
+    make_batch(step): this process's part of the batch of a step; depends on the step and the seed only, and runs on
+    loader threads. compute_loss(module, batch): the loss to minimise as "loss", and other values to report.
+    evaluate(module): metrics of the averaged weights; called in the main process only.
     """
 
     make_batch: Callable[[int], Batch]
@@ -62,7 +62,7 @@ class Task(Generic[Batch]):
 
 
 def make_optimizer(module: nn.Module, config: LoopConfig) -> torch.optim.AdamW:
-    """AdamW; norms, biases and other vectors do not decay."""
+    """Return AdamW without weight decay of norms, biases and other vectors."""
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
@@ -72,15 +72,15 @@ def make_optimizer(module: nn.Module, config: LoopConfig) -> torch.optim.AdamW:
 
 
 def make_scaler(config: LoopConfig, device: torch.device) -> torch.amp.GradScaler:
-    """Scale the loss where gradients of half precision would vanish; for other precisions it does nothing."""
+    """Return the scaler that keeps fp16 gradients from vanishing; disabled for other precisions."""
     return torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
 
 
 def run_loop(state: RunState, task: Task[Batch], config: LoopConfig, folder: Path, processes: Processes) -> bool:
     """Train from `state.step` on; returns whether the last step was reached (False: stopped by a signal).
 
-    In `folder` are kept the checkpoint, the averaged weights of the latest evaluation, and what `Progress` writes.
-    Raises InputError when the loss is not finite; the batch then lies in the folder.
+    `folder` gets the checkpoint, the averaged weights of the latest evaluation, and the files of `Progress`.
+    Raises InputError when the loss or its gradient is not finite; the batch is then saved in the folder.
     """
     trained = processes.wrap(state.module)
     progress = Progress(folder, state.step, config.steps, config.log_every) if processes.is_main else None
@@ -93,7 +93,7 @@ def run_loop(state: RunState, task: Task[Batch], config: LoopConfig, folder: Pat
                 batch = next(batches)
                 waited = time.perf_counter() - start
                 rate = learning_rate(config.schedule, state.step, config.steps)
-                values = _train_step(trained, state, task, batch, config, rate, folder, processes)
+                values = _train_step(trained, state, task, batch, config, rate=rate, folder=folder, processes=processes)
                 seconds = time.perf_counter() - start
                 state.step += 1
                 state.seconds += seconds
@@ -122,10 +122,15 @@ def _train_step(
     task: Task[Batch],
     batch: Batch,
     config: LoopConfig,
+    *,
     rate: float,
     folder: Path,
     processes: Processes,
 ) -> dict[str, float]:
+    """Do one optimizer step with learning rate `rate`; return the loss values averaged over the processes.
+
+    trained: `state.module`, wrapped for several processes.
+    """
     trained.train()
     for group in state.optimizer.param_groups:
         group["lr"] = rate
@@ -138,7 +143,7 @@ def _train_step(
     state.scaler.scale(losses["loss"]).backward()
     state.scaler.unscale_(state.optimizer)
     norm = nn.utils.clip_grad_norm_(trained.parameters(), config.clip)
-    if config.precision != "fp16":  # the scaler looks for overflow itself and skips such a step
+    if config.precision != "fp16":  # the scaler detects overflow itself and skips such a step
         stop_on_nonfinite(norm, batch, folder, state.step, processes)
     state.scaler.step(state.optimizer)
     state.scaler.update()
@@ -146,18 +151,18 @@ def _train_step(
 
 
 def stop_on_nonfinite(value: torch.Tensor, batch: Any, folder: Path, step: int, processes: Processes) -> None:
-    """Raise InputError in every process when the loss or gradient norm of any is not finite; its batch is saved."""
-    is_bad = not bool(torch.isfinite(value))
+    """Raise InputError in every process if `value` is not finite in any of them; the batch of that one is saved."""
+    is_nonfinite = not bool(torch.isfinite(value))
     path = folder / f"nonfinite_step{step}_rank{processes.rank}.pt"
-    if is_bad:
+    if is_nonfinite:
         torch.save(batch, path)
-    if processes.any(is_bad):
+    if processes.any(is_nonfinite):
         advice = "resume from the last checkpoint with a lower learning rate or in fp32"
         raise InputError(f"the loss or its gradient is not finite at step {step}; the batch is in {path}; {advice}")
 
 
 def _evaluate(state: RunState, task: Task[Any], folder: Path, progress: Progress | None) -> None:
-    """Evaluate and export the averaged weights; processes other than the first go on and wait at the next step."""
+    """Evaluate and export the averaged weights in the main process; the others wait for it in the next step."""
     if progress is None:
         return
     with state.average.applied_to(state.module):

@@ -1,4 +1,4 @@
-"""Batches prepared by threads while the network works on the one before (OpenCV and numpy release the lock)."""
+"""Prepares batches on threads while the network works on the previous one (OpenCV and numpy release the GIL)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Item = TypeVar("Item")
 
 
 def prefetch(make: Callable[[int], Item], numbers: Iterable[int], threads: int, ahead: int = 2) -> Iterator[Item]:
-    """Yield make(number) in the order of the numbers, up to `ahead` of them prepared beforehand by `threads`.
+    """Yield make(number) in the order of the numbers; `threads` threads prepare up to `ahead` items in advance.
 
-    With 0 threads each is made when it is asked for. `make` must depend on its number alone; then a run that resumes
-    sees the same items. An exception of `make` is raised where its item is due.
+    With 0 threads each item is made on demand. `make` must depend on its number only, so that a resumed run sees the
+    same items. An exception in `make` is raised when its item is due.
     """
     if threads == 0:
         yield from map(make, numbers)

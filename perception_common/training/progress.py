@@ -1,7 +1,7 @@
-"""What a run shows and keeps of its course: lines with rates and time left, a JSONL and a TensorBoard log, a plot.
+"""Progress of a training run: lines with rates and time left, a JSONL and a TensorBoard log, a plot.
 
-Files in the run's folder: metrics.jsonl (one object a line: step, kind "training" or "evaluation", values),
-events.out.tfevents.* and, where matplotlib is installed, curves.png.
+Files in the run's folder: metrics.jsonl (one object per line: step, kind "training" or "evaluation", values),
+events.out.tfevents.* and, if matplotlib is installed, curves.png.
 """
 
 from __future__ import annotations
@@ -9,25 +9,27 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from perception_common.atomic_file import atomic_file
 from perception_common.training.events import EventFile
 
 
 class Progress:
-    """Reports a run that has done `step` of `steps` steps. Lines of the log from after `step` (lost ones) are cut."""
+    """Reports a run that has done `step` of `steps` steps; later entries of an existing log are removed.
+
+    every: steps between two reports.
+    """
 
     def __init__(self, folder: Path, step: int, steps: int, every: int = 20) -> None:
         self._folder, self._steps, self._every = folder, steps, every
         self._log = folder / "metrics.jsonl"
         kept = [record for record in read_metrics(self._log) if record["step"] <= step]
-        unfinished = self._log.with_name("metrics.jsonl.unfinished")
-        unfinished.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
-        os.replace(unfinished, self._log)
+        with atomic_file(self._log) as unfinished:
+            unfinished.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
         self._events = EventFile(folder)
         self._sums: dict[str, float] = {}
         self._count = 0
@@ -35,7 +37,7 @@ class Progress:
         self._seconds = 0.0
 
     def add_step(self, step: int, samples: int, seconds: float, values: Mapping[str, float]) -> None:
-        """Count a step that ended as number `step` (from 1); every few steps their means are reported."""
+        """Add the values of step number `step` (from 1); every few steps their means are reported."""
         for key, value in values.items():
             self._sums[key] = self._sums.get(key, 0.0) + value
         self._count += 1
@@ -53,13 +55,13 @@ class Progress:
         self._sums, self._count, self._samples, self._seconds = {}, 0, 0, 0.0
 
     def add_evaluation(self, step: int, values: Mapping[str, float]) -> None:
-        """Report the metrics of the network after `step` steps, and draw the plot anew."""
+        """Report the metrics of the network after `step` steps and redraw the plot."""
         print(f"step {step}  " + "  ".join(f"{key} {value:.4g}" for key, value in values.items()), flush=True)
         self._write(step, "evaluation", values)
         self.draw()
 
     def draw(self) -> None:
-        """Draw all logged values over the steps into curves.png, if matplotlib is there."""
+        """Plot all logged values over the steps in curves.png, if matplotlib is installed."""
         if importlib.util.find_spec("matplotlib") is not None:
             draw_curves(read_metrics(self._log), self._folder / "curves.png")
 
@@ -77,7 +79,7 @@ class Progress:
 
 
 def read_metrics(log: Path) -> list[dict[str, Any]]:
-    """Read the records of a metrics.jsonl; a last line that was cut off is left out."""
+    """Read the records of a metrics.jsonl, up to a truncated last line."""
     records = []
     for line in log.read_text(encoding="utf-8").splitlines() if log.is_file() else []:
         try:
@@ -88,7 +90,7 @@ def read_metrics(log: Path) -> list[dict[str, Any]]:
 
 
 def draw_curves(records: list[dict[str, Any]], path: Path) -> None:
-    """Draw one small plot for each logged value. Needs matplotlib."""
+    """Draw one small plot per logged value. Needs matplotlib."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -108,9 +110,8 @@ def draw_curves(records: list[dict[str, Any]], path: Path) -> None:
         axes.plot(*zip(*points, strict=True), marker="." if len(points) < 50 else "", linewidth=1)
         axes.set_title(name, fontsize=9)
         axes.grid(alpha=0.3)
-    unfinished = path.with_name("unfinished.png")
-    figure.savefig(unfinished, dpi=90)
-    os.replace(unfinished, path)
+    with atomic_file(path) as unfinished:
+        figure.savefig(unfinished, dpi=90)
 
 
 def _duration(seconds: float) -> str:

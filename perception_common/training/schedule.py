@@ -1,4 +1,4 @@
-"""The learning rate as a pure function of the step, so that a resumed or extended run needs no state for it."""
+"""The learning rate as a pure function of the step, so that a resumed or extended run needs no schedule state."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ScheduleConfig:
-    """Linear warm-up, a plateau that may go on as long as there is time, and a decay once its start is chosen.
+    """Linear warm-up, a plateau of any length, and a cosine decay once its start is set.
 
-    decay_start: step at which the cosine decay to `final_rate` begins; it ends with the run's last step. None: no
-    decay yet. To extend a run, raise the number of steps; to finish it, set decay_start and resume.
+    decay_start: step at which the decay to `final_rate` begins; it ends with the run's last step. None: no decay yet.
+    To extend a run, raise the number of steps; to finish it, set decay_start and resume.
     """
 
     learning_rate: float = 1e-3
     warmup_steps: int = 500
     decay_start: int | None = None
-    final_rate: float = 0.0  # times learning_rate
+    final_rate: float = 0.0  # as a factor of learning_rate
 
     def __post_init__(self) -> None:
         if self.learning_rate <= 0 or self.warmup_steps < 0 or not 0 <= self.final_rate <= 1:
-            raise ValueError("learning_rate must be positive, warmup_steps not negative and final_rate within 0 to 1")
+            raise ValueError("learning_rate must be positive, warmup_steps not negative and final_rate in 0 to 1")
 
 
 def learning_rate(config: ScheduleConfig, step: int, steps: int) -> float:
-    """Return the rate for the step with this number (from 0) of a run of `steps`."""
+    """Return the learning rate of step number `step` (from 0) of a run of `steps` steps."""
     rate = config.learning_rate * min(1.0, (step + 1) / max(config.warmup_steps, 1))
     if config.decay_start is None or step < config.decay_start:
         return rate

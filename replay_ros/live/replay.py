@@ -30,7 +30,7 @@ from replay_ros.result.provenance import provenance
 from replay_ros.result.replay_result import ReplayResult
 from replay_ros.result.resources import sampling
 from replay_ros.result.timing import Timing
-from yolc_ros.ros.node import YolcParameters
+from yolc_ros.parameters import YolcParameters
 
 
 @dataclass(frozen=True)

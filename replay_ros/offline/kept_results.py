@@ -17,8 +17,7 @@ from loftr_ros.image_matcher import Encoded, ImageMatcher, MatcherSettings
 from loftr_ros.matches import Matches
 from replay_ros.offline.result_cache import ResultCache
 from yolc_ros.clusters import Region
-from yolc_ros.detector import Detections
-from yolc_ros.object_detector import ObjectDetector
+from yolc_ros.detector import Detections, ObjectDetector
 
 _MATCH_ARRAYS = ("points0", "points1", "confidence", "spread", "cells0", "cells1")
 _BOX_ARRAYS = ("boxes", "scores", "labels", "region")

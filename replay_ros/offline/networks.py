@@ -13,7 +13,7 @@ from loftr_ros.parameters import LoftrParameters
 from perception_common.backends.devices import choose_device
 from perception_common.node.parameter_file import read_parameters
 from yolc_ros.detector import Detector
-from yolc_ros.ros.node import YolcParameters
+from yolc_ros.parameters import YolcParameters
 
 
 @dataclass(frozen=True)

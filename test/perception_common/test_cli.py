@@ -38,7 +38,7 @@ def test_an_interrupt_is_quiet(capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_a_defect_keeps_its_traceback():
+def test_other_exceptions_keep_their_traceback():
     with pytest.raises(ZeroDivisionError):
         run(raising(ZeroDivisionError()))
 
@@ -52,7 +52,7 @@ run(main)
 """
 
 
-def test_a_reader_that_goes_away_is_no_error(repository: Path):
+def test_a_closed_pipe_is_not_an_error(repository: Path):
     process = subprocess.Popen(
         [sys.executable, "-c", PRINTER], cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )

@@ -42,7 +42,7 @@ def test_every_kind_of_field_is_read():
         {
             "channels": [8, 16],
             "matching": "sinkhorn",
-            "temperature": 1,  # a whole number is a number
+            "temperature": 1,  # an integer is accepted for a float
             "size": [3, 4],
             "stages": [{"width": 5}, {"width": 6, "name": "last"}],
             "stage": {"width": 7},
@@ -83,7 +83,7 @@ def test_missing_keys_take_the_default_of_the_dataclass():
         ({"weights": 3}, ["weights", "path"]),
     ],
 )
-def test_errors_say_what_is_wrong_where(change, words):
+def test_errors_name_the_key_and_the_problem(change, words):
     with pytest.raises(InputError) as error:
         from_mapping(Network, {"channels": [1], **change}, "file.yaml")
     text = str(error.value)
@@ -178,7 +178,7 @@ def test_a_union_of_dataclasses_without_kinds_is_a_defect():
         from_mapping(Bad, {"value": {"kind": "plain"}})
 
 
-def test_a_field_type_that_yaml_cannot_hold_is_a_defect():
+def test_an_unsupported_field_type_is_a_type_error():
     @dataclass(frozen=True)
     class Bad:
         value: int | str = 0
@@ -205,5 +205,5 @@ networks = st.builds(
 
 @settings(deadline=None, max_examples=50)
 @given(networks)
-def test_writing_and_reading_gives_the_same_configuration(network):
+def test_a_written_configuration_is_read_back_unchanged(network):
     assert from_mapping(Network, yaml.safe_load(yaml.safe_dump(to_mapping(network)))) == network

@@ -35,7 +35,7 @@ properties = settings(deadline=None, max_examples=100)
 
 @properties
 @given(rotation_vectors)
-def test_so3_exp_is_scipys(w):
+def test_so3_exp_equals_scipy(w):
     np.testing.assert_allclose(so3_exp(w), Rotation.from_rotvec(w).as_matrix(), atol=1e-12)
 
 
@@ -51,7 +51,7 @@ def test_so3_log_is_the_inverse_of_exp_up_to_half_a_turn(w):
 
 @properties
 @given(rotation_vectors)
-def test_quaternions_are_scipys(w):
+def test_quaternions_equal_scipy(w):
     rotation = Rotation.from_rotvec(w)
     q = quaternion_from_matrix(rotation.as_matrix())
     assert q[3] >= 0
@@ -60,26 +60,26 @@ def test_quaternions_are_scipys(w):
     np.testing.assert_allclose(matrix_from_quaternion(3 * rotation.as_quat()), rotation.as_matrix(), atol=1e-12)
 
 
-def test_a_quaternion_without_length_is_refused():
+def test_a_quaternion_of_length_zero_is_refused():
     with pytest.raises(ValueError, match="length zero"):
         matrix_from_quaternion(np.zeros(4))
 
 
 @properties
 @given(transforms, transforms)
-def test_inverse_and_composition_are_those_of_matrices(T, U):
+def test_inverse_and_composition_equal_matrix_operations(T, U):
     np.testing.assert_allclose(inverse(T), np.linalg.inv(T), atol=1e-9)
     np.testing.assert_allclose(compose(T, U), T @ U, atol=1e-12)
     np.testing.assert_allclose(compose(T, U, inverse(U), inverse(T)), np.eye(4), atol=1e-9)
 
 
-def test_nothing_composes_to_the_identity():
+def test_composing_nothing_gives_the_identity():
     np.testing.assert_array_equal(compose(), np.eye(4))
 
 
 @properties
 @given(transforms, rotation_vectors, rotation_vectors)
-def test_the_adjoint_moves_twists_between_frames(T, translation, rotation):
+def test_the_adjoint_maps_twists_between_frames(T, translation, rotation):
     def exp(twist: np.ndarray) -> np.ndarray:
         generator = np.zeros((4, 4))
         generator[:3, :3], generator[:3, 3] = skew(twist[3:]), twist[:3]
@@ -91,7 +91,7 @@ def test_the_adjoint_moves_twists_between_frames(T, translation, rotation):
 
 @properties
 @given(unit_vectors, unit_vectors, angles)
-def test_the_angle_between_vectors_is_exact_for_small_and_flat_angles(axis, other, angle):
+def test_the_angle_between_vectors_is_accurate_near_0_and_pi(axis, other, angle):
     u = np.cross(axis, other)
     if np.linalg.norm(u) < 1e-3:
         return
@@ -99,13 +99,13 @@ def test_the_angle_between_vectors_is_exact_for_small_and_flat_angles(axis, othe
     assert angle_between(u, 5 * v) == pytest.approx(angle, abs=1e-12 if angle < 1 else 1e-9)
 
 
-def test_a_vector_without_length_has_no_angle():
+def test_the_angle_to_a_zero_vector_is_nan():
     assert np.isnan(angle_between(np.zeros(3), np.array([1.0, 0, 0])))
 
 
 @properties
 @given(rotation_vectors, unit_vectors, unit_vectors, angles, angles)
-def test_pose_errors_are_the_angles_put_in(w, axis, direction, turn, tilt):
+def test_pose_errors_equal_the_applied_angles(w, axis, direction, turn, tilt):
     sideways = np.cross(axis, direction)
     if np.linalg.norm(sideways) < 1e-3:
         return
@@ -120,7 +120,7 @@ def test_pose_errors_are_the_angles_put_in(w, axis, direction, turn, tilt):
     assert rotation_angle(so3_exp(axis * turn)) == pytest.approx(turn, abs=1e-7)
 
 
-def test_a_pose_without_translation_has_no_direction_error():
+def test_the_direction_error_without_translation_is_nan():
     rotation, translation = pose_error(np.eye(4), transform(so3_exp([0, 0, 0.1]), np.array([1.0, 0, 0])))
     assert rotation == pytest.approx(np.degrees(0.1))
     assert np.isnan(translation)

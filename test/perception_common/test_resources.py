@@ -38,7 +38,7 @@ def test_an_installed_package_has_its_data_in_share(tmp_path, folder):
     assert resources.find_share(tmp_path / folder / "perception_common") == tmp_path / "share" / "yolc_ros"
 
 
-def test_a_package_without_data_is_told_apart(tmp_path):
+def test_a_package_without_data_is_an_error(tmp_path):
     with pytest.raises(InputError, match="install the package"):
         resources.find_share(tmp_path / "perception_common")
 
@@ -51,23 +51,23 @@ def test_a_configuration_is_found_by_name(source_tree):
     assert resources.find_config("models/loftr_lite.yaml") == source_tree / "config" / "models" / "loftr_lite.yaml"
 
 
-def test_an_unknown_configuration_lists_what_there_is(source_tree):
+def test_an_unknown_configuration_lists_the_existing_ones(source_tree):
     with pytest.raises(InputError, match=r"'models/lofter\.yaml'.*models/loftr_lite\.yaml.*perception\.yaml"):
         resources.find_config("models/lofter.yaml")
 
 
-def test_weights_are_found_or_none(source_tree):
+def test_shipped_weights_are_found_by_model(source_tree):
     assert resources.find_weights("loftr_lite") == source_tree / "weights" / "loftr_lite.safetensors"
     assert resources.find_weights("loftr_indoor_ds") is None
 
 
-def test_models_are_listed_by_their_family(source_tree):
+def test_models_are_listed_by_prefix(source_tree):
     assert resources.list_models("loftr_") == ["indoor_ds", "lite"]
     assert resources.list_models("yolc_") == ["lite"]
     assert resources.list_models("other_") == []
 
 
-def test_the_weights_of_a_model_are_the_shipped_ones_a_file_or_none(source_tree):
+def test_weights_can_be_the_shipped_ones_a_file_or_none(source_tree):
     assert resources.choose_weights("loftr_lite", "default") == source_tree / "weights" / "loftr_lite.safetensors"
     assert resources.choose_weights("yolc_lite", "default") is None  # none are shipped
     assert resources.choose_weights("loftr_lite", "~/mine.ckpt") == Path.home() / "mine.ckpt"

@@ -1,4 +1,4 @@
-"""Trajectories survive the way to disk and back, and evo reads what we write."""
+"""TUM files: written and read back without loss, and read the same by evo."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def trajectories(draw):
 
 @settings(deadline=None, max_examples=50)
 @given(trajectories())
-def test_what_is_written_is_read_again_to_the_nanosecond(tmp_path_factory, trajectory):
+def test_a_written_trajectory_is_read_back_exactly(tmp_path_factory, trajectory):
     path = tmp_path_factory.mktemp("tum") / "trajectory.tum"
     write_tum(path, trajectory)
     again = read_tum(path)
@@ -44,7 +44,7 @@ def test_evo_reads_the_same_poses(tmp_path_factory, trajectory):
     np.testing.assert_allclose(theirs.poses_se3, trajectory.matrices(), atol=1e-12)
 
 
-def test_the_benchmarks_own_file_reads_as_evo_reads_it(shared_data):
+def test_a_file_of_the_benchmark_is_read_as_by_evo(shared_data):
     path = shared_data / "tum_fr2_desk" / "groundtruth.tum"
     ours, theirs = read_tum(path), file_interface.read_tum_trajectory_file(path)
     assert len(ours) == theirs.num_poses
@@ -54,7 +54,7 @@ def test_the_benchmarks_own_file_reads_as_evo_reads_it(shared_data):
 
 @given(st.lists(rotations, max_size=4))
 @settings(deadline=None, max_examples=20)
-def test_matrices_and_quaternions_say_the_same(orientations):
+def test_matrices_and_quaternions_are_equivalent(orientations):
     expected = [Rotation.from_quat(q).as_matrix() for q in orientations]
     poses = np.tile(np.eye(4), (len(orientations), 1, 1))
     for pose, rotation in zip(poses, expected, strict=True):
@@ -65,6 +65,6 @@ def test_matrices_and_quaternions_say_the_same(orientations):
     assert trajectory.orientations.shape == (len(poses), 4)
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path):
+def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(InputError, match=r"gone/t\.tum cannot be written"):
         write_tum(tmp_path / "gone" / "t.tum", Trajectory.from_matrices([0], [np.eye(4)]))

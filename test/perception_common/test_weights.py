@@ -72,7 +72,7 @@ def test_checkpoints_are_unwrapped(network, tmp_path, wrapper, prefix, suffix):
     assert_holds(network, state)
 
 
-def test_half_precision_weights_become_the_type_of_the_network(network, tmp_path):
+def test_half_precision_weights_are_converted_to_the_type_of_the_network(network, tmp_path):
     save_weights({key: value.half() for key, value in randomised(network).items()}, tmp_path / "h.safetensors", {})
     load_weights(network, tmp_path / "h.safetensors")
     assert network[0][0].weight.dtype == torch.float32
@@ -97,7 +97,7 @@ def test_counters_of_batch_norm_may_be_missing(network, tmp_path):
         ),
     ],
 )
-def test_weights_that_do_not_fit_are_refused_and_leave_the_network_alone(network, tmp_path, other, words):
+def test_weights_that_do_not_fit_are_refused_and_leave_the_network_unchanged(network, tmp_path, other, words):
     save_weights(other.state_dict(), tmp_path / "other.safetensors", {})
     before = {key: value.clone() for key, value in network.state_dict().items()}
     with pytest.raises(InputError) as error:
@@ -116,13 +116,13 @@ def test_the_digest_is_checked(network, tmp_path):
 
 
 class Dangerous:
-    """Something whose loading runs code."""
+    """An object that executes code when it is unpickled."""
 
     def __reduce__(self):
         return (os.mkdir, ("should not exist",))
 
 
-def test_a_checkpoint_that_would_run_code_is_never_loaded(tmp_path, monkeypatch):
+def test_a_checkpoint_that_would_execute_code_is_never_loaded(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"state_dict": {"a": torch.zeros(1)}, "extra": Dangerous()}, "evil.ckpt")
     Path("plain.pth").write_bytes(pickle.dumps(Dangerous(), protocol=2))
@@ -168,7 +168,7 @@ def test_checkpoints_without_plain_weights_are_refused(tmp_path, content):
         read_state_dict(tmp_path / "x.pth")
 
 
-def test_keys_that_become_equal_are_refused(tmp_path):
+def test_keys_that_are_equal_without_prefixes_are_refused(tmp_path):
     torch.save({"matcher.a": torch.zeros(1), "a": torch.ones(1)}, tmp_path / "x.pth")
     with pytest.raises(InputError, match="the same"):
         read_state_dict(tmp_path / "x.pth")

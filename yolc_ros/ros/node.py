@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
@@ -11,42 +11,11 @@ from std_msgs.msg import Header
 
 from perception_common.backends.devices import DevicePolicy
 from perception_common.images.conversion import to_rgb
-from perception_common.node.base import PerceptionNode, PerceptionParameters
-from perception_common.node.parameters import parameter
+from perception_common.node.base import PerceptionNode
 from perception_common.node.runner import run_nodes
-from yolc_ros.clusters import LSM_PRESETS
-from yolc_ros.detector import Detector, DetectorSettings
+from yolc_ros.detector import Detector
+from yolc_ros.parameters import YolcParameters
 from yolc_ros.ros.messages import ON_DEMAND, TOPICS, frame_messages
-
-
-@dataclass(frozen=True)
-class YolcParameters(PerceptionParameters):
-    """The parameters of yolc_node."""
-
-    model: str = parameter("yolc_lite", "network variant: a file in config/models")
-    max_side: int = parameter(0, "images are reduced to this long side, pixels; 0: as they are", low=0, high=8192)
-    score_threshold: float = parameter(0.3, "lowest score of a published detection", low=0.01, high=1.0, live=True)
-    nms_iou: float = parameter(
-        0.6, "overlap of two boxes of a class from which the weaker one goes", low=0.0, high=1.0, live=True
-    )
-    max_detections: int = parameter(500, "detections in one image", low=1, high=10_000, live=True)
-    lsm: str = parameter(
-        "ours", "second look at dense clusters: preset or none", choices=("none", *LSM_PRESETS), live=True
-    )
-    lsm_regions: int = parameter(2, "clusters that are looked at again", low=1, high=50, live=True)
-    flip: bool = parameter(False, "look at the mirrored image too: better and half as fast", live=True)
-
-    @property
-    def detector(self) -> DetectorSettings:
-        """The detector's settings of these parameters."""
-        return DetectorSettings(
-            max_side=self.max_side,
-            score_threshold=self.score_threshold,
-            nms_iou=self.nms_iou,
-            max_detections=self.max_detections,
-            lsm=None if self.lsm == "none" else replace(LSM_PRESETS[self.lsm], regions=self.lsm_regions),
-            flip=self.flip,
-        )
 
 
 class YolcNode(PerceptionNode[YolcParameters]):

@@ -15,9 +15,9 @@ from std_msgs.msg import Header
 from loftr_ros.geometry.scale.result import unknown_scale
 from loftr_ros.geometry.two_view.estimation import estimate_relative_pose
 from loftr_ros.matcher import Matcher
+from loftr_ros.parameters import LoftrParameters
 from loftr_ros.results import KeyframeInfo, PairResult
 from loftr_ros.ros.messages import correspondences_message, relative_pose_message
-from loftr_ros.ros.node import LoftrParameters
 from loftr_ros.tracks.keypoint_ids import KeypointIds, name_matches
 from perception_common.backends.devices import choose_device
 from perception_common.images.conversion import fill_image, to_gray, to_rgb

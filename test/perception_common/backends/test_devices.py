@@ -9,7 +9,7 @@ from perception_common.errors import InputError
 
 @pytest.fixture
 def gpus(monkeypatch):
-    """Let torch report a number of GPUs of a compute capability."""
+    """Make torch report this many GPUs with this compute capability."""
 
     def pretend(count: int, capability: tuple[int, int] = (8, 7)) -> None:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
@@ -24,7 +24,7 @@ def gpus(monkeypatch):
     ("count", "asked", "chosen"),
     [(0, "auto", "cpu"), (2, "auto", "cuda:0"), (2, "cuda", "cuda:0"), (2, "cuda:1", "cuda:1"), (2, "cpu", "cpu")],
 )
-def test_what_is_there_is_used_without_a_note(gpus, count, asked, chosen):
+def test_an_available_device_is_used_without_a_note(gpus, count, asked, chosen):
     gpus(count)
     policy = choose_device(asked)
     assert policy.device == torch.device(chosen)
@@ -35,7 +35,7 @@ def test_what_is_there_is_used_without_a_note(gpus, count, asked, chosen):
 @pytest.mark.parametrize(
     ("count", "asked", "reason"), [(0, "cuda", "no CUDA"), (0, "cuda:1", "no"), (1, "cuda:1", "only 1")]
 )
-def test_a_gpu_that_is_not_there_falls_back_to_the_cpu(gpus, count, asked, reason):
+def test_a_missing_gpu_falls_back_to_the_cpu(gpus, count, asked, reason):
     gpus(count)
     policy = choose_device(asked)
     assert policy.device == torch.device("cpu")
@@ -54,7 +54,7 @@ def test_a_gpu_that_is_not_there_falls_back_to_the_cpu(gpus, count, asked, reaso
         ((8, 7), "cpu", "fp16", torch.float32, 1),
     ],
 )
-def test_precision_is_what_the_device_can_do(gpus, capability, device, precision, dtype, notes):
+def test_an_unsupported_precision_falls_back(gpus, capability, device, precision, dtype, notes):
     gpus(1, capability)
     policy = choose_device(device, precision)
     assert policy.dtype == dtype
@@ -79,12 +79,12 @@ def test_unknown_precisions_are_refused():
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system does not tell")
 @pytest.mark.parametrize(("cores", "nodes", "threads"), [(8, 1, 8), (8, 2, 4), (8, 3, 2), (1, 2, 1)])
-def test_cores_are_shared_out_among_nodes(monkeypatch, cores, nodes, threads):
+def test_cores_are_divided_among_nodes(monkeypatch, cores, nodes, threads):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)))
     assert default_threads(nodes) == threads
 
 
-def test_threads_are_set_or_left():
+def test_threads_are_set_or_kept():
     before = torch.get_num_threads()
     try:
         set_threads(3)

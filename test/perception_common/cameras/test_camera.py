@@ -31,7 +31,7 @@ each_camera = pytest.mark.parametrize("camera", CAMERAS.values(), ids=CAMERAS.ke
 
 
 def camera_info(**changes) -> SimpleNamespace:
-    """A CameraInfo as a driver for a 640x480 camera publishes it."""
+    """A CameraInfo as published by the driver of a 640x480 camera."""
     fields = {
         "width": 640,
         "height": 480,
@@ -48,7 +48,7 @@ def camera_info(**changes) -> SimpleNamespace:
 
 
 def pixels_of(camera: Camera, step: int = 16) -> np.ndarray:
-    """Pixels all over the image, (N, 2) float64."""
+    """A grid of pixels over the image, (N, 2) float64."""
     x, y = np.meshgrid(np.arange(0, camera.width, step), np.arange(0, camera.height, step))
     return np.stack([x.ravel(), y.ravel()], axis=1).astype(float)
 
@@ -65,7 +65,7 @@ def opencv_undistort(camera: Camera, points: np.ndarray) -> np.ndarray:
 
 
 @each_camera
-def test_undistorted_pixels_are_opencvs(camera):
+def test_undistorted_pixels_equal_opencv(camera):
     points = pixels_of(camera)
     np.testing.assert_allclose(camera.undistort(points), opencv_undistort(camera, points), atol=1e-5)
 
@@ -80,7 +80,7 @@ def test_rays_are_the_undistorted_pixels_normalised(camera):
 @each_camera
 @settings(deadline=None, max_examples=30)
 @given(points=st.lists(st.tuples(st.floats(0, 639), st.floats(0, 479)), max_size=20))
-def test_distorting_takes_undistorted_pixels_back(camera, points):
+def test_distort_inverts_undistort(camera, points):
     points = np.array(points).reshape(-1, 2)
     undistorted = camera.undistort(points)
     assert undistorted.dtype == np.float64
@@ -98,22 +98,22 @@ def test_a_distorted_pixel_follows_the_formula_of_the_model():
     np.testing.assert_allclose(CAMERAS["plumb_bob"].rays(np.array(pixel)), [[x, y]], atol=1e-9)
 
 
-def test_an_equidistant_camera_sees_angles_in_proportion_to_the_radius():
-    camera = Camera(640, 480, K, (0, 0, 0, 0), "equidistant")  # four zeros: r = f theta, no pinhole
+def test_angles_of_an_equidistant_camera_are_proportional_to_the_radius():
+    camera = Camera(640, 480, K, (0, 0, 0, 0), "equidistant")  # with four zeros r = f theta, which is not a pinhole
     rays = camera.rays(np.array([[330.5 + 500 * 0.5, 235.0], [330.5, 235.0 - 510 * 0.4]]))
     np.testing.assert_allclose(rays, [[np.tan(0.5), 0], [0, -np.tan(0.4)]], atol=1e-9)
 
 
-def test_points_beyond_the_model_have_no_ray():
+def test_points_where_the_distortion_has_no_inverse_have_no_ray():
     fisheye = Camera(640, 480, K, EQUIDISTANT, "equidistant")
     behind = np.array([[330.5 + 500 * 2.5, 235.0], [330.5, 235.0]])  # 143 degrees off the axis, and the axis
     assert np.isnan(fisheye.rays(behind)).all(axis=1).tolist() == [True, False]
-    barrel = CAMERAS["plumb_bob"]  # its polynomial turns back before it reaches that far
+    barrel = CAMERAS["plumb_bob"]  # its polynomial is not monotonic up to that radius
     assert np.isnan(barrel.undistort(np.array([[5000.0, 235.0]]))).all()
 
 
 @each_camera
-def test_no_points_are_an_ordinary_input(camera):
+def test_empty_arrays_of_points_are_accepted(camera):
     for method in (camera.rays, camera.undistort, camera.distort):
         result = method(np.empty((0, 2), np.float32))
         assert result.shape == (0, 2)
@@ -124,7 +124,7 @@ def test_no_points_are_an_ordinary_input(camera):
 
 
 @each_camera
-def test_a_rectified_image_shows_every_point_where_undistort_says(camera):
+def test_a_rectified_image_shows_points_at_their_undistorted_pixels(camera):
     spots = np.array([[150, 130], [320, 240], [470, 150], [200, 350], [480, 340]])
     image = np.zeros((480, 640), np.uint8)
     for x, y in spots:
@@ -134,10 +134,10 @@ def test_a_rectified_image_shows_every_point_where_undistort_says(camera):
     found, expected = centres[1:], camera.undistort(spots)
     assert len(found) == len(spots)
     distances = np.linalg.norm(found[:, None] - expected, axis=2).min(axis=0)
-    assert distances.max() < 0.6  # a disk's centre of gravity moves a little when it is bent
+    assert distances.max() < 0.6  # distortion moves a disk's centroid slightly
 
 
-def test_an_image_that_is_rectified_already_is_not_touched():
+def test_an_already_rectified_image_is_returned_unchanged():
     image = np.zeros((480, 640, 3), np.uint8)
     assert CAMERAS["pinhole"].rectify(image) is image
     assert Camera(640, 480, K, (0.0,) * 5, K_rectified=K).rectify(image) is image
@@ -189,7 +189,7 @@ def test_a_camera_info_is_read():
     np.testing.assert_array_equal(camera.rectified_matrix, camera.matrix)  # P is not filled
 
 
-def test_the_rectified_matrix_comes_from_p_where_it_is_filled():
+def test_the_rectified_matrix_is_p_if_it_is_filled():
     p = np.hstack([np.array(RECTIFIED).reshape(3, 3), [[-45.0], [0], [0]]])  # the right camera of a pair
     camera = Camera.from_camera_info(camera_info(p=p.ravel(), r=np.array(TURN)))
     assert camera.R == TURN
@@ -234,7 +234,7 @@ def test_binning_divides_the_pixels():
 
 
 @each_camera
-def test_a_scaled_camera_sees_what_a_resized_image_shows(camera):
+def test_a_scaled_camera_matches_a_resized_image(camera):
     half = camera.scaled(0.5, 0.5)
     assert half.matches_size(320, 240)
     points = pixels_of(half)
@@ -260,7 +260,7 @@ def test_a_scaled_camera_sees_what_a_resized_image_shows(camera):
         ({"width": 0, "height": 0}, "image size is 0x0"),
     ],
 )
-def test_what_is_no_calibration_is_refused_in_one_line(changes, words):
+def test_invalid_calibrations_are_refused_in_one_line(changes, words):
     with pytest.raises(InputError, match=words) as error:
         Camera.from_camera_info(camera_info(**changes))
     assert "\n" not in str(error.value)
@@ -271,7 +271,7 @@ def test_a_matrix_of_another_size_is_refused():
         Camera(640, 480, (500.0, 510.0, 330.5, 235.0))
 
 
-def test_cameras_are_values():
+def test_cameras_are_hashable_values():
     camera = CAMERAS["plumb_bob"]
     assert Camera.from_matrix(camera.matrix, 640, 480, np.array([PLUMB_BOB])) == camera
     assert camera != CAMERAS["pinhole"]

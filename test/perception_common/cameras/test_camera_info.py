@@ -1,4 +1,4 @@
-"""Which calibration belongs to an image."""
+"""The choice of the calibration for an image."""
 
 from types import SimpleNamespace
 
@@ -28,7 +28,7 @@ def second(stamp):
     return stamp * 1_000_000_000
 
 
-def test_the_message_of_the_image_is_used_else_the_newest():
+def test_the_message_with_the_stamp_of_the_image_is_used_else_the_newest():
     buffer = CameraInfoBuffer("/camera/camera_info")
     for stamp, focal in ((1, 500.0), (2, 600.0), (3, 700.0)):
         buffer.add(info(stamp, focal))
@@ -36,7 +36,7 @@ def test_the_message_of_the_image_is_used_else_the_newest():
     assert buffer.camera(second(9), 640, 480).matrix[0, 0] == 700
 
 
-def test_only_so_many_are_kept():
+def test_the_buffer_is_bounded():
     buffer = CameraInfoBuffer("/camera/camera_info", size=2)
     for stamp, focal in ((1, 500.0), (2, 600.0), (3, 700.0)):
         buffer.add(info(stamp, focal))
@@ -52,7 +52,7 @@ def test_only_so_many_are_kept():
         (info(1, focal=0.0), "not calibrated"),
     ],
 )
-def test_what_cannot_be_used_is_said(given, words):
+def test_unusable_camera_info_is_an_error(given, words):
     buffer = CameraInfoBuffer("/camera/camera_info")
     if given:
         buffer.add(given)

@@ -14,7 +14,7 @@ from perception_common.images.conversion import fill_image, is_compressed, to_gr
 
 
 def message(pixels: np.ndarray, encoding: str, height: int | None = None) -> SimpleNamespace:
-    """An Image whose rows are those of `pixels`: (rows, W) or (rows, W, channels)."""
+    """An Image with the rows of `pixels`: (rows, W) or (rows, W, channels)."""
     fields = {
         "height": pixels.shape[0] if height is None else height,
         "width": pixels.shape[1],
@@ -40,7 +40,7 @@ def encode(pixels: np.ndarray, suffix: str) -> bytes:
 
 @pytest.fixture(scope="module")
 def rgb() -> np.ndarray:
-    """A smooth coloured picture, (48, 64, 3) uint8."""
+    """A smooth coloured image, (48, 64, 3) uint8."""
     y, x = np.mgrid[:48, :64]
     return np.stack([40 + 2.5 * x, 60 + 2 * y, 200 - x - 1.5 * y], axis=-1).round().astype(np.uint8)
 
@@ -57,7 +57,7 @@ def assert_near(image: np.ndarray, expected: np.ndarray, tolerance: int) -> None
 
 
 def to_ycbcr(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """BT.601, video range, in floats, from the standard's definition."""
+    """BT.601, video range, in floats, by the definition of the standard."""
     r, g, b = np.moveaxis(rgb / 255, -1, 0)
     luma = 0.299 * r + 0.587 * g + 0.114 * b
     return 16 + 219 * luma, 128 + 224 * (b - luma) / 1.772, 128 + 224 * (r - luma) / 1.402
@@ -80,7 +80,7 @@ def to_420(rgb: np.ndarray, cb_first: bool) -> np.ndarray:
 
 
 def to_mosaic(rgb: np.ndarray, pattern: str) -> np.ndarray:
-    """Keep of every pixel the colour that `pattern`, the first two rows, names."""
+    """Sample one colour per pixel with a Bayer `pattern`, named by its first two rows."""
     mosaic = np.empty(rgb.shape[:2], rgb.dtype)
     for index, colour in enumerate(pattern):
         rows, columns = slice(index // 2, None, 2), slice(index % 2, None, 2)
@@ -120,7 +120,7 @@ EXACT = ("rgb8", "bgr8", "8UC3", "rgba8", "bgra8", "8UC4", "rgb16", "bgr16", "bg
 @pytest.mark.parametrize("encoding", ENCODERS)
 def test_colour_encodings(rgb, gray, encoding):
     picture = message(np.ascontiguousarray(ENCODERS[encoding](rgb)), encoding, height=rgb.shape[0])
-    # A mosaic has no neighbours to interpolate from at the border; subsampled chroma is off by half a slope.
+    # Excluded: the border of a mosaic cannot be interpolated. Subsampled chroma may be off by half a slope.
     inside = slice(2, -2) if encoding.startswith("bayer") else slice(None)
     assert_near(to_rgb(picture)[inside, inside], rgb[inside, inside], 0 if encoding in EXACT else 5)
     assert_near(to_gray(picture)[inside, inside], gray[inside, inside], 1 if encoding in EXACT else 3)
@@ -128,7 +128,7 @@ def test_colour_encodings(rgb, gray, encoding):
 
 @pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
 @pytest.mark.parametrize("colour", [(200, 0, 0), (0, 200, 0), (0, 0, 200)])
-def test_a_mosaic_of_one_colour_has_that_colour_everywhere(pattern, colour):
+def test_a_mosaic_of_one_colour_gives_that_colour_everywhere(pattern, colour):
     flat = np.full((6, 7, 3), colour, np.uint8)
     picture = message(to_mosaic(flat, pattern), f"bayer_{pattern}8")
     assert_near(to_rgb(picture), flat, 0)
@@ -142,7 +142,7 @@ def test_gray_encodings(gray, encoding):
     assert_near(to_rgb(message(pixels, encoding)), np.dstack([gray] * 3), 0)
 
 
-def test_depth_is_stretched_over_the_valid_values():
+def test_depth_is_scaled_over_the_valid_values():
     millimetres = np.array([[0, 1000], [1500, 2000]], np.uint16)
     assert to_gray(message(millimetres, "16UC1")).tolist() == [[0, 1], [128, 255]]
     metres = np.array([[np.nan, 1.0], [1.5, 2.0], [np.inf, 0.0]], np.float32)
@@ -150,7 +150,7 @@ def test_depth_is_stretched_over_the_valid_values():
     assert to_rgb(message(metres, "32FC1"))[1].tolist() == [[128] * 3, [255] * 3]
 
 
-def test_depth_with_one_value_or_none_is_drawn_too():
+def test_depth_with_one_valid_value_or_none_is_converted():
     assert to_gray(message(np.full((2, 2), 3.0, np.float32), "32FC1")).tolist() == [[1, 1], [1, 1]]
     assert to_gray(message(np.full((2, 2), np.nan, np.float32), "32FC1")).tolist() == [[0, 0], [0, 0]]
 
@@ -196,7 +196,7 @@ def test_data_may_be_any_bytes(rgb, kind):
 
 
 @pytest.mark.parametrize("encoding", ["mono8", "rgb8", "bgr8", "mono16"])
-def test_the_result_is_the_callers_own(rgb, gray, encoding):
+def test_the_result_does_not_share_memory_with_the_message(rgb, gray, encoding):
     pixels = rgb if encoding in ("rgb8", "bgr8") else gray.astype("u2" if "16" in encoding else "u1")
     picture = message(pixels, encoding)
     before = bytes(picture.data)
@@ -233,7 +233,7 @@ def test_an_unknown_encoding_lists_the_known_ones(rgb, monkeypatch):
         to_rgb(message(rgb, "p010"))
 
 
-def test_cv_bridge_is_asked_about_an_unknown_encoding(rgb, gray, monkeypatch):
+def test_cv_bridge_converts_unknown_encodings(rgb, gray, monkeypatch):
     class Bridge:
         def imgmsg_to_cv2(self, picture, encoding):
             if picture.encoding != "p010":
@@ -260,7 +260,7 @@ def test_equal_to_cv_bridge(rgb, encoding):
 # --- compressed -------------------------------------------------------------------------------------------------
 
 
-def test_raw_and_compressed_are_told_apart(rgb):
+def test_raw_and_compressed_messages_are_distinguished(rgb):
     assert is_compressed(compressed(b"", "jpeg"))
     assert not is_compressed(message(rgb, "rgb8"))
 
@@ -288,14 +288,14 @@ def test_compressed_16_bits_and_alpha(rgb, gray):
     assert_near(to_rgb(compressed(encode(with_alpha(rgb[..., ::-1]), ".png"), "png")), rgb, 0)
 
 
-def test_the_format_tells_a_mosaic_and_depth_from_gray(rgb):
+def test_the_format_distinguishes_mosaic_and_depth_from_gray(rgb):
     mosaic = compressed(encode(to_mosaic(rgb, "gbrg"), ".png"), "bayer_gbrg8; png compressed ")
     assert_near(to_rgb(mosaic)[2:-2, 2:-2], rgb[2:-2, 2:-2], 3)
     depth = compressed(encode(np.array([[0, 1000], [1500, 2000]], np.uint16), ".png"), "16UC1; png compressed 16UC1")
     assert to_gray(depth).tolist() == [[0, 1], [128, 255]]
 
 
-def test_a_publisher_that_compressed_rgb_as_it_was(rgb):
+def test_a_publisher_that_compressed_rgb_without_reordering(rgb):
     assert_near(to_rgb(compressed(encode(rgb, ".png"), "rgb8; png compressed rgb8")), rgb, 0)
 
 
@@ -307,14 +307,14 @@ def test_the_orientation_in_a_jpeg_is_not_applied(rgb):
         64,
         48,
         3,
-    )  # the mark is a real one
+    )  # the mark takes effect
     assert np.array_equal(to_rgb(compressed(marked, "jpeg")), to_rgb(compressed(jpeg, "jpeg")))
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
 @settings(deadline=None, max_examples=40)
 @given(kept=st.floats(0.0, 0.99))
-def test_cut_off_compressed_images_are_refused(suffix, kept):
+def test_truncated_compressed_images_are_refused(suffix, kept):
     data = encode(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8), suffix)
     with pytest.raises(InputError, match=r"truncated|cannot be decoded|empty") as error:
         to_rgb(compressed(data[: int(len(data) * kept)], suffix))
@@ -346,7 +346,7 @@ def test_a_png_that_claims_an_enormous_size_is_refused():
 # --- publishing -------------------------------------------------------------------------------------------------
 
 
-def test_images_are_filled_in(rgb, gray):
+def test_image_messages_are_filled(rgb, gray):
     picture = SimpleNamespace()
     fill_image(picture, rgb, header="header")
     assert (picture.header, picture.height, picture.width, picture.encoding) == ("header", 48, 64, "rgb8")
@@ -358,12 +358,12 @@ def test_images_are_filled_in(rgb, gray):
 
 
 @pytest.mark.parametrize("image", [np.zeros((2, 2), np.float32), np.zeros((2, 2, 4), np.uint8), np.zeros(4, np.uint8)])
-def test_other_arrays_are_not_published(image):
+def test_other_arrays_are_refused(image):
     with pytest.raises(InputError, match="uint8"):
         fill_image(SimpleNamespace(), image, None)
 
 
-def test_ros_messages_go_both_ways(rgb):
+def test_ros_messages_are_written_and_read(rgb):
     sensor_msgs = pytest.importorskip("sensor_msgs.msg")
     std_msgs = pytest.importorskip("std_msgs.msg")
     picture = sensor_msgs.Image()

@@ -1,4 +1,4 @@
-"""What pictures are made of."""
+"""Drawing on images."""
 
 import numpy as np
 import pytest
@@ -30,22 +30,22 @@ def gray(height=200, width=400):
 
 
 def changed(canvas):
-    """Return the mask of pixels that are no longer gray(), (H, W) bool."""
+    """Return the mask (H, W) bool of pixels that differ from gray()."""
     return (canvas != 90).any(axis=2)
 
 
-def test_sizes_follow_the_picture():
+def test_sizes_scale_with_the_image():
     small, large = pen_for(640, 480), pen_for(1920, 1440)
     assert large.font == pytest.approx(3 * small.font)
     assert large.line == 4
-    assert pen_for(10, 10).font > 0.25  # letters stay letters
+    assert pen_for(10, 10).font > 0.25  # still readable
 
 
 @settings(deadline=None, max_examples=50)
 @given(
     text=st.text(max_size=12), x=st.integers(-50, 450), y=st.integers(-50, 250), scale=st.sampled_from([320, 640, 1920])
 )
-def test_text_stays_in_its_box_wherever_that_lies(text, x, y, scale):
+def test_text_stays_in_its_box_at_any_position(text, x, y, scale):
     canvas = gray()
     box = draw_text(canvas, text, (x, y), pen_for(scale, scale * 3 // 4))
     assert box == measure_text(text, (x, y), pen_for(scale, scale * 3 // 4))
@@ -66,7 +66,7 @@ def test_text_is_written_in_its_box():
 
 
 @pytest.mark.parametrize(("background", "expected"), [((255, 230, 0), BLACK), ((20, 20, 120), WHITE)])
-def test_letters_stand_out(background, expected):
+def test_letters_contrast_with_the_background(background, expected):
     assert contrasting(background) == expected
 
 
@@ -87,7 +87,7 @@ def test_the_banner_covers_the_lower_edge_only(width):
     assert not changed(canvas)[: rows[0]].any()
 
 
-def test_lines_and_boxes_lie_where_they_should():
+def test_lines_and_boxes_have_the_right_position():
     canvas = gray()
     draw_box(canvas, np.array([50.0, 40.0, 150.0, 100.0]), WHITE, 1)
     mask = changed(canvas)
@@ -103,7 +103,7 @@ def test_a_dashed_box_has_gaps():
     assert 0.3 < edge.mean() < 0.95
 
 
-def test_crossing_lines_do_not_get_denser():
+def test_crossings_of_lines_are_not_more_opaque():
     canvas = np.zeros((101, 101, 3), np.uint8)
     starts, ends = np.array([[0.0, 50.0], [50.0, 0.0]]), np.array([[100.0, 50.0], [50.0, 100.0]])
     draw_segments(canvas, starts, ends, np.full((2, 3), 200, np.uint8), 1, opacity=0.5)
@@ -112,7 +112,7 @@ def test_crossing_lines_do_not_get_denser():
     assert canvas[50, 50, 0] <= 100  # and not 150
 
 
-def test_dots_have_the_colour_they_were_given():
+def test_dots_have_the_given_colour():
     canvas = gray()
     draw_dots(canvas, np.array([[20.0, 30.0], [60.0, 30.0]]), np.array([[255, 0, 0], [0, 255, 0]], np.uint8), 3)
     assert canvas[30, 20].tolist() == [255, 0, 0]

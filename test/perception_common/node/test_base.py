@@ -1,4 +1,4 @@
-"""The node base, with a node that answers each image by its mean brightness."""
+"""The node base class, tried with a node that publishes the mean brightness of each image."""
 
 import threading
 import time
@@ -15,7 +15,8 @@ from std_msgs.msg import Float64
 
 from perception_common.errors import InputError
 from perception_common.images.conversion import fill_image, to_gray
-from perception_common.node.base import RESULT_QOS, PerceptionNode, PerceptionParameters
+from perception_common.node.base import RESULT_QOS, PerceptionNode
+from perception_common.node.parameters import PerceptionParameters
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -33,7 +34,7 @@ class Brightness(PerceptionNode[PerceptionParameters]):
     def load(self, parameters, device):
         if self.load_error:
             raise self.load_error
-        self.answers = self.result_publisher(Float64, "brightness")
+        self.publisher = self.result_publisher(Float64, "brightness")
 
     def unload(self):
         pass
@@ -47,21 +48,21 @@ class Brightness(PerceptionNode[PerceptionParameters]):
         if image.mean() > 250:
             raise RuntimeError("too bright")
         self.seen.append(header.stamp.sec)
-        self.answers.publish(Float64(data=float(image.mean())))
+        self.publisher.publish(Float64(data=float(image.mean())))
 
     def forget(self):
         self.forgotten += 1
 
 
 class Bench:
-    """The node, and a camera and listeners beside it, spun by the test."""
+    """The node, and a peer that publishes images and records what the node publishes; the test spins both."""
 
     def __init__(self):
         self.node = Brightness()
         self.peer = rclpy.create_node("peer")
         self.images = self.peer.create_publisher(Image, "image", RESULT_QOS)
-        self.answers, self.diagnostics = [], []
-        self.peer.create_subscription(Float64, "brightness", lambda m: self.answers.append(m.data), RESULT_QOS)
+        self.results, self.diagnostics = [], []
+        self.peer.create_subscription(Float64, "brightness", lambda m: self.results.append(m.data), RESULT_QOS)
         self.peer.create_subscription(DiagnosticArray, "/diagnostics", self._keep, RESULT_QOS)
         self.executor = SingleThreadedExecutor()
         self.executor.add_node(self.node)
@@ -73,7 +74,7 @@ class Bench:
     def until(self, condition, seconds=10.0):
         end = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < end, "it did not happen in time"
+            assert time.monotonic() < end, "the condition did not hold in time"
             self.executor.spin_once(timeout_sec=0.02)
 
     def start(self):
@@ -115,10 +116,10 @@ def set_parameters(node, **values):
     assert node.set_parameters_atomically([Parameter(k, value=v) for k, v in values.items()]).successful
 
 
-def test_an_image_is_answered_and_the_diagnostics_say_so(bench):
+def test_an_image_gives_a_result_and_is_counted_in_the_diagnostics(bench):
     bench.start()
     bench.send(1, value=40)
-    bench.until(lambda: bench.answers == [40.0])
+    bench.until(lambda: bench.results == [40.0])
     bench.until(lambda: bench.diagnostics and bench.values().get("images answered") == "1")
     values = bench.values()
     assert bench.diagnostics[-1].level == DiagnosticStatus.OK
@@ -128,36 +129,36 @@ def test_an_image_is_answered_and_the_diagnostics_say_so(bench):
     assert float(values["conversion p50 [ms]"]) >= 0
 
 
-def test_the_newest_image_wins_and_drops_are_counted(bench):
+def test_only_the_newest_image_is_kept_and_drops_are_counted(bench):
     bench.start()
     bench.node.gate.clear()
     bench.send(1)
     bench.until(lambda: bench.node.started.acquire(blocking=False))
     for stamp in (2, 3, 4):
         bench.send(stamp)
-        bench.until(lambda count=stamp: bench.node._received == count)
+        bench.until(lambda count=stamp: bench.node.counters.received == count)
     bench.node.gate.set()
     bench.until(lambda: len(bench.node.seen) == 2)
     assert bench.node.seen == [1, 4]
     bench.until(lambda: bench.diagnostics and bench.values()["images dropped"] == "2")
 
 
-def test_every_image_in_order(bench):
+def test_mode_every_processes_all_images_in_order(bench):
     set_parameters(bench.node, processing_mode="every")
     bench.start()
     bench.node.gate.clear()
     for stamp in range(1, 7):
         bench.send(stamp)
-        bench.until(lambda count=stamp: bench.node._received == count)
+        bench.until(lambda count=stamp: bench.node.counters.received == count)
     bench.node.gate.set()
     bench.until(lambda: bench.node.seen == [1, 2, 3, 4, 5, 6])
 
 
-def test_a_bad_image_is_skipped_and_named(bench):
+def test_an_undecodable_image_is_skipped_and_reported(bench):
     bench.start()
     message = Image(height=4, width=6, encoding="mono8", step=6)  # no data
     bench.images.publish(message)
-    bench.until(lambda: bench.node._refused == 1)
+    bench.until(lambda: bench.node.counters.refused == 1)
     (problem,) = bench.node.problems.active()
     assert "/image skipped" in problem
     bench.until(lambda: bench.diagnostics and bench.diagnostics[-1].level == DiagnosticStatus.WARN)
@@ -168,26 +169,26 @@ def test_a_bad_image_is_skipped_and_named(bench):
     assert bench.node.problems.active() == ()
 
 
-def test_a_failing_frame_does_not_stop_the_node(bench):
+def test_an_exception_in_process_does_not_stop_the_node(bench):
     bench.start()
     bench.send(1, value=255)
-    bench.until(lambda: bench.node._refused == 1)
+    bench.until(lambda: bench.node.counters.refused == 1)
     assert "too bright" in bench.node.problems.active()[0]
     bench.send(2)
     bench.until(lambda: bench.node.seen == [2])
 
 
-def test_stamps_that_jump_back_make_the_node_forget(bench):
+def test_stamps_that_jump_back_reset_the_state(bench):
     bench.start()
     for number, stamp in enumerate((5, 6, 2, 3), 1):
         bench.send(stamp)
         bench.until(lambda count=number: len(bench.node.seen) == count)
     assert bench.node.seen == [5, 6, 2, 3]
-    assert bench.node.forgotten == 2  # once at the start
+    assert bench.node.forgotten == 2  # once at activation
     bench.until(lambda: bench.diagnostics and bench.values()["stamps jumped back"] == "1")
 
 
-def test_silence_is_a_problem_that_names_the_topic(bench):
+def test_missing_images_are_a_problem_that_names_the_topic(bench):
     set_parameters(bench.node, input_timeout=0.1)
     bench.start()
     bench.until(lambda: bench.node.problems.active())
@@ -196,7 +197,7 @@ def test_silence_is_a_problem_that_names_the_topic(bench):
     bench.until(lambda: not bench.node.problems.active())
 
 
-def test_the_life_cycle_can_be_run_twice(bench):
+def test_the_lifecycle_can_be_run_twice(bench):
     node = bench.node
     for _ in range(2):
         assert node.trigger_configure() == SUCCESS
@@ -209,8 +210,8 @@ def test_the_life_cycle_can_be_run_twice(bench):
         bench.until(lambda: bench.peer.count_publishers("brightness") == 0)
 
 
-@pytest.mark.parametrize("error", [InputError("no such weights: look there"), RuntimeError("boom")])
-def test_a_load_that_fails_is_one_line_and_can_be_tried_again(bench, error):
+@pytest.mark.parametrize("error", [InputError("no such weights: check the path"), RuntimeError("boom")])
+def test_a_failed_load_is_reported_in_one_line_and_can_be_retried(bench, error):
     node = bench.node
     node.load_error = error
     assert node.trigger_configure() == FAILURE
@@ -228,7 +229,7 @@ def test_autostart_can_be_switched_off(bench):
     assert bench.node._state_machine.current_state[1] == "unconfigured"
 
 
-def test_some_parameters_wait_for_a_cleanup(bench):
+def test_a_parameter_that_is_not_live_can_change_after_cleanup(bench):
     bench.start()
     change = [Parameter("processing_mode", value="every")]
     assert not bench.node.set_parameters_atomically(change).successful

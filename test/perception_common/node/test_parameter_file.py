@@ -1,4 +1,4 @@
-"""Parameter files as ROS reads them, without ROS's node."""
+"""Reading ROS parameter files without a node."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from perception_common.errors import InputError
 from perception_common.node.parameter_file import read_parameters
 from perception_common.node.parameters import parameter
 from perception_common.resources import find_config
-from yolc_ros.ros.node import YolcParameters
+from yolc_ros.parameters import YolcParameters
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ def read(tmp_path, text, **overrides):
 
 
 @pytest.mark.parametrize("name", ["/**", "/**/a_node", "a_node", "/drone1/a_node", "/*/a_node"])
-def test_a_node_is_meant_by_its_name_or_a_wildcard(tmp_path, name):
+def test_an_entry_applies_by_node_name_or_wildcard(tmp_path, name):
     assert read(tmp_path, f'"{name}": {{ros__parameters: {{threshold: 0.5}}}}') == Few(threshold=0.5)
 
 
-def test_other_nodes_and_what_every_node_has_are_passed_over(tmp_path):
+def test_other_nodes_and_parameters_of_rclpy_are_ignored(tmp_path):
     text = """
 /**/other_node: {ros__parameters: {whatever: 1}}
 /**/a_node: {ros__parameters: {use_sim_time: true, mode: good, qos_overrides./image.subscription.depth: 1}}
@@ -49,19 +49,19 @@ def test_later_entries_and_overrides_win(tmp_path):
         ("a_node: {ros__parameters: {threshold: 1.5}}", "0 to 1"),
         ("a_node: {ros__parameters: {mode: slow}}", "fast, good"),
         ("a_node: {threshold: 0.5}", "ros__parameters"),
-        ("a_node: [", "no ROS parameter file"),
+        ("a_node: [", "not a ROS parameter file"),
     ],
 )
-def test_what_a_node_would_refuse_is_refused(tmp_path, text, words):
+def test_invalid_files_are_refused_as_a_node_would(tmp_path, text, words):
     with pytest.raises(InputError, match=words):
         read(tmp_path, text)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         read_parameters(tmp_path / "none.yaml", "a_node", Few)
 
 
-def test_the_shipped_parameters_are_read():
+def test_the_shipped_parameter_file_is_valid():
     assert read_parameters(find_config("perception.yaml"), "yolc_node", YolcParameters).model == "yolc_lite"
     assert read_parameters(None, "yolc_node", YolcParameters) == YolcParameters()

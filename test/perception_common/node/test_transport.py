@@ -17,7 +17,7 @@ MB = 1 << 20
 
 @pytest.fixture
 def environment(monkeypatch):
-    """An environment without profiles, put back afterwards."""
+    """The environment without profiles; restored afterwards."""
     for variable in VARIABLES:
         monkeypatch.setenv(variable, "")
         monkeypatch.delenv(variable)
@@ -26,7 +26,7 @@ def environment(monkeypatch):
 
 @pytest.fixture
 def shared_memory(monkeypatch):
-    """Let the system report so many free bytes of shared memory."""
+    """Make the system report this many free bytes of shared memory."""
 
     def pretend(free: int) -> None:
         usage = namedtuple("usage", "f_bavail f_frsize")(free // 4096, 4096)
@@ -42,14 +42,14 @@ def test_the_profile_is_set(environment, shared_memory):
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
-def test_a_profile_of_the_users_stays(environment, shared_memory, variable):
+def test_a_profile_set_by_the_user_is_kept(environment, shared_memory, variable):
     environment[variable] = "mine.xml"
     assert use_large_image_profile() is None
     assert {name: environment.get(name) for name in VARIABLES} == {**dict.fromkeys(VARIABLES), variable: "mine.xml"}
 
 
-def test_shared_memory_without_room_is_noted(environment, shared_memory):
-    shared_memory(64 * MB)  # what a container has by default
+def test_too_little_shared_memory_is_noted(environment, shared_memory):
+    shared_memory(64 * MB)  # the default of a container
     note = use_large_image_profile()
     assert note is not None
     assert "64 MB free" in note
@@ -61,7 +61,7 @@ def test_a_system_without_shared_memory_is_noted(environment):
     assert "0 MB free" in (use_large_image_profile(Path("no such folder")) or "")
 
 
-def test_the_profile_holds_frames_in_shared_memory_and_keeps_udp():
+def test_the_profile_has_room_for_frames_and_keeps_udp():
     root = ET.parse(find_config("fastdds_large_images.xml")).getroot()
     transports = {
         transport.findtext(f"{NAMESPACE}type"): transport for transport in root.iter(f"{NAMESPACE}transport_descriptor")
@@ -84,14 +84,14 @@ def faults_of_one_image():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     image = bytearray(6_000_000); image[:] = bytes(6_000_000)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-held = bytearray(40_000_000)  # above any threshold that glibc learns by itself
+held = bytearray(40_000_000)  # above any threshold that glibc adapts by itself
 faults_of_one_image()
 print(sum(faults_of_one_image() for _ in range(5)))
 """
 
 
 @pytest.mark.skipif(not raise_malloc_thresholds(), reason="needs glibc")
-def test_memory_of_freed_images_is_used_again(repository):
+def test_memory_of_freed_images_is_reused(repository):
     def faults(argument: str) -> int:
         done = subprocess.run(
             [sys.executable, "-c", MEASURE_FAULTS, argument],

@@ -4,7 +4,7 @@ import pytest
 from perception_common.node.windows import LatencyWindow, RateWindow
 
 
-def test_latencies_are_those_of_the_last_values():
+def test_percentiles_are_of_the_last_values():
     window = LatencyWindow(size=100)
     for value in [*[1000.0] * 50, *range(1, 101)]:
         window.add(float(value))
@@ -13,13 +13,13 @@ def test_latencies_are_those_of_the_last_values():
     assert window.p95 == pytest.approx(95.05)
 
 
-def test_one_latency_is_every_percentile():
+def test_a_single_latency_is_every_percentile():
     window = LatencyWindow()
     window.add(0.25)
     assert (window.count, window.p50, window.p95) == (1, 0.25, 0.25)
 
 
-def test_no_latency_has_no_percentile():
+def test_percentiles_of_an_empty_window_are_nan():
     window = LatencyWindow()
     assert window.count == 0
     assert np.isnan([window.p50, window.p95]).all()
@@ -32,7 +32,7 @@ def test_a_steady_rate():
     assert window.rate(1000 + 299 / 30) == pytest.approx(30, abs=0.5)
 
 
-def test_a_rate_falls_when_nothing_comes():
+def test_the_rate_falls_without_events():
     window = RateWindow(seconds=2.0)
     assert window.rate(0.0) == 0.0
     for stamp in (10.0, 10.5, 11.0):

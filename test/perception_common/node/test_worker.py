@@ -5,11 +5,11 @@ import pytest
 
 from perception_common.node.worker import Worker
 
-SOON = 5.0  # seconds after which a test gives up; none takes that long
+SOON = 5.0  # seconds; timeout of a test
 
 
 class Gate:
-    """A handler that holds every item until it is let through, and remembers what it got."""
+    """A handler that blocks on every item until it is released, and records the items."""
 
     def __init__(self) -> None:
         self.handled: list[int] = []
@@ -60,7 +60,7 @@ def test_latest_keeps_only_the_newest_item(gate):
     assert worker.stop(SOON)
 
 
-def test_every_handles_all_items_in_order_and_refuses_what_does_not_fit(gate):
+def test_every_handles_all_items_in_order_and_refuses_items_when_full(gate):
     worker = start(gate, mode="every", capacity=3)
     worker.submit(0)
     gate.wait_until_entered()
@@ -73,7 +73,7 @@ def test_every_handles_all_items_in_order_and_refuses_what_does_not_fit(gate):
 
 
 @pytest.mark.parametrize("mode", ["latest", "every"])
-def test_an_exception_is_reported_and_the_thread_lives_on(gate, mode):
+def test_an_exception_is_reported_and_the_thread_continues(gate, mode):
     gate.open()
     worker = start(gate, mode=mode)
     for item in (-1, 5):
@@ -100,12 +100,12 @@ def test_a_failing_report_does_not_end_the_thread(gate, caplog):
     assert worker.stop(SOON)
 
 
-def test_stopping_drops_what_waits_and_finishes_what_runs(gate):
+def test_stopping_drops_waiting_items_and_finishes_the_current_one(gate):
     worker = start(gate, mode="every")
     for item in range(4):
         worker.submit(item)
     gate.wait_until_entered()
-    assert not worker.stop(timeout=0.0)  # the first item is still held
+    assert not worker.stop(timeout=0.0)  # the first item still blocks
     gate.open()
     assert worker.stop()
     assert gate.handled == [0]
@@ -124,7 +124,7 @@ def test_a_handler_may_stop_its_own_worker():
     done = threading.Event()
 
     def handle(item: int) -> None:
-        assert not worker.stop()  # returns at once: the thread is still here
+        assert not worker.stop()  # returns at once: it is called from the thread itself
         done.set()
 
     worker = Worker(handle, lambda item, error: None, name="test worker")
@@ -133,7 +133,7 @@ def test_a_handler_may_stop_its_own_worker():
     assert worker.stop(SOON)
 
 
-def test_waiting_for_idle_gives_up_in_time(gate):
+def test_waiting_for_idle_times_out(gate):
     worker = start(gate)
     assert worker.wait_until_idle(0.0)
     worker.submit(1)
@@ -163,7 +163,7 @@ def test_every_item_is_counted_once_under_many_submitters(mode):
     assert worker.stop(SOON)
 
 
-def test_a_task_runs_on_the_thread_before_what_waits_and_is_not_dropped(gate, caplog):
+def test_a_task_runs_before_waiting_items_and_is_not_dropped(gate, caplog):
     worker = start(gate)
     order: list[tuple[str, str]] = []
 
@@ -174,7 +174,7 @@ def test_a_task_runs_on_the_thread_before_what_waits_and_is_not_dropped(gate, ca
     worker.submit(0)
     gate.wait_until_entered()
     assert [worker.call(lambda name=name: task(name)) for name in ("first", "wrong", "last")] == [True] * 3
-    assert [worker.submit(item) for item in (1, 2)] == [True] * 2  # of which the newer one stays
+    assert [worker.submit(item) for item in (1, 2)] == [True] * 2  # the newer one replaces the older one
     gate.open()
     assert worker.wait_until_idle(SOON)
     assert order == [(name, "test worker") for name in ("first", "wrong", "last")]

@@ -4,7 +4,7 @@ from torch import nn
 from perception_common.training.average import WeightAverage
 
 
-def test_the_average_follows_slowly_and_counters_are_copied():
+def test_the_average_follows_slowly_and_integers_are_copied():
     module = nn.BatchNorm2d(1)
     average = WeightAverage(module, decay=0.9)
     with torch.no_grad():
@@ -15,7 +15,7 @@ def test_the_average_follows_slowly_and_counters_are_copied():
     assert average.state["num_batches_tracked"] == 7
 
 
-def test_a_young_run_forgets_its_first_weights():
+def test_the_initial_weights_fade_quickly():
     module = nn.Linear(1, 1, bias=False)
     average = WeightAverage(module, decay=0.9999)
     with torch.no_grad():
@@ -25,7 +25,7 @@ def test_a_young_run_forgets_its_first_weights():
     torch.testing.assert_close(average.state["weight"], module.weight.detach(), atol=0.01, rtol=0)
 
 
-def test_the_module_has_its_own_weights_again_after_the_block():
+def test_the_module_gets_its_own_weights_back_after_the_block():
     module = nn.Linear(2, 2)
     average = WeightAverage(module, decay=0.5)
     own = module.weight.detach().clone()

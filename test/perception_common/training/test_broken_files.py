@@ -1,7 +1,7 @@
 from perception_common.training.broken_files import BrokenFiles
 
 
-def test_a_file_is_named_once_and_counted_once(caplog):
+def test_a_file_is_logged_once_and_counted_once(caplog):
     broken = BrokenFiles()
     for _ in range(3):
         broken.add("a.jpg", "it cannot be decoded")

@@ -32,7 +32,7 @@ with distributed(torch.device("cpu")) as processes:
 """
 
 
-def test_two_processes_normalise_as_one(tmp_path):
+def test_two_processes_normalise_like_one(tmp_path):
     generator = torch.Generator().manual_seed(0)
     x, w = (torch.randn(8, 3, 5, 4, generator=generator) + 2 for _ in range(2))
     torch.save({"x": x, "w": w}, tmp_path / "in.pt")
@@ -56,13 +56,13 @@ def test_two_processes_normalise_as_one(tmp_path):
     assert flags == (True, False)
 
 
-def test_a_batch_is_shared_without_gaps():
+def test_a_batch_is_split_without_gaps():
     shares = [Processes(rank, 3).share(12) for rank in range(3)]
     assert [n for share in shares for n in range(12)[share]] == list(range(12))
     with pytest.raises(InputError, match="batch of 7"):
         Processes(0, 2).share(7)
 
 
-def test_one_process_keeps_torch_s_own_normalisation():
+def test_one_process_keeps_batch_norm_of_torch():
     norm = synchronise_batch_norm(nn.Sequential(nn.BatchNorm2d(3)), Processes())
     assert not isinstance(norm[0], SynchronisedBatchNorm)

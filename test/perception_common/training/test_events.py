@@ -1,4 +1,4 @@
-"""The oracle is the format's description, read by a small reader of its own and the published CRC-32C vectors."""
+"""Event files, checked by an independent reader of the format and published CRC-32C test vectors."""
 
 import struct
 
@@ -16,7 +16,7 @@ from perception_common.training.events import EventFile, crc32c
         (bytes(range(32)), 0x46DD794E),
     ],
 )
-def test_the_checksum_is_that_of_rfc_3720(data, expected):
+def test_the_checksum_equals_rfc_3720(data, expected):
     assert crc32c(data) == expected
 
 
@@ -67,7 +67,7 @@ def read_fields(message: bytes) -> dict[int, object]:
     return fields
 
 
-def test_a_file_holds_the_version_and_the_values_with_their_steps(tmp_path):
+def test_a_file_contains_the_version_and_the_values_with_their_steps(tmp_path):
     events = EventFile(tmp_path)
     events.add(300, {"training/loss": 0.25})
     events.close()

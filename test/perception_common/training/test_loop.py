@@ -1,4 +1,4 @@
-"""The loop with a network of one layer, so that each test is about the loop alone."""
+"""The training loop, with a network of one layer."""
 
 import os
 import random
@@ -26,7 +26,7 @@ def make_batch(step: int) -> torch.Tensor:
 
 
 def compute_loss(module: nn.Module, batch: torch.Tensor) -> dict[str, torch.Tensor]:
-    # Each generator that a training step may use has its part in the loss.
+    # The loss depends on every random generator that a training step may use.
     noise = torch.rand(()) + random.random() + np.random.rand()  # noqa: NPY002
     return {"loss": (module(batch) - batch.sum(1, keepdim=True) - noise).square().mean()}
 
@@ -41,7 +41,7 @@ def task(batches=make_batch, losses=compute_loss) -> Task[torch.Tensor]:
     return Task(batches, losses, lambda module: {"weight": float(module[0].weight.detach().abs().sum())})
 
 
-def test_a_run_that_is_resumed_equals_one_without_a_break(tmp_path):
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
     for name in ("whole", "parts"):
         (tmp_path / name).mkdir()
     random.seed(1)
@@ -93,7 +93,7 @@ def test_a_signal_ends_the_run_after_its_step_and_saves(tmp_path, number):
     assert signal.getsignal(number) == handler
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_batch(tmp_path):
+def test_a_nonfinite_loss_stops_the_run_and_saves_the_batch(tmp_path):
     def broken_loss(module: nn.Module, batch: torch.Tensor) -> dict[str, torch.Tensor]:
         return {"loss": module(batch).mean() / 0}
 
@@ -103,7 +103,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_batch(tmp_path):
     assert not (tmp_path / CHECKPOINT).exists()
 
 
-def test_a_gradient_that_is_no_number_stops_the_run_before_it_reaches_the_weights(tmp_path):
+def test_a_nonfinite_gradient_stops_the_run_before_it_changes_the_weights(tmp_path):
     def steep_loss(module: nn.Module, batch: torch.Tensor) -> dict[str, torch.Tensor]:
         return {"loss": (module(batch) * 0).abs().sqrt().sum()}
 
@@ -123,17 +123,17 @@ def test_the_averaged_weights_are_exported_with_their_metrics(tmp_path):
     assert float(metadata["weight"]) == pytest.approx(float(exported["0.weight"].abs().sum()), rel=1e-3)
 
 
-def test_the_scale_of_the_loss_is_kept(tmp_path):
+def test_the_loss_scale_is_restored(tmp_path):
     half = replace(CONFIG, precision="fp16")
     state = replace(new_state(), scaler=make_scaler(half, torch.device("cpu")))
-    state.scaler.scale(torch.ones(()))  # the scaler starts with its first loss
+    state.scaler.scale(torch.ones(()))  # the scaler is initialised by its first loss
     state.scaler.update(512.0)
     state.save(tmp_path / CHECKPOINT, Processes())
     other = replace(new_state(), scaler=make_scaler(half, torch.device("cpu")))
     other.load(tmp_path / CHECKPOINT, Processes())
     assert other.scaler.get_scale() == 512.0
     full = new_state()
-    full.load(tmp_path / CHECKPOINT, Processes())  # a run may go on in another precision
+    full.load(tmp_path / CHECKPOINT, Processes())  # a run may be resumed in another precision
     assert full.scaler.get_scale() == 1.0
 
 
@@ -145,7 +145,7 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
         state.load(tmp_path / CHECKPOINT, Processes())
 
 
-def test_a_checkpoint_that_is_missing_or_cut_off_is_one_line(tmp_path):
+def test_a_missing_or_truncated_checkpoint_is_reported_in_one_line(tmp_path):
     with pytest.raises(InputError, match="without --resume"):
         new_state().load(tmp_path / CHECKPOINT, Processes())
     new_state().save(tmp_path / CHECKPOINT, Processes())

@@ -10,7 +10,7 @@ def test_items_come_in_order(threads):
     assert list(prefetch(lambda n: n * n, range(20), threads)) == [n * n for n in range(20)]
 
 
-def test_items_are_made_beforehand_but_not_without_bound():
+def test_a_bounded_number_of_items_is_made_in_advance():
     made = []
     third = threading.Event()
 
@@ -27,7 +27,7 @@ def test_items_are_made_beforehand_but_not_without_bound():
     assert len(made) <= 4
 
 
-def test_an_error_is_raised_where_the_item_is_due():
+def test_an_error_is_raised_when_the_item_is_due():
     def make(number):
         if number == 2:
             raise ValueError("no item 2")

@@ -4,7 +4,7 @@ import math
 from perception_common.training.progress import Progress, read_metrics
 
 
-def test_means_of_a_few_steps_are_shown_with_the_rate_and_the_time_left(tmp_path, capsys):
+def test_means_are_printed_with_the_rate_and_the_time_left(tmp_path, capsys):
     progress = Progress(tmp_path, step=0, steps=602, every=2)
     progress.add_step(1, samples=4, seconds=2.0, values={"loss": 1.0})
     progress.add_step(2, samples=4, seconds=4.0, values={"loss": 3.0})
@@ -16,7 +16,7 @@ def test_means_of_a_few_steps_are_shown_with_the_rate_and_the_time_left(tmp_path
     assert (record["step"], record["kind"], record["loss"]) == (2, "training", 2.0)
 
 
-def test_a_resumed_run_cuts_what_was_logged_after_its_checkpoint(tmp_path):
+def test_a_resumed_run_removes_log_entries_after_its_checkpoint(tmp_path):
     progress = Progress(tmp_path, step=0, steps=10, every=1)
     for step in (1, 2, 3):
         progress.add_step(step, 1, 1.0, {"loss": float(step)})
@@ -25,12 +25,12 @@ def test_a_resumed_run_cuts_what_was_logged_after_its_checkpoint(tmp_path):
     assert [record["step"] for record in read_metrics(tmp_path / "metrics.jsonl")] == [1, 2]
 
 
-def test_a_line_that_was_cut_off_does_not_matter(tmp_path):
+def test_a_truncated_last_line_is_ignored(tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "kind": "training", "loss": 1.0}\n{"step": 2, "ki')
     assert [record["step"] for record in read_metrics(tmp_path / "metrics.jsonl")] == [1]
 
 
-def test_the_log_is_json_even_for_values_that_are_no_numbers(tmp_path):
+def test_the_log_is_json_even_for_nonfinite_values(tmp_path):
     progress = Progress(tmp_path, step=0, steps=10, every=1)
     progress.add_evaluation(1, {"auc": math.nan})
     progress.close()

@@ -3,14 +3,14 @@ import pytest
 from perception_common.training.schedule import ScheduleConfig, learning_rate
 
 
-def test_the_rate_rises_during_the_warm_up_and_then_stays():
+def test_the_rate_rises_during_warm_up_and_then_stays_constant():
     config = ScheduleConfig(learning_rate=1e-3, warmup_steps=10)
     assert [learning_rate(config, step, 100) for step in (0, 4, 9, 10, 99)] == pytest.approx(
         [1e-4, 5e-4, 1e-3, 1e-3, 1e-3]
     )
 
 
-def test_a_run_that_is_extended_keeps_the_rates_it_had():
+def test_extending_a_run_keeps_its_earlier_rates():
     config = ScheduleConfig(warmup_steps=5)
     assert [learning_rate(config, step, 50) for step in range(50)] == [
         learning_rate(config, step, 5000) for step in range(50)

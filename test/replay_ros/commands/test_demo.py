@@ -9,7 +9,7 @@ from perception_common.node.parameter_file import read_parameters
 from perception_common.resources import find_config
 from replay_ros.commands.demo import main
 from replay_ros.result.replay_result import read_result
-from yolc_ros.ros.node import YolcParameters
+from yolc_ros.parameters import YolcParameters
 
 pytestmark = pytest.mark.system
 

@@ -1,4 +1,4 @@
-"""Parameters on a real node: declared, validated together, live or refused."""
+"""Parameters on a real node: declared, validated together, changed live or refused."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,8 @@ import rclpy
 from rclpy.parameter import Parameter
 
 from perception_common.errors import InputError
-from perception_common.node.parameters import NodeParameters, parameter
+from perception_common.node.parameters import parameter
+from perception_common.node.ros_parameters import NodeParameters
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def test_a_change_is_validated_as_a_whole(make):
         ({"model": "other"}, "clean it up first"),
     ],
 )
-def test_refusals_say_why(make, change, words):
+def test_a_refused_change_gives_the_reason(make, change, words):
     node, parameters, changes = make(locked=True)
     result = set_parameters(node, **change)
     assert not result.successful
@@ -93,7 +94,7 @@ def test_refusals_say_why(make, change, words):
     assert changes == []
 
 
-def test_what_is_not_live_may_change_while_nothing_is_configured(make):
+def test_a_parameter_that_is_not_live_can_change_before_configuration(make):
     node, parameters, _ = make()
     assert set_parameters(node, model="other").successful
     assert parameters.values.model == "other"
@@ -108,12 +109,12 @@ def test_what_is_not_live_may_change_while_nothing_is_configured(make):
         (("count", "x"), "not a int"),
     ],
 )
-def test_wrong_overrides_are_refused_at_the_start(make, override, words):
+def test_invalid_overrides_are_refused_at_start(make, override, words):
     with pytest.raises(InputError, match=words):
         make([override])
 
 
-def test_unknown_overrides_are_named_with_the_nearest(make):
+def test_unknown_overrides_are_named_with_the_nearest_parameter(make):
     node, parameters, _ = make([("hihg", 0.7), ("qos_overrides./image.subscription.depth", 3)])
     (sentence,) = parameters.unknown(node)
     assert "hihg" in sentence

@@ -1,0 +1,59 @@
+"""The image encodings that are read: layout in memory, and the OpenCV conversions to RGB and gray."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Layout of the pixels, and the codes of cv2.cvtColor for RGB and gray (None: the pixels are RGB or gray)."""
+
+    to_rgb: int | None
+    to_gray: int | None
+    channels: int = 1  # samples per pixel
+    sample: str = "u1"  # numpy's name for the type of a sample, without byte order
+    multiple: tuple[int, int] = (1, 1)  # height and width must be multiples of these
+    chroma_rows: bool = False  # half as many rows follow, with the chroma of 2x2 pixels
+    video_range: bool = False  # luma runs from 16 to 235
+    stretched: bool = False  # values have no fixed range
+
+
+_UYVY = Encoding(cv2.COLOR_YUV2RGB_UYVY, cv2.COLOR_YUV2GRAY_UYVY, 2, multiple=(1, 2), video_range=True)
+_YUYV = Encoding(cv2.COLOR_YUV2RGB_YUYV, cv2.COLOR_YUV2GRAY_YUYV, 2, multiple=(1, 2), video_range=True)
+_NV12 = Encoding(cv2.COLOR_YUV2RGB_NV12, cv2.COLOR_YUV2GRAY_420, multiple=(2, 2), chroma_rows=True, video_range=True)
+_NV21 = Encoding(cv2.COLOR_YUV2RGB_NV21, cv2.COLOR_YUV2GRAY_420, multiple=(2, 2), chroma_rows=True, video_range=True)
+
+ENCODINGS = {
+    "mono8": Encoding(cv2.COLOR_GRAY2RGB, None),
+    "8UC1": Encoding(cv2.COLOR_GRAY2RGB, None),
+    "mono16": Encoding(cv2.COLOR_GRAY2RGB, None, sample="u2"),
+    "16UC1": Encoding(cv2.COLOR_GRAY2RGB, None, sample="u2", stretched=True),
+    "32FC1": Encoding(cv2.COLOR_GRAY2RGB, None, sample="f4", stretched=True),
+    "rgb8": Encoding(None, cv2.COLOR_RGB2GRAY, 3),
+    "bgr8": Encoding(cv2.COLOR_BGR2RGB, cv2.COLOR_BGR2GRAY, 3),
+    "8UC3": Encoding(cv2.COLOR_BGR2RGB, cv2.COLOR_BGR2GRAY, 3),
+    "rgba8": Encoding(cv2.COLOR_RGBA2RGB, cv2.COLOR_RGBA2GRAY, 4),
+    "bgra8": Encoding(cv2.COLOR_BGRA2RGB, cv2.COLOR_BGRA2GRAY, 4),
+    "8UC4": Encoding(cv2.COLOR_BGRA2RGB, cv2.COLOR_BGRA2GRAY, 4),
+    "rgb16": Encoding(None, cv2.COLOR_RGB2GRAY, 3, "u2"),
+    "bgr16": Encoding(cv2.COLOR_BGR2RGB, cv2.COLOR_BGR2GRAY, 3, "u2"),
+    "bgra16": Encoding(cv2.COLOR_BGRA2RGB, cv2.COLOR_BGRA2GRAY, 4, "u2"),
+    "yuv422": _UYVY,
+    "uyvy": _UYVY,
+    "yuv422_yuy2": _YUYV,
+    "yuyv": _YUYV,
+    "nv12": _NV12,
+    "nv21": _NV21,
+    # ROS names a Bayer pattern by its first two rows, OpenCV by the 2x2 pixels one row and one column further.
+    "bayer_rggb8": Encoding(cv2.COLOR_BayerBG2RGB, cv2.COLOR_BayerBG2GRAY),
+    "bayer_bggr8": Encoding(cv2.COLOR_BayerRG2RGB, cv2.COLOR_BayerRG2GRAY),
+    "bayer_gbrg8": Encoding(cv2.COLOR_BayerGR2RGB, cv2.COLOR_BayerGR2GRAY),
+    "bayer_grbg8": Encoding(cv2.COLOR_BayerGB2RGB, cv2.COLOR_BayerGB2GRAY),
+    "bayer_rggb16": Encoding(cv2.COLOR_BayerBG2RGB, cv2.COLOR_BayerBG2GRAY, sample="u2"),
+    "bayer_bggr16": Encoding(cv2.COLOR_BayerRG2RGB, cv2.COLOR_BayerRG2GRAY, sample="u2"),
+    "bayer_gbrg16": Encoding(cv2.COLOR_BayerGR2RGB, cv2.COLOR_BayerGR2GRAY, sample="u2"),
+    "bayer_grbg16": Encoding(cv2.COLOR_BayerGB2RGB, cv2.COLOR_BayerGB2GRAY, sample="u2"),
+}
