@@ -17,7 +17,7 @@ test:
 	@source setup.bash && pytest $(TESTS)
 
 demo: setup
-	@source setup.bash && demo $(if $(FLIGHT),"$(FLIGHT)") $(if $(CAMERA),--camera "$(CAMERA)")
+	@source setup.bash && yolc demo $(if $(FLIGHT),"$(FLIGHT)") $(if $(CAMERA),--camera "$(CAMERA)")
 
 lint:
 	@scripts/setup.sh lint

@@ -1,0 +1,1 @@
+"""Command lines: each module parses its arguments, calls the library and prints."""
