@@ -5,7 +5,7 @@ CAMERA ?=
 TESTS ?= test
 export PYTHON ?= python3
 
-.PHONY: all setup test demo lint clean
+.PHONY: all setup test demo docs lint clean
 
 all: setup
 
@@ -19,10 +19,14 @@ test:
 demo: setup
 	@source setup.bash && yolc demo $(if $(FLIGHT),"$(FLIGHT)") $(if $(CAMERA),--camera "$(CAMERA)")
 
+docs:
+	@scripts/setup.sh docs
+	@.venv/bin/mkdocs build --quiet && echo "open site/index.html"
+
 lint:
 	@scripts/setup.sh lint
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
 
 clean:
-	rm -rf .venv build install log demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build install log site demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
