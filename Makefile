@@ -5,7 +5,7 @@ CAMERA ?=
 TESTS ?= test
 export PYTHON ?= python3
 
-.PHONY: all setup test demo docs lint clean
+.PHONY: all setup test demo lint clean
 
 all: setup
 
@@ -19,6 +19,7 @@ test:
 demo: setup
 	@source setup.bash && yolc demo $(if $(FLIGHT),"$(FLIGHT)") $(if $(CAMERA),--camera "$(CAMERA)")
 
+.PHONY: docs
 docs:
 	@scripts/setup.sh docs
 	@.venv/bin/mkdocs build --quiet && echo "open site/index.html"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Prepares everything in this folder: .venv with the pinned requirements, ROS (an apt ROS where there is one, else the
-# wheels), and the colcon build in install/. Does only what is not done yet. Usage: scripts/setup.sh [run|test|lint|docs]
+# wheels), and the colcon build in install/. Does only what is not done yet. Usage: scripts/setup.sh [run|test|lint]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 purpose=${1:-run}
@@ -50,7 +50,7 @@ install_once() { # install_once NAME FILE...: pip, once for each content of the 
   echo "$sum" >"$stamp"
 }
 
-if [ "$purpose" = docs ]; then # the pages are made from the sources alone
+if [ "$purpose" = docs ]; then # scripts/setup.sh docs: the pages are made from the sources alone, without ROS
   install_once docs requirements/docs.txt
   exit 0
 fi

@@ -1,1 +1,1 @@
-"""Command lines: each module parses its arguments, calls the library and prints."""
+"""The command lines: thin modules that parse, call and print."""
