@@ -187,7 +187,9 @@ def test_a_small_flight_and_what_is_in_it(tmp_path):
     assert "camera/image" in told.stdout
 
 
-@pytest.mark.parametrize("words", [[], ["--help"], ["evaluate"], ["run"], ["bag", "make", "--help"], ["completion", "bash"]])
+@pytest.mark.parametrize(
+    "words", [[], ["--help"], ["evaluate"], ["run"], ["bag", "make", "--help"], ["completion", "bash"]]
+)
 def test_what_needs_no_data_runs(tmp_path, words):
     done = run(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
