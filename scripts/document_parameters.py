@@ -20,10 +20,9 @@ INTRODUCTION = """\
 
 This page is written by `python scripts/document_parameters.py` from the code. Do not edit it.
 
-- *live*: the parameter can be changed while the node runs (`ros2 param set`). The others can only be changed while the node
-  is not configured.
-- Ranges include both ends. A value outside, an unknown choice and a combination that makes no sense are refused with a
-  reason.
+- *live*: the parameter can be changed while the node runs (`ros2 param set`). The others can only be changed while the
+  node is not configured.
+- Ranges include both ends. Values outside, unknown choices and contradictory combinations are refused with a reason.
 - Parameter files (`--params-file`) are ordinary ROS parameter files, for example
   [`config/perception.yaml`](../config/perception.yaml). The offline replay reads the same files.
 - Every subscription and publisher accepts QoS overrides, as

@@ -59,15 +59,20 @@ def test_the_page_of_parameters_is_current():
 # Where the nodes' messages come from. Command lines, training and datasets have their own.
 NODE_CODE = (
     *("perception_common/node", "perception_common/images", "perception_common/cameras", "perception_common/backends"),
-    *("perception_common/weights.py", "yolc_ros/ros", "yolc_ros/bridges", "yolc_ros/detector.py"),
+    *(
+        "perception_common/weights.py",
+        "perception_common/resources.py",
+        "perception_common/config.py",
+        "yolc_ros/ros",
+        "yolc_ros/bridges",
+        "yolc_ros/detector.py",
+    ),
     *("loftr_ros/ros", "loftr_ros/bridges", "loftr_ros/sensors", "loftr_ros/geometry", "loftr_ros/trajectory"),
     *("loftr_ros/parameters.py", "loftr_ros/frontend.py", "loftr_ros/matcher_choice.py", "loftr_ros/base_frame.py"),
 )
 # The functions whose argument is a message for the user, with its position.
-REPORTING = {
-    **{"InputError": 0, "report": 1, "warning": 0, "error": 0, "_fail": 0, "failed_match": 0},
-    **{"unknown_scale": 0, "failed_pose": 1, "refused": 0},
-}
+REPORTING = dict.fromkeys(("InputError", "warning", "error", "_fail", "failed_match", "unknown_scale", "refused"), 0)
+REPORTING |= {"report": 1, "failed_pose": 1, "_error": 2}
 # Functions that return such a message.
 RETURNING = {
     *("incompatible_qos", "missing_images", "unknown", "use_large_image_profile", "_choose_device", "_choose_dtype"),
