@@ -204,7 +204,7 @@ def _print_completion(arguments: list[str], prog: str, commands: Mapping[str, Co
     return 0
 
 
-def _prepare_for_shtab(parser: argparse.ArgumentParser, files: Mapping[str, str]) -> None:
+def _prepare_for_shtab(parser: argparse.ArgumentParser, files: object) -> None:
     """Complete paths by file names (shtab reads the attribute `complete`); shtab takes a dict for subparsers."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
