@@ -79,7 +79,7 @@ def main(arguments: list[str] | None = None, prog: str = NAME, commands: Mapping
         key = " ".join(given[:count])
         if key in commands:
             full_name = f"{prog} {key}"
-            return _load(commands[key], full_name).main(given[count:], prog=full_name)
+            return _load(commands[key], key).main(given[count:], prog=full_name)
     if given[:1] == [RUN]:
         return _run_node(given[1:], f"{prog} {RUN}")
     if given[:1] == [COMPLETION]:
@@ -97,7 +97,7 @@ def build_parser(prog: str = NAME, commands: Mapping[str, Command] = COMMANDS) -
         if group and group not in groups:
             parent = top.add_parser(group, help=", ".join(_members(group, commands)))
             groups[group] = parent.add_subparsers(metavar="COMMAND", required=True)
-        own = _load(command, f"{prog} {key}").build_parser(f"{prog} {key}")
+        own = _load(command, key).build_parser(f"{prog} {key}")
         (groups[group] if group else top).add_parser(
             name, parents=[own], add_help=False, prog=own.prog, help=command.help, description=own.description
         )
@@ -114,7 +114,7 @@ def script() -> NoReturn:
     run(main)
 
 
-def _load(command: Command, full_name: str) -> ModuleType:
+def _load(command: Command, key: str) -> ModuleType:
     """Import the module of a subcommand. Raises InputError when a package that it needs is missing."""
     try:
         return importlib.import_module(command.module)
@@ -123,14 +123,10 @@ def _load(command: Command, full_name: str) -> ModuleType:
         package = missing.split(".")[0]
         is_message = missing in ("yolc_ros.msg", "yolc_ros.srv") or package.endswith(("_msgs", "_interfaces"))
         if package == "rclpy" or is_message:
-            raise InputError(
-                f"{full_name} needs ROS ({missing} is missing): run `make`, then `source setup.bash`"
-            ) from error
+            raise InputError(f"{key} needs ROS ({missing} is missing): run `make`, then `source setup.bash`") from error
         if package in _PACKAGES:
             raise  # a defect
-        raise InputError(
-            f"{full_name} needs {package}: run `pip install '.[evaluation]'` in the checkout of yolc_ros"
-        ) from error
+        raise InputError(f"{key} needs {package}: run `pip install '.[evaluation]'` in the checkout") from error
 
 
 def _members(group: str, keys: Mapping[str, object]) -> list[str]:

@@ -108,9 +108,9 @@ def test_a_missing_package_is_one_line_that_says_what_to_install(monkeypatch, tm
     for name in ("no_such_library", "no_such_msgs"):
         (tmp_path / f"needs_{name}.py").write_text(f"import {name}\n")
     table = {"demo": Command("needs_no_such_library", ""), "flight": Command("needs_no_such_msgs", "")}
-    with pytest.raises(InputError, match=r"yolc demo needs no_such_library: run `pip install"):
+    with pytest.raises(InputError, match=r"^demo needs no_such_library: run `pip install"):
         main(["demo"], commands=table)
-    with pytest.raises(InputError, match=r"yolc flight needs ROS \(no_such_msgs is missing\): run `make`"):
+    with pytest.raises(InputError, match=r"^flight needs ROS \(no_such_msgs is missing\): run `make`"):
         main(["flight"], commands=table)
     with pytest.raises(ModuleNotFoundError):  # a defect of ours keeps its traceback
         main(["demo"], commands={"demo": Command("replay_ros.commands.no_such_command", "")})
