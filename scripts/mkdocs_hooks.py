@@ -22,6 +22,8 @@ OUTSIDE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md")
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
 _FENCED = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
 logger = logging.getLogger("mkdocs.hooks")
+# The docstrings are plain text. What looks like a cross-reference in them, as `[--run-dir DIR] [--resume]`, is none.
+logging.getLogger("mkdocs.plugins.mkdocs_autorefs").setLevel(logging.ERROR)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
