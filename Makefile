@@ -22,7 +22,7 @@ demo: setup
 .PHONY: docs
 docs:
 	@scripts/setup.sh docs
-	@.venv/bin/mkdocs build --quiet && echo "open site/index.html"
+	@.venv/bin/mkdocs build --strict && echo "open site/index.html"
 
 lint:
 	@scripts/setup.sh lint
