@@ -22,12 +22,17 @@ test-fast:
 	@source setup.bash && pytest --durations=15 -m "not system and not slow" $(TESTS)
 
 demo: setup
-	@source setup.bash && demo $(if $(FLIGHT),"$(FLIGHT)") $(if $(CAMERA),--camera "$(CAMERA)")
+	@source setup.bash && yolc demo $(if $(FLIGHT),"$(FLIGHT)") $(if $(CAMERA),--camera "$(CAMERA)")
+
+.PHONY: docs
+docs:
+	@scripts/setup.sh docs
+	@.venv/bin/mkdocs build --strict && echo "open site/index.html"
 
 lint:
 	@scripts/setup.sh lint
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
 
 clean:
-	rm -rf .venv build install log demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build install log site demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-# `source setup.bash` (after `make`): a shell in which the executables, the Python packages and ROS work.
+# `source setup.bash` (after `make`): a shell in which the command `yolc`, the Python packages and ROS work.
 _yolc_ros_root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 if [ ! -f "$_yolc_ros_root/install/setup.bash" ]; then
   echo "setup.bash: nothing is built yet: run 'make' in $_yolc_ros_root first" >&2
@@ -17,5 +17,4 @@ case ":${AMENT_PREFIX_PATH:-}:" in
   *) export AMENT_PREFIX_PATH=$_yolc_ros_root/.venv${AMENT_PREFIX_PATH:+:$AMENT_PREFIX_PATH} ;;
 esac
 source "$_yolc_ros_root/install/local_setup.bash"
-export PATH=$_yolc_ros_root/install/lib/yolc_ros:$PATH
 unset _yolc_ros_root _yolc_ros_prefix

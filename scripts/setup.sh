@@ -50,6 +50,10 @@ install_once() { # install_once NAME FILE...: pip install, again only when the f
   echo "$sum" >"$stamp"
 }
 
+if [ "$purpose" = docs ]; then # scripts/setup.sh docs: the pages are made from the sources alone, without ROS
+  install_once docs requirements/docs.txt
+  exit 0
+fi
 install_once run requirements/runtime.txt requirements/build.txt requirements/evaluation.txt \
   $([ -n "$ros_setup" ] || echo requirements/ros.txt)
 if [ "$purpose" = lint ]; then # mypy reads the packages above

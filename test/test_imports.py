@@ -51,7 +51,7 @@ MAY_USE_ROS = {
     "loftr_ros.bridges.swarm_slam",
     "loftr_ros.ros",
     "replay_ros.live",
-    "replay_ros.bags.output_topics",  # the message classes of what the nodes publish
+    "replay_ros.outputs",  # the message classes of what the nodes publish
     "replay_ros.offline.replay",  # serialises the messages that it writes
     "replay_ros.replay",  # runs the live or the offline replay
     "replay_ros.demo",

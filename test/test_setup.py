@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from perception_common.resources import find_share
+
 TOOLS = ("bash", "dirname", "cat", "sha256sum", "find", "touch", "grep", "tail", "head", "uname", "rm", "mkdir", "env")
 
 
@@ -121,3 +123,20 @@ def test_relocating_the_ros_wheels(repository, tmp_path):
     assert numpy.get_include() in text
     assert "${_IMPORT_PREFIX}/include/std_msgs" in text
     assert relocate(tmp_path) == 0
+
+
+EXECUTABLES = find_share().parents[1] / "lib" / "yolc_ros"
+
+
+@pytest.mark.skipif(not EXECUTABLES.is_dir(), reason="runs against the installed tree")
+def test_setup_bash_puts_yolc_and_no_general_name_on_the_path(repository):
+    names = [path.name for path in EXECUTABLES.iterdir()]
+    found = subprocess.run(
+        ["bash", "-c", "source setup.bash && for name; do command -v $name; done", "bash", *names],
+        cwd=repository,
+        env={"PATH": "/usr/bin:/bin", "HOME": os.environ["HOME"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert [Path(line).name for line in found.stdout.splitlines()] == ["yolc"]
