@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 from perception_common.errors import InputError
+from perception_common.text.json_files import read_json
 from yolc_ros.datasets.samples import (
     ClassMap,
     LabelledBox,
@@ -53,12 +53,7 @@ def read_coco(annotations: Path, images: Path, classes: ClassMap) -> LabelledFil
 
 def load_annotations(path: Path) -> dict[str, Any]:
     """Read a COCO JSON file and check its lists `images`, `annotations` and `categories`. Raises InputError."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except ValueError as error:
-        raise InputError(f"{path}: is not valid JSON ({error})") from error
+    content = read_json(path)
     parts = ("images", "annotations", "categories")
     if not isinstance(content, dict) or not all(isinstance(content.get(part), list) for part in parts):
         raise InputError(f"{path}: is not a COCO annotation file; lists {', '.join(parts)} are expected")
