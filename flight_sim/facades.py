@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flight_sim.ground import building_footprint
-from flight_sim.layout import Building
+from flight_sim.city_map.elements import Building
 from flight_sim.pyramid import Pyramid
 
 
@@ -37,7 +36,7 @@ def building_panels(
     flat_roofs: tuple[Pyramid, ...],
 ) -> tuple[Panel, ...]:
     """Walls and roof of a building; textures begin at random places, so that no two buildings look the same."""
-    ring = building_footprint(building)
+    ring = building.footprint()
     base, top = building.base, building.top
     tint = rng.uniform(0.85, 1.08) * (1.0 + rng.normal(0.0, 0.025, 3))
     along = np.array([math.cos(building.yaw), math.sin(building.yaw), 0.0])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from flight_sim.layout import Building, CityMap, Stroke, Tree
+from flight_sim.city_map.elements import CityMap, Stroke, Tree
 from flight_sim.pyramid import Pyramid, build_pyramid
 from flight_sim.textures import Material, spectral_noise
 
@@ -44,7 +44,7 @@ def paint_ground(
     size = round(city.side / metres_per_pixel)
     raster = photographs.copy() if photographs is not None else _tiled(materials["grass"].tile, (0, 0, size, size))
     roughness = np.full((size // _COARSE, size // _COARSE), 255, np.uint8)
-    for mark in (*(city.lots if photographs is None else ()), *city.roads):
+    for mark in (*(city.lot_marks if photographs is None else ()), *city.road_marks):
         if isinstance(mark, Stroke):
             _draw_stroke(raster, mark, metres_per_pixel)
             continue
@@ -127,27 +127,31 @@ def _wear(rng: np.random.Generator, raster: np.ndarray, city: CityMap, metres_pe
         half = street.carriageway
         for sign in (-1.0, 1.0):
             for lane in range(street.lanes):
-                middle = street.median / 2 + (lane + 0.5) * 3.3
+                middle = street.lane_centre(lane)
                 for track in (-0.8, 0.8):
-                    layer.append((street.line(city.side, sign * (middle + track), 0.0, city.side), 0.55, 0.94))
+                    layer.append(
+                        (street.line(city.side, lateral=sign * (middle + track), start=0.0, stop=city.side), 0.55, 0.94)
+                    )
         for _ in range(int(city.side / 3.0)):
             s, lateral = rng.uniform(0.0, city.side), rng.uniform(-half, half)
             kind = rng.random()
             if kind < 0.4:
-                start = street.line(city.side, lateral, s, s + 0.1)[0]
+                start = street.line(city.side, lateral=lateral, start=s, stop=s + 0.1)[0]
                 crack = start + np.cumsum(rng.normal(0.0, 0.6, (8, 2)) + rng.normal(0.0, 0.5, 2), axis=0)
                 layer.append((crack, 0.09, 0.72))
             elif kind < 0.7:
                 length = rng.uniform(0.6, 7.0)
                 layer.append(
                     (
-                        street.line(city.side, lateral, s, s + length),
+                        street.line(city.side, lateral=lateral, start=s, stop=s + length),
                         rng.uniform(0.4, 1.8),
                         rng.choice([0.8, 0.88, 1.12]),
                     )
                 )
             else:
-                layer.append((street.line(city.side, lateral, s, s + 0.65), 0.65, rng.choice([0.62, 0.75])))
+                layer.append(
+                    (street.line(city.side, lateral=lateral, start=s, stop=s + 0.65), 0.65, rng.choice([0.62, 0.75]))
+                )
     size = raster.shape[0]
     for points, width, factor in layer:
         pixels = points / metres_per_pixel - 0.5
@@ -185,19 +189,11 @@ def _litter(rng: np.random.Generator, raster: np.ndarray, metres_per_pixel: floa
         cv2.fillConvexPoly(raster, _fixed(place + ring), colour, cv2.LINE_AA, _SHIFT)
 
 
-def building_footprint(building: Building) -> np.ndarray:
-    """(4, 2) corners of a building on the ground, counter-clockwise."""
-    half = np.array([building.length / 2, building.width / 2])
-    signs = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])
-    cos, sin = math.cos(building.yaw), math.sin(building.yaw)
-    return (signs * half) @ np.array([[cos, sin], [-sin, cos]]) + [building.x, building.y]
-
-
 def _static_shade(city: CityMap, size: int, metres_per_pixel: float, sun: np.ndarray) -> np.ndarray:
     """(size, size) uint8: 255 where buildings or trees keep the sun from the ground; periodic."""
     throw = -sun[:2] / sun[2]
     outlines = [
-        _cast(building_footprint(b), b.height if b.roof == "flat" else b.top + 0.6 * b.ridge, throw)
+        _cast(b.footprint(), b.height if b.roof == "flat" else b.top + 0.6 * b.ridge, throw)
         for b in city.buildings
         if b.parent < 0
     ]

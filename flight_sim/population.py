@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flight_sim.layout import LANE_WIDTH, CityMap, Gathering, Street, free_stretches
+from flight_sim.city_map.elements import CityMap, Gathering
+from flight_sim.city_map.place_style import PlaceStyle as Style
+from flight_sim.city_map.streets import LANE_WIDTH, Street, free_stretches
 from flight_sim.shapes import CLASS_NAMES, Paint, Shape, object_shapes
-from flight_sim.style import Style
 
 STANDING = -1
 
@@ -220,7 +221,7 @@ def _put_vehicle(
 
 
 def _lane_path(crowd: _Crowd, street: Street, side: float, lateral: float, forward: bool) -> int:
-    points = street.line(side, lateral, 0.0, side)
+    points = street.line(side, lateral=lateral, start=0.0, stop=side)
     gap = (side, 0.0) if street.axis == 0 else (0.0, side)
     if street.bend > 0.0:
         points[-1] = points[0] + gap
@@ -256,7 +257,7 @@ def _stream(crowd: _Crowd, path: int, style: Style, speed: float) -> None:
     s = float(rng.uniform(0.0, 20.0))
     first = s
     while True:
-        kind = _LANE_KINDS[rng.choice(len(_LANE_KINDS), p=style.lane_classes)]
+        kind = _LANE_KINDS[rng.choice(len(_LANE_KINDS), p=style.lane_class_shares)]
         space = crowd.length_of(kind)
         if s + space + 6.0 > length + first - 8.0:
             break
@@ -278,12 +279,12 @@ def _queue(
     start, stop = stretch
     s = 0.5
     for _ in range(rng.poisson(7.0 * style.traffic)):
-        kind = _LANE_KINDS[rng.choice(len(_LANE_KINDS), p=style.lane_classes)]
+        kind = _LANE_KINDS[rng.choice(len(_LANE_KINDS), p=style.lane_class_shares)]
         space = crowd.length_of(kind)
         if s + space > stop - start - 4.0:
             break
         along = stop - s - space / 2 if forward else start + s + space / 2
-        point = street.line(side, lateral + float(rng.normal(0.0, 0.12)), along, along + 0.5)
+        point = street.line(side, lateral=lateral + float(rng.normal(0.0, 0.12)), start=along, stop=along + 0.5)
         yaw = math.atan2(*(point[1] - point[0])[::-1]) + (0.0 if forward else math.pi)
         _put_vehicle(
             crowd, kind, float(point[0, 0] % side), float(point[0, 1] % side), yaw + float(rng.normal(0.0, 0.015))
@@ -312,7 +313,7 @@ def _two_wheelers(
         s = float(rng.uniform(a, b - 20.0))
         kind = "bicycle" if rng.random() < 0.5 else "motor"
         for _ in range(int(rng.integers(3, 16))):
-            point = street.line(side, sign * (street.carriageway + 1.1), s, s + 0.5)[0]
+            point = street.line(side, lateral=sign * (street.carriageway + 1.1), start=s, stop=s + 0.5)[0]
             slant = (math.pi / 2 if street.axis == 0 else 0.0) + float(rng.normal(0.25, 0.12))
             if rng.random() < 0.85:
                 crowd.add(
@@ -351,7 +352,10 @@ def _walk(crowd: _Crowd, street: Street, city: CityMap, style: Style) -> None:
                 for _ in range(1 + rng.geometric(0.35)):
                     along = s + float(rng.normal(0.0, 1.3))
                     point = street.line(
-                        side, lateral + float(rng.normal(0.0, 0.2 * street.pavement)), along, along + 0.5
+                        side,
+                        lateral=lateral + float(rng.normal(0.0, 0.2 * street.pavement)),
+                        start=along,
+                        stop=along + 0.5,
                     )[0]
                     crowd.add(
                         "pedestrian",

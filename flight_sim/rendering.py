@@ -15,7 +15,7 @@ import numpy as np
 
 from flight_sim.camera import Camera, world_to_camera
 from flight_sim.facades import Panel
-from flight_sim.ground import building_footprint, shaded_at
+from flight_sim.ground import shaded_at
 from flight_sim.pyramid import Pyramid
 from flight_sim.scene import Scene
 from flight_sim.shapes import Paint, Shape, tree_shapes
@@ -363,7 +363,7 @@ def _trees_in_view(scene: Scene, canvas: _Canvas, tiles: np.ndarray) -> list[_Gr
     trees = scene.city.trees
     if not trees:
         return []
-    table = np.array([(t.x, t.y, t.height, t.crown, t.shape, *t.colour) for t in trees])
+    table = np.array([(t.x, t.y, t.height, t.crown, t.mesh, *t.colour) for t in trees])
     radius = 0.6 * np.hypot(table[:, 2], table[:, 3])
     found = []
     for tile in tiles:
@@ -450,7 +450,7 @@ def _draw_buildings(canvas: _Canvas, scene: Scene, tiles: np.ndarray) -> None:
         offset = np.array([*(tile * scene.side), 0.0])
         seen = canvas.sees(middles + offset, radius + 3.0) & (table[:, 5] < 0)
         found += [(int(k), offset) for k in np.flatnonzero(seen)]
-    footprints = np.array([building_footprint(buildings[k]) + offset[:2] for k, offset in found]).reshape(-1, 4, 2)
+    footprints = np.array([buildings[k].footprint() + offset[:2] for k, offset in found]).reshape(-1, 4, 2)
     for place in back_to_front(footprints, canvas.centre[:2]):
         k, offset = found[place]
         parts = [k]

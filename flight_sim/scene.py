@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flight_sim.city_map.elements import CityMap
+from flight_sim.city_map.generation import draw_map
+from flight_sim.city_map.place_style import PlaceStyle, sample_style
 from flight_sim.facades import Panel, building_panels
 from flight_sim.ground import Ground, paint_ground
-from flight_sim.layout import CityMap, draw_map
 from flight_sim.population import Population, populate
 from flight_sim.pyramid import Pyramid, build_pyramid
-from flight_sim.style import Style, sample_style
 from flight_sim.textures import (
     facade_tile,
     flat_roof,
@@ -56,7 +57,7 @@ class Scene:
     """
 
     seed: int
-    style: Style
+    style: PlaceStyle
     city: CityMap
     population: Population
     ground: Ground

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from flight_sim.camera import Camera, camera_pose, camera_with_fov, lens_of
+from flight_sim.city_map.elements import Building
 from flight_sim.facades import building_panels
-from flight_sim.layout import Building
 from flight_sim.population import Population
 from flight_sim.rendering import render
 from flight_sim.scene import Scene, SceneOptions, build_scene

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from flight_sim.layout import LANE_WIDTH, CityMap, draw_map
+from flight_sim.city_map.elements import CityMap
+from flight_sim.city_map.generation import draw_map
+from flight_sim.city_map.place_style import sample_style
+from flight_sim.city_map.streets import LANE_WIDTH
 from flight_sim.population import STANDING, Population, path_along, populate
 from flight_sim.shapes import CLASS_NAMES
-from flight_sim.style import sample_style
 
 SIDE = 320.0
 

@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flight_sim.camera import camera_pose, camera_with_fov, lens_of
+from flight_sim.city_map.elements import Building
 from flight_sim.facades import building_panels
-from flight_sim.ground import building_footprint
-from flight_sim.layout import Building
 from flight_sim.pyramid import build_pyramid
 from flight_sim.rendering import BUILDING, back_to_front, render
 from flight_sim.scene import Scene, SceneOptions, build_scene
@@ -87,11 +86,9 @@ def test_painting_order_never_hides_what_is_nearer(seed: int) -> None:
     cells = rng.permutation(25)[:8]
     footprints = np.array(
         [
-            building_footprint(
-                box(
-                    *(20.0 * np.array(divmod(c, 5)) + rng.uniform(-2, 2, 2)), rng.uniform(5, 11), 5.0, rng.uniform(0, 3)
-                )
-            )
+            box(
+                *(20.0 * np.array(divmod(c, 5)) + rng.uniform(-2, 2, 2)), rng.uniform(5, 11), 5.0, rng.uniform(0, 3)
+            ).footprint()
             for c in cells
         ]
     )

@@ -1,15 +1,17 @@
-"""The map: what is where."""
+"""The map of a scene: streets, lots and buildings."""
 
 import numpy as np
 import pytest
 
-from flight_sim.layout import LANE_WIDTH, Patch, crossings, draw_map, free_stretches
-from flight_sim.style import sample_style
+from flight_sim.city_map.elements import CityMap, Patch
+from flight_sim.city_map.generation import draw_map
+from flight_sim.city_map.place_style import PlaceStyle, sample_style
+from flight_sim.city_map.streets import LANE_WIDTH, crossings, free_stretches
 
 SIDE = 320.0
 
 
-def city_of(seed: int, urbanity: float, limit: float = 40.0) -> tuple:
+def city_of(seed: int, urbanity: float, limit: float = 40.0) -> tuple[PlaceStyle, CityMap]:
     rng = np.random.default_rng(seed)
     style = sample_style(rng, limit, urbanity)
     return style, draw_map(rng, style, SIDE)
@@ -39,10 +41,10 @@ def test_stretches_keep_clear_of_crossings() -> None:
                 assert abs((s - position + SIDE / 2) % SIDE - SIDE / 2) >= half + 5.0 - 1e-6
 
 
-def test_a_bent_street_goes_on_in_the_next_copy_of_the_scene() -> None:
+def test_a_bent_street_continues_in_the_next_copy_of_the_scene() -> None:
     _, city = city_of(3, 0.1)
     for street in city.streets:
-        line = street.line(SIDE, LANE_WIDTH / 2, 0.0, SIDE)
+        line = street.line(SIDE, lateral=LANE_WIDTH / 2, start=0.0, stop=SIDE)
         step = [SIDE, 0.0] if street.axis == 0 else [0.0, SIDE]
         np.testing.assert_allclose(line[-1] - line[0], step, atol=1e-9)
 
@@ -57,5 +59,5 @@ def test_open_ground_has_neither_streets_nor_buildings() -> None:
     city = draw_map(rng, sample_style(rng, 40.0, 0.5), SIDE, built=False)
     assert not city.streets
     assert not city.buildings
-    assert not city.roads
-    assert [mark.material for mark in city.lots if isinstance(mark, Patch)] == ["grass"]
+    assert not city.road_marks
+    assert [mark.material for mark in city.lot_marks if isinstance(mark, Patch)] == ["grass"]
