@@ -16,9 +16,11 @@ import numpy as np
 from flight_sim.camera import Camera, world_to_camera
 from flight_sim.facades import Panel
 from flight_sim.ground import shaded_at
+from flight_sim.meshes.mesh import Mesh as Shape
+from flight_sim.meshes.mesh import Paint
+from flight_sim.meshes.trees import tree_meshes as tree_shapes
 from flight_sim.pyramid import Pyramid
 from flight_sim.scene import Scene
-from flight_sim.shapes import Paint, Shape, tree_shapes
 
 GROUND, BUILDING, TREE = 0, -1, -2
 FARTHEST_M = 450.0
@@ -323,8 +325,8 @@ def _objects_in_view(scene: Scene, canvas: _Canvas, tiles: np.ndarray, stamp_s: 
         return []
     unwrapped, yaw = population.at(stamp_s)
     laps = np.floor(unwrapped / scene.side).astype(int)
-    sizes = np.array([np.linalg.norm(shape.size) for shape in population.shapes])
-    radius = 0.6 * sizes[population.shape] * population.scale
+    sizes = np.array([np.linalg.norm(shape.size) for shape in population.meshes])
+    radius = 0.6 * sizes[population.mesh_index] * population.scale
     found = []
     for tile in tiles:
         position = unwrapped + (tile - laps) * scene.side
@@ -340,12 +342,12 @@ def _objects_in_view(scene: Scene, canvas: _Canvas, tiles: np.ndarray, stamp_s: 
     inside, position, ids, detailed = (np.concatenate(parts) for parts in zip(*found, strict=True))
     in_shade = shaded_at(scene.ground.shade, scene.side, position)
     groups = []
-    for shape in np.unique(population.shape[inside]):
-        chosen = np.flatnonzero(population.shape[inside] == shape)
+    for shape in np.unique(population.mesh_index[inside]):
+        chosen = np.flatnonzero(population.mesh_index[inside] == shape)
         members = inside[chosen]
         groups.append(
             _Group(
-                population.shapes[shape],
+                population.meshes[shape],
                 members,
                 ids[chosen],
                 position[chosen],

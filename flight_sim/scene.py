@@ -12,7 +12,6 @@ from flight_sim.city_map.generation import draw_map
 from flight_sim.city_map.place_style import PlaceStyle, sample_style
 from flight_sim.facades import Panel, building_panels
 from flight_sim.ground import Ground, paint_ground
-from flight_sim.population import Population, populate
 from flight_sim.pyramid import Pyramid, build_pyramid
 from flight_sim.textures import (
     facade_tile,
@@ -23,6 +22,8 @@ from flight_sim.textures import (
     relief_tile,
     tiled_roof,
 )
+from flight_sim.traffic.populate import populate
+from flight_sim.traffic.population import Population
 
 FACADE_METRES_PER_PIXEL = 0.05
 ROOF_METRES_PER_PIXEL = 0.08

@@ -17,7 +17,7 @@ class Boxes:
 
     `xyxy` (N, 4) float32 pixels: extent of the object's vertices projected into the (distorted) image, clipped to the
     image's area [-0.5, width - 0.5] x [-0.5, height - 0.5] (add 0.5 for coordinates that begin at the corner of the
-    image, as in COCO); `class_ids` (N,) index shapes.CLASS_NAMES; `ids` (N,) int32 persist over frames and stand in the
+    image, as in COCO); `class_ids` (N,) index classes.CLASS_NAMES; `ids` (N,) int32 persist over frames and stand in the
     instance buffer; `occlusion` (N,) float32: share of the object's pixels in view that something hides; `truncation`
     (N,) float32: share of the box's area outside the image; `velocity` (N, 2) m/s east and north; `position` (N, 2)
     metres; `visible_px` (N,) int.
@@ -115,7 +115,7 @@ def _boxes(scene: Scene, camera: Camera, pose: np.ndarray, raster: Raster) -> Bo
     known, counts = np.unique(raster.owners[raster.faces], return_counts=True)
     place = np.minimum(np.searchsorted(known, drawn.ids), len(known) - 1)
     visible = np.where(known[place] == drawn.ids, counts[place], 0)
-    speed = np.where(population.path[drawn.objects] >= 0, population.speed[drawn.objects], 0.0)
+    speed = np.where(population.route_index[drawn.objects] >= 0, population.speed[drawn.objects], 0.0)
     velocity = speed[:, None] * np.column_stack([np.cos(drawn.yaw), np.sin(drawn.yaw)])
     distance = np.linalg.norm(drawn.position - pose[:2, 3], axis=1)
     shown = np.flatnonzero((inside > 0.0) & (drawn.whole_px > 0))

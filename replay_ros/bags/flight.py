@@ -15,8 +15,8 @@ import numpy as np
 from rosbags.typesys.store import Typestore
 from tqdm import tqdm
 
+from flight_sim.classes import CLASS_NAMES
 from flight_sim.flight import CameraOptions, Flight, FlightOptions, Frame, start_flight
-from flight_sim.shapes import CLASS_NAMES
 from flight_sim.trajectory import FlightKind, TrajectoryOptions
 from flight_sim.truth import Boxes
 from perception_common.errors import InputError

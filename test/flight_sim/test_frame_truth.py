@@ -45,7 +45,7 @@ def test_boxes_equal_the_projected_geometry(town: Scene, camera: Camera, pitch: 
     for box, key, place in zip(boxes.xyxy, boxes.ids, boxes.position, strict=True):
         k = (int(key) - 1) % len(population)
         np.testing.assert_allclose((place - position[k] + 1e-9) % town.side, 1e-9, atol=1e-6)
-        corners = population.shapes[population.shape[k]].corners.reshape(-1, 3) * population.scale[k]
+        corners = population.meshes[population.mesh_index[k]].corners.reshape(-1, 3) * population.scale[k]
         cos, sin = np.cos(yaw[k]), np.sin(yaw[k])
         world = corners @ np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]]) + [*place, 0.0]
         pixels = project(world, camera, pose)
@@ -87,9 +87,9 @@ def lone_car(scene: Scene, x: float, y: float) -> Population:
     k = int(np.flatnonzero(population.class_ids == 3)[0])
     one = {
         name: getattr(population, name)[k : k + 1]
-        for name in ("class_ids", "shape", "scale", "colours", "start", "speed")
+        for name in ("class_ids", "mesh_index", "scale", "colours", "start", "speed")
     }
-    return replace(population, **one, position=np.array([[x, y]]), yaw=np.zeros(1), path=np.array([-1]))
+    return replace(population, **one, position=np.array([[x, y]]), yaw=np.zeros(1), route_index=np.array([-1]))
 
 
 def test_occlusion_grows_behind_a_building(town: Scene) -> None:

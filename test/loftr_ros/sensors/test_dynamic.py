@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flight_sim.shapes import CLASS_NAMES
+from flight_sim.classes import CLASS_NAMES
 from loftr_ros.geometry.two_view.ambiguity import MotionPrior
 from loftr_ros.geometry.two_view.estimation import Geometry, TwoViewSettings, estimate_relative_pose
 from loftr_ros.sensors.buffer import Aged
