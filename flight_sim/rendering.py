@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from flight_sim.buildings.panels import Panel
 from flight_sim.camera import Camera, world_to_camera
-from flight_sim.facades import Panel
-from flight_sim.ground import shaded_at
+from flight_sim.ground.shade import is_shaded as shaded_at
 from flight_sim.meshes.mesh import Mesh as Shape
 from flight_sim.meshes.mesh import Paint
 from flight_sim.meshes.trees import tree_meshes as tree_shapes
-from flight_sim.pyramid import Pyramid
 from flight_sim.scene import Scene
+from flight_sim.textures.pyramid import TexturePyramid as Pyramid
 
 GROUND, BUILDING, TREE = 0, -1, -2
 FARTHEST_M = 450.0

@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
+from flight_sim.buildings.panels import BuildingTextures, building_panels
 from flight_sim.camera import Camera, camera_pose, camera_with_fov, lens_of
 from flight_sim.city_map.elements import Building
-from flight_sim.facades import building_panels
-from flight_sim.population import Population
 from flight_sim.rendering import render
 from flight_sim.scene import Scene, SceneOptions, build_scene
+from flight_sim.traffic.population import Population
 from flight_sim.truth import Truth, frame_truth
 
 STRAIGHT = camera_with_fov(480, 360, 65.0)
@@ -95,7 +95,8 @@ def lone_car(scene: Scene, x: float, y: float) -> Population:
 def test_occlusion_grows_behind_a_building(town: Scene) -> None:
     wall = Building(60.0, 60.0, 0.0, 8.0, 40.0, 0.0, 8.0, "flat", 0.0, 0, 0)
     texture = town.ground.colour
-    panels = (building_panels(np.random.default_rng(0), wall, (texture,) * 10, (texture,) * 6, (texture,) * 6),)
+    textures = BuildingTextures((texture,) * 10, (texture,) * 6, (texture,) * 6)
+    panels = (building_panels(np.random.default_rng(0), wall, textures),)
     pose = camera_pose(np.array([25.0, 60.0, 25.0]), 0.0, np.radians(-35.0))
     occlusion = []
     for x in (52.0, 90.0, 83.0, 82.0, 81.0, 80.0, 76.0):  # before the wall, then ever closer behind it

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flight_sim.buildings.panels import BuildingTextures, building_panels
 from flight_sim.camera import camera_pose, camera_with_fov, lens_of
 from flight_sim.city_map.elements import Building
-from flight_sim.facades import building_panels
-from flight_sim.pyramid import build_pyramid
 from flight_sim.rendering import BUILDING, back_to_front, render
 from flight_sim.scene import Scene, SceneOptions, build_scene
+from flight_sim.textures.pyramid import build_pyramid
 from flight_sim.truth import frame_truth
 
 CAMERA = camera_with_fov(320, 240, 65.0)
@@ -28,8 +28,9 @@ def open_ground() -> Scene:
 
 def with_buildings(scene: Scene, *buildings: Building) -> Scene:
     texture = scene.ground.colour
+    textures = BuildingTextures((texture,) * 10, (texture,) * 6, (texture,) * 6)
     rng = np.random.default_rng(0)
-    panels = tuple(building_panels(rng, b, (texture,) * 10, (texture,) * 6, (texture,) * 6) for b in buildings)
+    panels = tuple(building_panels(rng, b, textures) for b in buildings)
     return replace(scene, city=replace(scene.city, buildings=buildings), panels=panels)
 
 

@@ -7,8 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from flight_sim.scene import SceneOptions, build_scene
-from flight_sim.textures import spectral_noise
+from flight_sim.scene import Scene, SceneOptions, build_scene
 
 SMALL = SceneOptions(side=128.0, metres_per_pixel=0.25)
 
@@ -20,22 +19,13 @@ def digest(*arrays: np.ndarray) -> str:
 def test_the_same_seed_gives_the_same_scene_and_another_one_another() -> None:
     one, same, other = (build_scene(seed, SMALL) for seed in (4, 4, 5))
 
-    def content(scene: object) -> str:
+    def content(scene: Scene) -> str:
         population = scene.population
         return digest(
             scene.ground.colour.levels[0], population.position, population.colours, population.start, scene.sun
         )
 
     assert content(one) == content(same) != content(other)
-
-
-def test_noise_is_periodic() -> None:
-    noise = spectral_noise(np.random.default_rng(0), 128, 1.5)
-    across_border = np.abs(noise[:, 0] - noise[:, -1]).mean()
-    inside = np.abs(np.diff(noise, axis=1)).mean()
-    assert across_border < 1.5 * inside
-    assert abs(noise.mean()) < 1e-4
-    assert noise.std() == pytest.approx(1.0, abs=1e-3)
 
 
 def test_photographs_become_the_ground(tmp_path: Path) -> None:

@@ -147,7 +147,8 @@ def traffic(town):
     """Pairs half a second and five metres apart, low over vehicles that drive."""
     lens, rng, pairs = _lens(480, 360), np.random.default_rng(5), []
     population = town.population
-    driving = np.flatnonzero((population.route_index >= 0) & (population.speed > 3) & np.isin(population.class_ids, VEHICLES))
+    moving = (population.route_index >= 0) & (population.speed > 3)
+    driving = np.flatnonzero(moving & np.isin(population.class_ids, VEHICLES))
     for _ in range(12):
         vehicle, stamp = rng.choice(driving), rng.uniform(0, 100)
         place = population.at(stamp)[0][vehicle] % SIDE

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from flight_sim.pyramid import build_pyramid
+from flight_sim.textures.pyramid import build_pyramid
 
 
 def test_levels_keep_the_mean_and_choose_by_footprint() -> None:
