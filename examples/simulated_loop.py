@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from rosbags.typesys.store import Typestore
 
-from flight_sim.trajectory import TrajectoryOptions, fly
+from flight_sim.flight_path import FlightPathOptions, plan_flight_path
 from loftr_ros.geometry.scale.sources import FactorEstimate, Scale, scale_from_altitude, scaled
 from loftr_ros.geometry.two_view.estimation import RelativePose, estimate_relative_pose
 from perception_common.cameras.camera import Camera
@@ -70,8 +70,8 @@ class Step:
 
 def fly_loop(options: LoopOptions) -> Trajectory:
     """Return the true trajectory of the camera's keyframes: a loop that overlaps its own beginning."""
-    course = TrajectoryOptions(kind="loop", duration_s=options.duration_s, altitude_m=options.altitude_m)
-    flight = fly(options.seed, (0.0, 0.0), 20.0, course)
+    course = FlightPathOptions(kind="loop", duration_s=options.duration_s, altitude_m=options.altitude_m)
+    flight = plan_flight_path(options.seed, (0.0, 0.0), 20.0, course)
     times = np.arange(0.0, options.duration_s, options.interval_s)
     poses = [flight.pose_at(float(time)) for time in times]
     return Trajectory.from_matrices(START_NS + (times * 1e9).astype(np.int64), poses)

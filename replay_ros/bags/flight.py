@@ -16,9 +16,9 @@ from rosbags.typesys.store import Typestore
 from tqdm import tqdm
 
 from flight_sim.classes import CLASS_NAMES
-from flight_sim.flight import CameraOptions, Flight, FlightOptions, Frame, start_flight
-from flight_sim.trajectory import FlightKind, TrajectoryOptions
-from flight_sim.truth import Boxes
+from flight_sim.flight import CameraOptions, Flight, FlightOptions, SimulatedFrame, start_flight
+from flight_sim.flight_path import FlightKind, FlightPathOptions
+from flight_sim.truth import TrueBoxes
 from perception_common.errors import InputError
 from perception_common.geometry import quaternion_from_matrix
 from replay_ros.bags.datasets.calibration import Calibration
@@ -119,7 +119,7 @@ def _pose(T: np.ndarray) -> Pose:
 def _odometry(flight: Flight, count: int, options: FlightBagOptions) -> list[np.ndarray]:
     """Return T_odom_base (4, 4) of each frame: dead reckoning from the first pose on, straying from the truth."""
     rng = np.random.default_rng([options.seed, 12])
-    truth = [flight.trajectory.pose_at(index / flight.frame_rate_hz) for index in range(count)]
+    truth = [flight.path.pose_at(index / flight.frame_rate_hz) for index in range(count)]
     base = [_level(T[:3, 3], heading(T)) for T in truth]
     poses = [np.linalg.inv(base[0]) @ base[0]]
     for before, after in itertools.pairwise(base):
@@ -158,8 +158,8 @@ def _odometry_message(types: Typestore, T: np.ndarray, stamp_ns: int) -> Any:
     )
 
 
-def _detections_message(types: Typestore, frame: Frame, stamp_ns: int) -> Any:
-    boxes = frame.truth.boxes.clear()
+def _detections_message(types: Typestore, frame: SimulatedFrame, stamp_ns: int) -> Any:
+    boxes = frame.truth.boxes.clearly_visible()
     height, width = frame.image.shape[:2]
     return new(
         types,
@@ -175,7 +175,7 @@ def _detections_message(types: Typestore, frame: Frame, stamp_ns: int) -> Any:
     )
 
 
-def _detections(types: Typestore, boxes: Boxes) -> Iterator[Any]:
+def _detections(types: Typestore, boxes: TrueBoxes) -> Iterator[Any]:
     corners = boxes.xyxy + 0.5  # from pixel centres to pixels that cover 0 to 1
     for (x0, y0, x1, y1), label in zip(corners.tolist(), boxes.class_ids.tolist(), strict=True):
         yield new(
@@ -197,7 +197,7 @@ def _parse(arguments: list[str] | None) -> FlightBagOptions:
         prog="flight", description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     default = FlightOptions()
-    course, camera = default.trajectory, default.camera
+    course, camera = default.path, default.camera
     parser.add_argument("out", type=Path, help="bag to write")
     parser.add_argument("--seed", type=int, default=0, help="another seed is another place, course and light")
     parser.add_argument("--kind", choices=get_args(FlightKind), default=course.kind)
@@ -223,7 +223,7 @@ def _parse(arguments: list[str] | None) -> FlightBagOptions:
         flight=replace(
             default,
             scene=replace(default.scene, urbanity=given.urbanity, photographs=given.photographs),
-            trajectory=TrajectoryOptions(
+            path=FlightPathOptions(
                 kind=given.kind,
                 duration_s=given.duration,
                 altitude_m=given.altitude,

@@ -17,7 +17,7 @@ from perception_common.geometry import pose_error
 
 
 def detections(truth):
-    boxes = truth.boxes.clear()
+    boxes = truth.boxes.clearly_visible()
     names = tuple(CLASS_NAMES[k] for k in boxes.class_ids)
     xyxy = boxes.xyxy.astype(float)
     return DetectedObjects(0, truth.camera.width, truth.camera.height, xyxy, np.ones(len(boxes)), names)

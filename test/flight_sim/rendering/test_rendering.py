@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from flight_sim.buildings.panels import BuildingTextures, building_panels
 from flight_sim.camera import camera_pose, camera_with_fov, lens_of
 from flight_sim.city_map.elements import Building
-from flight_sim.rendering import BUILDING, back_to_front, render
+from flight_sim.rendering.buffers import BUILDING
+from flight_sim.rendering.buildings import back_to_front
+from flight_sim.rendering.renderer import render_scene
 from flight_sim.scene import Scene, SceneOptions, build_scene
 from flight_sim.textures.pyramid import build_pyramid
 from flight_sim.truth import frame_truth
@@ -21,7 +23,7 @@ CAMERA = camera_with_fov(320, 240, 65.0)
 
 @pytest.fixture(scope="module")
 def open_ground() -> Scene:
-    """A scene of nothing but ground."""
+    """A scene with ground only."""
     scene = build_scene(1, SceneOptions(side=128.0, metres_per_pixel=0.125, built=False))
     return replace(scene, city=replace(scene.city, trees=()))
 
@@ -67,7 +69,7 @@ def test_depth_of_buildings_and_ground_equals_ray_casting(open_ground: Scene, pi
     buildings = [box(60, 60), box(75, 62, 8.0, 20.0, 0.0), box(64, 78, 14.0, 6.0, 1.0)]
     scene = with_buildings(open_ground, *buildings)
     pose = camera_pose(np.array([45.0, 50.0, 45.0]), 0.7, np.radians(pitch))
-    truth = frame_truth(scene, lens_of(CAMERA), pose, render(scene, CAMERA, pose, 0.0))
+    truth = frame_truth(scene, lens_of(CAMERA), pose, render_scene(scene, CAMERA, pose, 0.0))
     expected, hit = first_hit(pose, buildings)
     edges = cv2.morphologyEx(hit.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((5, 5), np.uint8)) > 0
     jumps = cv2.morphologyEx(expected.astype(np.float32), cv2.MORPH_GRADIENT, np.ones((5, 5), np.uint8)) > 2.5
@@ -75,14 +77,14 @@ def test_depth_of_buildings_and_ground_equals_ray_casting(open_ground: Scene, pi
     assert hit[clear].sum() > 1000
     np.testing.assert_array_equal((truth.instances == BUILDING)[clear], hit[clear])
     error = np.abs(truth.depth[clear] / expected[clear] - 1.0)
-    assert error.max() < 0.01  # on the creases, where a pixel shows one of two faces
+    assert error.max() < 0.01  # at creases, where a pixel shows one of two faces
     assert np.percentile(error, 99.5) < 1e-5
 
 
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 2**31))
-def test_painting_order_never_hides_what_is_nearer(seed: int) -> None:
-    """Rays from the eye over ground meet footprints in the reverse of the painting order."""
+def test_painting_order_is_back_to_front(seed: int) -> None:
+    """A ray from the eye meets the footprints in the reverse of the painting order."""
     rng = np.random.default_rng(seed)
     cells = rng.permutation(25)[:8]
     footprints = np.array(
@@ -110,17 +112,17 @@ def test_painting_order_never_hides_what_is_nearer(seed: int) -> None:
         assert ranks == sorted(ranks, reverse=True)
 
 
-def test_ground_shows_the_texture_where_the_plane_is(open_ground: Scene) -> None:
-    """Waves painted on the ground appear where rays meet the plane: they fit to 0.01 px."""
+def test_ground_texture_is_at_the_ground_plane(open_ground: Scene) -> None:
+    """The phase of a sine painted on the ground equals that at the intersections of rays and plane, to 0.01 px."""
     metres = (np.arange(1024) + 0.5) * 0.125
     smooth = build_pyramid(np.zeros((256, 256), np.uint8), 0.5)
     for axis in (0, 1):
         wave = 127.5 + 100.0 * np.sin(2.0 * np.pi * metres / 8.0)
         raster = np.broadcast_to(wave[None, :, None] if axis == 0 else wave[:, None, None], (1024, 1024, 3))
         ground = replace(open_ground.ground, colour=build_pyramid(raster.astype(np.uint8), 0.125), roughness=smooth)
-        for altitude in (15.0, 40.0, 75.0):  # magnified, as it is, and from a coarser level
+        for altitude in (15.0, 40.0, 75.0):  # magnified, at the resolution of the raster, and from a coarser level
             pose = camera_pose(np.array([46.0, 52.0, altitude]), 0.4, np.radians(-75.0))
-            image = render(replace(open_ground, ground=ground), CAMERA, pose, 0.0).image[..., 0]
+            image = render_scene(replace(open_ground, ground=ground), CAMERA, pose, 0.0).image[..., 0]
             rays = rays_of(pose)
             at = pose[axis, 3] - rays[..., axis] * altitude / rays[..., 2]
             phase = 2.0 * np.pi * at / 8.0
@@ -135,15 +137,15 @@ def test_ground_shows_the_texture_where_the_plane_is(open_ground: Scene) -> None
 def test_the_world_repeats(open_ground: Scene) -> None:
     scene = with_buildings(open_ground, box(60, 60))
     here, there = (
-        render(scene, CAMERA, camera_pose(np.array([50.0 + dx, 60.0 + dy, 50.0]), 0.0, -1.2), 0.0)
+        render_scene(scene, CAMERA, camera_pose(np.array([50.0 + dx, 60.0 + dy, 50.0]), 0.0, -1.2), 0.0)
         for dx, dy in ((0.0, 0.0), (-3 * scene.side, 2 * scene.side))
     )
     assert np.abs(here.image.astype(int) - there.image).max() <= 2
     np.testing.assert_array_equal(here.faces > 0, there.faces > 0)
 
 
-def test_a_camera_with_distortion_or_under_ground_is_refused(open_ground: Scene) -> None:
+def test_a_distorted_or_underground_camera_is_rejected(open_ground: Scene) -> None:
     with pytest.raises(ValueError, match="pinhole camera above"):
-        render(open_ground, CAMERA, camera_pose(np.array([0.0, 0.0, -1.0]), 0.0, -1.0), 0.0)
+        render_scene(open_ground, CAMERA, camera_pose(np.array([0.0, 0.0, -1.0]), 0.0, -1.0), 0.0)
     with pytest.raises(ValueError, match="pinhole camera above"):
-        render(open_ground, replace(CAMERA, distortion=(0.1, 0, 0, 0, 0)), np.eye(4), 0.0)
+        render_scene(open_ground, replace(CAMERA, distortion=(0.1, 0, 0, 0, 0)), np.eye(4), 0.0)
