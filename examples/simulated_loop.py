@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from rosbags.typesys.store import Typestore
 
-from flight_sim.trajectory import TrajectoryOptions, fly
+from flight_sim.flight_path import FlightPathOptions, plan_flight_path
 from loftr_ros.geometry.scale.altitude import scale_from_altitude
 from loftr_ros.geometry.scale.limits import LengthMeasurement
 from loftr_ros.geometry.scale.result import Scale, scaled
@@ -73,8 +73,8 @@ class Step:
 
 def fly_loop(options: LoopOptions) -> Trajectory:
     """Return the true poses of the keyframes' camera on a loop whose end overlaps its start."""
-    course = TrajectoryOptions(kind="loop", duration_s=options.duration_s, altitude_m=options.altitude_m)
-    flight = fly(options.seed, (0.0, 0.0), 20.0, course)
+    course = FlightPathOptions(kind="loop", duration_s=options.duration_s, altitude_m=options.altitude_m)
+    flight = plan_flight_path(options.seed, (0.0, 0.0), 20.0, course)
     times = np.arange(0.0, options.duration_s, options.interval_s)
     poses = [flight.pose_at(float(time)) for time in times]
     return Trajectory.from_matrices(START_NS + (times * 1e9).astype(np.int64), poses)

@@ -7,35 +7,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flight_sim.facades import Panel, building_panels
-from flight_sim.ground import Ground, paint_ground
-from flight_sim.layout import CityMap, draw_map
-from flight_sim.population import Population, populate
-from flight_sim.pyramid import Pyramid, build_pyramid
-from flight_sim.style import Style, sample_style
-from flight_sim.textures import (
-    facade_tile,
-    flat_roof,
-    ground_materials,
-    hall_tile,
-    photo_mosaic,
-    relief_tile,
-    tiled_roof,
-)
+from flight_sim.buildings.panels import Panel, building_panels, complete_textures, sample_facades
+from flight_sim.city_map.elements import CityMap
+from flight_sim.city_map.generation import draw_map
+from flight_sim.city_map.place_style import PlaceStyle, sample_style
+from flight_sim.ground.raster import GroundRaster, paint_ground
+from flight_sim.textures.ground_materials import ground_materials, relief_tile
+from flight_sim.textures.photo_mosaic import photo_mosaic
+from flight_sim.textures.pyramid import TexturePyramid, build_pyramid
+from flight_sim.traffic.populate import populate
+from flight_sim.traffic.population import Population
 
-FACADE_METRES_PER_PIXEL = 0.05
-ROOF_METRES_PER_PIXEL = 0.08
-RELIEF_METRES = 20.48
+_RELIEF_METRES = 20.48  # side of the relief's tile, about: a whole number of tiles fits into the scene
 
 
 @dataclass(frozen=True)
 class SceneOptions:
     """How scenes are made. The world repeats after `side` metres in x and y.
 
-    `height_limit`: no building or tree is higher, in metres. `urbanity`: 0 farmland to 1 city centre, negative: drawn
-    from the seed. `photographs`: a folder of images that become the ground of the lots, at
-    `photograph_metres_per_pixel`; empty: procedural ground. `built`: whether there are streets, buildings and objects
-    at all.
+    `metres_per_pixel`: resolution of the ground; `height_limit`: largest height of buildings and trees in metres;
+    `urbanity`: 0 farmland to 1 city centre, negative to draw it from the seed. `photographs`: a folder of images that
+    replace the painted ground, at `photograph_metres_per_pixel`; empty for painted ground. `built`: whether there are
+    streets, buildings and objects.
     """
 
     side: float = 327.68
@@ -51,16 +44,16 @@ class SceneOptions:
 class Scene:
     """A seeded scene. World: ENU, metres, ground at z = 0, periodic in x and y with `city.side`.
 
-    `sun` (3,) is the unit vector to the sun. `relief` is fine detail of the ground below its raster's resolution.
-    `panels` are the faces of each building of the map.
+    `relief` is detail of the ground finer than its raster; `panels` are the faces of each building of the map; `sun`
+    (3,) is the unit vector to the sun.
     """
 
     seed: int
-    style: Style
+    style: PlaceStyle
     city: CityMap
     population: Population
-    ground: Ground
-    relief: Pyramid
+    ground: GroundRaster
+    relief: TexturePyramid
     panels: tuple[tuple[Panel, ...], ...]
     sun: np.ndarray
 
@@ -69,6 +62,12 @@ class Scene:
         """Period of the world in metres."""
         return self.city.side
 
+    @property
+    def tallest(self) -> float:
+        """Height in metres of the highest building or tree; 0 without any."""
+        heights = [*(building.height for building in self.city.buildings), *(tree.height for tree in self.city.trees)]
+        return max(heights, default=0.0)
+
 
 def build_scene(seed: int, options: SceneOptions | None = None) -> Scene:
     """Build the scene of a seed: about a second, 100 MB; the same seed and options give the same scene.
@@ -76,35 +75,46 @@ def build_scene(seed: int, options: SceneOptions | None = None) -> Scene:
     Raises ValueError for a folder without readable photographs.
     """
     options = options or SceneOptions()
+    # All parts draw from one generator, so their order is part of what a seed means.
     rng = np.random.default_rng([seed, 1])
     style = sample_style(rng, options.height_limit, options.urbanity if options.urbanity >= 0 else None)
     city = draw_map(rng, style, options.side, options.built)
+    sun = _sun_direction(style)
     materials = ground_materials(rng)
+    photographs = _photographs(rng, options) if options.photographs else None
+    ground = paint_ground(rng, city, materials, options.metres_per_pixel, sun, style.shadow_strength, photographs)
+    facades = sample_facades(rng)
+    relief = relief_tile(rng)
+    relief_metres = options.side / max(round(options.side / _RELIEF_METRES), 1)
+    textures = complete_textures(rng, facades)
+    population = populate(rng, city, style)
+    return Scene(
+        seed=seed,
+        style=style,
+        city=city,
+        population=population,
+        ground=ground,
+        relief=build_pyramid(relief, relief_metres / relief.shape[0]),
+        panels=tuple(building_panels(rng, building, textures) for building in city.buildings),
+        sun=sun,
+    )
+
+
+def _sun_direction(style: PlaceStyle) -> np.ndarray:
+    """The unit vector (3,) to the sun."""
     elevation, azimuth = math.radians(style.sun_elevation_deg), math.radians(style.sun_azimuth_deg)
-    sun = np.array(
+    return np.array(
         [math.cos(elevation) * math.cos(azimuth), math.cos(elevation) * math.sin(azimuth), math.sin(elevation)]
     )
-    photographs = None
-    if options.photographs:
-        size = round(options.side / options.metres_per_pixel)
-        photographs = photo_mosaic(
-            rng, options.photographs, size, options.metres_per_pixel, options.photograph_metres_per_pixel
-        )
-    ground = paint_ground(rng, city, materials, options.metres_per_pixel, sun, style.shadow_strength, photographs)
-    facades = [build_pyramid(facade_tile(rng), FACADE_METRES_PER_PIXEL) for _ in range(8)]
-    relief = relief_tile(rng)
-    relief_tiles = max(round(options.side / RELIEF_METRES), 1)
-    cloth = build_pyramid(np.full((64, 64, 3), 120, np.uint8), FACADE_METRES_PER_PIXEL)
-    walls = (*facades, cloth, build_pyramid(hall_tile(rng), FACADE_METRES_PER_PIXEL))
-    pitched = tuple(build_pyramid(tiled_roof(rng), ROOF_METRES_PER_PIXEL) for _ in range(6))
-    flat = tuple(build_pyramid(flat_roof(rng), ROOF_METRES_PER_PIXEL) for _ in range(6))
-    return Scene(
-        seed,
-        style,
-        city,
-        populate(rng, city, style),
-        ground,
-        build_pyramid(relief, options.side / relief_tiles / relief.shape[0]),
-        tuple(building_panels(rng, building, walls, pitched, flat) for building in city.buildings),
-        sun,
+
+
+def _photographs(rng: np.random.Generator, options: SceneOptions) -> np.ndarray:
+    """The ground (S, S, 3) of the photographs."""
+    size = round(options.side / options.metres_per_pixel)
+    return photo_mosaic(
+        rng,
+        options.photographs,
+        size,
+        metres_per_pixel=options.metres_per_pixel,
+        photo_metres_per_pixel=options.photograph_metres_per_pixel,
     )

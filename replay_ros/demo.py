@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from flight_sim.flight import CameraOptions, FlightOptions
+from flight_sim.flight_path import FlightPathOptions
 from flight_sim.scene import SceneOptions
-from flight_sim.trajectory import TrajectoryOptions
 from perception_common.errors import InputError
 from perception_common.resources import find_config
 from replay_ros.bags.making.flight import FlightBagOptions, write_flight
@@ -22,7 +22,7 @@ from replay_ros.result.replay_result import ReplayResult
 
 CITY = FlightOptions(
     scene=SceneOptions(urbanity=0.8),
-    trajectory=TrajectoryOptions(kind="orbit", duration_s=20.0, altitude_m=35.0, pitch_deg=-60.0),
+    path=FlightPathOptions(kind="orbit", duration_s=20.0, altitude_m=35.0, pitch_deg=-60.0),
     camera=CameraOptions(width=1280, height=720),
     frame_rate_hz=1.5,
 )

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from flight_sim.flight import CameraOptions, FlightOptions, start_flight
+from flight_sim.flight_path import FlightPathOptions
 from flight_sim.scene import SceneOptions
-from flight_sim.trajectory import TrajectoryOptions
 from perception_common.cameras.camera import Camera
 from perception_common.node.transport import use_large_image_profile
 
@@ -60,10 +60,10 @@ def small_flight() -> SmallFlight:
     """A survey at 320x240 over a quiet place."""
     options = FlightOptions(
         scene=SceneOptions(urbanity=0.3),
-        trajectory=TrajectoryOptions(duration_s=8.0, altitude_m=50.0, pitch_deg=-75.0),
+        path=FlightPathOptions(duration_s=8.0, altitude_m=50.0, pitch_deg=-75.0),
         camera=CameraOptions(320, 240),
         frame_rate_hz=0.5,
-        look_strength=0.3,
+        degradation_strength=0.3,
     )
     flight = start_flight(3, options)
     frames = list(flight)

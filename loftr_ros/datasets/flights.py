@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from flight_sim.flight import Frame
+from flight_sim.flight import SimulatedFrame
 from flight_sim.sampling import PairOptions, sample_pair
 from flight_sim.scene import Scene, SceneOptions, build_scene
 from loftr_ros.datasets.photometric import PhotometricConfig
@@ -71,7 +71,7 @@ class FlightPairs:
         return SceneOptions(**values)
 
 
-def posed_view(frame: Frame) -> PosedView:
+def posed_view(frame: SimulatedFrame) -> PosedView:
     """Convert a frame of a pinhole camera. Moving objects get no depth, since they are elsewhere in the other view."""
     truth = frame.truth
     depth = np.where(truth.moving | ~np.isfinite(truth.depth), 0, truth.depth)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from flight_sim.flight import CameraOptions, FlightOptions
-from flight_sim.trajectory import FlightKind, TrajectoryOptions
+from flight_sim.flight_path import FlightKind, FlightPathOptions
 from perception_common.errors import InputError
 from replay_ros.bags.making.flight import FlightBagOptions, write_flight
 from replay_ros.bags.messages import ENCODINGS
@@ -20,7 +20,7 @@ NAME = "flight"
 def build_parser(prog: str = NAME) -> argparse.ArgumentParser:
     """Return the parser of the command line; `prog` is the name that its help shows."""
     default = FlightOptions()
-    course, camera = default.trajectory, default.camera
+    course, camera = default.path, default.camera
     parser = argparse.ArgumentParser(
         prog=prog,
         description="Make a rosbag2 of a simulated flight, with images, sensors and exact ground truth.",
@@ -71,7 +71,7 @@ def _bag_options(given: argparse.Namespace) -> FlightBagOptions:
     flight = replace(
         default,
         scene=replace(default.scene, urbanity=given.urbanity, photographs=given.photographs),
-        trajectory=TrajectoryOptions(
+        path=FlightPathOptions(
             kind=given.kind,
             duration_s=given.duration,
             altitude_m=given.altitude,

@@ -1,22 +1,22 @@
-"""Flights, frame by frame."""
+"""Flights."""
 
 import hashlib
 
 import numpy as np
 import pytest
 
-from flight_sim.flight import CameraOptions, Flight, FlightOptions, Frame, start_flight
+from flight_sim.flight import CameraOptions, Flight, FlightOptions, SimulatedFrame, start_flight
+from flight_sim.flight_path import FlightPathOptions
 from flight_sim.scene import SceneOptions
-from flight_sim.trajectory import TrajectoryOptions
 
 OPTIONS = FlightOptions(
     scene=SceneOptions(side=160.0, metres_per_pixel=0.125, urbanity=0.7, height_limit=20.0),
-    trajectory=TrajectoryOptions(duration_s=8.0, altitude_m=35.0, pitch_deg=-70.0),
+    path=FlightPathOptions(duration_s=8.0, altitude_m=35.0, pitch_deg=-70.0),
     camera=CameraOptions(320, 240),
 )
 
 
-def digest(frame: Frame) -> str:
+def digest(frame: SimulatedFrame) -> str:
     truth = frame.truth
     arrays = (frame.image, truth.depth, truth.instances, truth.moving, truth.boxes.xyxy, truth.T_world_camera)
     return hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)).hexdigest()

@@ -1,4 +1,4 @@
-"""Training samples: overlap as asked for, and truth that carries one view onto the other."""
+"""Training samples: overlap of pairs, and ground truth that maps one view onto the other."""
 
 from dataclasses import replace
 
@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flight_sim.camera import Camera, camera_pose, camera_with_fov
-from flight_sim.sampling import Pair, PairOptions, ViewOptions, ground_overlap, is_free, sample_pair, sample_view
+from flight_sim.camera import PinholeCamera, camera_pose, camera_with_fov
+from flight_sim.sampling import PairOptions, ViewOptions, ViewPair, ground_overlap, is_free, sample_pair, sample_view
 from flight_sim.scene import Scene, SceneOptions, build_scene
 
 SIZE = (320, 240)
-CLEAN = PairOptions(view=ViewOptions(altitude_m=(25.0, 60.0), look_strength=0.0), pause_s=(0.0, 0.0))
+CLEAN = PairOptions(view=ViewOptions(altitude_m=(25.0, 60.0), degradation_strength=0.0), pause_s=(0.0, 0.0))
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def town() -> Scene:
     return build_scene(2, SceneOptions(side=160.0, metres_per_pixel=0.125, urbanity=0.5, height_limit=15.0))
 
 
-def ground_homography(camera: Camera, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def ground_homography(camera: PinholeCamera, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """The homography (3, 3) that the plane z = 0 induces from the first image to the second: K (R - t n' / d) K^-1."""
     R = second[:3, :3].T @ first[:3, :3]
     t = second[:3, :3].T @ (first[:3, 3] - second[:3, 3])
@@ -30,7 +30,7 @@ def ground_homography(camera: Camera, first: np.ndarray, second: np.ndarray) -> 
     return camera.matrix @ (R + np.outer(t, normal) / distance) @ np.linalg.inv(camera.matrix)
 
 
-def test_depth_and_pose_carry_the_ground_onto_the_other_view(town: Scene) -> None:
+def test_depth_and_pose_map_the_ground_onto_the_other_view(town: Scene) -> None:
     for seed in range(5):
         pair = sample_pair(seed, SIZE, CLEAN, town)
         a, b = pair.first.truth, pair.second.truth
@@ -49,30 +49,30 @@ def test_depth_and_pose_carry_the_ground_onto_the_other_view(town: Scene) -> Non
 
 
 @pytest.mark.parametrize("surface", [0, -1], ids=["ground", "buildings"])
-def test_pictures_agree_where_depth_and_pose_say(town: Scene, surface: int) -> None:
-    """One view carried onto the other differs little, and less than when it is carried a pixel too far."""
+def test_images_agree_after_mapping_by_depth_and_pose(town: Scene, surface: int) -> None:
+    """One view mapped onto the other differs little, and less than when it is mapped a pixel too far."""
     options = replace(CLEAN, altitude_ratio=1.15, pitch_deg=4.0, yaw_deg=40.0, overlap=(0.5, 0.95))
     checked = 0
     for seed in range(12):
         pair = sample_pair(seed, SIZE, options, town)
-        place, mask = carried(pair, surface)
+        place, mask = mapped(pair, surface)
         if mask.sum() < 1500:
             continue
-
-        def difference(shift: float, pair: Pair = pair, place: np.ndarray = place, mask: np.ndarray = mask) -> float:
-            seen = cv2.remap(
-                pair.second.image, (place + np.array([shift, 0.0])).astype(np.float32), None, cv2.INTER_LINEAR
-            )
-            return float(np.abs(seen.astype(int) - pair.first.image)[mask].mean())
-
         checked += 1
-        assert difference(0.0) < 7.0
-        assert difference(0.0) < min(difference(1.0), difference(-1.0))
+        here, left, right = (mean_difference(pair, place + [shift, 0.0], mask) for shift in (0.0, -1.0, 1.0))
+        assert here < 7.0
+        assert here < min(left, right)
     assert checked >= 3
 
 
-def carried(pair: Pair, surface: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where each pixel lies in the second view (H, W, 2), and which pixels of a surface both views show."""
+def mean_difference(pair: ViewPair, place: np.ndarray, mask: np.ndarray) -> float:
+    """Mean difference of the first image and the second one at `place` (H, W, 2), within a mask (H, W)."""
+    seen = cv2.remap(pair.second.image, place.astype(np.float32), None, cv2.INTER_LINEAR)
+    return float(np.abs(seen.astype(int) - pair.first.image)[mask].mean())
+
+
+def mapped(pair: ViewPair, surface: int) -> tuple[np.ndarray, np.ndarray]:
+    """The pixel (H, W, 2) of the second view for each of the first, and the pixels (H, W) of a surface in both."""
     a, b = pair.first.truth, pair.second.truth
     u, v = np.meshgrid(np.arange(SIZE[0]), np.arange(SIZE[1]))
     points = np.minimum(a.depth, 1e4)[..., None] * (
@@ -86,23 +86,21 @@ def carried(pair: Pair, surface: int) -> tuple[np.ndarray, np.ndarray]:
     return place, cv2.erode(both.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
 
 
-def test_overlap_lies_in_the_range_and_can_be_steered(town: Scene) -> None:
+def test_overlap_is_in_the_range(town: Scene) -> None:
     for overlap in ((0.3, 0.5), (0.7, 0.95)):
         for seed in range(3):
             pair = sample_pair(seed, SIZE, replace(CLEAN, overlap=overlap), town)
             assert overlap[0] <= pair.overlap <= overlap[1]
 
 
-def test_an_overlap_that_cannot_be_is_refused(town: Scene) -> None:
+def test_an_impossible_overlap_is_rejected(town: Scene) -> None:
     with pytest.raises(ValueError, match="widen the ranges"):
         sample_pair(0, SIZE, replace(CLEAN, overlap=(0.999, 1.0), yaw_deg=180.0), town)
 
 
 @settings(deadline=None, max_examples=20)
 @given(st.floats(-3.0, 3.0), st.floats(-1.5, -0.7), st.floats(10.0, 90.0))
-def test_a_view_overlaps_with_itself_fully_and_with_a_far_one_not_at_all(
-    yaw: float, pitch: float, altitude: float
-) -> None:
+def test_overlap_of_a_view_with_itself_and_with_a_far_one(yaw: float, pitch: float, altitude: float) -> None:
     camera = camera_with_fov(*SIZE, 60.0)
     pose = camera_pose(np.array([0.0, 0.0, altitude]), yaw, pitch)
     far = camera_pose(np.array([30.0 * altitude, 0.0, altitude]), yaw, pitch)
@@ -116,10 +114,10 @@ def test_samples_depend_on_the_seed_only(town: Scene) -> None:
     assert not np.array_equal(one.truth.T_world_camera, other.truth.T_world_camera)
 
 
-def test_views_mostly_show_objects_and_never_from_inside_a_building(town: Scene) -> None:
+def test_views_mostly_show_objects_and_are_outside_of_buildings(town: Scene) -> None:
     counts = []
     for seed in range(8):
         frame = sample_view(seed, SIZE, ViewOptions(altitude_m=(6.0, 40.0)), town)
-        counts.append(len(frame.truth.boxes.clear()))
+        counts.append(len(frame.truth.boxes.clearly_visible()))
         assert is_free(town, frame.truth.T_world_camera[:3, 3])
     assert sum(count > 0 for count in counts) >= 5

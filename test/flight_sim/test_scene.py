@@ -1,4 +1,4 @@
-"""Scenes as a whole."""
+"""Scenes."""
 
 import hashlib
 from pathlib import Path
@@ -7,8 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from flight_sim.scene import SceneOptions, build_scene
-from flight_sim.textures import spectral_noise
+from flight_sim.scene import Scene, SceneOptions, build_scene
 
 SMALL = SceneOptions(side=128.0, metres_per_pixel=0.25)
 
@@ -17,10 +16,10 @@ def digest(*arrays: np.ndarray) -> str:
     return hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)).hexdigest()
 
 
-def test_the_same_seed_gives_the_same_scene_and_another_one_another() -> None:
+def test_scenes_depend_on_the_seed() -> None:
     one, same, other = (build_scene(seed, SMALL) for seed in (4, 4, 5))
 
-    def content(scene: object) -> str:
+    def content(scene: Scene) -> str:
         population = scene.population
         return digest(
             scene.ground.colour.levels[0], population.position, population.colours, population.start, scene.sun
@@ -29,16 +28,7 @@ def test_the_same_seed_gives_the_same_scene_and_another_one_another() -> None:
     assert content(one) == content(same) != content(other)
 
 
-def test_noise_is_periodic() -> None:
-    noise = spectral_noise(np.random.default_rng(0), 128, 1.5)
-    across_border = np.abs(noise[:, 0] - noise[:, -1]).mean()
-    inside = np.abs(np.diff(noise, axis=1)).mean()
-    assert across_border < 1.5 * inside
-    assert abs(noise.mean()) < 1e-4
-    assert noise.std() == pytest.approx(1.0, abs=1e-3)
-
-
-def test_photographs_become_the_ground(tmp_path: Path) -> None:
+def test_photographs_are_the_ground(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.full((80, 120, 3), (10, 60, 200), np.uint8))  # BGR
     options = SceneOptions(side=128.0, metres_per_pixel=0.25, photographs=str(tmp_path), built=False)
     ground = build_scene(0, options).ground
@@ -46,6 +36,6 @@ def test_photographs_become_the_ground(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.median(lit, axis=0), (200, 60, 10), atol=2)
 
 
-def test_a_folder_without_photographs_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_photographs_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no image in"):
         build_scene(0, SceneOptions(side=128.0, metres_per_pixel=0.25, photographs=str(tmp_path)))

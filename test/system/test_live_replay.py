@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from flight_sim.flight import CameraOptions, FlightOptions
+from flight_sim.flight_path import FlightPathOptions
 from flight_sim.scene import SceneOptions
-from flight_sim.trajectory import TrajectoryOptions
 from perception_common.errors import InputError
 from perception_common.resources import find_share
 from replay_ros.bags.making.flight import FlightBagOptions, write_flight
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.system
 REPLAY = find_share().parents[1] / "lib" / "yolc_ros" / "replay"
 FLIGHT = FlightOptions(
     scene=SceneOptions(side=128.0, urbanity=0.6),
-    trajectory=TrajectoryOptions(kind="survey", duration_s=3.0, altitude_m=30.0, pitch_deg=-80.0),
+    path=FlightPathOptions(kind="survey", duration_s=3.0, altitude_m=30.0, pitch_deg=-80.0),
     camera=CameraOptions(width=256, height=192),
     frame_rate_hz=1.0,
 )

@@ -11,9 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from flight_sim.classes import CLASS_NAMES
 from flight_sim.sampling import ViewOptions, sample_view
 from flight_sim.scene import Scene, SceneOptions, build_scene
-from flight_sim.shapes import CLASS_NAMES
 from perception_common.errors import InputError
 from yolc_ros.datasets.samples import ClassMap, ImageLabels, Sample, decode_image
 

@@ -14,9 +14,9 @@ import numpy as np
 from rosbags.typesys.store import Typestore
 from tqdm import tqdm
 
-from flight_sim.flight import Flight, FlightOptions, Frame, start_flight
-from flight_sim.shapes import CLASS_NAMES
-from flight_sim.truth import Boxes
+from flight_sim.classes import CLASS_NAMES
+from flight_sim.flight import Flight, FlightOptions, SimulatedFrame, start_flight
+from flight_sim.truth import TrueBoxes
 from replay_ros.bags.datasets.calibration import Calibration, unrectified_calibration
 from replay_ros.bags.datasets.ground_truth import Pose
 from replay_ros.bags.datasets.sequences.frames import DEFAULT_START_NS
@@ -95,7 +95,7 @@ def heading(T_world_camera: np.ndarray) -> float:
 
 def _frame_messages(
     types: Typestore,
-    frame: Frame,
+    frame: SimulatedFrame,
     stamp_ns: int,
     calibration: Calibration,
     altitude: float,
@@ -110,14 +110,14 @@ def _frame_messages(
     pose = Pose.from_matrix(frame.truth.T_world_camera)
     yield "ground_truth/pose", world_pose_message(types, pose, stamp_ns, WORLD_FRAME)
     height, width = frame.image.shape[:2]
-    boxes = list(_detections(types, frame.truth.boxes.clear()))
+    boxes = list(_detections(types, frame.truth.boxes.clearly_visible()))
     yield "ground_truth/detections", true_detections_message(types, boxes, (width, height), stamp_ns, OPTICAL_FRAME)
     image = cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
     topic = "camera/image/compressed" if encoding in COMPRESSED_ENCODINGS else "camera/image"
     yield topic, image_message(types, image, encoding, stamp_ns, OPTICAL_FRAME)
 
 
-def _detections(types: Typestore, boxes: Boxes) -> Iterator[Any]:
+def _detections(types: Typestore, boxes: TrueBoxes) -> Iterator[Any]:
     corners = boxes.xyxy + 0.5  # flight_sim has pixel centres at integers; in a Detection pixel 0 covers 0 to 1
     for (x0, y0, x1, y1), label in zip(corners.tolist(), boxes.class_ids.tolist(), strict=True):
         yield detection_message(
@@ -133,7 +133,7 @@ def _detections(types: Typestore, boxes: Boxes) -> Iterator[Any]:
 def _drifting_odometry(flight: Flight, count: int, options: FlightBagOptions) -> list[np.ndarray]:
     """Return T_odom_base (4, 4) of each frame: dead reckoning from the first pose, which drifts from the truth."""
     rng = np.random.default_rng([options.seed, _ODOMETRY_STREAM])
-    truth = [flight.trajectory.pose_at(index / flight.frame_rate_hz) for index in range(count)]
+    truth = [flight.path.pose_at(index / flight.frame_rate_hz) for index in range(count)]
     base = [_level_pose(T[:3, 3], heading(T)) for T in truth]
     poses = [np.linalg.inv(base[0]) @ base[0]]
     for before, after in itertools.pairwise(base):

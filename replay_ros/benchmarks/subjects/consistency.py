@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flight_sim.camera import Camera as FlightCamera
+from flight_sim.camera import PinholeCamera
 from flight_sim.flight import CameraOptions, Flight, FlightOptions, start_flight
-from flight_sim.rendering import render
+from flight_sim.flight_path import FlightKind, FlightPathOptions
+from flight_sim.rendering.renderer import render_scene
 from flight_sim.scene import SceneOptions
-from flight_sim.trajectory import FlightKind, TrajectoryOptions
-from flight_sim.truth import Truth, frame_truth
+from flight_sim.truth import FrameTruth, frame_truth
 from loftr_ros.geometry.sphere import move_direction
 from loftr_ros.geometry.two_view.ambiguity import MotionPrior
 from loftr_ros.geometry.two_view.estimation import Geometry, RelativePose, TwoViewSettings, estimate_relative_pose
@@ -108,7 +108,7 @@ def simulated_pairs(kind: str, count: int, outliers: float = 0.0, seed: int = 7)
     for number in range(count):
         rng = np.random.default_rng([number, 11])
         stamp, truth = views[number % _VIEWS]
-        T = inverse(truth.T_world_camera) @ flight.trajectory.pose_at(stamp + rng.uniform(1.0, 3.0))
+        T = inverse(truth.T_world_camera) @ flight.path.pose_at(stamp + rng.uniform(1.0, 3.0))
         if kind == "rotation":
             T = transform(so3_exp(rng.normal(scale=0.1, size=3)), np.zeros(3))
         noise = NOISE[number // _VIEWS % len(NOISE)]
@@ -132,26 +132,27 @@ def squared_error(pose: RelativePose, T: np.ndarray) -> float:
 def _flight_of(kind: str, seed: int) -> Flight:
     course, pitch = _COURSES[kind]
     scene = SceneOptions(side=163.84, metres_per_pixel=0.32, built=kind != "planar", height_limit=30.0)
-    trajectory = TrajectoryOptions(course, duration_s=30.0, pitch_deg=pitch)
-    return start_flight(seed, FlightOptions(scene, trajectory, CameraOptions(640, 480)))
+    path = FlightPathOptions(course, duration_s=30.0, pitch_deg=pitch)
+    return start_flight(seed, FlightOptions(scene, path, CameraOptions(640, 480)))
 
 
-def _views_of(flight: Flight) -> list[tuple[float, Truth]]:
+def _views_of(flight: Flight) -> list[tuple[float, FrameTruth]]:
     """Return stamps (seconds) and truths of the older views; the end of the flight is left for the newer ones."""
     stamps = np.linspace(2.0, 20.0, _VIEWS).tolist()
-    poses = [(stamp, flight.trajectory.pose_at(stamp)) for stamp in stamps]
+    poses = [(stamp, flight.path.pose_at(stamp)) for stamp in stamps]
+    scene, lens = flight.scene, flight.lens
     return [
-        (stamp, frame_truth(flight.scene, flight.lens, pose, render(flight.scene, flight.lens.pinhole, pose, stamp)))
+        (stamp, frame_truth(scene, lens, pose, render_scene(scene, lens.undistorted, pose, stamp)))
         for stamp, pose in poses
     ]
 
 
-def _camera_of(camera: FlightCamera) -> Camera:
+def _camera_of(camera: PinholeCamera) -> Camera:
     return Camera.from_matrix(camera.matrix, camera.width, camera.height, camera.distortion)
 
 
 def _matches_of(
-    truth: Truth, camera: Camera, T: np.ndarray, noise: float, rng: np.random.Generator
+    truth: FrameTruth, camera: Camera, T: np.ndarray, noise: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return noisy matches of the static part of a view with a view at the pose T (4, 4) in it."""
     still = np.isfinite(truth.depth) & ~truth.moving

@@ -24,7 +24,7 @@ def test_pairs_overlap_and_match_one_to_one(pairs):
 
 
 def test_matches_show_the_same_point_in_both_images():
-    views = ViewOptions(look_strength=0.0)
+    views = ViewOptions(degradation_strength=0.0)
     clean = PairOptions(view=views, yaw_deg=5.0, pitch_deg=0.0, altitude_ratio=1.0, pause_s=(0.0, 0.0))
     same_look = PhotometricConfig(
         gamma=0, contrast=0, brightness=0, vignette=0, shadow_chance=0, blur_chance=0, motion_chance=0, noise=0,

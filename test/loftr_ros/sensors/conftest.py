@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from flight_sim.camera import camera_pose, camera_with_fov, lens_of
-from flight_sim.rendering import render
+from flight_sim.flight_path import FlightPathOptions, plan_flight_path
+from flight_sim.rendering.renderer import render_scene
 from flight_sim.scene import SceneOptions, build_scene
-from flight_sim.trajectory import TrajectoryOptions, fly
 from flight_sim.truth import frame_truth
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import inverse
@@ -21,7 +21,7 @@ VEHICLES = (3, 4, 5, 8)  # car, van, truck, bus
 
 @dataclass(frozen=True, eq=False)
 class SimulatedPair:
-    """Ground truth of two frames (flight_sim.truth.Truth)."""
+    """Ground truth of two frames (flight_sim.truth.FrameTruth)."""
 
     older: object
     newer: object
@@ -134,10 +134,10 @@ def flown(town):
     """Pairs two seconds apart of three flights over the town: nadir, oblique and forward views."""
     lens, pairs = _lens(320, 240), []
     for kind, pitch, altitude in (("survey", -85.0, 60.0), ("survey", -60.0, 70.0), ("forward", -40.0, 60.0)):
-        options = TrajectoryOptions(kind=kind, pitch_deg=pitch, altitude_m=altitude, duration_s=20.0)
-        course = fly(5, (SIDE / 2, SIDE / 2), 50.0, options)
+        options = FlightPathOptions(kind=kind, pitch_deg=pitch, altitude_m=altitude, duration_s=20.0)
+        course = plan_flight_path(5, (SIDE / 2, SIDE / 2), 50.0, options)
         poses = [course.pose_at(stamp) for stamp in np.arange(0.0, 20.0, 2.0)]
-        frames = [frame_truth(town, lens, pose, render(town, lens.pinhole, pose, 0.0)) for pose in poses]
+        frames = [frame_truth(town, lens, pose, render_scene(town, lens.undistorted, pose, 0.0)) for pose in poses]
         pairs += [SimulatedPair(a, b) for a, b in itertools.pairwise(frames)]
     return pairs
 
@@ -147,7 +147,8 @@ def traffic(town):
     """Pairs half a second and five metres apart, at low altitude over moving vehicles."""
     lens, rng, pairs = _lens(480, 360), np.random.default_rng(5), []
     population = town.population
-    driving = np.flatnonzero((population.path >= 0) & (population.speed > 3) & np.isin(population.class_ids, VEHICLES))
+    moving = (population.route_index >= 0) & (population.speed > 3)
+    driving = np.flatnonzero(moving & np.isin(population.class_ids, VEHICLES))
     for _ in range(12):
         vehicle, stamp = rng.choice(driving), rng.uniform(0, 100)
         place = population.at(stamp)[0][vehicle] % SIDE
@@ -159,7 +160,7 @@ def traffic(town):
         angles = np.array([yaw, pitch, 0.0]) + rng.normal(size=3) * [0.05, 0.03, 0.02]
         newer = camera_pose(older[:3, 3] + step, *angles)
         frames = [
-            frame_truth(town, lens, pose, render(town, lens.pinhole, pose, when))
+            frame_truth(town, lens, pose, render_scene(town, lens.undistorted, pose, when))
             for pose, when in ((older, stamp), (newer, stamp + 0.5))
         ]
         pairs.append(SimulatedPair(*frames))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flight_sim.shapes import CLASS_NAMES
+from flight_sim.classes import CLASS_NAMES
 from loftr_ros.geometry.two_view.ambiguity import MotionPrior
 from loftr_ros.geometry.two_view.estimation import Geometry, TwoViewSettings, estimate_relative_pose
 from loftr_ros.sensors.buffer import Aged
@@ -19,7 +19,7 @@ ONE_PIXEL = TwoViewSettings(threshold=1.0)
 
 
 def detections(truth):
-    boxes = truth.boxes.clear()
+    boxes = truth.boxes.clearly_visible()
     names = tuple(CLASS_NAMES[k] for k in boxes.class_ids)
     xyxy = boxes.xyxy.astype(float)
     return DetectedObjects(0, truth.camera.width, truth.camera.height, xyxy, np.ones(len(boxes)), names)

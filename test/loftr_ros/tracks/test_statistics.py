@@ -8,7 +8,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 from flight_sim.camera import camera_with_fov, world_to_camera
-from flight_sim.trajectory import TrajectoryOptions, fly
+from flight_sim.flight_path import FlightPathOptions, plan_flight_path
 from loftr_ros.geometry.two_view.estimation import Geometry
 from loftr_ros.tracks.keypoint_ids import KeypointIds, name_matches
 from loftr_ros.tracks.statistics import (
@@ -33,7 +33,9 @@ class FlightOverPoints:
     """Keyframes of a flight over points on the ground and on roofs; each sees those in its image."""
 
     def __init__(self, keyframes=6, spacing=2.5):
-        course = fly(3, (0.0, 0.0), 20.0, TrajectoryOptions("forward", 30.0, altitude_m=50.0, pitch_deg=-70.0))
+        course = plan_flight_path(
+            3, (0.0, 0.0), 20.0, FlightPathOptions("forward", 30.0, altitude_m=50.0, pitch_deg=-70.0)
+        )
         self.poses = {k: course.pose_at(2.0 * k) for k in range(keyframes)}
         centre = np.mean([pose[:3, 3] + 55 * pose[:3, 2] for pose in self.poses.values()], axis=0)
         x, y = np.meshgrid(np.arange(-100, 100, spacing), np.arange(-100, 100, spacing))

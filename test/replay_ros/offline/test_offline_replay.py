@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from flight_sim.flight import CameraOptions, FlightOptions
+from flight_sim.flight_path import FlightPathOptions
 from flight_sim.scene import SceneOptions
-from flight_sim.trajectory import TrajectoryOptions
 from perception_common.errors import InputError
 from replay_ros.bags.making.flight import FlightBagOptions, write_flight
 from replay_ros.bags.messages import stamp_of
@@ -20,7 +20,7 @@ from yolc_ros.detector import Detector
 
 FLIGHT = FlightOptions(
     scene=SceneOptions(side=128.0, urbanity=0.6),
-    trajectory=TrajectoryOptions(kind="survey", duration_s=3.0, altitude_m=30.0, pitch_deg=-80.0),
+    path=FlightPathOptions(kind="survey", duration_s=3.0, altitude_m=30.0, pitch_deg=-80.0),
     camera=CameraOptions(width=256, height=192),
     frame_rate_hz=1.0,
 )

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from flight_sim.flight import CameraOptions, FlightOptions, start_flight
-from flight_sim.trajectory import TrajectoryOptions
+from flight_sim.flight_path import FlightPathOptions
 from perception_common.geometry import matrix_from_quaternion
 from replay_ros.bags.making.flight import FlightBagOptions, heading, write_flight
 from replay_ros.bags.reader import open_bag
 
 SMALL = FlightOptions(
-    trajectory=TrajectoryOptions(duration_s=4.0, altitude_m=60.0),
+    path=FlightPathOptions(duration_s=4.0, altitude_m=60.0),
     camera=CameraOptions(width=320, height=180),
     frame_rate_hz=1.0,
 )
@@ -43,12 +43,12 @@ def test_every_frame_has_all_topics_with_one_stamp(flown):
 def test_the_ground_truth_is_that_of_the_simulator(flown):
     flight = start_flight(3, SMALL)
     for index, (pose, info) in enumerate(zip(flown["/ground_truth/pose"], flown["/camera/camera_info"], strict=True)):
-        truth = flight.trajectory.pose_at(float(index))
+        truth = flight.path.pose_at(float(index))
         np.testing.assert_allclose(position(pose.pose), truth[:3, 3])
         q = pose.pose.orientation
         np.testing.assert_allclose(matrix_from_quaternion(np.array([q.x, q.y, q.z, q.w])), truth[:3, :3], atol=1e-9)
         np.testing.assert_allclose(info.k.reshape(3, 3), flight.camera.matrix)
-    boxes = flight.frame(2).truth.boxes.clear()
+    boxes = flight.frame(2).truth.boxes.clearly_visible()
     message = flown["/ground_truth/detections"][2]
     assert [each.class_id for each in message.detections] == boxes.class_ids.tolist()
     for each, (x0, _, x1, _) in zip(message.detections, boxes.xyxy, strict=True):

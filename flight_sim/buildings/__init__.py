@@ -1,0 +1,1 @@
+"""The textured walls and roofs of buildings."""

@@ -1,0 +1,1 @@
+"""Generators that fill one lot of the map each, by land use."""

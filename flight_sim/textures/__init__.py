@@ -1,0 +1,1 @@
+"""Procedural and photographic textures, as periodic tiles with prefiltered levels."""

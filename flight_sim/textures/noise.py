@@ -1,0 +1,21 @@
+"""Periodic noise."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def spectral_noise(rng: np.random.Generator, size: int, exponent: float) -> np.ndarray:
+    """Periodic noise (size, size) float32, mean 0, deviation 1; its amplitude falls as frequency ** -exponent."""
+    spectrum = np.fft.rfft2(rng.standard_normal((size, size), dtype=np.float32))
+    frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None])
+    frequency[0, 0] = 1.0
+    spectrum = spectrum * frequency**-exponent
+    spectrum[0, 0] = 0.0
+    noise = np.fft.irfft2(spectrum, s=(size, size)).astype(np.float32)
+    return noise / noise.std()
+
+
+def to_uint8(image: np.ndarray) -> np.ndarray:
+    """The image clipped to 0 to 255 and rounded down."""
+    return np.clip(image, 0, 255).astype(np.uint8)
