@@ -26,11 +26,11 @@ from loftr_ros.results import FrameResult, KeyframeInfo, PairResult
 from loftr_ros.sensors.suite import FrameReadings, Sensors
 from loftr_ros.tracks.keypoint_ids import RADIUS, REPEATED_KEYPOINT_RADIUS, KeypointIds, name_matches
 from loftr_ros.tracks.statistics import TrackStatistics
-from loftr_ros.tracks.window import TrackWindow
+from loftr_ros.tracks.window import KEYFRAMES, TrackWindow
 from loftr_ros.trajectory.chain import KeyframeChain
 from perception_common.cameras.camera import Camera
 from perception_common.errors import InputError
-from perception_common.stage_timer import StageTimer
+from perception_common.timing.stage_timer import StageTimer
 
 KEYFRAME_MEMORY = 256 << 20  # bytes; the default of the parameter keyframe_memory_mb
 
@@ -219,8 +219,16 @@ class Frontend(Generic[Encoded]):
         self._trajectory.extend(pairs[0])
         self._last_step = pairs[0]
         with timer.stage("tracks"):
-            tracks = self._tracks.add(pairs, self._trajectory)
+            tracks = self._measure_tracks(pairs)
         return self._result(info, decision, timer, change, tuple(pairs), tracks)
+
+    def _measure_tracks(self, pairs: list[PairResult]) -> TrackStatistics:
+        """Measure the tracks with the pairs of a new keyframe, the one that extended the trajectory first."""
+        failed = pairs[0].motion.geometry == Geometry.FAILED
+        end = () if failed else self._trajectory.consistent_end(KEYFRAMES)
+        poses = {pose.keyframe.id: pose.T_map_camera for pose in end}
+        cameras = {pose.keyframe.id: pose.keyframe.camera for pose in end if pose.keyframe.camera is not None}
+        return self._tracks.add([pair.named for pair in pairs], poses, cameras)
 
     def _result(
         self,

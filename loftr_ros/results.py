@@ -11,7 +11,7 @@ from loftr_ros.geometry.scale.result import Scale, ScaleSource, scaled
 from loftr_ros.geometry.two_view.estimation import RelativePose
 from loftr_ros.keyframes.policy import Decision, ViewChange
 from loftr_ros.matches import Matches
-from loftr_ros.tracks.statistics import TrackStatistics
+from loftr_ros.tracks.statistics import NamedPair, TrackStatistics
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import transform
 
@@ -53,6 +53,12 @@ class PairResult:
     scale: Scale
     dynamic: np.ndarray
     dynamic_reason: str = ""
+
+    @property
+    def named(self) -> NamedPair:
+        """The matches with their keypoint ids, as tracks take them."""
+        points0, points1 = self.matches.points0, self.matches.points1
+        return NamedPair(self.older.id, self.newer.id, points0, points1, self.ids0, self.ids1)
 
     @property
     def is_metric(self) -> bool:

@@ -56,7 +56,10 @@ MAY_USE_ROS = {
     "replay_ros.replay",  # runs the live or the offline replay
     "replay_ros.demo",
     "replay_ros.benchmarks.listener",  # times the nodes' messages over DDS
+    "replay_ros.benchmarks.publisher",
     "replay_ros.benchmarks.subjects.stages",
+    "replay_ros.commands.demo",
+    "replay_ros.commands.replay",
 }
 OPTIONAL_ROS = {"perception_common.images.conversion": {"cv_bridge"}}  # imported in a function, for rare encodings
 

@@ -32,8 +32,8 @@ from perception_common.node.parameters import PerceptionParameters
 from perception_common.node.problems import Problems, incompatible_qos, missing_images
 from perception_common.node.ros_parameters import NodeParameters
 from perception_common.node.worker import Worker
-from perception_common.stage_timer import StageTimer
 from perception_common.stamps import stamp_ns
+from perception_common.timing.stage_timer import StageTimer
 
 RESULT_QOS = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.RELIABLE)
 _WORKER_STOP_SECONDS = 30.0  # longest wait for the image in progress when the node is deactivated

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perception_common.node.windows import LatencyWindow, RateWindow
+from perception_common.timing.windows import LatencyWindow, RateWindow
 
 _RATE_SECONDS = 5.0  # window of the published rates
 

@@ -24,8 +24,8 @@ from perception_common.cameras.camera import Camera
 from perception_common.cameras.camera_info import CameraInfoBuffer
 from perception_common.errors import InputError
 from perception_common.images.conversion import to_gray, to_rgb
-from perception_common.stage_timer import StageTimer
 from perception_common.stamps import stamp_ns
+from perception_common.timing.stage_timer import StageTimer
 from replay_ros.bags.node_inputs import TF_TOPICS, BagMountLookup, find_sensors
 from replay_ros.bags.reader import Bag, RawMessage, absolute, open_bag
 from replay_ros.bags.topic_choice import find_camera_info_topic, find_image_topic

@@ -13,7 +13,7 @@ from perception_common.errors import InputError
 from perception_common.resources import find_config, find_weights
 from perception_common.weights import read_state_dict, save_weights
 from replay_ros.bags.making.flight import FlightBagOptions, write_flight
-from replay_ros.commands import evaluate_detection
+from replay_ros.commands.evaluate import detection as evaluate_detection
 from replay_ros.evaluation.detection.protocols import PROTOCOLS
 from replay_ros.evaluation.detection.truth import choose_classes, read_coco_truth
 from yolc_ros.clusters import Region

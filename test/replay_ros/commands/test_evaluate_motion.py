@@ -15,7 +15,7 @@ from perception_common.tum import Trajectory, write_tum
 from replay_ros.bags.datasets.ground_truth import Pose
 from replay_ros.bags.messages import header, load_types, new, world_pose_message
 from replay_ros.bags.writer import BagWriter
-from replay_ros.commands import evaluate_motion as command
+from replay_ros.commands.evaluate import motion as command
 from replay_ros.evaluation.motion.edges import PoseEdge, chain, chain_is_metric
 from replay_ros.evaluation.motion.metrics import evaluate_motion
 from replay_ros.evaluation.motion.truth import TrueMotion

@@ -14,7 +14,7 @@ from perception_common.config import load_yaml
 from perception_common.errors import InputError
 from perception_common.resources import find_config, find_weights
 from perception_common.weights import save_weights
-from replay_ros.commands import evaluate_pairs
+from replay_ros.commands.evaluate import pairs as evaluate_pairs
 from replay_ros.evaluation.pairs.estimators import ESTIMATORS
 from replay_ros.evaluation.pairs.matchers import BaselineMatcher, load_matcher
 

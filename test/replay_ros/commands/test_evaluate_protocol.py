@@ -9,7 +9,7 @@ import pytest
 
 from perception_common.errors import InputError
 from perception_common.geometry import so3_exp, transform
-from replay_ros.commands import evaluate_protocol
+from replay_ros.commands.evaluate import protocol as evaluate_protocol
 from replay_ros.evaluation.pairs.matchers import BaselineMatcher
 from replay_ros.protocols import published
 

@@ -2,7 +2,10 @@
 
 import pytest
 
-from replay_ros.commands import evaluate_detection, evaluate_motion, evaluate_pairs, evaluate_protocol
+from replay_ros.commands.evaluate import detection as evaluate_detection
+from replay_ros.commands.evaluate import motion as evaluate_motion
+from replay_ros.commands.evaluate import pairs as evaluate_pairs
+from replay_ros.commands.evaluate import protocol as evaluate_protocol
 
 
 @pytest.mark.parametrize("command", [evaluate_detection, evaluate_motion, evaluate_pairs, evaluate_protocol])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from perception_common.errors import InputError
-from replay_ros.commands import evaluate_protocol
+from replay_ros.commands.evaluate import protocol as evaluate_protocol
 from replay_ros.protocols import published
 from replay_ros.protocols.hloc_export import read_pair_names
 

@@ -12,7 +12,7 @@ from perception_common.config import load_yaml
 from perception_common.errors import InputError
 from perception_common.resources import find_config
 from perception_common.weights import save_weights
-from replay_ros.commands import evaluate_detection
+from replay_ros.commands.evaluate import detection as evaluate_detection
 from replay_ros.evaluation.detection.datasets import uavdt_dataset, visdrone_dataset
 from replay_ros.evaluation.detection.published import PUBLISHED
 from replay_ros.evaluation.detection.truth import choose_classes

@@ -1,6 +1,6 @@
 import pytest
 
-from perception_common.stage_timer import StageTimer
+from perception_common.timing.stage_timer import StageTimer
 
 
 def test_the_blocks_of_a_stage_are_added_up_and_recorded_also_when_one_raises():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from perception_common.node.windows import LatencyWindow, RateWindow
+from perception_common.timing.windows import LatencyWindow, RateWindow
 
 
 def test_percentiles_are_of_the_last_values():

@@ -1,0 +1,1 @@
+"""Durations of stages, and latencies and rates over the recent past."""
