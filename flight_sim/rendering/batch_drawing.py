@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -61,7 +62,7 @@ def _count_faces(faces: np.ndarray, polygons: np.ndarray, first: int, last: int)
     points = polygons.reshape(-1, 2) >> SUBPIXEL_BITS
     x0, y0 = points.min(axis=0).tolist()
     x1, y1 = points.max(axis=0).tolist()
-    window = faces[max(y0 - 1, 0) : min(y1 + 2, height), max(x0 - 1, 0) : min(x1 + 2, width)]
+    window: Any = faces[max(y0 - 1, 0) : min(y1 + 2, height), max(x0 - 1, 0) : min(x1 + 2, width)]
     return cv2.countNonZero(cv2.inRange(window, first, last)) if window.size else 0
 
 
