@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -62,8 +61,8 @@ def _count_faces(faces: np.ndarray, polygons: np.ndarray, first: int, last: int)
     points = polygons.reshape(-1, 2) >> SUBPIXEL_BITS
     x0, y0 = points.min(axis=0).tolist()
     x1, y1 = points.max(axis=0).tolist()
-    window: Any = faces[max(y0 - 1, 0) : min(y1 + 2, height), max(x0 - 1, 0) : min(x1 + 2, width)]
-    return cv2.countNonZero(cv2.inRange(window, first, last)) if window.size else 0
+    window = faces[max(y0 - 1, 0) : min(y1 + 2, height), max(x0 - 1, 0) : min(x1 + 2, width)]
+    return cv2.countNonZero(cv2.inRange(window, first, last)) if window.size else 0  # type: ignore[call-overload]
 
 
 def _sorted_faces(canvas: Canvas, batches: Sequence[MeshBatch], light: Sunlight) -> _Faces:
