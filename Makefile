@@ -5,7 +5,7 @@ CAMERA ?=
 TESTS ?= test
 export PYTHON ?= python3
 
-.PHONY: all setup test test-fast demo lint clean
+.PHONY: all setup test test-fast demo docs lint clean
 
 all: setup
 
@@ -24,7 +24,6 @@ test-fast:
 demo: setup
 	@source setup.bash && yolc demo $(if $(FLIGHT),"$(FLIGHT)") $(if $(CAMERA),--camera "$(CAMERA)")
 
-.PHONY: docs
 docs:
 	@scripts/setup.sh docs
 	@.venv/bin/mkdocs build --strict && echo "open site/index.html"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sets up this checkout: .venv with the pinned requirements, ROS (an apt ROS if there is one, else the wheels), and the
-# colcon build in install/. Steps that are up to date are skipped. Usage: scripts/setup.sh [run|test|lint]
+# colcon build in install/. Steps that are up to date are skipped. Usage: scripts/setup.sh [run|test|lint|docs]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 purpose=${1:-run}

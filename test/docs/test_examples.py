@@ -176,6 +176,7 @@ def run(*words, cwd):
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=120)
 
 
+@pytest.mark.slow
 def test_a_small_flight_and_what_is_in_it(tmp_path):
     """The example of `yolc flight`, shorter and smaller, then that of `yolc bag info`."""
     (example,) = [line for line in command_lines(PARSERS["yolc flight"].epilog) if line.startswith("yolc flight ")]
@@ -191,6 +192,7 @@ def test_a_small_flight_and_what_is_in_it(tmp_path):
 @pytest.mark.parametrize(
     "words", [[], ["--help"], ["evaluate"], ["run"], ["bag", "make", "--help"], ["completion", "bash"]]
 )
+@pytest.mark.slow
 def test_what_needs_no_data_runs(tmp_path, words):
     done = run(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

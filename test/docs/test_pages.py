@@ -71,12 +71,12 @@ NODE_CODE = (
     *("loftr_ros/parameters.py", "loftr_ros/frontend.py", "loftr_ros/matcher_choice.py", "loftr_ros/base_frame.py"),
 )
 # The functions whose argument is a message for the user, with its position.
-REPORTING = dict.fromkeys(("InputError", "warning", "error", "_fail", "failed_match", "unknown_scale", "refused"), 0)
+REPORTING = dict.fromkeys(("InputError", "warning", "error", "_fail", "failed_match", "unknown_scale", "_unusable"), 0)
 REPORTING |= {"report": 1, "failed_pose": 1, "_error": 2}
 # Functions that return such a message.
 RETURNING = {
     *("incompatible_qos", "missing_images", "unknown", "use_large_image_profile", "_choose_device", "_choose_dtype"),
-    *("_refused", "moving_boxes"),
+    *("rejection", "_ground_rejection", "moving_boxes"),
 }
 
 

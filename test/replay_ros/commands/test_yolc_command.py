@@ -94,6 +94,7 @@ def test_an_unknown_word_is_one_line_with_the_nearest_name(capsys, arguments, li
     assert capsys.readouterr() == ("", line + "\n")
 
 
+@pytest.mark.slow
 def test_help_imports_no_library(repository):
     code = (
         "import sys; from replay_ros.commands.yolc import main; main(['--help']); main(['bag']); "
@@ -155,6 +156,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
         (["yolc", "run"], "yolc_", {"yolc_node"}),
     ],
 )
+@pytest.mark.slow
 def test_bash_completes_words(commands, capsys, words, last, expected):
     table, _ = commands
     assert main(["completion", "bash"], commands=table) == 0
