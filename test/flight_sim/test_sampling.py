@@ -59,7 +59,7 @@ def test_images_agree_after_mapping_by_depth_and_pose(town: Scene, surface: int)
         if mask.sum() < 1500:
             continue
         checked += 1
-        here, left, right = (mean_difference(pair, place + [shift, 0.0], mask) for shift in (0.0, -1.0, 1.0))
+        here, left, right = (mean_difference(pair, place + np.array([shift, 0.0]), mask) for shift in (0.0, -1.0, 1.0))
         assert here < 7.0
         assert here < min(left, right)
     assert checked >= 3
