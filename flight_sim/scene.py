@@ -9,9 +9,9 @@ import numpy as np
 
 from flight_sim.buildings.panels import Panel, building_panels, complete_textures, sample_facades
 from flight_sim.city_map.elements import CityMap
-from flight_sim.city_map.generation import draw_map
 from flight_sim.city_map.place_style import PlaceStyle, sample_style
 from flight_sim.ground.raster import GroundRaster, paint_ground
+from flight_sim.map_generation.generate import generate_map
 from flight_sim.textures.ground_materials import ground_materials, relief_tile
 from flight_sim.textures.photo_mosaic import photo_mosaic
 from flight_sim.textures.pyramid import TexturePyramid, build_pyramid
@@ -78,7 +78,7 @@ def build_scene(seed: int, options: SceneOptions | None = None) -> Scene:
     # All parts draw from one generator, so their order is part of what a seed means.
     rng = np.random.default_rng([seed, 1])
     style = sample_style(rng, options.height_limit, options.urbanity if options.urbanity >= 0 else None)
-    city = draw_map(rng, style, options.side, options.built)
+    city = generate_map(rng, style, options.side, options.built)
     sun = _sun_direction(style)
     materials = ground_materials(rng)
     photographs = _photographs(rng, options) if options.photographs else None

@@ -1,1 +1,1 @@
-"""The vector map of a scene: streets, lots, buildings, trees, and the places of vehicles and people."""
+"""The vector map of a scene, as data: its style, streets, lots, buildings, trees, and places of vehicles and people."""

@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from flight_sim.city_map.place_style import PlaceStyle
-
 LANE_WIDTH = 3.3  # metres; typical of urban streets
 PARKING_WIDTH = 2.3  # metres; a bay beside the kerb
+_VERGE_WIDTH = 0.9  # metres; of gravel, beside streets without pavement
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,11 @@ class Street:
     def half_width(self) -> float:
         """Half width with the pavement."""
         return self.carriageway + self.pavement
+
+    @property
+    def outer_half_width(self) -> float:
+        """Half width with the pavement, or with the verge of a street without pavement."""
+        return self.half_width + (0.0 if self.pavement > 0.0 else _VERGE_WIDTH)
 
     def lane_edge(self, lane: int) -> float:
         """Distance from the centre line to the inner edge of a lane, counted from 0 at the centre line."""
@@ -94,30 +98,6 @@ class Street:
         if self.offset - self.half_width - abs(self.bend) < 0.0:
             return (self, replace(self, offset=self.offset + side))
         return (self,)
-
-
-def lay_streets(rng: np.random.Generator, style: PlaceStyle, side: float) -> tuple[Street, ...]:
-    """Draw the streets of a scene: first those along x, then those along y."""
-    streets = []
-    for axis, count, lanes in ((0, style.blocks_y, style.lanes_x), (1, style.blocks_x, style.lanes_y)):
-        for index in range(count):
-            offset = 0.0 if index == 0 else side * (index + float(rng.uniform(-0.16, 0.16))) / count
-            own_lanes = lanes if index == 0 else max(1, lanes - int(rng.integers(0, 2)))
-            is_track = style.is_rural and axis != style.green_axis
-            streets.append(
-                Street(
-                    axis=axis,
-                    offset=offset,
-                    lanes=1 if is_track else own_lanes,
-                    median=style.median if own_lanes >= 2 else 0.0,
-                    parking=style.kerb_parking and not is_track,
-                    pavement=style.pavement,
-                    bend=style.bend,
-                    phase=float(rng.uniform(0.0, 2.0 * np.pi)),
-                    surface="gravel" if is_track else str(rng.choice(["asphalt", "asphalt", "old_asphalt"])),
-                )
-            )
-    return tuple(streets)
 
 
 def crossings(street: Street, streets: tuple[Street, ...], side: float) -> list[tuple[float, float]]:

@@ -75,8 +75,8 @@ def _toned(rng: np.random.Generator, raster: np.ndarray) -> np.ndarray:
     """The raster with slow changes of brightness."""
     noise = 0.05 * spectral_noise(rng, _TONE_PX, 1.5) + 0.025 * spectral_noise(rng, _TONE_PX, 0.6)
     tone = np.clip((1.0 + noise) * 128.0, 0, 255).astype(np.uint8)
-    enlarged = cv2.resize(tone, raster.shape[:2], interpolation=cv2.INTER_LINEAR)
-    return cv2.multiply(raster, cv2.merge([enlarged] * 3), scale=1.0 / 128.0)
+    full = cv2.resize(tone, raster.shape[:2], interpolation=cv2.INTER_LINEAR)
+    return cv2.multiply(raster, cv2.merge([full] * 3), scale=1.0 / 128.0)
 
 
 def _shadowed(raster: np.ndarray, shade: np.ndarray, strength: float) -> np.ndarray:

@@ -14,7 +14,7 @@ from flight_sim.rendering.batches import MeshBatch
 from flight_sim.rendering.buffers import TREE
 from flight_sim.rendering.canvas import Canvas
 from flight_sim.rendering.lighting import Sunlight
-from flight_sim.subpixel import SUBPIXEL_BITS, fixed_point
+from flight_sim.subpixel import SUBPIXEL_BITS, fixed_point, window_around
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,11 @@ def draw_batches(canvas: Canvas, batches: Sequence[MeshBatch], light: Sunlight) 
 def _count_faces(faces: np.ndarray, polygons: np.ndarray, first: int, last: int) -> int:
     """How many pixels around fixed-point polygons show faces `first` to `last`."""
     height, width = faces.shape
-    points = polygons.reshape(-1, 2) >> SUBPIXEL_BITS
-    x0, y0 = points.min(axis=0).tolist()
-    x1, y1 = points.max(axis=0).tolist()
-    window = faces[max(y0 - 1, 0) : min(y1 + 2, height), max(x0 - 1, 0) : min(x1 + 2, width)]
-    return cv2.countNonZero(cv2.inRange(window, first, last)) if window.size else 0  # type: ignore[call-overload]
+    window = window_around(polygons.reshape(-1, 2) >> SUBPIXEL_BITS, width, height, before=1, after=2)
+    if window is None:
+        return 0
+    part = window.of(faces)
+    return int(np.count_nonzero((part >= first) & (part <= last)))
 
 
 def _sorted_faces(canvas: Canvas, batches: Sequence[MeshBatch], light: Sunlight) -> _Faces:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from flight_sim.city_map.elements import CityMap
-from flight_sim.city_map.generation import draw_map
 from flight_sim.city_map.place_style import sample_style
 from flight_sim.city_map.streets import LANE_WIDTH
 from flight_sim.classes import CLASS_NAMES
+from flight_sim.map_generation.generate import generate_map
 from flight_sim.traffic.populate import populate
 from flight_sim.traffic.population import STATIONARY, Population, route_along
 
@@ -18,7 +18,7 @@ SIDE = 320.0
 def town() -> tuple[CityMap, Population]:
     rng = np.random.default_rng(2)
     style = sample_style(rng, 40.0, 0.75)
-    city = draw_map(rng, style, SIDE)
+    city = generate_map(rng, style, SIDE)
     return city, populate(rng, city, style)
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from flight_sim.city_map.elements import CityMap, Patch
-from flight_sim.city_map.generation import draw_map
 from flight_sim.city_map.place_style import PlaceStyle, sample_style
 from flight_sim.city_map.streets import LANE_WIDTH, crossings, free_stretches
+from flight_sim.map_generation.generate import generate_map
 
 SIDE = 320.0
 
@@ -14,7 +14,7 @@ SIDE = 320.0
 def city_of(seed: int, urbanity: float, limit: float = 40.0) -> tuple[PlaceStyle, CityMap]:
     rng = np.random.default_rng(seed)
     style = sample_style(rng, limit, urbanity)
-    return style, draw_map(rng, style, SIDE)
+    return style, generate_map(rng, style, SIDE)
 
 
 @pytest.mark.parametrize("urbanity", [0.05, 0.4, 0.7, 0.95])
@@ -56,7 +56,7 @@ def test_countryside_and_city_differ() -> None:
 
 def test_open_ground_has_neither_streets_nor_buildings() -> None:
     rng = np.random.default_rng(0)
-    city = draw_map(rng, sample_style(rng, 40.0, 0.5), SIDE, built=False)
+    city = generate_map(rng, sample_style(rng, 40.0, 0.5), SIDE, built=False)
     assert not city.streets
     assert not city.buildings
     assert not city.road_marks

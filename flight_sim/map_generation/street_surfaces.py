@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from flight_sim.city_map.draft import MapDraft
 from flight_sim.city_map.elements import Patch
 from flight_sim.city_map.streets import Street
+from flight_sim.map_generation.draft import MapDraft
 
 _OVERHANG = 20.0  # metres by which bent streets are painted beyond the border of the scene
-_KERB_WIDTH = 0.25
-_VERGE_WIDTH = 0.9
+_KERB_WIDTH = 0.25  # metres
 
 
 def paint_surfaces(draft: MapDraft, streets: tuple[Street, ...], side: float) -> None:
     """Paint all verges, then all kerbs, then all carriageways, so that crossings stay open."""
     for street in streets:
-        if street.pavement > 0.0:
-            _paint(draft, street, side, "pavement", street.half_width)
-        else:
-            _paint(draft, street, side, "gravel", street.half_width + _VERGE_WIDTH)
+        _paint(draft, street, side, "pavement" if street.pavement > 0.0 else "gravel", street.outer_half_width)
     for street in streets:
         if street.pavement > 0.0:
             _paint(draft, street, side, "concrete", street.carriageway + _KERB_WIDTH)

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from flight_sim.city_map.draft import MapDraft
 from flight_sim.city_map.elements import AWNING_WALL, HALL_WALL, Patch, Rectangle, colour_of, shrunk
-from flight_sim.city_map.land_use.parking import add_parking_bays
+from flight_sim.map_generation.draft import MapDraft
+from flight_sim.map_generation.parking_bays import add_parking_bays
 
 _CONTAINER = (6.1, 2.44, 2.6)  # metres; a 20-foot container (ISO 668)
 

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from flight_sim.city_map.draft import MapDraft
 from flight_sim.city_map.elements import FACADES, Rectangle, corners_of, shrunk
-from flight_sim.city_map.land_use.green import add_winding_path
-from flight_sim.city_map.land_use.parking import add_parking_bays
+from flight_sim.map_generation.draft import MapDraft
+from flight_sim.map_generation.green import add_winding_path
+from flight_sim.map_generation.parking_bays import add_parking_bays
 
 _STOREY = 3.2  # metres, as in the facade textures
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from flight_sim.city_map.draft import MapDraft
 from flight_sim.city_map.elements import Rectangle
+from flight_sim.map_generation.draft import MapDraft
 
 _AISLE = 6.0  # metres between two facing rows
 _BAYS = {"car": (5.0, 2.6), "truck": (13.0, 4.2)}  # length and width of a bay in metres

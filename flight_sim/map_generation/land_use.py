@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from flight_sim.city_map.draft import MapDraft
 from flight_sim.city_map.elements import Rectangle
-from flight_sim.city_map.land_use import green, residential, urban
+from flight_sim.map_generation import green, residential, urban
+from flight_sim.map_generation.draft import MapDraft
 
 LAND_USES: dict[str, Callable[[MapDraft, Rectangle], None]] = {
     "field": green.fill_field,

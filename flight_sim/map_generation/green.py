@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from flight_sim.city_map.draft import MapDraft
 from flight_sim.city_map.elements import Patch, Rectangle, colour_of, corners_of, shrunk
+from flight_sim.map_generation.draft import MapDraft
 
 
 def fill_field(draft: MapDraft, lot: Rectangle) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from flight_sim.city_map.draft import MapDraft
 from flight_sim.city_map.elements import CityMap
-from flight_sim.city_map.land_use.choice import LAND_USES, choose_land_use
-from flight_sim.city_map.lots import divide_lots
 from flight_sim.city_map.place_style import PlaceStyle
-from flight_sim.city_map.road_markings import mark_street
-from flight_sim.city_map.street_surfaces import paint_surfaces
-from flight_sim.city_map.streets import Street, lay_streets
+from flight_sim.city_map.streets import Street
+from flight_sim.map_generation.draft import MapDraft
+from flight_sim.map_generation.land_use import LAND_USES, choose_land_use
+from flight_sim.map_generation.road_markings import mark_street
+from flight_sim.map_generation.street_grid import divide_lots, lay_streets
+from flight_sim.map_generation.street_surfaces import paint_surfaces
 
 
-def draw_map(rng: np.random.Generator, style: PlaceStyle, side: float, built: bool = True) -> CityMap:
+def generate_map(rng: np.random.Generator, style: PlaceStyle, side: float, built: bool = True) -> CityMap:
     """Draw the map of a scene of period `side` metres; with `built` False only open ground with trees."""
     green = np.array([70.0, 100.0, 48.0]) * rng.uniform(0.75, 1.15) + rng.normal(0.0, 6.0, 3)
     draft = MapDraft(rng, style, green)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flight_sim.city_map.draft import MapDraft
 from flight_sim.city_map.elements import Patch
 from flight_sim.city_map.streets import PARKING_WIDTH, Street, free_stretches
+from flight_sim.map_generation.draft import MapDraft
 
 _WHITE = (222, 222, 216)
 _YELLOW = (214, 180, 70)

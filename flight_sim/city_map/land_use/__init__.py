@@ -1,1 +1,0 @@
-"""Generators that fill one lot of the map each, by land use."""
