@@ -11,6 +11,8 @@ from replay_ros.report.content import Resources
 from replay_ros.report.reading.from_bag import read_content
 from replay_ros.report.render import write_html
 
+pytestmark = pytest.mark.slow
+
 DESKTOP, PHONE = (1280, 900), (375, 800)
 
 

@@ -9,6 +9,8 @@ import pytest
 from perception_common.errors import InputError
 from replay_ros.report.to_rerun import write_rerun
 
+pytestmark = pytest.mark.slow
+
 
 def test_without_the_sdk_it_says_what_to_install(content, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "rerun", None)

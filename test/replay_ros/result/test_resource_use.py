@@ -4,7 +4,11 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from replay_ros.result.resources import sampling
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_busy_child_and_its_memory_are_seen():

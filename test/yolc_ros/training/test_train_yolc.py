@@ -26,6 +26,8 @@ from yolc_ros.detector import Detector, DetectorSettings
 from yolc_ros.training import train as training
 from yolc_ros.training.config import YolcTrainingConfig
 
+pytestmark = pytest.mark.slow
+
 MODEL = """class_names: [car, bus]
 backbone:
   {stem_width: 8, bottleneck_width: 8, bottleneck_blocks: 1, widths: [8, 8, 8, 8], modules: [1, 1, 1], blocks: 1}

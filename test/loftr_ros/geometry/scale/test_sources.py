@@ -161,6 +161,7 @@ def test_the_most_precise_source_is_chosen_and_a_contradiction_is_unknown():
     assert choose_scale([]).source == ScaleSource.UNKNOWN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["altitude", "both altitudes", "depth", "odometry"])
 def test_the_covariance_in_metres_is_that_of_disturbed_poses_and_measurements(source):
     """Monte Carlo: disturb the pose as its covariance says and the measurement as its deviation says."""

@@ -214,6 +214,7 @@ def normalised_errors(kind, noise, seeds):
     return errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "freedom"), [("general", 5), ("planar", 5), ("forward", 5), ("rotation", 3)])
 def test_the_covariance_is_honest(kind, freedom):
     """The mean of the normalised error squared is its expectation, five degrees of freedom or three, within 25 %."""

@@ -196,6 +196,7 @@ class TestBadInput:
         self.fails("no weights are shipped", pairs / "posed.json", "--matcher", "loftr_outdoor_ds")
 
 
+@pytest.mark.slow
 @pytest.mark.shared_data
 class TestPublishedFigures:
     """The figures that come with the data: another implementation of the same protocol, made elsewhere."""
