@@ -10,6 +10,8 @@ import pytest
 
 TOOLS = ("bash", "dirname", "cat", "sha256sum", "find", "touch", "grep", "tail", "head", "uname", "rm", "mkdir", "env")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def machine(tmp_path, repository):

@@ -8,6 +8,7 @@ from replay_ros.benchmarks.subjects.consistency import ALLOWED, KINDS, simulated
 PAIRS = 75  # of each geometry: the mean of 225 squares and more is known to 9 %, heavier tails apart
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [0.0, 0.2])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_covariance_is_honest_on_flights(kind, wrong):
