@@ -17,7 +17,7 @@ from pathlib import Path
 import gtsam
 import numpy as np
 
-from loftr_ros.geometry.two_view.estimation import Geometry
+from loftr_ros.geometry.two_view.relative_pose import Geometry
 from loftr_ros.geometry.uncertainty.covariance import UNOBSERVED, to_gtsam
 from perception_common.cli import run
 from perception_common.errors import InputError

@@ -22,7 +22,8 @@ from flight_sim.flight_path import FlightPathOptions, plan_flight_path
 from loftr_ros.geometry.scale.altitude import scale_from_altitude
 from loftr_ros.geometry.scale.limits import LengthMeasurement
 from loftr_ros.geometry.scale.result import Scale, scaled
-from loftr_ros.geometry.two_view.estimation import RelativePose, TwoViewSettings, estimate_relative_pose
+from loftr_ros.geometry.two_view.estimation import estimate_relative_pose
+from loftr_ros.geometry.two_view.relative_pose import RelativePose, TwoViewSettings
 from perception_common.cameras.camera import Camera
 from perception_common.cli import run
 from perception_common.geometry import inverse, quaternion_from_matrix, transform

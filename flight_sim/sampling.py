@@ -22,9 +22,9 @@ _LARGEST_SPEED_MPS = 12.0  # of the camera while the shutter is open
 class ViewOptions:
     """Ranges that views are drawn from, in metres and degrees; `altitude_m` is drawn evenly on a logarithmic scale.
 
-    `nadir_share`: share of the views that look straight down, within 8 degrees; the others look down by `pitch_deg`.
-    `near_objects`: share of the views that are aimed at the surroundings of an object. `degradation_strength` as in
-    sample_degradation.
+    `nadir_share`: share of the views that look straight down, within 8 degrees; the pitch of the others is within
+    `pitch_deg`. `near_objects`: share of the views that are aimed at the surroundings of an object.
+    `degradation_strength` as in sample_degradation.
     """
 
     altitude_m: tuple[float, float] = (12.0, 100.0)

@@ -14,7 +14,7 @@ from typing import Generic
 
 import numpy as np
 
-from loftr_ros.geometry.two_view.estimation import Geometry
+from loftr_ros.geometry.two_view.relative_pose import Geometry
 from loftr_ros.image_matcher import Encoded, ImageMatcher, MatcherSettings, check_gray
 from loftr_ros.keyframes.overlap import measure_view_change
 from loftr_ros.keyframes.policy import Decision, KeyframePolicy, Outcome, ViewChange, decide, decide_first, is_too_soon

@@ -8,7 +8,7 @@ import numpy as np
 
 from loftr_ros.geometry.scale.result import Scale, unknown_scale
 from loftr_ros.geometry.two_view.ambiguity import ROTATION_CHANGE
-from loftr_ros.geometry.two_view.estimation import Geometry, RelativePose, TwoViewSettings, failed_pose
+from loftr_ros.geometry.two_view.relative_pose import Geometry, RelativePose, TwoViewSettings, failed_pose
 from loftr_ros.matches import Matches
 from loftr_ros.results import KeyframeInfo, PairResult
 from loftr_ros.sensors.dynamic import DynamicMatches, dynamic_matches, estimate_without_traffic

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from loftr_ros.base_frame import parse_mount
 from loftr_ros.frontend import FrontendSettings
 from loftr_ros.geometry.scale.limits import ScaleLimits
-from loftr_ros.geometry.two_view.estimation import TwoViewSettings
+from loftr_ros.geometry.two_view.relative_pose import TwoViewSettings
 from loftr_ros.geometry.two_view.thresholds import INLIER_THRESHOLD
 from loftr_ros.image_matcher import MatcherSettings
 from loftr_ros.keyframes.policy import KeyframePolicy

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from loftr_ros.geometry.scale.result import Scale, ScaleSource, scaled
-from loftr_ros.geometry.two_view.estimation import RelativePose
+from loftr_ros.geometry.two_view.relative_pose import RelativePose
 from loftr_ros.keyframes.policy import Decision, ViewChange
 from loftr_ros.matches import Matches
 from loftr_ros.tracks.statistics import NamedPair, TrackStatistics

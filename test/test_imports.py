@@ -4,6 +4,7 @@
 """
 
 import ast
+import re
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -303,6 +304,15 @@ def test_test_modules_have_unique_names(repository):
     names = Counter(path.name for path in (repository / "test").rglob("test_*.py"))
     report([f"{count} files are named {name}" for name, count in names.items() if count > 1], len(names), at_least=150)
     assert not list((repository / "test").rglob("__init__.py"))
+
+
+def test_tests_that_start_processes_are_marked(repository):
+    """`make test-fast` starts none: it leaves out the tests that are marked slow or system."""
+    starters = {"subprocess", "multiprocessing"}
+    paths = sorted((repository / "test").rglob("test_*.py"))
+    starting = [path for path in paths if any(is_of(name, starters) for name in imports_of(path).names)]
+    unmarked = [path for path in starting if not re.search(r"mark\.(slow|system)", path.read_text(encoding="utf-8"))]
+    report([f"{path} is not marked slow or system" for path in unmarked], len(starting), at_least=10)
 
 
 def test_imports_are_followed_through_modules(tmp_path):

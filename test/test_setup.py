@@ -12,6 +12,8 @@ from perception_common.resources import find_share
 
 TOOLS = ("bash", "dirname", "cat", "sha256sum", "find", "touch", "grep", "tail", "head", "uname", "rm", "mkdir", "env")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def machine(tmp_path, repository):

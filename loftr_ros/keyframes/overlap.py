@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 
 from loftr_ros.geometry.triangulation import parallax
-from loftr_ros.geometry.two_view.estimation import Geometry, TwoViewSettings, estimate_relative_pose
+from loftr_ros.geometry.two_view.estimation import estimate_relative_pose
+from loftr_ros.geometry.two_view.relative_pose import DEFAULT_SETTINGS, Geometry, TwoViewSettings
 from loftr_ros.keyframes.policy import ViewChange
 from loftr_ros.keyframes.quality import Quality
 from loftr_ros.matches import Matches
@@ -14,8 +15,6 @@ from perception_common.cameras.camera import Camera
 from perception_common.geometry import rotation_angle
 
 Size = tuple[int, int]  # (width, height), pixels
-
-TWO_VIEW = TwoViewSettings()
 
 _GRID = 64  # samples of the older image in each direction
 _HOMOGRAPHY_TOLERANCE = 0.01  # of the long side; wide, because the scene is not quite a plane (empirical)
@@ -30,7 +29,7 @@ def measure_view_change(
     camera0: Camera | None = None,
     camera1: Camera | None = None,
     quality: Quality | None = None,
-    settings: TwoViewSettings = TWO_VIEW,
+    settings: TwoViewSettings = DEFAULT_SETTINGS,
 ) -> ViewChange:
     """Measure the view change between keyframe (image 0) and image (image 1), `seconds` later.
 
@@ -100,7 +99,7 @@ def motion_deg(
     points1: np.ndarray,
     camera0: Camera,
     camera1: Camera,
-    settings: TwoViewSettings = TWO_VIEW,
+    settings: TwoViewSettings = DEFAULT_SETTINGS,
 ) -> tuple[float, float] | tuple[None, None]:
     """Rotation and median parallax, degrees, of the camera between matches (N, 2), pixels; None where there is no pose.
 

@@ -19,7 +19,7 @@ from std_msgs.msg import Header
 from loftr_ros.base_frame import edge_between_bases
 from loftr_ros.drawing import draw_matches
 from loftr_ros.frontend import Frontend
-from loftr_ros.geometry.two_view.estimation import Geometry
+from loftr_ros.geometry.two_view.relative_pose import Geometry
 from loftr_ros.results import FrameResult, KeyframeInfo, PairResult, TrajectoryPose
 from perception_common.geometry import quaternion_from_matrix
 from perception_common.images.conversion import fill_image

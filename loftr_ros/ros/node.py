@@ -12,7 +12,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from loftr_ros.frontend import Frontend
-from loftr_ros.geometry.two_view.estimation import Geometry
+from loftr_ros.geometry.two_view.relative_pose import Geometry
 from loftr_ros.keyframes.policy import Outcome
 from loftr_ros.matcher_choice import load_matcher
 from loftr_ros.parameters import LoftrParameters

@@ -11,7 +11,8 @@ from loftr_ros.geometry.normal import INLIER_SIGMAS
 from loftr_ros.geometry.rays import ray_pairs
 from loftr_ros.geometry.two_view.ambiguity import NO_PRIOR, MotionPrior
 from loftr_ros.geometry.two_view.essential import EssentialMotion
-from loftr_ros.geometry.two_view.estimation import Geometry, RelativePose, TwoViewSettings, estimate_relative_pose
+from loftr_ros.geometry.two_view.estimation import estimate_relative_pose
+from loftr_ros.geometry.two_view.relative_pose import Geometry, RelativePose, TwoViewSettings
 from loftr_ros.sensors.settings import DEFAULT_DYNAMIC, DEFAULT_TWO_VIEW, DynamicSettings
 from loftr_ros.sensors.suite import FrameReadings
 from perception_common.cameras.camera import Camera

@@ -11,7 +11,7 @@ from loftr_ros.geometry.scale.depth import scale_from_depth
 from loftr_ros.geometry.scale.limits import LengthMeasurement
 from loftr_ros.geometry.scale.odometry import scale_from_odometry
 from loftr_ros.geometry.scale.result import Scale, unknown_scale
-from loftr_ros.geometry.two_view.estimation import Geometry, RelativePose
+from loftr_ros.geometry.two_view.relative_pose import Geometry, RelativePose
 from loftr_ros.sensors.buffer import Aged
 from loftr_ros.sensors.gravity import gravity_in_camera
 from loftr_ros.sensors.odometry import OdometryMotion, odometry_motion

@@ -9,7 +9,7 @@ import numpy as np
 
 from loftr_ros.geometry.scale.depth import CALIBRATION_DEVIATION
 from loftr_ros.geometry.scale.limits import ScaleLimits
-from loftr_ros.geometry.two_view.estimation import TwoViewSettings
+from loftr_ros.geometry.two_view.relative_pose import TwoViewSettings
 
 VEHICLES_AND_PEOPLE = (
     *("pedestrian", "people", "bicycle", "car", "van", "truck", "tricycle", "awning-tricycle", "bus", "motor"),

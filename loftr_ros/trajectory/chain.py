@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loftr_ros.geometry.two_view.estimation import Geometry
+from loftr_ros.geometry.two_view.relative_pose import Geometry
 from loftr_ros.results import KeyframeInfo, PairResult, TrajectoryPose
 from perception_common.geometry import transform
 

@@ -11,7 +11,7 @@ from evo.core.trajectory import PosePath3D
 from evo.tools import file_interface
 
 from loftr_ros.geometry.scale.result import ScaleSource
-from loftr_ros.geometry.two_view.estimation import Geometry
+from loftr_ros.geometry.two_view.relative_pose import Geometry
 from perception_common.errors import InputError
 from perception_common.geometry import transform
 from perception_common.tum import write_tum

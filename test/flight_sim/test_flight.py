@@ -27,6 +27,7 @@ def flight() -> Flight:
     return start_flight(5, OPTIONS)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_in_any_order(flight: Flight) -> None:
     again = start_flight(5, OPTIONS)
     assert [digest(again.frame(k)) for k in (7, 2)] == [digest(flight.frame(k)) for k in (7, 2)]

@@ -8,7 +8,7 @@ import pytest
 
 from loftr_ros.frontend import Frontend, FrontendSettings
 from loftr_ros.geometry.scale.result import ScaleSource
-from loftr_ros.geometry.two_view.estimation import Geometry, TwoViewSettings
+from loftr_ros.geometry.two_view.relative_pose import Geometry, TwoViewSettings
 from loftr_ros.image_matcher import MatcherSettings
 from loftr_ros.keyframes.policy import KeyframePolicy, Outcome
 from loftr_ros.matcher import Matcher

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from loftr_ros.frontend import Frontend, FrontendSettings
-from loftr_ros.geometry.two_view.estimation import Geometry
+from loftr_ros.geometry.two_view.relative_pose import Geometry
 from loftr_ros.image_matcher import MatcherSettings
 from loftr_ros.keyframes.policy import KeyframePolicy
 from loftr_ros.matcher_choice import load_matcher

@@ -52,6 +52,7 @@ run(main)
 """
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_not_an_error(repository: Path):
     process = subprocess.Popen(
         [sys.executable, "-c", PRINTER], cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -8,6 +8,8 @@ import pytest
 
 from perception_common.resources import find_share
 
+pytestmark = pytest.mark.system
+
 BIN = find_share().parents[1] / "lib" / "yolc_ros"
 
 

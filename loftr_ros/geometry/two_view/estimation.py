@@ -12,9 +12,7 @@ the values of thresholds.py:
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
@@ -30,6 +28,13 @@ from loftr_ros.geometry.two_view.homography.fit import fit_homography, fit_rotat
 from loftr_ros.geometry.two_view.homography.motion import PlaneMotion, RotationMotion
 from loftr_ros.geometry.two_view.homography.sampson import homography_residuals
 from loftr_ros.geometry.two_view.plane_choice import choose_plane_motion
+from loftr_ros.geometry.two_view.relative_pose import (
+    DEFAULT_SETTINGS,
+    Geometry,
+    RelativePose,
+    TwoViewSettings,
+    failed_pose,
+)
 from loftr_ros.geometry.two_view.relief import weighed_by_relief
 from loftr_ros.geometry.uncertainty.covariance import (
     ESSENTIAL_CURVATURE,
@@ -37,81 +42,11 @@ from loftr_ros.geometry.uncertainty.covariance import (
     pose_covariance,
     rotation_only_covariance,
     step_covariance,
-    unknown_covariance,
 )
 from loftr_ros.geometry.uncertainty.dependence import variance_inflation
 from loftr_ros.geometry.uncertainty.noise import NOISE_FLOOR, Noise
 from loftr_ros.geometry.uncertainty.refinement import Refined, refine
 from perception_common.cameras.camera import Camera
-from perception_common.geometry import transform
-
-
-class Geometry(enum.IntEnum):
-    """Class of a pair; the numbers are those of RelativePose.msg."""
-
-    FAILED = 0
-    GENERAL = 1
-    PLANAR = 2
-    ROTATION_ONLY = 3
-
-
-@dataclass(frozen=True)
-class TwoViewSettings:
-    """How a relative pose is estimated.
-
-    estimator: "auto" is poselib where it is installed, else OpenCV's USAC. threshold: inlier threshold, pixels of the
-    original images; for noisier matches it grows to 3 sigma. min_inliers: fewer inliers are a failure. planar_ratio:
-    inliers of a homography over inliers of the essential matrix from which on a scene counts as planar. seed: of the
-    sampling.
-    """
-
-    estimator: Literal["auto", "poselib", "opencv"] = "auto"
-    threshold: float = thresholds.INLIER_THRESHOLD
-    min_inliers: int = thresholds.MIN_INLIERS
-    planar_ratio: float = thresholds.PLANAR_RATIO
-    seed: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class RelativePose:
-    """Pose of the newer camera in the older one: p_older = rotation @ p_newer + translation (optical frames).
-
-    rotation: (3, 3) float64. translation: (3,) float64 of length 1, or 0 where none is observed.
-    inliers: (N,) bool, the matches that agree with the pose. parallax: degrees, median angle between the two rays of an
-    inlier after compensation of the rotation. residual: median Sampson distance of the inliers, pixels. reason: why
-    the geometry is not GENERAL, else empty. covariance: (6, 6), convention of uncertainty/covariance.py.
-    noise: estimated standard deviation of a pixel coordinate of a match, pixels.
-    """
-
-    rotation: np.ndarray
-    translation: np.ndarray
-    geometry: Geometry
-    inliers: np.ndarray
-    parallax: float
-    residual: float
-    reason: str
-    covariance: np.ndarray
-    noise: float
-
-    @property
-    def matrix(self) -> np.ndarray:
-        """T (4, 4) with p_older = T p_newer."""
-        return transform(self.rotation, self.translation)
-
-
-def failed_pose(matches: int, reason: str) -> RelativePose:
-    """Return the result for a pair without a pose: identity, no inliers, unknown covariance."""
-    return RelativePose(
-        rotation=np.eye(3),
-        translation=np.zeros(3),
-        geometry=Geometry.FAILED,
-        inliers=np.zeros(matches, bool),
-        parallax=0.0,
-        residual=0.0,
-        reason=reason,
-        covariance=unknown_covariance(),
-        noise=0.0,
-    )
 
 
 def estimate_relative_pose(
@@ -119,7 +54,7 @@ def estimate_relative_pose(
     points1: np.ndarray,
     camera0: Camera,
     camera1: Camera,
-    settings: TwoViewSettings = TwoViewSettings(),
+    settings: TwoViewSettings = DEFAULT_SETTINGS,
     *,
     confidence: np.ndarray | None = None,
     spread: np.ndarray | None = None,

@@ -20,7 +20,8 @@ from flight_sim.scene import SceneOptions
 from flight_sim.truth import FrameTruth, frame_truth
 from loftr_ros.geometry.sphere import move_direction
 from loftr_ros.geometry.two_view.ambiguity import MotionPrior
-from loftr_ros.geometry.two_view.estimation import Geometry, RelativePose, TwoViewSettings, estimate_relative_pose
+from loftr_ros.geometry.two_view.estimation import estimate_relative_pose
+from loftr_ros.geometry.two_view.relative_pose import Geometry, RelativePose, TwoViewSettings
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import inverse, so3_exp, so3_log, transform
 from replay_ros.benchmarks.measurement import BenchmarkPlan, Check, Measurement, SubjectReport

@@ -9,7 +9,8 @@ from functools import partial
 import numpy as np
 
 from loftr_ros.geometry.opencv_pose import estimate_plain_pose
-from loftr_ros.geometry.two_view.estimation import TwoViewSettings, estimate_relative_pose
+from loftr_ros.geometry.two_view.estimation import estimate_relative_pose
+from loftr_ros.geometry.two_view.relative_pose import TwoViewSettings
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import so3_exp
 from perception_common.node.transport import raise_malloc_thresholds

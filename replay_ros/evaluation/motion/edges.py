@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from loftr_ros.geometry.scale.result import ScaleSource
-from loftr_ros.geometry.two_view.estimation import Geometry
+from loftr_ros.geometry.two_view.relative_pose import Geometry
 from loftr_ros.trajectory.chain import ChainEdge, chain_edges
 from perception_common.geometry import matrix_from_quaternion, transform
 from perception_common.stamps import stamp_ns

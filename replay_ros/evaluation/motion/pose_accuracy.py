@@ -9,7 +9,7 @@ from scipy.stats import chi2
 
 from loftr_ros.geometry.accuracy import AUC_LIMITS, FAILED_DEGREES, area_under_recall, pose_degrees
 from loftr_ros.geometry.sphere import tangent_basis
-from loftr_ros.geometry.two_view.estimation import Geometry
+from loftr_ros.geometry.two_view.relative_pose import Geometry
 from perception_common.geometry import angle_between, pose_error, so3_log
 from replay_ros.evaluation.motion.edges import PoseEdge
 from replay_ros.evaluation.motion.results import CovarianceConsistency, EdgeError, PoseAccuracy

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 
 from loftr_ros.geometry.opencv_pose import PLAIN_POSE_THRESHOLD, estimate_plain_pose
-from loftr_ros.geometry.two_view.estimation import Geometry, TwoViewSettings, estimate_relative_pose
+from loftr_ros.geometry.two_view.estimation import estimate_relative_pose
+from loftr_ros.geometry.two_view.relative_pose import Geometry, TwoViewSettings
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import inverse, transform
 

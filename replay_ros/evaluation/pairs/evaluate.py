@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from loftr_ros.datasets.image_pairs import ImagePair, read_gray, read_pairs, resizing
 from loftr_ros.geometry.accuracy import pose_degrees
-from loftr_ros.geometry.two_view.estimation import Geometry
+from loftr_ros.geometry.two_view.relative_pose import Geometry
 from loftr_ros.image_matcher import shrink
 from perception_common.cameras.camera import Camera
 from perception_common.errors import InputError

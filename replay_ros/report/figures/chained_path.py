@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from loftr_ros.geometry.scale.result import ScaleSource
-from loftr_ros.geometry.two_view.estimation import Geometry
+from loftr_ros.geometry.two_view.relative_pose import Geometry
 from loftr_ros.trajectory.chain import Chain, ChainEdge, ChainedPose, edges_by_newer
 from loftr_ros.trajectory.covariance import propagate, step_covariance
 from replay_ros.evaluation.motion.edges import matrix_of_pose

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from loftr_ros.geometry.scale.result import ScaleSource
-from loftr_ros.geometry.two_view.estimation import Geometry
+from loftr_ros.geometry.two_view.relative_pose import Geometry
 from perception_common.stamps import stamp_ns
 from replay_ros.report.content.images import KeyframePair, MatchKind
 from replay_ros.report.reading.recording import RecordedReplay

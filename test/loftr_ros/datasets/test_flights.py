@@ -7,6 +7,8 @@ from flight_sim.scene import SceneOptions
 from loftr_ros.datasets.flights import FlightConfig, FlightPairs
 from loftr_ros.datasets.photometric import PhotometricConfig
 
+pytestmark = pytest.mark.slow
+
 SMALL = SceneOptions(side=163.84)
 
 

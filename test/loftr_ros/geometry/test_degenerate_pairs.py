@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loftr_ros.geometry.two_view.estimation import Geometry, TwoViewSettings, estimate_relative_pose
+from loftr_ros.geometry.two_view.estimation import estimate_relative_pose
+from loftr_ros.geometry.two_view.relative_pose import Geometry, TwoViewSettings
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import so3_exp, so3_log
 

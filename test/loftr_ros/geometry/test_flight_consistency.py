@@ -8,6 +8,7 @@ from replay_ros.benchmarks.subjects.consistency import ALLOWED, KINDS, simulated
 PAIRS = 75  # of each geometry; the mean of at least 225 squares has a standard deviation of 9 %, without heavy tails
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [0.0, 0.2])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_covariance_is_consistent_on_flights(kind, wrong):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loftr_ros.geometry.two_view.estimation import TwoViewSettings
+from loftr_ros.geometry.two_view.relative_pose import TwoViewSettings
 from loftr_ros.keyframes.overlap import (
     measure_view_change,
     median_displacement,

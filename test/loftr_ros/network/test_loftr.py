@@ -95,6 +95,7 @@ def assert_same(one: PairMatches, other: PairMatches, pixels: float = 1e-3) -> N
     torch.testing.assert_close(one.spread, other.spread, atol=pixels, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     tuple(map(int, kornia_version.split(".")[:2])) < (0, 9),
     reason="kornia 0.8, the last for Python 3.10, fails on masks and on sizes that are not multiples of 8",

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from flight_sim.classes import CLASS_NAMES
 from loftr_ros.geometry.two_view.ambiguity import MotionPrior
-from loftr_ros.geometry.two_view.estimation import Geometry, TwoViewSettings, estimate_relative_pose
+from loftr_ros.geometry.two_view.estimation import estimate_relative_pose
+from loftr_ros.geometry.two_view.relative_pose import Geometry, TwoViewSettings
 from loftr_ros.sensors.buffer import Aged
 from loftr_ros.sensors.dynamic import dynamic_matches, estimate_without_traffic, inside_any, moving_boxes
 from loftr_ros.sensors.readings import DetectedObjects

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from loftr_ros.geometry.scale.result import ScaleSource, scaled
-from loftr_ros.geometry.two_view.estimation import TwoViewSettings, estimate_relative_pose, failed_pose
+from loftr_ros.geometry.two_view.estimation import estimate_relative_pose
+from loftr_ros.geometry.two_view.relative_pose import TwoViewSettings, failed_pose
 from loftr_ros.sensors.buffer import Aged
 from loftr_ros.sensors.gravity import motion_prior
 from loftr_ros.sensors.metric import pair_scale, sample_depth

@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 
 from flight_sim.camera import camera_with_fov, world_to_camera
 from flight_sim.flight_path import FlightPathOptions, plan_flight_path
-from loftr_ros.geometry.two_view.estimation import Geometry
+from loftr_ros.geometry.two_view.relative_pose import Geometry
 from loftr_ros.tracks.keypoint_ids import KeypointIds, name_matches
 from loftr_ros.tracks.statistics import (
     NamedPair,

@@ -21,6 +21,8 @@ from perception_common.resources import find_share
 from perception_common.training.distributed import Processes
 from perception_common.training.progress import read_metrics
 
+pytestmark = pytest.mark.slow
+
 PACKAGES = str(Path(perception_common.__file__).parents[1])  # for child processes
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from loftr_ros.geometry.scale.result import Scale, ScaleSource, unknown_scale
-from loftr_ros.geometry.two_view.estimation import Geometry, RelativePose, failed_pose
+from loftr_ros.geometry.two_view.relative_pose import Geometry, RelativePose, failed_pose
 from loftr_ros.matches import Matches
 from loftr_ros.results import KeyframeInfo, PairResult
 from loftr_ros.trajectory.chain import KeyframeChain

@@ -90,6 +90,7 @@ print(sum(faults_of_one_image() for _ in range(5)))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not raise_malloc_thresholds(), reason="needs glibc")
 def test_memory_of_freed_images_is_reused(repository):
     def faults(argument: str) -> int:

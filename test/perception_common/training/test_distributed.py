@@ -32,6 +32,7 @@ with distributed(torch.device("cpu")) as processes:
 """
 
 
+@pytest.mark.slow
 def test_two_processes_normalise_like_one(tmp_path):
     generator = torch.Generator().manual_seed(0)
     x, w = (torch.randn(8, 3, 5, 4, generator=generator) + 2 for _ in range(2))

@@ -41,6 +41,7 @@ def task(batches=make_batch, losses=compute_loss) -> Task[torch.Tensor]:
     return Task(batches, losses, lambda module: {"weight": float(module[0].weight.detach().abs().sum())})
 
 
+@pytest.mark.slow
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
     for name in ("whole", "parts"):
         (tmp_path / name).mkdir()
@@ -113,6 +114,7 @@ def test_a_nonfinite_gradient_stops_the_run_before_it_changes_the_weights(tmp_pa
     assert all(torch.isfinite(tensor).all() for tensor in state.module.state_dict().values())
 
 
+@pytest.mark.slow
 def test_the_averaged_weights_are_exported_with_their_metrics(tmp_path):
     state = new_state()
     run_loop(state, task(), CONFIG, tmp_path, Processes())

@@ -42,6 +42,7 @@ def run_quick(subject, folder):
     return status, json.loads(path.read_text())
 
 
+@pytest.mark.slow
 class TestSubjects:
     @pytest.mark.parametrize("subject", SUBJECTS)
     def test_has_rows_and_equal_outputs(self, subject, tmp_path, capsys):
@@ -100,6 +101,7 @@ class TestMemory:
     def test_the_estimate_includes_four_matrices_of_all_cell_pairs(self):
         assert memory.estimate_kornia(1600, 1200) > 4 * 30_000**2 * 4
 
+    @pytest.mark.slow
     def test_a_child_that_fails_is_named(self):
         plan = dataclasses.replace(QUICK_PLAN, memory_pair=(0, 0))
         with pytest.raises(InputError, match="matching with ours failed"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from loftr_ros.geometry.scale.result import ScaleSource
-from loftr_ros.geometry.two_view.estimation import Geometry
+from loftr_ros.geometry.two_view.relative_pose import Geometry
 from loftr_ros.geometry.uncertainty.covariance import UNOBSERVED, unknown_covariance
 from perception_common.errors import InputError
 from perception_common.geometry import inverse, quaternion_from_matrix, so3_exp, transform

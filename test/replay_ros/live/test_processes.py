@@ -9,6 +9,8 @@ import pytest
 from perception_common.errors import InputError
 from replay_ros.live.processes import find_executable, hear_sigint, stop
 
+pytestmark = pytest.mark.slow
+
 POLITE = "import time\ntry:\n  print('up', flush=True)\n  time.sleep(60)\nexcept KeyboardInterrupt: raise SystemExit(7)"
 STUBBORN = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nprint('up', flush=True)\ntime.sleep(60)"
 

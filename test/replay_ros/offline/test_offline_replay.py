@@ -18,6 +18,8 @@ from replay_ros.result.compare import compare
 from replay_ros.result.replay_result import read_result, write_result
 from yolc_ros.detector import Detector
 
+pytestmark = pytest.mark.slow
+
 FLIGHT = FlightOptions(
     scene=SceneOptions(side=128.0, urbanity=0.6),
     path=FlightPathOptions(kind="survey", duration_s=3.0, altitude_m=30.0, pitch_deg=-80.0),

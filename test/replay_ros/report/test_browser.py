@@ -11,6 +11,8 @@ from replay_ros.report.build import read_content
 from replay_ros.report.content.plots import Resources
 from replay_ros.report.to_html import write_html
 
+pytestmark = pytest.mark.slow
+
 DESKTOP, PHONE = (1280, 900), (375, 800)
 
 

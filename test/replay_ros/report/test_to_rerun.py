@@ -9,6 +9,8 @@ import pytest
 from perception_common.errors import InputError
 from replay_ros.report.to_rerun import write_rerun
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_missing_sdk_is_named(content, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "rerun", None)

@@ -4,7 +4,11 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from replay_ros.result.resources import sampling
+
+pytestmark = pytest.mark.slow
 
 
 def test_cpu_and_memory_of_a_child_are_sampled():

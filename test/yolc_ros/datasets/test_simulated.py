@@ -13,6 +13,8 @@ from perception_common.errors import InputError
 from yolc_ros.classes import VISDRONE_CLASSES
 from yolc_ros.datasets.simulated import VIEWS_OF_A_SCENE, SimulatedViews
 
+pytestmark = pytest.mark.slow
+
 
 def same(a: object, b: object) -> bool:
     return all(np.array_equal(x, y) for x, y in zip(vars(a).values(), vars(b).values(), strict=True))

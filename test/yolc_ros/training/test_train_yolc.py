@@ -26,6 +26,8 @@ from yolc_ros.detector import Detector, DetectorSettings
 from yolc_ros.training import train as training
 from yolc_ros.training.config import YolcTrainingConfig
 
+pytestmark = pytest.mark.slow
+
 MODEL = """class_names: [car, bus]
 backbone:
   kind: hrnet

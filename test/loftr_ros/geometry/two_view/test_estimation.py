@@ -8,12 +8,8 @@ from hypothesis import strategies as st
 
 from loftr_ros.geometry.sphere import move_direction
 from loftr_ros.geometry.two_view.ambiguity import PLANE_TILT, MotionPrior
-from loftr_ros.geometry.two_view.estimation import (
-    Geometry,
-    TwoViewSettings,
-    estimate_relative_pose,
-    failed_pose,
-)
+from loftr_ros.geometry.two_view.estimation import estimate_relative_pose
+from loftr_ros.geometry.two_view.relative_pose import Geometry, TwoViewSettings, failed_pose
 from loftr_ros.geometry.uncertainty.covariance import UNOBSERVED, unknown_covariance
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import so3_exp, so3_log
@@ -220,6 +216,7 @@ def normalised_errors(kind, noise, seeds):
     return errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "freedom"), [("general", 5), ("planar", 5), ("forward", 5), ("rotation", 3)])
 def test_the_covariance_is_consistent(kind, freedom):
     """The mean normalised error squared is the number of degrees of freedom within 25 %."""

@@ -3,7 +3,8 @@
 import numpy as np
 
 from loftr_ros.geometry.rays import ray_pairs
-from loftr_ros.geometry.two_view.estimation import Geometry, TwoViewSettings, estimate_relative_pose
+from loftr_ros.geometry.two_view.estimation import estimate_relative_pose
+from loftr_ros.geometry.two_view.relative_pose import Geometry, TwoViewSettings
 from loftr_ros.geometry.two_view.relief import weighed_by_relief
 from perception_common.cameras.camera import Camera
 

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from loftr_ros.geometry.scale.result import ScaleSource
 from loftr_ros.geometry.sphere import tangent_basis
-from loftr_ros.geometry.two_view.estimation import Geometry
+from loftr_ros.geometry.two_view.relative_pose import Geometry
 from loftr_ros.geometry.uncertainty.covariance import UNOBSERVED
 from perception_common.geometry import so3_exp, transform
 from replay_ros.evaluation.motion.edges import PoseEdge

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from loftr_ros.geometry.two_view.estimation import Geometry
+from loftr_ros.geometry.two_view.relative_pose import Geometry
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import pose_error, so3_exp, transform
 from replay_ros.evaluation.pairs.estimators import ESTIMATORS, PoseEstimator, choose_estimators, estimate_pose
