@@ -24,6 +24,7 @@ def test_the_base_moves_as_the_chain_of_frames_says(T_world_base0, T_world_base1
     np.testing.assert_allclose(edge, inverse(T_world_base0) @ T_world_base1, atol=1e-9)
 
 
+@pytest.mark.slow
 @given(poses, poses, poses, seeds)
 @settings(deadline=None, max_examples=8)
 def test_the_covariance_is_that_of_sampled_errors(T, mount0, mount1, seed):
