@@ -17,6 +17,8 @@ from perception_common.geometry import transform
 from perception_common.tum import write_tum
 from replay_ros.evaluation.motion.edges import PoseEdge, chain
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("gtsam")
 
 

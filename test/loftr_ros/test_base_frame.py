@@ -24,6 +24,7 @@ def test_the_motion_of_the_base_follows_from_the_chain_of_frames(T_world_base0, 
     np.testing.assert_allclose(edge, inverse(T_world_base0) @ T_world_base1, atol=1e-9)
 
 
+@pytest.mark.slow
 @given(poses, poses, poses, seeds)
 @settings(deadline=None, max_examples=8)
 def test_the_covariance_matches_sampled_errors(T, mount0, mount1, seed):

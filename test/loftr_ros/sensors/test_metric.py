@@ -15,6 +15,8 @@ from loftr_ros.sensors.suite import FrameReadings
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import so3_exp, so3_log
 
+pytestmark = pytest.mark.slow
+
 ON_CAMERA = Mount(camera_frame="camera")
 TILT = np.radians(1.0)
 ONE_PIXEL = TwoViewSettings(threshold=1.0)

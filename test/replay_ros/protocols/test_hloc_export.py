@@ -9,6 +9,8 @@ from replay_ros.commands.evaluate import protocol as evaluate_protocol
 from replay_ros.protocols import published
 from replay_ros.protocols.hloc_export import read_pair_names
 
+pytestmark = pytest.mark.slow
+
 h5py = pytest.importorskip("h5py")
 
 SHIFTS = {"db/1.jpg": (0, 0), "db/2.jpg": (40, 0), "query/night/q.jpg": (20, 30)}

@@ -281,6 +281,7 @@ def test_matches_off_the_plane_choose_its_motion_without_a_prior():
     assert direction_error(pose.translation, translation) < 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 @given(st.data())
 @settings(deadline=None, max_examples=15)
