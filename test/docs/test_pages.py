@@ -194,6 +194,7 @@ def test_the_version_is_the_same_everywhere():
     assert package == project == newest
 
 
+@pytest.mark.slow
 def test_the_built_site_is_not_committed():
     listed = subprocess.run(["git", "ls-files", "site"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert listed.stdout == ""

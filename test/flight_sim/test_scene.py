@@ -16,6 +16,7 @@ def digest(*arrays: np.ndarray) -> str:
     return hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)).hexdigest()
 
 
+@pytest.mark.slow
 def test_scenes_depend_on_the_seed() -> None:
     one, same, other = (build_scene(seed, SMALL) for seed in (4, 4, 5))
 

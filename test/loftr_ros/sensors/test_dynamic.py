@@ -54,6 +54,7 @@ def mean_errors(traffic, **choice):
     return np.nan_to_num(np.array(errors), nan=90.0).mean(axis=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", [0.0, 0.2], ids=["masked", "down-weighted"])
 def test_the_errors_from_40_percent_of_matches_on_traffic_are_more_than_halved(traffic, weight):
     plain, without = mean_errors(traffic, weight=weight)
@@ -61,6 +62,7 @@ def test_the_errors_from_40_percent_of_matches_on_traffic_are_more_than_halved(t
     assert without[1] < 1.0
 
 
+@pytest.mark.slow
 def test_moving_vehicles_are_flagged_and_most_other_matches_are_not(traffic):
     for pair, points, readings, driving in jammed(traffic):
         moving = dynamic_matches(*points, pair.camera, pair.camera, *readings)

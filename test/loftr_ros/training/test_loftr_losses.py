@@ -103,6 +103,7 @@ def shifted_pair(shift: int, seed: int) -> TrainingPair:
     return TrainingPair(noise[:, :96], noise[:, 8 * shift : 96 + 8 * shift], TrueMatches(cells0, cells1, points1))
 
 
+@pytest.mark.slow
 def test_training_overfits_a_few_pairs():
     torch.manual_seed(0)
     network = TrainedLoFTR(TINY, LossConfig(), Processes())

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from replay_ros.bags.inspection.inspect_bag import inspect_bag
 from replay_ros.bags.inspection.report import describe_report
@@ -28,6 +29,7 @@ def test_text_and_json_hold_the_report(tmp_path, capsys):
     assert [use["usable"] for use in read["usability"]] == [use.usable for use in report.usability]
 
 
+@pytest.mark.slow
 def test_failure_is_one_line_on_stderr_and_status_1(tmp_path):
     program = "from perception_common.cli import run; from replay_ros.commands.bag_info import main; run(main)"
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True)

@@ -73,6 +73,7 @@ def test_brighton_becomes_a_bag_with_scaled_camera_poses_and_altitude(shared_dat
     np.testing.assert_allclose(down, [0, 0, -1], atol=0.05)  # the camera of a nadir flight looks down in ENU
 
 
+@pytest.mark.slow
 def test_a_broken_image_is_named_counted_and_skipped(tmp_path):
     folder = images(tmp_path / "images")
     (folder / "1.png").write_bytes(b"broken")
@@ -86,6 +87,7 @@ def test_a_broken_image_is_named_counted_and_skipped(tmp_path):
     assert stamps == [1_000_000_000, 1_200_000_000]  # the stamp of the broken image is not reused
 
 
+@pytest.mark.slow
 def test_failure_is_one_line_on_stderr_and_status_1(tmp_path):
     done = run_command(tmp_path / "nowhere", tmp_path / "bag")
     assert done.returncode == 1
@@ -94,6 +96,7 @@ def test_failure_is_one_line_on_stderr_and_status_1(tmp_path):
     assert "nowhere does not exist; give a folder of images or a video file" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_error_for_a_broken_video_is_one_line(tmp_path):
     (tmp_path / "flight.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(3000))
     done = run_command(tmp_path / "flight.mp4", tmp_path / "bag")
@@ -102,6 +105,7 @@ def test_the_error_for_a_broken_video_is_one_line(tmp_path):
     assert "not a video that OpenCV can read" in done.stderr
 
 
+@pytest.mark.slow
 def test_help_shows_an_example():
     done = run_command("--help")
     assert done.returncode == 0

@@ -393,6 +393,7 @@ def test_counts_at_a_threshold_are_those_of_the_detections_above_it(threshold):
     assert [each.name for each in whole.by_image] == list("abcdef")
 
 
+@pytest.mark.slow
 def test_the_best_operating_point_has_the_highest_f1_of_all_thresholds():
     rng = np.random.default_rng(6)
     truths, detections = zip(*(random_scene(rng) for _ in range(6)), strict=True)
