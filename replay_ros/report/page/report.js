@@ -36,7 +36,7 @@ function drawSummary() {
   for (const tile of report.tiles) {
     const value = make("p", { class: "value" }, tile.value);
     if (VERDICTS[tile.verdict] && VERDICTS[tile.verdict] !== tile.value)
-      value.append(make("span", { class: "word" }, VERDICTS[tile.verdict]));
+      value.append(" ", make("span", { class: "word" }, VERDICTS[tile.verdict])); // the blank lets it wrap
     $("tiles").append(
       make("div", { class: `tile ${tile.verdict}` }, make("p", { class: "label" }, tile.label), value,
         make("p", { class: "detail" }, tile.detail)));

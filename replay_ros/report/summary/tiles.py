@@ -114,7 +114,7 @@ def _covariance_tile(motion: Mapping[str, Any] | None) -> Iterator[Tile]:
         low, high = calibration["expected"]
         nees = calibration["nees_per_dof"]
         verdict: Verdict = "good" if low <= nees <= high else "doubtful" if nees < low else "bad"
-        value = "consistent" if verdict == "good" else "conservative" if nees < low else "overconfident"
+        value = "consistent" if verdict == "good" else "too large" if nees < low else "too small"
         detail = f"NEES {nees:.2f} per degree of freedom, consistent from {low:.2f} to {high:.2f}"
         yield Tile("Covariance", value, detail, verdict)
 
