@@ -72,7 +72,7 @@ class Quality:
         return not self.defect
 
 
-def measure(gray: np.ndarray) -> Appearance:
+def measure_appearance(gray: np.ndarray) -> Appearance:
     """Measure an image (H, W) uint8, on a reduced copy."""
     height, width = gray.shape
     step = max(1, round(max(height, width) / _LONG_SIDE))
@@ -124,7 +124,7 @@ class QualityMonitor:
 
     def assess(self, gray: np.ndarray, seconds: float) -> Quality:
         """Assess an image (H, W) uint8 taken at `seconds`, on any clock. `bad_seconds` counts from the first image."""
-        appearance = measure(gray)
+        appearance = measure_appearance(gray)
         defect = find_defect(appearance, self._recent, self._settings)
         self._recent.append(appearance)
         if not defect or self._good_at is None or seconds < self._good_at:

@@ -8,7 +8,7 @@ from loftr_ros.trajectory.chain import ChainedPose
 from perception_common.geometry import skew
 
 
-def step_covariance(pose: ChainedPose, covariance: np.ndarray) -> np.ndarray:
+def chained_step_covariance(pose: ChainedPose, covariance: np.ndarray) -> np.ndarray:
     """Return the covariance (6, 6) of the step to a chained pose, from that of its edge.
 
     Where the length of the step is assumed, its direction alone is observed: the translation's covariance is taken

@@ -18,7 +18,7 @@ import numpy as np
 from loftr_ros.datasets.image_pairs import read_gray, resizing
 from loftr_ros.datasets.scene_info import read_scene_info
 from perception_common.errors import InputError
-from replay_ros.protocols.posed_pairs import ImageSetting, PosedPair, PosedView
+from replay_ros.protocols.posed_pairs import ImageSetting, PairView, PosedPair
 
 PAIRS = 1500
 LONG_SIDES = (840, 1200)
@@ -45,14 +45,14 @@ def read_pairs(folder: Path, index: Path, limit: int | None = None) -> list[Pose
     return pairs[:limit]
 
 
-def read_view(path: Path, long_side: int) -> PosedView:
+def read_view(path: Path, long_side: int) -> PairView:
     """Read an image and resize it to a long side of about `long_side` pixels."""
     image = read_gray(path)
     height, width = image.shape
     factor = long_side / max(height, width)
     size = [max(MULTIPLE, round(side * factor) // MULTIPLE * MULTIPLE) for side in (width, height)]
     gray = cv2.resize(image, size)
-    return PosedView(gray, np.linalg.inv(resizing((height, width), gray.shape)), width, height)
+    return PairView(gray, np.linalg.inv(resizing((height, width), gray.shape)), width, height)
 
 
 def setting(long_side: int) -> ImageSetting:

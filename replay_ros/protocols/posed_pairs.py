@@ -27,7 +27,7 @@ CACHED_IMAGES = 32  # images kept in memory
 
 @dataclass(frozen=True, eq=False)
 class PosedPair:
-    """Two images. K_a, K_b: (3, 3), in pixels of the image that `PosedView.to_camera` maps to. T_ab: (4, 4), a to b."""
+    """Two images. K_a, K_b: (3, 3), in pixels of the image that `PairView.to_camera` maps to. T_ab: (4, 4), a to b."""
 
     name: str
     path_a: Path
@@ -38,7 +38,7 @@ class PosedPair:
 
 
 @dataclass(frozen=True, eq=False)
-class PosedView:
+class PairView:
     """An image at the size at which a protocol matches it.
 
     gray: (H, W) uint8. to_camera: (3, 3), pixels of `gray` to pixels of the calibrated image, the unit of the
@@ -56,7 +56,7 @@ class ImageSetting:
     """A size of the images. name: for the result. read_view: reads an image at this size."""
 
     name: str
-    read_view: Callable[[Path], PosedView]
+    read_view: Callable[[Path], PairView]
 
 
 def evaluate_poses(

@@ -17,7 +17,7 @@ import numpy as np
 from loftr_ros.datasets.image_pairs import read_gray
 from perception_common.errors import InputError
 from perception_common.geometry import inverse
-from replay_ros.protocols.posed_pairs import ImageSetting, PosedPair, PosedView
+from replay_ros.protocols.posed_pairs import ImageSetting, PairView, PosedPair
 
 PAIRS = 1500
 WIDTH, HEIGHT = 640, 480
@@ -48,10 +48,10 @@ def read_pairs(folder: Path, index: Path, limit: int | None = None) -> list[Pose
     return pairs
 
 
-def read_view(path: Path) -> PosedView:
+def read_view(path: Path) -> PairView:
     """Read an image at the size of the protocol."""
     gray = cv2.resize(read_gray(path), (WIDTH, HEIGHT))
-    return PosedView(gray, np.eye(3), WIDTH, HEIGHT)
+    return PairView(gray, np.eye(3), WIDTH, HEIGHT)
 
 
 SETTINGS = (ImageSetting(f"{WIDTH} x {HEIGHT}", read_view),)

@@ -7,14 +7,19 @@ from pathlib import Path
 
 from perception_common.errors import InputError
 from replay_ros.evaluation.pairs.estimators import ESTIMATORS, choose_estimators
-from replay_ros.evaluation.pairs.evaluate import HOMOGRAPHIES, PairOptions, evaluate_pairs_file, pair_run_to_mapping
+from replay_ros.evaluation.pairs.evaluate import (
+    HOMOGRAPHIES,
+    PairEvaluationOptions,
+    evaluate_pairs_file,
+    pair_run_to_mapping,
+)
 from replay_ros.evaluation.pairs.predictions import MatcherOptions
 from replay_ros.evaluation.pairs.tables import pair_lines
 from replay_ros.evaluation.results_file import write_results
 
 NAME = "evaluate_pairs"
 
-_DEFAULT = PairOptions()
+_DEFAULT = PairEvaluationOptions()
 _DESCRIPTION = f"""\
 Match the image pairs of a pairs.json and compare the relative poses (T_ab, K_a, K_b) and homographies (H_ab) with the
 truth. Options that are repeated are evaluated in all combinations. Thresholds are in pixels of the matched images.
@@ -65,7 +70,7 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     if not all(threshold > 0 for threshold in given.threshold or ()):
         raise InputError("--threshold must be above 0 pixels")
     names = tuple(given.matcher or _DEFAULT.matchers.names)
-    options = PairOptions(
+    options = PairEvaluationOptions(
         matchers=MatcherOptions(names, model=given.model, device=given.device, cache=given.cache),
         estimators=choose_estimators(given.estimator or [_DEFAULT.estimators[0].name], given.threshold),
         max_sides=tuple(given.max_side or _DEFAULT.max_sides),

@@ -29,7 +29,7 @@ HOMOGRAPHIES = f"findHomography USAC_MAGSAC, {HOMOGRAPHY_PIXELS:g} px"
 
 
 @dataclass(frozen=True)
-class PairOptions:
+class PairEvaluationOptions:
     """What to evaluate: every combination of matchers, estimators with their thresholds, and image sizes.
 
     max_sides: long sides that images are shrunk to, pixels; 0: not shrunk.
@@ -70,7 +70,7 @@ class PairEstimate:
 
 @dataclass(frozen=True)
 class PairRun:
-    """One combination of `PairOptions` with its results. max_side: pixels."""
+    """One combination of `PairEvaluationOptions` with its results. max_side: pixels."""
 
     matcher: str
     weights_sha256: str
@@ -80,7 +80,7 @@ class PairRun:
     details: tuple[PairErrors, ...]
 
 
-def evaluate_pairs_file(path: Path, options: PairOptions) -> list[PairRun]:
+def evaluate_pairs_file(path: Path, options: PairEvaluationOptions) -> list[PairRun]:
     """Evaluate the pairs of a pairs.json with every combination of the options. Raises InputError."""
     pairs = read_pairs(path)
     for image in dict.fromkeys(image for pair in pairs for image in (pair.path_a, pair.path_b)):
@@ -109,7 +109,7 @@ def evaluate_pairs(
         matches = predictor.match(a.gray, b.gray)
         for estimator in estimators:
             begin = time.perf_counter()
-            estimate = estimate_pair(pair, a, b, matches.points_a, matches.points_b, estimator)
+            estimate = estimate_and_compare(pair, a, b, matches.points_a, matches.points_b, estimator)
             seconds = time.perf_counter() - begin
             errors = PairErrors(
                 a=pair.name_a,
@@ -131,7 +131,7 @@ def _read_view(path: Path, max_side: int) -> MatchedView:
     return MatchedView(shrink(original, max_side), original.shape[:2])
 
 
-def estimate_pair(
+def estimate_and_compare(
     pair: ImagePair,
     a: MatchedView,
     b: MatchedView,

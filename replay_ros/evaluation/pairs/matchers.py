@@ -64,8 +64,8 @@ class PairMatcher(Protocol):
 
 
 @dataclass(frozen=True)
-class Keypoints:
-    """Keypoints of an image. points: (N, 2) float64, pixels. descriptors: (N, D)."""
+class BaselineKeypoints:
+    """BaselineKeypoints of an image. points: (N, 2) float64, pixels. descriptors: (N, D)."""
 
     points: np.ndarray
     descriptors: np.ndarray
@@ -82,14 +82,14 @@ class BaselineMatcher:
         self._matcher = cv2.BFMatcher(cv2.NORM_L2 if name == "sift" else cv2.NORM_HAMMING)
         self.settings: Mapping[str, Any] = {"keypoints": KEYPOINTS, "ratio": RATIO, "opencv": cv2.__version__}
 
-    def encode(self, gray: np.ndarray) -> Keypoints:
+    def encode(self, gray: np.ndarray) -> BaselineKeypoints:
         """Detect and describe keypoints."""
         keypoints, descriptors = self._detector.detectAndCompute(gray, None)
         if descriptors is None:
-            return Keypoints(np.zeros((0, 2)), np.zeros((0, self._detector.descriptorSize())))
-        return Keypoints(np.array([keypoint.pt for keypoint in keypoints], np.float64), descriptors)
+            return BaselineKeypoints(np.zeros((0, 2)), np.zeros((0, self._detector.descriptorSize())))
+        return BaselineKeypoints(np.array([keypoint.pt for keypoint in keypoints], np.float64), descriptors)
 
-    def match(self, a: Keypoints, b: Keypoints) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def match(self, a: BaselineKeypoints, b: BaselineKeypoints) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Match nearest descriptors that pass the ratio test; the confidence is 1 minus the ratio."""
         if len(a.points) == 0 or len(b.points) < 2:
             return np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0)
@@ -135,7 +135,7 @@ def _loftr_settings(matcher: Matcher) -> dict[str, Any]:
     }
 
 
-def load_matcher(
+def load_pair_matcher(
     name: str, model: str | None, policy: DevicePolicy, settings: MatcherSettings = UNRESIZED
 ) -> PairMatcher:
     """Load a matcher: "sift", "orb", "sift_mutual", a LoFTR variant with shipped weights, or a weights file.

@@ -19,7 +19,7 @@ import numpy as np
 from loftr_ros.image_matcher import MatcherSettings
 from perception_common.backends.devices import choose_device
 from perception_common.errors import InputError
-from replay_ros.evaluation.pairs.matchers import UNRESIZED, PairMatcher, PointPairs, load_matcher
+from replay_ros.evaluation.pairs.matchers import UNRESIZED, PairMatcher, PointPairs, load_pair_matcher
 
 ENCODED_IMAGES = 32  # features kept in memory
 _FORMAT = 1  # of the files; part of the hash in their names
@@ -29,7 +29,7 @@ _FORMAT = 1  # of the files; part of the hash in their names
 class MatcherOptions:
     """Matchers to load.
 
-    names: see `load_matcher`. model: network of a weights file; None: see `find_model_weights`. device: see
+    names: see `load_pair_matcher`. model: network of a weights file; None: see `find_model_weights`. device: see
     `choose_device`. cache: folder of the cached matches; None: no cache.
     """
 
@@ -42,7 +42,9 @@ class MatcherOptions:
 def load_predictors(options: MatcherOptions, settings: MatcherSettings = UNRESIZED) -> list[Predictor]:
     """Load the matchers of the options; settings: of LoFTR. Raises InputError."""
     policy = choose_device(options.device)
-    return [Predictor(load_matcher(name, options.model, policy, settings), options.cache) for name in options.names]
+    return [
+        Predictor(load_pair_matcher(name, options.model, policy, settings), options.cache) for name in options.names
+    ]
 
 
 class Predictor:

@@ -11,7 +11,7 @@ import numpy as np
 from loftr_ros.geometry.scale.result import ScaleSource
 from loftr_ros.geometry.two_view.relative_pose import Geometry
 from loftr_ros.trajectory.chain import Chain, ChainEdge, ChainedPose, edges_by_newer
-from loftr_ros.trajectory.covariance import propagate, step_covariance
+from loftr_ros.trajectory.covariance import chained_step_covariance, propagate
 from replay_ros.evaluation.motion.edges import matrix_of_pose
 
 _AXES = ("right", "down", "forward")  # of an optical frame
@@ -56,7 +56,7 @@ def chain_keyframes(keyframes: Mapping[int, int], poses: Mapping[tuple[int, int]
             continue
         before = row[pose.edge.older]
         message = poses[pose.edge.older, number]
-        of_step = step_covariance(pose, np.array(message.pose.covariance, np.float64).reshape(6, 6))
+        of_step = chained_step_covariance(pose, np.array(message.pose.covariance, np.float64).reshape(6, 6))
         covariances.append(propagate(path[before].T_map_camera, covariances[before], pose.step, of_step))
         path.append(pose)
     return ChainedPath(

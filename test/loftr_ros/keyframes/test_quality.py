@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from loftr_ros.keyframes.quality import QualityMonitor, QualitySettings, find_defect, measure
+from loftr_ros.keyframes.quality import QualityMonitor, QualitySettings, find_defect, measure_appearance
 
 FLIGHTS = ["odm_lewis", "odm_brighton_beach", "odm_boruszyn", "aerial_cars_kit_ais"]
 
@@ -35,29 +35,34 @@ def darker(image, factor):
 
 @pytest.fixture(scope="module")
 def recent():
-    return [measure(texture(seed)) for seed in range(5)]
+    return [measure_appearance(texture(seed)) for seed in range(5)]
 
 
 @pytest.mark.parametrize("seed", [10, 11, 12])
 def test_another_image_of_the_same_kind_is_good(recent, seed):
-    assert find_defect(measure(texture(seed)), recent, QualitySettings()) == ""
+    assert find_defect(measure_appearance(texture(seed)), recent, QualitySettings()) == ""
 
 
 @pytest.mark.parametrize("contrast", [0.3, 0.6])
 def test_less_texture_is_not_blur(recent, contrast):
     faint = (128 + contrast * (texture(10).astype(float) - 128)).astype(np.uint8)
-    assert find_defect(measure(faint), recent, QualitySettings()) == ""
+    assert find_defect(measure_appearance(faint), recent, QualitySettings()) == ""
 
 
 @pytest.mark.parametrize("degrees", [0, 30, 45, 90, 135, 160])
 def test_motion_blur_is_seen_in_every_direction(recent, degrees):
-    defect = find_defect(measure(motion_blur(texture(10), 9, degrees)), recent, QualitySettings())
+    defect = find_defect(measure_appearance(motion_blur(texture(10), 9, degrees)), recent, QualitySettings())
     assert defect.startswith("blurred")
-    assert find_defect(measure(motion_blur(texture(10), 9, degrees)), recent, QualitySettings(min_sharpness=None)) == ""
+    assert (
+        find_defect(
+            measure_appearance(motion_blur(texture(10), 9, degrees)), recent, QualitySettings(min_sharpness=None)
+        )
+        == ""
+    )
 
 
 def test_more_blur_is_less_sharp():
-    sharpness = [measure(cv2.GaussianBlur(texture(), (0, 0), sigma)).sharpness for sigma in (0.5, 1, 2, 4)]
+    sharpness = [measure_appearance(cv2.GaussianBlur(texture(), (0, 0), sigma)).sharpness for sigma in (0.5, 1, 2, 4)]
     assert sharpness == sorted(sharpness, reverse=True)
 
 
@@ -71,22 +76,22 @@ def test_more_blur_is_less_sharp():
     ],
 )
 def test_light(recent, spoil, defect, switch):
-    appearance = measure(spoil(texture(10)))
+    appearance = measure_appearance(spoil(texture(10)))
     assert find_defect(appearance, recent, QualitySettings()).startswith(defect)
     if switch:
         assert find_defect(appearance, recent, replace(QualitySettings(), **switch)) == ""
 
 
 def test_the_first_images_are_no_measure_for_others():
-    blurred = measure(motion_blur(texture(10), 9, 0))
-    assert find_defect(blurred, [measure(texture())] * 2, QualitySettings(least=3)) == ""
+    blurred = measure_appearance(motion_blur(texture(10), 9, 0))
+    assert find_defect(blurred, [measure_appearance(texture())] * 2, QualitySettings(least=3)) == ""
     with pytest.raises(ValueError, match="least"):
         QualitySettings(window=2, least=3)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (3, 2)])
 def test_images_too_small_to_judge_are_without_contrast(shape):
-    assert "without contrast" in find_defect(measure(np.full(shape, 99, np.uint8)), [], QualitySettings())
+    assert "without contrast" in find_defect(measure_appearance(np.full(shape, 99, np.uint8)), [], QualitySettings())
 
 
 def test_bad_seconds_count_from_the_last_good_image_and_the_usual_changes():
@@ -103,11 +108,11 @@ def test_bad_seconds_count_from_the_last_good_image_and_the_usual_changes():
 def test_real_flights(shared_data, name):
     files = sorted((shared_data / name / "images").iterdir())[:5]
     images = [cv2.imread(str(file), cv2.IMREAD_GRAYSCALE) for file in files]
-    recent = [measure(image) for image in images]
+    recent = [measure_appearance(image) for image in images]
     length = round(max(images[0].shape) / 100)
     for image in images[:2]:
-        assert find_defect(measure(image), recent, QualitySettings()) == ""
+        assert find_defect(measure_appearance(image), recent, QualitySettings()) == ""
         for degrees in (0, 45, 90):
-            blurred = measure(motion_blur(image, length, degrees))
+            blurred = measure_appearance(motion_blur(image, length, degrees))
             assert find_defect(blurred, recent, QualitySettings()).startswith("blurred"), degrees
-        assert find_defect(measure(darker(image, 0.25)), recent, QualitySettings()).startswith("dark")
+        assert find_defect(measure_appearance(darker(image, 0.25)), recent, QualitySettings()).startswith("dark")

@@ -16,7 +16,7 @@ from perception_common.resources import find_config, find_weights
 from perception_common.weights import save_weights
 from replay_ros.commands.evaluate import pairs as evaluate_pairs
 from replay_ros.evaluation.pairs.estimators import ESTIMATORS
-from replay_ros.evaluation.pairs.matchers import BaselineMatcher, load_matcher
+from replay_ros.evaluation.pairs.matchers import BaselineMatcher, load_pair_matcher
 
 K = np.array([[500.0, 0, 319.5], [0, 500.0, 239.5], [0, 0, 1]])
 
@@ -149,7 +149,7 @@ def test_failures_count_as_180_degrees(pairs):
 @pytest.mark.parametrize("gray", [np.zeros((64, 64), np.uint8), np.full((16, 16), 255, np.uint8)])
 @pytest.mark.parametrize("name", ["sift", "orb", "sift_mutual"])
 def test_blank_images_have_no_matches(name, gray, ground):
-    matcher = load_matcher(name, None, choose_device("cpu"))
+    matcher = load_pair_matcher(name, None, choose_device("cpu"))
     blank, full = matcher.encode(gray), matcher.encode(ground)
     for a, b in ((blank, full), (full, blank), (blank, blank)):
         points_a, points_b, confidence = matcher.match(a, b)
@@ -158,7 +158,7 @@ def test_blank_images_have_no_matches(name, gray, ground):
 
 
 def test_loftr_matches_at_the_given_size(ground):
-    matcher = load_matcher("loftr_lite", None, choose_device("cpu"))
+    matcher = load_pair_matcher("loftr_lite", None, choose_device("cpu"))
     features = matcher.encode(ground[:96, :128])
     points_a, points_b, confidence = matcher.match(features, features)
     assert points_a.dtype == points_b.dtype == confidence.dtype == np.float64
