@@ -139,10 +139,10 @@ def _read_poses(path: Path, stamps: list[int]) -> Trajectory:
     """Return the poses of the base frame in that of the first image, at the stamps of the images."""
     poses = []
     for row in read_rows(path, "pose file", "r11 r12 r13 x r21 r22 r23 y r31 r32 r33 z"):
-        values = np.array(row.numbers()).reshape(-1, 4)
-        T = np.vstack([values, [0, 0, 0, 1]])
-        if T.shape != (4, 4) or not is_orthonormal(T[:3, :3]):
+        values = row.numbers()
+        if len(values) != 12 or not is_orthonormal(np.reshape(values, (3, 4))[:, :3]):
             raise row.error("is not a pose: 12 numbers of a 3x4 matrix [R | t] are expected")
+        T = np.vstack([np.reshape(values, (3, 4)), [0, 0, 0, 1]])
         poses.append(T_BASE_CAMERA0 @ T @ inverse(T_BASE_CAMERA0))
     if len(poses) > len(stamps):
         raise InputError(f"{path} has {len(poses)} poses for {len(stamps)} times; they belong to different sequences")
