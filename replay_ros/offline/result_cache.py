@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from perception_common.atomic_file import atomic_file
 from perception_common.errors import InputError
 from perception_common.text.json_files import write_json
 
@@ -28,12 +28,10 @@ class ResultCache:
     def keep(self, name: str, arrays: dict[str, np.ndarray]) -> None:
         """Write arrays, all or nothing. Raises InputError when that fails."""
         path = self._path(name)
-        unfinished = path.with_suffix(".unfinished")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with unfinished.open("wb") as file:
+            with atomic_file(path) as unfinished, unfinished.open("wb") as file:
                 np.savez(file, **arrays)  # type: ignore[arg-type]
-            os.replace(unfinished, path)
         except OSError as error:
             raise InputError(f"{path} cannot be written ({error.strerror}); free some space") from error
 

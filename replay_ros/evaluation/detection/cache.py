@@ -7,7 +7,6 @@ and the predictions of each image by the SHA-256 of the image file. It is used o
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from perception_common.atomic_file import atomic_file
 from perception_common.errors import InputError
 
 FORMAT = 1
@@ -81,11 +81,9 @@ def write_predictions(path: Path, sections: Mapping[str, Section]) -> None:
         for index, each in enumerate(sections.values())
         for part, values in _pack(list(each.predictions.values())).items()
     }
-    unfinished = path.with_name(f".{path.name}.unfinished")
     try:
-        with unfinished.open("wb") as file:
+        with atomic_file(path) as unfinished, unfinished.open("wb") as file:
             np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)  # type: ignore[arg-type]
-        os.replace(unfinished, path)
     except OSError as error:
         raise InputError(f"predictions cannot be written to {path} ({error.strerror})") from error
 
