@@ -3,9 +3,11 @@ SHELL := /bin/bash
 FLIGHT ?=
 CAMERA ?=
 TESTS ?= test
+AMOUNT ?=
+OPTIONS ?=
 export PYTHON ?= python3
 
-.PHONY: all setup test test-fast demo docs lint clean
+.PHONY: all setup test test-fast demo docs lint soak overload chaos fuzz races clean
 
 all: setup
 
@@ -23,6 +25,10 @@ test-fast:
 
 demo: setup
 	@source setup.bash && yolc demo $(if $(FLIGHT),"$(FLIGHT)") $(if $(CAMERA),--camera "$(CAMERA)")
+
+# Figures of reliability (docs/reliability.md): minutes by default; AMOUNT=100000 for more, OPTIONS="--json F" and so on.
+soak overload chaos fuzz races: setup
+	@source setup.bash && yolc reliability $@ $(if $(AMOUNT),--amount $(AMOUNT)) $(OPTIONS)
 
 docs:
 	@scripts/setup.sh docs

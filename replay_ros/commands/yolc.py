@@ -47,6 +47,7 @@ COMMANDS: Mapping[str, Command] = {
     "train yolc": Command("yolc_ros.training.train", "train the detection network"),
     "train loftr": Command("loftr_ros.training.train", "train the matching network"),
     "benchmark": Command(f"{_COMMANDS}.benchmark", "measure speed and memory beside a peer, in one run"),
+    "reliability": Command(f"{_COMMANDS}.reliability", "run the nodes under long load, faults and hostile input"),
 }
 NODES: Mapping[str, str] = {
     "perception": "detection and matching in one process",

@@ -1,0 +1,79 @@
+import json
+import time
+
+import pytest
+
+from perception_common.errors import InputError
+from replay_ros.reliability.fuzz import run as fuzz_run
+from replay_ros.reliability.fuzz.run import all_targets, fuzz, run_fuzz, try_input
+from replay_ros.reliability.fuzz.target import Target
+
+
+def reader(read, seeds=(b"17",)):
+    return Target("reader", lambda: list(seeds), read)
+
+
+def careless(data, folder):
+    return int(data)
+
+
+def careful(data, folder):
+    try:
+        return int(data[:100])
+    except ValueError as error:
+        raise InputError("not a number") from error
+
+
+def test_a_result_and_a_refusal_are_told_from_a_fault(tmp_path):
+    assert try_input(reader(careless), b"17", tmp_path) == "result int"
+    assert try_input(reader(careful), b"x", tmp_path).startswith("InputError ")
+    assert try_input(reader(careless), b"x", tmp_path).startswith("!ValueError at ")
+
+
+def test_an_endless_reader_is_a_fault(tmp_path, monkeypatch):
+    monkeypatch.setattr(fuzz_run, "SECONDS", 0.2)
+
+    def endless(data, folder):
+        while True:
+            pass
+
+    fuzz(reader(endless), [], 0, 0, tmp_path)  # installs the alarm
+    start = time.monotonic()
+    assert try_input(reader(endless), b"", tmp_path).startswith("!more than 0.2 s at ")
+    assert time.monotonic() - start < 20
+
+
+def test_faults_are_counted_and_an_input_of_each_is_kept(tmp_path):
+    found = fuzz(reader(careless), [b"17"], 200, 1, tmp_path)
+    assert sum(found.outcomes.values()) == 200
+    assert sum(found.counts.values()) > 10
+    assert set(found.counts) == set(found.faults)
+    for data in found.faults.values():
+        with pytest.raises(ValueError, match="int"):
+            int(data)
+
+
+def test_the_corpus_grows_by_inputs_with_a_new_outcome(tmp_path):
+    found = fuzz(reader(careful), [b"17"], 200, 1, tmp_path)
+    assert not found.faults
+    assert len(found.corpus) > 1
+
+
+def test_every_target_accepts_its_first_seed(tmp_path):
+    for number, target in enumerate(all_targets().values()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        assert target.read(target.seeds()[0], folder) is not NotImplemented
+
+
+def test_an_unknown_target_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no target"):
+        run_fuzz(10, tmp_path, only=["banana"])
+
+
+@pytest.mark.slow
+def test_no_reader_fails_on_a_short_run(tmp_path):
+    report = run_fuzz(6000, tmp_path, seed=1)
+    assert report.holds, "\n".join(report.lines())
+    assert sum(count for name, count in report.figures.items() if name.endswith("inputs")) >= 5900
+    assert json.dumps(dict(report.figures))
