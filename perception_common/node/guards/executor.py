@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import rclpy.logging
+from rclpy.context import Context
 from rclpy.exceptions import InvalidHandle
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
@@ -27,8 +28,9 @@ class GuardedExecutor(SingleThreadedExecutor):
     line in the log. It is over when the same callback succeeds.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, context: Context | None = None) -> None:
+        """context: of ROS, None for the default one."""
+        super().__init__(context=context)
         self._own_problems = Problems(rclpy.logging.get_logger("executor").error)
 
     def spin(self) -> None:
