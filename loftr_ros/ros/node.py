@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
@@ -28,7 +30,7 @@ from loftr_ros.ros.messages import (
 )
 from loftr_ros.ros.mount_lookup import MountLookup
 from loftr_ros.sensors.topics import SensorTopic, sensor_topics
-from loftr_ros.trajectory.tum_file import TrajectoryFile, numbered
+from loftr_ros.trajectory.tum_file import TrajectoryRecorder
 from perception_common.backends.devices import DevicePolicy
 from perception_common.cameras.camera import Camera
 from perception_common.cameras.camera_info import CameraInfoBuffer
@@ -37,22 +39,33 @@ from perception_common.images.conversion import to_gray
 from perception_common.node.base import PerceptionNode
 from perception_common.node.message_class import message_class
 from perception_common.node.runner import run_nodes
+from perception_common.node.worker import MAX_REQUESTS, Refusal, Request
 from perception_common.stamps import stamp_ns
 from yolc_ros.srv import MatchKeyframes
+
+_REQUEST_DEPTH = 1000  # requests that the middleware keeps during a transition: 30 s of more than 30 a second
 
 
 class LoftrNode(PerceptionNode[LoftrParameters]):
     """Publishes the results of the front end; see msg/ for the fields."""
 
+    input_problems = (*PerceptionNode.input_problems, "camera", "scale", "detections")
+
     def __init__(self, nodes_in_process: int = 1):
         self._frontend: Frontend[Any] | None = None
         self._device = ""
         self._scale = ""
-        self._trajectories = 0
-        self._file: TrajectoryFile | None = None
+        self._recorder: TrajectoryRecorder | None = None
+        self._requests_answered = self._requests_refused = 0
         self._mount: MountLookup | None = None
         super().__init__("loftr_node", LoftrParameters, nodes_in_process)
-        self.create_service(MatchKeyframes, "match_keyframes", self._match_keyframes)
+        self.create_service(
+            MatchKeyframes,
+            "match_keyframes",
+            self._match_keyframes,
+            qos_profile=QoSProfile(depth=_REQUEST_DEPTH, reliability=QoSReliabilityPolicy.RELIABLE),
+            callback_group=ReentrantCallbackGroup(),  # a request that waits keeps no other callback waiting
+        )
 
     def load(self, parameters: LoftrParameters, device: DevicePolicy) -> None:
         """Load the matcher, warm it up and make the publishers."""
@@ -69,7 +82,6 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         matcher.match(blank, blank)
         self._device = matcher.device_name
         self._mount = MountLookup(self, self.problems, parameters.base_frame, parameters.base_from_optical)
-        self._trajectories = 0
         self._frontend = Frontend(matcher, parameters.frontend)
         self._results = {
             topic: self.result_publisher(kind, topic)
@@ -77,7 +89,7 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
             if topic != BASE_POSE or parameters.base_frame
         }
         if parameters.trajectory_file:  # fail now, not in flight, if the file cannot be written
-            self._begin_file(parameters.trajectory_file)
+            self._recorder = TrajectoryRecorder(Path(parameters.trajectory_file).expanduser())
 
     def unload(self) -> None:
         """Release the matcher and the keyframes."""
@@ -86,10 +98,11 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         if self._mount is not None:
             self._mount.destroy()
             self._mount = None
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-        for problem in ("untrained", "camera", "scale", "detections", "tf", "trajectory"):
+        if self._recorder is not None:
+            if lost := self._recorder.close():
+                self.get_logger().error(lost)
+            self._recorder = None
+        for problem in ("untrained", "tf", "trajectory"):
             self.problems.resolve(problem)
 
     def subscribe(self) -> None:
@@ -106,9 +119,7 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
     def apply(self, parameters: LoftrParameters) -> None:
         """Use changed parameters from the next image on."""
         if self._frontend is not None:
-            change = partial(self._frontend.apply, parameters.frontend)
-            if not self.call_worker(change):  # while the worker runs, only it may change the front end
-                change()
+            self._frontend.apply(parameters.frontend)
 
     def describe(self) -> dict[str, str]:
         """Return the diagnostics of the matcher, the keyframes and the sensors."""
@@ -118,6 +129,8 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
             "trained": str(frontend is not None and frontend.trained),
             "device": self._device,
             "keyframes made": str(frontend.keyframes_made if frontend else 0),
+            "requests answered": str(self._requests_answered),
+            "requests refused": str(self._requests_refused),
         }
         if frontend is not None:
             values |= {
@@ -158,8 +171,9 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
             frames = FrameNames(self.parameters.map_frame, self.parameters.base_frame)
             for topic, message in frame_messages(frontend, result, frames, self._is_wanted):
                 self._results[topic].publish(message)
+        if self._recorder is not None:
+            self._record(self._recorder, result)
         if result.new_keyframe:
-            self._write_trajectory(result)
             self._watch_sensors(result)
         if result.decision.outcome == Outcome.LOST:
             self.get_logger().warning(result.decision.reason, throttle_duration_sec=5.0)
@@ -200,43 +214,46 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
     async def _match_keyframes(
         self, request: MatchKeyframes.Request, response: MatchKeyframes.Response
     ) -> MatchKeyframes.Response:
-        """Answer a request in the worker thread; the executor goes on meanwhile."""
-        frontend = self._frontend
-        future = Future(executor=self.executor)
-        future.add_done_callback(lambda _: None)  # wakes the executor
+        """Answer a request on the worker thread; the executor goes on meanwhile."""
+        answered: Future = Future()
+        answered.add_done_callback(lambda _: self.executor and self.executor.wake())  # which then sends the answer
+        self.ask_worker(
+            Request(
+                answer=lambda: answered.set_result(self._match(request)),
+                refuse=lambda why: answered.set_result(self._refuse_request(why)),
+            )
+        )
+        return await answered
 
-        def respond() -> None:
-            try:
-                if frontend is None:
-                    raise InputError("the node is not active")
-                pair = frontend.match_keyframes(request.older_id, request.newer_id)
-                future.set_result(match_response(pair, frontend.model, frontend.trained))
-            except InputError as error:
-                future.set_result(failed_match(str(error)))
-            except Exception as error:
-                future.set_result(failed_match(f"{type(error).__name__}: {error}"))
-
-        if frontend is None or not self.call_worker(respond):
-            return failed_match("the node is not active: activate it first")
-        return await future
-
-    # --- trajectory file -------------------------------------------------------------------------------------------
-
-    def _begin_file(self, path: str) -> None:
-        if self._file is not None:
-            self._file.close()
-        self._trajectories += 1
-        self._file = TrajectoryFile(numbered(Path(path).expanduser(), self._trajectories))
-
-    def _write_trajectory(self, result: FrameResult) -> None:
-        if self._file is None or result.pose is None:
-            return
+    def _match(self, request: MatchKeyframes.Request) -> MatchKeyframes.Response:
+        self._requests_answered += 1
         try:
-            if not result.pairs and self._file.poses:  # the first keyframe of another trajectory
-                self._begin_file(self.parameters.trajectory_file)
-            self._file.add(result.pose)
+            self.prepare()
+            if self._frontend is None:
+                raise InputError("the node is not active: activate it first")
+            pair = self._frontend.match_keyframes(request.older_id, request.newer_id)
+            return match_response(pair, self._frontend.model, self._frontend.trained)
+        except InputError as error:
+            return failed_match(str(error))
+        except Exception as error:
+            return failed_match(f"{type(error).__name__}: {error}")
+
+    def _refuse_request(self, why: Refusal) -> MatchKeyframes.Response:
+        self._requests_refused += 1
+        if why == "busy":
+            return failed_match(f"busy: {MAX_REQUESTS} requests wait for an answer; ask again later")
+        return failed_match("the node is not active: activate it first")
+
+    def _record(self, recorder: TrajectoryRecorder, result: FrameResult) -> None:
+        """Write the pose of a new keyframe; with any other image, what could not be written before."""
+        if result.new_keyframe and result.pose is not None:
+            recorder.add(result.pose, starts=not result.pairs)
+        try:
+            recorder.write()
         except InputError as error:
             self.problems.report("trajectory", str(error))
+        else:
+            self.problems.resolve("trajectory")
 
 
 def main(arguments: list[str] | None = None) -> int:

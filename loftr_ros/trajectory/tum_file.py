@@ -1,7 +1,11 @@
-"""The trajectory as a TUM text file that is written during the flight."""
+"""The trajectories of a flight as TUM text files, written during the flight; no file is ever overwritten."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
+from collections import deque
 from pathlib import Path
 
 from loftr_ros.results import TrajectoryPose
@@ -10,43 +14,116 @@ from perception_common.geometry import quaternion_from_matrix
 from perception_common.tum import tum_line
 
 HEADING = "# T_map_camera of the keyframes: stamp tx ty tz qx qy qz qw; in metres unless a line below says otherwise\n"
+_MAX_WAITING = 4 << 20  # bytes of text that may wait for room on the disk: about 40,000 poses
 
 
-class TrajectoryFile:
-    """Appends poses, each flushed to disk at once; `poses` counts them. Raises InputError when it cannot write."""
+class TrajectoryRecorder:
+    """Writes poses to flight.txt and each further trajectory to flight_2.txt, flight_3.txt, ...
+
+    Where such files exist, the numbers continue after the largest one. `add` queues a pose and `write` brings the queue
+    to disk. What cannot be written waits for the next `write`, so that a disk that is full for a while loses nothing.
+    The first file is made at once; raises InputError where it cannot be written.
+    """
 
     def __init__(self, path: Path):
         self._path = path
-        self.poses = 0
-        try:
-            self._file = path.open("w", encoding="utf-8")
-        except OSError as error:
-            raise self._refusal(error) from error
-        self._write(HEADING)
+        self._file = path
+        self._descriptor: int | None = None
+        self._waiting: deque[bytes | None] = deque()  # None: another file begins
+        self._waiting_bytes = 0
+        self._lost = 0  # poses that found no room in the queue, since the last one that did
+        self._begin()
+        self.write()
 
-    def add(self, pose: TrajectoryPose) -> None:
-        """Append a pose. A comment precedes a step whose length is not measured."""
+    @property
+    def file(self) -> Path:
+        """The file that is being written."""
+        return self._file
+
+    def add(self, pose: TrajectoryPose, *, starts: bool) -> None:
+        """Queue a pose; `starts` tells that it is the first one of a trajectory.
+
+        A comment precedes a step whose length is not measured, and a gap of poses that found no room in the queue.
+        """
+        if starts and self._poses:
+            self._begin()
+        self._poses += 1
+        if self._waiting_bytes > _MAX_WAITING:
+            self._lost += 1
+            return
         q = quaternion_from_matrix(pose.T_map_camera[:3, :3])
-        line = tum_line(pose.keyframe.stamp_ns, [*pose.T_map_camera[:3, 3].tolist(), *q.tolist()])
-        note = f"# not metric: the length of the next step is assumed ({pose.assumed})\n" if pose.assumed else ""
-        self._write(note + line)
-        self.poses += 1
+        text = tum_line(pose.keyframe.stamp_ns, [*pose.T_map_camera[:3, 3].tolist(), *q.tolist()])
+        if pose.assumed:
+            text = f"# not metric: the length of the next step is assumed ({pose.assumed})\n{text}"
+        if self._lost:
+            text = f"# {self._lost} poses are missing here: the disk was full for too long\n{text}"
+            self._lost = 0
+        self._queue(text)
 
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    def _write(self, text: str) -> None:
+    def write(self) -> None:
+        """Write what waits, in order. Raises InputError where that fails; the rest waits for the next call."""
         try:
-            self._file.write(text)
-            self._file.flush()
+            while self._waiting:
+                self._write_next()
         except OSError as error:
-            raise self._refusal(error) from error
+            self._close()
+            raise InputError(
+                f"trajectory_file {self._file} cannot be written ({error.strerror}); choose another place or make room"
+            ) from error
 
-    def _refusal(self, error: OSError) -> InputError:
-        return InputError(f"trajectory_file {self._path} cannot be written ({error.strerror}); choose another place")
+    def close(self) -> str:
+        """Write what waits and end; a file without poses is removed. Returns what is lost, in words, or ""."""
+        try:
+            self.write()
+        except InputError as error:
+            lost = self._lost + sum(text not in (None, HEADING.encode()) for text in self._waiting)
+            return f"{error}: {lost} poses are lost" if lost else ""
+        self._close()
+        with contextlib.suppress(OSError):  # nothing of the trajectory is in it
+            if self._file.stat().st_size <= len(HEADING):
+                self._file.unlink()
+        return ""
+
+    def _begin(self) -> None:
+        self._poses = 0
+        self._waiting.append(None)
+        self._queue(HEADING)
+
+    def _queue(self, text: str) -> None:
+        self._waiting.append(text.encode())
+        self._waiting_bytes += len(self._waiting[-1] or b"")
+
+    def _write_next(self) -> None:
+        """Write the first entry of the queue, or a part of it; raises OSError."""
+        text = self._waiting[0]
+        if text is None:
+            self._close()
+            self._file, self._descriptor = _open_next(self._path)
+            self._waiting.popleft()
+            return
+        if self._descriptor is None:  # after a failure: the folder may have come back meanwhile
+            self._descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        written = os.write(self._descriptor, text)
+        self._waiting_bytes -= written
+        if written == len(text):
+            self._waiting.popleft()
+        else:
+            self._waiting[0] = text[written:]
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            descriptor, self._descriptor = self._descriptor, None
+            os.close(descriptor)
 
 
-def numbered(path: Path, number: int) -> Path:
-    """Return the name of the first, second, ... trajectory of a run: flight.txt, flight_2.txt, ..."""
-    return path if number == 1 else path.with_name(f"{path.stem}_{number}{path.suffix}")
+def _open_next(path: Path) -> tuple[Path, int]:
+    """Make the file with the number after the largest one in use; returns it with its descriptor. Raises OSError."""
+    pattern = re.compile(rf"{re.escape(path.stem)}(?:_(\d+))?{re.escape(path.suffix)}")
+    names = (pattern.fullmatch(name) for name in os.listdir(path.parent))
+    number = max((int(name[1] or 1) for name in names if name), default=0) + 1
+    while True:
+        file = path if number == 1 else path.with_name(f"{path.stem}_{number}{path.suffix}")
+        try:
+            return file, os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o666)
+        except FileExistsError:  # another node was faster
+            number += 1

@@ -17,7 +17,7 @@ import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import SubscriptionEventCallbacks
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.time import Time
@@ -28,10 +28,12 @@ from perception_common.backends.devices import DevicePolicy, choose_device, defa
 from perception_common.errors import InputError
 from perception_common.node.counters import FrameCounters
 from perception_common.node.diagnostics import node_status
+from perception_common.node.guards.executor import callback_problem
+from perception_common.node.guards.lifecycle import GuardedLifecycleNode
 from perception_common.node.parameters import PerceptionParameters
 from perception_common.node.problems import Problems, incompatible_qos, missing_images
 from perception_common.node.ros_parameters import NodeParameters
-from perception_common.node.worker import Worker
+from perception_common.node.worker import Request, Worker
 from perception_common.stamps import stamp_ns
 from perception_common.timing.stage_timer import StageTimer
 
@@ -42,25 +44,31 @@ _DIAGNOSTICS_SECONDS = 1.0
 P = TypeVar("P", bound=PerceptionParameters)
 
 
-class PerceptionNode(LifecycleNode, Generic[P]):
+class PerceptionNode(GuardedLifecycleNode, Generic[P]):
     """Subscribes to images while active and calls `process` for each on the worker thread.
 
     A subclass implements `load`, `unload`, `decode`, `process` and, if it keeps state between frames, `forget`. It
     creates its publishers in `load` with `result_publisher`.
+
+    input_problems: keys of the problems that are over when the node no longer receives images.
     """
+
+    input_problems: tuple[str, ...] = ("input", "image")
 
     def __init__(self, name: str, kind: type[P], nodes_in_process: int = 1):
         """kind: the class of the parameters. nodes_in_process: perception nodes that share this process's cores."""
         super().__init__(name)
         self.problems = Problems(self.get_logger().warning)
-        self._node_parameters = NodeParameters(self, kind, is_locked=lambda: self._configured, on_change=self.apply)
+        self._node_parameters = NodeParameters(
+            self, kind, is_locked=lambda: self._configured, on_change=self._keep_for_worker
+        )
         self._default_threads = default_threads(nodes_in_process)
         self._configured = False
         self._worker: Worker[Any] | None = None
         self._active_subscriptions: list[Any] = []
         self._result_publishers: list[Any] = []
         self._failure = ""
-        self._forget_pending = False
+        self._forget_pending = self._apply_pending = False
         self.counters = FrameCounters(time.monotonic())
         for sentence in self._node_parameters.unknown(self):
             self.problems.report(sentence, sentence)
@@ -93,7 +101,10 @@ class PerceptionNode(LifecycleNode, Generic[P]):
         """
 
     def apply(self, parameters: P) -> None:
-        """Use parameters that were changed while the node runs."""
+        """Use parameters that were changed while the node runs.
+
+        Runs on the worker thread, before the next image or request; only the newest of several changes arrives.
+        """
 
     def describe(self) -> dict[str, str]:
         """Return the subclass's key-value pairs for the diagnostics."""
@@ -137,9 +148,15 @@ class PerceptionNode(LifecycleNode, Generic[P]):
         kind, topic = kinds[self.parameters.image_transport]
         self._image_topic = self.sensor_subscription(kind, topic, self._receive).topic_name
 
-    def call_worker(self, task: Callable[[], None]) -> bool:
-        """Run a task on the worker thread between two images; False when the node is not active."""
-        return self._worker is not None and self._worker.call(task)
+    def ask_worker(self, request: Request) -> None:
+        """Answer a request on the worker thread, in turn with images; refused at once when the node is not active.
+
+        Its `answer` calls `prepare` first.
+        """
+        if self._worker is None:
+            request.refuse("stopped")
+        else:
+            self._worker.ask(request)
 
     def stage(self, name: str) -> AbstractContextManager[None]:
         """Time a stage of `process` for the diagnostics, also when it raises."""
@@ -160,15 +177,17 @@ class PerceptionNode(LifecycleNode, Generic[P]):
             self._set_threads()
             self.load(self.parameters, device)
         except InputError as error:
-            return self._fail(str(error))
+            return self._fail_to_configure(str(error))
         except Exception as error:
-            return self._fail(f"could not configure: {type(error).__name__}: {error}")
+            return self._fail_to_configure(f"could not configure: {type(error).__name__}: {error}")
         self._failure = ""
         self._configured = True
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Start the worker and subscribe."""
+        """Start the worker and subscribe. A failure leaves the node inactive, with its network."""
+        if self._worker is not None and not self._worker.stop(timeout=0):
+            return self._fail("an image from before the deactivation is still being processed: activate again later")
         self.counters = FrameCounters(time.monotonic())
         self._forget_pending = True  # frames from before a deactivation are too old to match with
         result = super().on_activate(state)  # activates the publishers, before the first result
@@ -182,56 +201,75 @@ class PerceptionNode(LifecycleNode, Generic[P]):
             self.subscribe()
         except Exception as error:
             self._stop_input()
+            super().on_deactivate(state)
             return self._fail(f"could not subscribe: {type(error).__name__}: {error}")
+        self._failure = ""
         self.get_logger().info(f"waiting for images on {self._image_topic}")
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe and stop the worker."""
-        self._stop_input()
-        return super().on_deactivate(state)
+        return self._said("deactivate", self._stop_input) or super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Release the network and the publishers."""
-        self._release()
-        return TransitionCallbackReturn.SUCCESS
+        return self._said("clean up", self._release) or TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the input and release everything."""
-        self._stop_input()
-        self._release()
-        return TransitionCallbackReturn.SUCCESS
+        failed = self._said("shut down", self._stop_input)
+        return self._said("shut down", self._release) or failed or TransitionCallbackReturn.SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Return to unconfigured, from where the node can be configured again."""
         return self.on_shutdown(state)
 
     def autostart(self) -> None:
-        """Configure and activate if the parameter `autostart` is set; after a failure the node stays unconfigured."""
+        """Configure and activate if the parameter `autostart` is set; after a failure the node stays where it is."""
         if not self.parameters.autostart:
             return
         if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
             self.trigger_activate()
 
+    def stop(self) -> None:
+        """Stop the input and refuse the requests that wait, while the executor can still send the answers."""
+        with self._transition_lock:
+            self._stop_input()
+
     def destroy_node(self) -> None:
         """Stop the worker, then destroy the node."""
-        self._stop_input()
-        super().destroy_node()
+        with self._transition_lock:
+            self._stop_input()
+            super().destroy_node()
 
     def _fail(self, reason: str) -> TransitionCallbackReturn:
         self._failure = reason
         self.get_logger().error(reason)
-        self._release()
         return TransitionCallbackReturn.FAILURE
+
+    def _fail_to_configure(self, reason: str) -> TransitionCallbackReturn:
+        self._said("release what was loaded", self._release)
+        return self._fail(reason)
+
+    def _said(self, what: str, step: Callable[[], None]) -> TransitionCallbackReturn | None:
+        """Run a step of a transition; returns ERROR when it raises, which rclpy alone would do without a word."""
+        try:
+            step()
+        except Exception as error:
+            self._fail(f"could not {what}: {type(error).__name__}: {error}")
+            return TransitionCallbackReturn.ERROR
+        return None
 
     def _stop_input(self) -> None:
         for subscription in self._active_subscriptions:
+            for problem in (callback_problem(subscription), f"qos {subscription.topic_name}"):
+                self.problems.resolve(problem)
             self.destroy_subscription(subscription)
         self._active_subscriptions.clear()
-        if self._worker is not None:
-            self._worker.stop(timeout=_WORKER_STOP_SECONDS)
-            self._worker = None
-        self.problems.resolve("input")
+        if self._worker is not None and not self._worker.stop(timeout=_WORKER_STOP_SECONDS):
+            self.get_logger().warning(f"the image in progress takes more than {_WORKER_STOP_SECONDS:g} s")
+        for problem in self.input_problems:
+            self.problems.resolve(problem)
 
     def _release(self) -> None:
         for publisher in self._result_publishers:
@@ -257,9 +295,20 @@ class PerceptionNode(LifecycleNode, Generic[P]):
         if self._worker is not None:
             self._worker.submit(message)
 
+    def _keep_for_worker(self, _: P) -> None:
+        """Let the worker apply changed parameters, so that it alone changes what it works with."""
+        self._apply_pending = True
+
+    def prepare(self) -> None:
+        """Use the parameters in force on the worker thread, before an image or a request."""
+        self._set_threads()
+        if self._apply_pending:
+            self._apply_pending = False
+            self.apply(self.parameters)
+
     def _work(self, message: Image | CompressedImage) -> None:
         """Decode and process one image; runs on the worker thread."""
-        self._set_threads()
+        self.prepare()
         if self._forget_pending:
             self._forget_pending = False
             self.forget()
@@ -287,19 +336,23 @@ class PerceptionNode(LifecycleNode, Generic[P]):
     def _watch(self) -> None:
         """Check for missing input and publish the diagnostics; called once a second."""
         now = time.monotonic()
-        if self._worker is not None:
+        if self._worker is not None and not self._worker.is_stopped:
             timeout = self.parameters.input_timeout
             if now - self.counters.last_arrival > timeout:
                 topic = self._image_topic
                 self.problems.report("input", missing_images(topic, timeout, self.count_publishers(topic)))
             else:
                 self.problems.resolve("input")
+            for subscription in self._active_subscriptions:
+                topic = subscription.topic_name
+                if subscription.get_publisher_count() >= self.count_publishers(topic):  # all of them are compatible
+                    self.problems.resolve(f"qos {topic}")
         status = node_status(
             self.counters,
             now,
             name=self.get_fully_qualified_name(),
             device=self.parameters.device,
-            state=self._state_machine.current_state[1],
+            state=self.state,
             failure=self._failure,
             problems=self.problems.active(),
             dropped=self._worker.dropped if self._worker else 0,

@@ -9,10 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.utilities import remove_ros_args
 
+from perception_common.node.guards.executor import GuardedExecutor
 from perception_common.node.transport import raise_malloc_thresholds, use_large_image_profile
 
 if TYPE_CHECKING:
@@ -39,7 +40,11 @@ def run_nodes(
         for node in nodes:
             node.autostart()
 
-    return spin_nodes([partial(make, len(factories)) for make in factories], ros_arguments, start)
+    def stop(nodes: list[PerceptionNode]) -> None:
+        for node in nodes:
+            node.stop()
+
+    return spin_nodes([partial(make, len(factories)) for make in factories], ros_arguments, start, stop)
 
 
 def parse_arguments(description: str, example: str, arguments: list[str] | None) -> list[str]:
@@ -55,15 +60,18 @@ def parse_arguments(description: str, example: str, arguments: list[str] | None)
 
 
 def spin_nodes(
-    factories: Sequence[Callable[[], N]], ros_arguments: list[str], start: Callable[[list[N]], None] = lambda _: None
+    factories: Sequence[Callable[[], N]],
+    ros_arguments: list[str],
+    start: Callable[[list[N]], None] = lambda _: None,
+    stop: Callable[[list[N]], None] = lambda _: None,
 ) -> int:
-    """Create the nodes, call `start(nodes)` and spin them until SIGINT or SIGTERM; returns the exit status 0.
+    """Create the nodes, call `start(nodes)`, spin them until SIGINT or SIGTERM and call `stop(nodes)`.
 
-    Exceptions of the factories and callbacks are raised.
+    Returns the exit status 0. Exceptions of the factories are raised; those of callbacks are logged (GuardedExecutor).
     """
     rclpy.init(args=ros_arguments)
     nodes: list[N] = []
-    executor = SingleThreadedExecutor()
+    executor = GuardedExecutor()
     try:
         for make in factories:
             nodes.append(make())
@@ -76,6 +84,8 @@ def spin_nodes(
         if rclpy.ok():
             raise  # otherwise a signal shut ROS down while the nodes were still starting
     finally:
+        stop(nodes)
+        executor.finish()
         executor.shutdown()
         for node in nodes:
             node.destroy_node()

@@ -1,4 +1,4 @@
-"""A worker thread with a queue; submitting to it never blocks."""
+"""A worker thread that handles items and requests in turn; handing them over never blocks."""
 
 from __future__ import annotations
 
@@ -6,9 +6,24 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 Item = TypeVar("Item")
+Refusal = Literal["busy", "stopped"]
+MAX_REQUESTS = 8  # a request waits for as many others, and for an image before each: some seconds on a slow computer
+
+
+@dataclass(frozen=True)
+class Request:
+    """A question that gets exactly one answer: from `answer()` on the worker thread, or from `refuse(why)` at once.
+
+    "busy": too many requests wait. "stopped": the worker was stopped, before or while the request waited. Neither
+    function may raise.
+    """
+
+    answer: Callable[[], None]
+    refuse: Callable[[Refusal], None]
 
 
 class Worker(Generic[Item]):
@@ -20,6 +35,9 @@ class Worker(Generic[Item]):
 
     An exception in `handle` is passed to `on_error(item, exception)` on the same thread, which then takes the next
     item. The thread is not a daemon: call `stop`. Every submitted item is counted once: processed, failed or dropped.
+
+    Requests wait in a queue of their own, at most `MAX_REQUESTS` of them. While both items and requests wait they take
+    turns, so that neither a flood of requests nor a fast camera starves the other.
     """
 
     def __init__(
@@ -35,7 +53,7 @@ class Worker(Generic[Item]):
         self._replaces = mode == "latest"
         self._capacity = 1 if self._replaces else capacity
         self._waiting: deque[Item] = deque()
-        self._tasks: deque[Callable[[], None]] = deque()
+        self._requests: deque[Request] = deque()
         self._changed = threading.Condition()
         self._busy = False
         self._stopped = False
@@ -59,6 +77,11 @@ class Worker(Generic[Item]):
         return self._dropped
 
     @property
+    def is_stopped(self) -> bool:
+        """Whether `stop` was called; the thread may still handle its last item."""
+        return self._stopped
+
+    @property
     def pending(self) -> int:
         """Number of waiting items, without the one being handled."""
         return len(self._waiting)
@@ -77,25 +100,25 @@ class Worker(Generic[Item]):
             self._changed.notify_all()
         return True
 
-    def call(self, task: Callable[[], None]) -> bool:
-        """Queue a task that runs on the thread before the waiting items; False when the worker was stopped.
-
-        A task is never dropped and not counted. It must not raise.
-        """
+    def ask(self, request: Request) -> None:
+        """Queue a request without blocking, or refuse it."""
         with self._changed:
-            if self._stopped:
-                return False
-            self._tasks.append(task)
-            self._changed.notify_all()
-        return True
+            refusal: Refusal | None = "stopped" if self._stopped else None
+            if refusal is None and len(self._requests) >= MAX_REQUESTS:
+                refusal = "busy"
+            if refusal is None:
+                self._requests.append(request)
+                self._changed.notify_all()
+        if refusal is not None:
+            request.refuse(refusal)
 
     def wait_until_idle(self, timeout: float) -> bool:
         """Wait up to `timeout` seconds until nothing is queued or being handled; return whether that happened."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._waiting and not self._tasks and not self._busy, timeout)
+            return self._changed.wait_for(lambda: not self._waiting and not self._requests and not self._busy, timeout)
 
     def stop(self, timeout: float | None = None) -> bool:
-        """Drop the waiting items, let the item in progress and the tasks finish, and end the thread.
+        """Drop the waiting items, refuse the waiting requests, let what is in progress finish, and end the thread.
 
         Returns whether the thread ended within `timeout` seconds (None: no limit). It may be called again, and from
         `handle` itself, where it does not wait.
@@ -104,48 +127,48 @@ class Worker(Generic[Item]):
             self._stopped = True
             self._dropped += len(self._waiting)
             self._waiting.clear()
+            requests = tuple(self._requests)
+            self._requests.clear()
             self._changed.notify_all()
+        for request in requests:
+            request.refuse("stopped")
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        is_request = False
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._tasks or self._stopped)
-                task = self._tasks.popleft() if self._tasks else None
-                if task is None:
-                    if self._stopped:
-                        return
-                    item = self._waiting.popleft()
+                self._changed.wait_for(lambda: self._waiting or self._requests or self._stopped)
+                if self._stopped:
+                    return
+                is_request = bool(self._requests) and not (self._waiting and is_request)
+                work = self._requests.popleft() if is_request else self._waiting.popleft()
                 self._busy = True
-            if task is not None:
-                self._run_task(task)
-                continue
-            succeeded = self._attempt(item)
-            del item  # free the frame now, not when the next one arrives
+            if isinstance(work, Request):
+                self._answer(work)
+            else:
+                self._attempt(work)
+            del work  # free the frame now, not when the next one arrives
             with self._changed:
-                self._processed += succeeded
-                self._failed += not succeeded
                 self._busy = False
                 self._changed.notify_all()
 
-    def _run_task(self, task: Callable[[], None]) -> None:
+    def _answer(self, request: Request) -> None:
         try:
-            task()
+            request.answer()
         except Exception:
-            logging.getLogger(__name__).exception("%s: a task failed", self._thread.name)
-        with self._changed:
-            self._busy = False
-            self._changed.notify_all()
+            logging.getLogger(__name__).exception("%s: answering a request failed", self._thread.name)
 
-    def _attempt(self, item: Item) -> bool:
+    def _attempt(self, item: Item) -> None:
         try:
             self._handle(item)
         except Exception as error:
+            self._failed += 1
             try:
                 self._on_error(item, error)
             except Exception:
                 logging.getLogger(__name__).exception("%s: reporting an error failed", self._thread.name)
-            return False
-        return True
+        else:
+            self._processed += 1

@@ -1,17 +1,13 @@
-"""Chains of keyframe poses: metric, assumed and broken steps, and their file."""
+"""Chains of keyframe poses: metric, assumed and broken steps."""
 
 import numpy as np
-import pytest
 
 from loftr_ros.geometry.scale.result import Scale, ScaleSource, unknown_scale
 from loftr_ros.geometry.two_view.relative_pose import Geometry, RelativePose, failed_pose
 from loftr_ros.matches import Matches
 from loftr_ros.results import KeyframeInfo, PairResult
 from loftr_ros.trajectory.chain import KeyframeChain
-from loftr_ros.trajectory.tum_file import TrajectoryFile, numbered
-from perception_common.errors import InputError
 from perception_common.geometry import so3_exp, transform
-from perception_common.tum import read_tum
 
 NOTHING = np.zeros(0)
 NO_MATCHES = Matches(*(np.zeros((0, 2)), np.zeros((0, 2)), NOTHING, NOTHING, NOTHING, NOTHING), (320, 240), (320, 240))
@@ -85,26 +81,3 @@ def test_the_end_of_one_scale_stops_at_assumed_steps():
     assert ids_of_end(chain(pair(0, 1, 5.0), pair(1, 2))) == [1, 2]  # two views are of one scale whatever it is
     assert ids_of_end(chain(pair(0, 1, 5.0), pair(1, 2), pair(2, 3, 5.0), pair(3, 4, 5.0))) == [2, 3, 4]
     assert ids_of_end(chain()) == [0]
-
-
-def test_the_file_is_tum_and_marks_what_is_not_metric(tmp_path):
-    trajectory = chain(pair(0, 1, 10.0), pair(1, 2))
-    path = tmp_path / "flight.txt"
-    file = TrajectoryFile(path)
-    for number, pose in enumerate(trajectory.poses, start=1):
-        file.add(pose)
-        assert len(read_tum(path)) == file.poses == number  # readable while it grows
-    file.close()
-    read = read_tum(path)
-    np.testing.assert_array_equal(read.stamps_ns, [0, 10**9, 2 * 10**9])
-    np.testing.assert_allclose(read.matrices(), [pose.T_map_camera for pose in trajectory.poses], atol=1e-12)
-    lines = path.read_text().splitlines()
-    assert lines[0].startswith("#")
-    assert [line.startswith("# not metric") for line in lines] == [False, False, False, True, False]
-
-
-def test_a_file_that_cannot_be_written_is_refused_in_words(tmp_path):
-    with pytest.raises(InputError, match="choose another place"):
-        TrajectoryFile(tmp_path / "nowhere" / "flight.txt")
-    assert numbered(tmp_path / "flight.txt", 1) == tmp_path / "flight.txt"
-    assert numbered(tmp_path / "flight.txt", 2) == tmp_path / "flight_2.txt"

@@ -10,13 +10,16 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64
 
 from perception_common.errors import InputError
 from perception_common.images.conversion import fill_image, to_gray
+from perception_common.node import base
 from perception_common.node.base import RESULT_QOS, PerceptionNode
 from perception_common.node.parameters import PerceptionParameters
+from perception_common.node.worker import Request
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -28,7 +31,8 @@ class Brightness(PerceptionNode[PerceptionParameters]):
         self.started = threading.Semaphore(0)
         self.seen = []
         self.forgotten = 0
-        self.load_error = None
+        self.load_error = self.subscribe_error = self.unload_error = None
+        self.applied = []
         super().__init__("brightness", PerceptionParameters)
 
     def load(self, parameters, device):
@@ -37,7 +41,17 @@ class Brightness(PerceptionNode[PerceptionParameters]):
         self.publisher = self.result_publisher(Float64, "brightness")
 
     def unload(self):
-        pass
+        if self.unload_error:
+            error, self.unload_error = self.unload_error, None
+            raise error
+
+    def subscribe(self):
+        super().subscribe()
+        if self.subscribe_error:
+            raise self.subscribe_error
+
+    def apply(self, parameters):
+        self.applied.append((threading.current_thread().name, parameters.input_timeout))
 
     def decode(self, message):
         return to_gray(message)
@@ -100,7 +114,8 @@ class Bench:
 
 @pytest.fixture(scope="module", autouse=True)
 def ros():
-    rclpy.init(domain_id=92)
+    reliable = "qos_overrides./image.subscription.reliability:=reliable"
+    rclpy.init(args=["--ros-args", "-p", reliable], domain_id=92)
     yield
     rclpy.try_shutdown()
 
@@ -223,10 +238,114 @@ def test_a_failed_load_is_reported_in_one_line_and_can_be_retried(bench, error):
     assert node.trigger_configure() == SUCCESS
 
 
+@pytest.mark.parametrize("error", [InputError("no such topic"), RuntimeError("boom")])
+def test_a_failed_subscribe_leaves_a_node_that_the_next_activate_starts(bench, error):
+    node = bench.node
+    assert node.trigger_configure() == SUCCESS
+    node.subscribe_error = error
+    for _ in range(2):
+        assert node.trigger_activate() == FAILURE
+        assert node.state == "inactive"
+        assert node.count_subscribers("image") == 0
+    bench.until(lambda: bench.diagnostics and bench.diagnostics[-1].level == DiagnosticStatus.ERROR)
+    assert f"could not subscribe: {type(error).__name__}: {error}" == bench.diagnostics[-1].message
+
+    node.subscribe_error = None
+    assert node.trigger_activate() == SUCCESS
+    bench.until(lambda: bench.images.get_subscription_count() and bench.peer.count_publishers("brightness"))
+    bench.send(1, value=40)
+    bench.until(lambda: bench.results == [40.0])
+    bench.until(lambda: bench.diagnostics[-1].level == DiagnosticStatus.OK)
+
+
+def test_a_transition_that_raises_is_said_and_the_node_can_be_configured_again(bench):
+    bench.start()
+    node = bench.node
+    assert node.trigger_deactivate() == SUCCESS
+    node.unload_error = RuntimeError("device lost")
+    assert node.trigger_cleanup() == TransitionCallbackReturn.ERROR
+    bench.until(lambda: bench.diagnostics and bench.diagnostics[-1].level == DiagnosticStatus.ERROR)
+    assert "RuntimeError: device lost" in bench.diagnostics[-1].message
+    assert node.state == "unconfigured"
+    assert node.trigger_configure() == SUCCESS
+    bench.diagnostics.clear()
+    bench.until(lambda: bench.diagnostics and bench.diagnostics[-1].level == DiagnosticStatus.OK)
+
+
+def test_every_image_is_counted_also_after_the_deactivation(bench):
+    set_parameters(bench.node, processing_mode="every")
+    bench.start()
+    bench.node.gate.clear()
+    for stamp in range(1, 6):
+        bench.send(stamp)
+        bench.until(lambda count=stamp: bench.node.counters.received == count)
+    bench.node._receive(Image())  # a message that was taken before the end of the subscription
+    threading.Timer(0.2, bench.node.gate.set).start()
+    assert bench.node.trigger_deactivate() == SUCCESS
+    bench.node._receive(Image())
+    bench.diagnostics.clear()
+    bench.until(lambda: bench.diagnostics)
+    values = bench.values()
+    counts = [int(values[f"images {what}"]) for what in ("received", "answered", "dropped", "refused")]
+    assert counts == [7, 1, 6, 0]
+
+
+def test_an_image_that_does_not_end_bars_the_next_activation_only(bench, monkeypatch):
+    monkeypatch.setattr(base, "_WORKER_STOP_SECONDS", 0.05)
+    bench.start()
+    node = bench.node
+    node.gate.clear()
+    bench.send(1)
+    bench.until(lambda: node.started.acquire(blocking=False))
+    assert node.trigger_deactivate() == SUCCESS
+    assert node.trigger_activate() == FAILURE
+    assert "still being processed" in node._failure
+    node.gate.set()
+    bench.until(lambda: node.trigger_activate() == SUCCESS)
+    bench.until(lambda: bench.images.get_subscription_count())
+    bench.send(2)
+    bench.until(lambda: node.seen == [1, 2])
+
+
+def test_parameters_are_applied_on_the_worker_thread_before_an_image_or_a_request(bench):
+    bench.start()
+    answers = []
+    for timeout in (7.0, 8.0):
+        set_parameters(bench.node, input_timeout=timeout)
+    assert bench.node.applied == []
+    bench.send(1)
+    bench.until(lambda: bench.node.seen == [1])
+    set_parameters(bench.node, input_timeout=9.0)
+    bench.node.ask_worker(Request(lambda: (bench.node.prepare(), answers.append("answered")), answers.append))
+    bench.until(lambda: answers == ["answered"])
+    assert bench.node.applied == [("worker", 8.0), ("worker", 9.0)]
+
+
+def test_problems_of_the_input_end_with_the_input(bench):
+    bench.start()
+    bench.images.publish(Image(height=4, width=6, encoding="mono8", step=6))  # no data
+    bench.until(lambda: bench.node.problems.active())
+    assert bench.node.trigger_deactivate() == SUCCESS
+    assert bench.node.problems.active() == ()
+
+
+def test_an_incompatible_publisher_is_a_problem_until_it_is_gone(bench):
+    bench.start()
+    qos = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+    other = bench.peer.create_publisher(Image, "image", qos)
+    bench.until(bench.node.problems.active)
+    bench.diagnostics.clear()
+    bench.until(lambda: len(bench.diagnostics) == 2)  # it lasts
+    (problem,) = bench.node.problems.active()
+    assert "a publisher of /image has an incompatible QoS (reliability)" in problem
+    bench.peer.destroy_publisher(other)
+    bench.until(lambda: not bench.node.problems.active())
+
+
 def test_autostart_can_be_switched_off(bench):
     set_parameters(bench.node, autostart=False)
     bench.node.autostart()
-    assert bench.node._state_machine.current_state[1] == "unconfigured"
+    assert bench.node.state == "unconfigured"
 
 
 def test_a_parameter_that_is_not_live_can_change_after_cleanup(bench):

@@ -1,9 +1,10 @@
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from perception_common.node.worker import Worker
+from perception_common.node.worker import MAX_REQUESTS, Request, Worker
 
 SOON = 5.0  # seconds; timeout of a test
 
@@ -163,35 +164,97 @@ def test_every_item_is_counted_once_under_many_submitters(mode):
     assert worker.stop(SOON)
 
 
-def test_a_task_runs_before_waiting_items_and_is_not_dropped(gate, caplog):
-    worker = start(gate)
-    order: list[tuple[str, str]] = []
+class Questions:
+    """Requests to a worker; `answers` lists what each of them got, in the order of the answers."""
 
-    def task(name: str) -> None:
-        order.append((name, threading.current_thread().name))
-        assert name != "wrong"
+    def __init__(self, worker: Worker[int], log: list[object]) -> None:
+        self.worker, self.log = worker, log
+        self.answers: list[tuple[int, str]] = []
 
+    def ask(self, number: int) -> None:
+        def answer() -> None:
+            self.log.append(f"request {number}")
+            self.answers.append((number, "answered"))
+
+        self.worker.ask(Request(answer, lambda why: self.answers.append((number, why))))
+
+
+def test_requests_and_items_take_turns(gate):
+    worker = start(gate, mode="every")
+    log: list[object] = gate.handled  # items and requests in one list
+    questions = Questions(worker, log)
     worker.submit(0)
     gate.wait_until_entered()
-    assert [worker.call(lambda name=name: task(name)) for name in ("first", "wrong", "last")] == [True] * 3
-    assert [worker.submit(item) for item in (1, 2)] == [True] * 2  # the newer one replaces the older one
+    for number in range(1, 4):
+        worker.submit(number)
+        questions.ask(number)
+    questions.ask(4)
     gate.open()
     assert worker.wait_until_idle(SOON)
-    assert order == [(name, "test worker") for name in ("first", "wrong", "last")]
-    assert gate.handled == [0, 2]
-    assert (worker.processed, worker.failed, worker.dropped) == (2, 0, 1)
-    assert "a task failed" in caplog.text
+    assert log == [0, "request 1", 1, "request 2", 2, "request 3", 3, "request 4"]
     assert worker.stop(SOON)
-    assert not worker.call(lambda: task("late"))
 
 
-def test_tasks_are_done_before_the_thread_ends(gate):
+def test_a_full_queue_of_requests_refuses_more_of_them_and_still_takes_items(gate):
     worker = start(gate)
-    done = []
+    questions = Questions(worker, [])
     worker.submit(0)
     gate.wait_until_entered()
-    worker.call(lambda: done.append(1))
-    assert not worker.stop(0.01)
+    for number in range(MAX_REQUESTS + 3):
+        questions.ask(number)
+    assert questions.answers == [(MAX_REQUESTS + extra, "busy") for extra in range(3)]
+    assert worker.submit(1)
+    gate.open()
+    assert worker.wait_until_idle(SOON)
+    assert sorted(questions.answers) == [
+        *((number, "answered") for number in range(MAX_REQUESTS)),
+        *((MAX_REQUESTS + extra, "busy") for extra in range(3)),
+    ]
+    assert gate.handled == [0, 1]
+    assert (worker.processed, worker.dropped) == (2, 0)
+    assert worker.stop(SOON)
+
+
+def test_stopping_refuses_waiting_requests_at_once_and_later_ones_too(gate):
+    worker = start(gate)
+    questions = Questions(worker, [])
+    worker.submit(0)
+    gate.wait_until_entered()
+    for number in (1, 2):
+        questions.ask(number)
+    assert not worker.stop(0.0)  # the item still blocks
+    questions.ask(3)
+    assert questions.answers == [(1, "stopped"), (2, "stopped"), (3, "stopped")]
+    assert worker.is_stopped
     gate.open()
     assert worker.stop(SOON)
-    assert done == [1]
+
+
+def test_a_failing_answer_does_not_end_the_thread(gate, caplog):
+    def fail() -> None:
+        raise ValueError("no answer")
+
+    gate.open()
+    worker = start(gate)
+    worker.ask(Request(fail, lambda why: None))
+    assert worker.wait_until_idle(SOON)
+    worker.submit(1)
+    assert worker.wait_until_idle(SOON)
+    assert gate.handled == [1]
+    assert "answering a request failed" in caplog.text
+    assert worker.stop(SOON)
+
+
+def test_every_request_gets_one_answer_under_many_askers_and_a_stop():
+    count, askers = 200, 4
+    worker = Worker[int](lambda item: None, lambda item, error: None, name="test worker")
+    questions = [Questions(worker, []) for _ in range(askers)]
+    threads = [threading.Thread(target=lambda q=q: [q.ask(i) for i in range(count)]) for q in questions]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.005)
+    assert worker.stop(SOON)
+    for thread in threads:
+        thread.join()
+    for asker in questions:
+        assert sorted(number for number, _ in asker.answers) == list(range(count))

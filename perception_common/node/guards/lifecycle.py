@@ -1,0 +1,80 @@
+"""A lifecycle node that refuses what its state does not allow, instead of ending with an exception of rclpy."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from lifecycle_msgs.srv import ChangeState
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+
+
+class GuardedLifecycleNode(LifecycleNode):
+    """Answers every request for a transition, one at a time, from whatever thread it comes.
+
+    A transition that the present state does not allow is answered with `success` false (FAILURE of the `trigger_`
+    methods) and leaves the node as it is; the log gets one line when the same request is repeated.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._transition_lock = threading.RLock()
+        self._last_refused = ""
+        super().__init__(name)
+        (service,) = (service for service in self.services if service.srv_type is ChangeState)
+        self._change_state: Callable[[ChangeState.Request, ChangeState.Response], ChangeState.Response]
+        self._change_state = service.callback
+        service.callback = self._answer
+
+    @property
+    def state(self) -> str:
+        """The present state of the life cycle, such as "inactive"."""
+        return str(self._state_machine.current_state[1])
+
+    def trigger_configure(self) -> TransitionCallbackReturn:
+        """Configure the node."""
+        return self._trigger("configure", super().trigger_configure)
+
+    def trigger_activate(self) -> TransitionCallbackReturn:
+        """Activate the node."""
+        return self._trigger("activate", super().trigger_activate)
+
+    def trigger_deactivate(self) -> TransitionCallbackReturn:
+        """Deactivate the node."""
+        return self._trigger("deactivate", super().trigger_deactivate)
+
+    def trigger_cleanup(self) -> TransitionCallbackReturn:
+        """Clean the node up."""
+        return self._trigger("cleanup", super().trigger_cleanup)
+
+    def trigger_shutdown(self) -> TransitionCallbackReturn:
+        """Shut the node down."""
+        return self._trigger("shutdown", super().trigger_shutdown)
+
+    def _answer(self, request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
+        wanted = request.transition
+        with self._transition_lock:
+            if self._allows(wanted.label if wanted.label else wanted.id):
+                return self._change_state(request, response)
+            self._refuse(wanted.label or f"number {wanted.id}")
+        response.success = False
+        return response
+
+    def _trigger(self, label: str, transition: Callable[[], TransitionCallbackReturn]) -> TransitionCallbackReturn:
+        with self._transition_lock:
+            if self._allows(label):
+                return transition()
+            self._refuse(label)
+        return TransitionCallbackReturn.FAILURE
+
+    def _allows(self, transition: str | int) -> bool:
+        """Tell whether a transition, by label or number, leads out of the present state."""
+        allowed = any(transition in each[:2] for each in self._state_machine.available_transitions)
+        if allowed:
+            self._last_refused = ""
+        return allowed
+
+    def _refuse(self, transition: str) -> None:
+        refused = f"transition {transition} is not allowed in state {self.state}: refused"
+        if refused != self._last_refused:
+            self._last_refused = refused
+            self.get_logger().warning(refused)
