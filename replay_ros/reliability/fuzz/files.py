@@ -32,7 +32,9 @@ from replay_ros.bags.datasets.recording import FrameTiming
 from replay_ros.evaluation.detection.datasets import Dataset, coco_dataset, uavdt_dataset, visdrone_dataset
 from replay_ros.evaluation.detection.truth import choose_classes
 from replay_ros.reliability.fuzz.target import Target
-from replay_ros.result.replay_result import SCHEMA, read_result
+from replay_ros.result.provenance import Provenance
+from replay_ros.result.replay_result import ReplayResult, read_result, write_result
+from replay_ros.result.timing import Dropped, StageTimes, Timing
 from yolc_ros.network.config import YolcConfig
 from yolc_ros.parameters import YolcParameters
 
@@ -119,8 +121,8 @@ def _pairs_seeds() -> list[bytes]:
 
 
 def _poses_seeds() -> list[bytes]:
-    by_name = {"a.jpg": {"position": [1, 2, 3], "orientation": [0, 0, 0, 1]}, "b.jpg": _IDENTITY}
-    return [json.dumps(by_name).encode(), b"1.5 1 2 3 0 0 0 1\n"]
+    by_name = {"a.jpg": {"T_enu_cam": _IDENTITY}, "b.jpg": _IDENTITY}
+    return [json.dumps({"poses": by_name}).encode(), b"1.5 1 2 3 0 0 0 1\n"]
 
 
 def _suffix(data: bytes) -> str:
@@ -136,7 +138,8 @@ def _read_altitude(data: bytes, folder: Path) -> object:
 
 
 def _altitude_seeds() -> list[bytes]:
-    return [b'{"a.jpg": 50.0, "b.jpg": 60.5}', b"1.5 50.0\n2.5 51.0\n"]
+    by_name = {"a.jpg": {"exif": {"RelativeAltitude": "+50.1"}}}
+    return [json.dumps({"poses": by_name}).encode(), b"1.5 50.0\n2.5 51.0\n"]
 
 
 def _read_kitti(data: bytes, folder: Path) -> object:
@@ -163,16 +166,13 @@ def _calibration_seeds() -> list[bytes]:
         b"   dt: d\n   data: [500., 0., 320., 0., 500., 240., 0., 0., 1.]\ndistortion_coefficients: !!opencv-matrix\n"
         b"   rows: 1\n   cols: 5\n   dt: d\n   data: [0.1, 0., 0., 0., 0.]\n"
     )
-    kalibr = (
-        b"cam0:\n  camera_model: pinhole\n  distortion_model: radtan\n  distortion_coeffs: [0.1, 0, 0, 0]\n"
-        b"  intrinsics: [500, 500, 320, 240]\n  resolution: [640, 480]\n"
-    )
-    return [ros, opencv, kalibr]
+    short = b"width: 640\nheight: 480\nK: [500, 500, 320, 240]\nD: [0.1, 0, 0, 0]\n"
+    return [ros, opencv, short]
 
 
 def _parameter_seeds() -> list[bytes]:
     shipped = find_config("perception.yaml").read_bytes()
-    nested = b"/**:\n  ros__parameters:\n    max_side: 320\nuav:\n  yolc_node:\n    ros__parameters: {lsm: none}\n"
+    nested = b"/**:\n  ros__parameters:\n    max_side: 320\nyolc_node:\n  ros__parameters: {lsm: none}\n"
     return [shipped, nested]
 
 
@@ -227,10 +227,25 @@ def _read_run(data: bytes, folder: Path) -> object:
 
 
 def _result_seeds() -> list[bytes]:
-    timing = {"stages": [], "drops": [], "resources": None, "peak": None}
-    fields = {"kind": "offline", "out": "bag", "image_topic": "/image", "frames": 0, "seconds": 0.0, "topics": {}}
-    content = {"schema": SCHEMA, **fields, "refused": {}, "timing": timing, "provenance": {}, "motion": None}
-    return [json.dumps(content | {"detection": None, "nodes": {}}).encode()]
+    facts = Provenance(
+        "bag", "0", {"yolc_lite": "1"}, {"yolc_node": {}}, "2", "3", {"torch": "2"}, "x86_64 Linux, 2 cores"
+    )
+    timing = Timing((StageTimes("network", (1, 2), (0.1, 0.2)),), (Dropped("yolc_node", 2, (1,)),))
+    result = ReplayResult(
+        kind="offline",
+        out="answers",
+        image_topic="/image",
+        frames=2,
+        seconds=1.0,
+        topics={"yolc/detections": 2},
+        refused={},
+        timing=timing,
+        provenance=facts,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "result.json"
+        write_result(path, result)
+        return [path.read_bytes()]
 
 
 def _saved(content: object) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -95,10 +94,6 @@ def _compressed_seeds() -> list[bytes]:
     ]
     contents = {suffix: cv2.imencode(suffix, _picture())[1] for suffix in (".bmp", ".webp", ".tiff")}
     contents["16UC1; png compressed"] = cv2.imencode(".png", _picture()[..., 0].astype(np.uint16) << 8)[1]
-    # compressed_depth_image_transport: three numbers come before the PNG.
-    contents["16UC1; compressedDepth png"] = np.concatenate(
-        [np.frombuffer(struct.pack("<iff", 0, 0.0, 0.0), np.uint8), contents["16UC1; png compressed"].ravel()]
-    )
     for form, data in contents.items():
         head = header(_types(), 10**9, "camera")
         messages.append(new(_types(), COMPRESSED, header=head, format=form.strip("."), data=data.ravel()))
