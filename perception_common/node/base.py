@@ -233,12 +233,12 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
 
     def stop(self) -> None:
         """Stop the input and refuse the requests that wait, while the executor can still send the answers."""
-        with self._transition_lock:
+        with self._change_lock:
             self._stop_input()
 
     def destroy_node(self) -> None:
         """Stop the worker, then destroy the node."""
-        with self._transition_lock:
+        with self._change_lock:
             self._stop_input()
             super().destroy_node()
 

@@ -1,0 +1,1 @@
+"""Figures of reliability: what the nodes stand, measured by commands that anybody can run."""
