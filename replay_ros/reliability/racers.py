@@ -26,14 +26,16 @@ from yolc_ros.srv import MatchKeyframes
 
 ANSWER_SECONDS = 60.0  # longest wait for an answer; a transition may wait for the image in progress
 LABELS = ("configure", "activate", "deactivate", "cleanup")
+NUMBERS = (1, 3, 4, 2)  # of the same transitions
+LIKELY = (3, 3, 1, 1)  # so that the node is active for long enough to make keyframes
 # Valid values, values out of range, contradictions, words that are no choice, wrong types, an unknown name.
 CHANGES: tuple[dict[str, Any], ...] = (
     {"max_matches": 50},
     {"max_matches": 2000, "min_matches": 100},
     {"keyframe_memory_mb": 1},
     {"keyframe_memory_mb": 64},
-    {"max_displacement": 0.0},
-    {"max_displacement": 0.15},
+    {"keyframe_memory_mb": 128, "max_parallax": 5.0},
+    {"max_rotation": 20.0},
     {"match_last": 3},
     {"processing_mode": "every"},
     {"processing_mode": "latest"},
@@ -107,12 +109,14 @@ class Peer:
 
 def manage(peer: Peer, life: Life, chosen: random.Random) -> None:
     """Ask for transitions, by number and by label, allowed or not."""
-    transition = Transition(id=chosen.randrange(10))
+    life.over.wait(chosen.choice((0.0, 0.1)))
     if chosen.random() < 0.8:
-        transition = Transition(label=chosen.choice((*LABELS, "fly"))) if chosen.random() < 0.5 else transition
-        transition.id = chosen.randrange(1, 5)
-    if transition.id in (5, 6, 7) and chosen.random() < 0.9:  # a shutdown ends the life: a rare one
-        transition.id = 1
+        (place,) = chosen.choices(range(4), LIKELY)
+        transition = Transition(id=NUMBERS[place]) if chosen.random() < 0.5 else Transition(label=LABELS[place])
+    elif chosen.random() < 0.9:  # what no state allows, or only a state between two others
+        transition = Transition(id=chosen.choice((0, 8, 9, 10, 99)), label=chosen.choice(("", "fly")))
+    else:
+        transition = Transition(id=chosen.choice((5, 6, 7)))  # a shutdown
     answer = peer.ask(life, ChangeState, "loftr_node/change_state", ChangeState.Request(transition=transition))
     if answer is not None:
         life.count("transitions" if answer.success else "transitions refused")
@@ -120,14 +124,15 @@ def manage(peer: Peer, life: Life, chosen: random.Random) -> None:
 
 def call_directly(peer: Peer, life: Life, chosen: random.Random) -> None:
     """Trigger transitions and set parameters from a thread of the node's own process."""
-    life.over.wait(chosen.choice((0.0, 0.05)))  # else the managers, who wait for the middleware, would get no turn
+    life.over.wait(chosen.choice((0.0, 0.1)))  # else the managers, who wait for the middleware, would get no turn
     try:
         if chosen.random() < 0.3:
             (change,) = chosen.sample(CHANGES[:-1], 1)
             life.node.set_parameters([Parameter(name, value=value) for name, value in change.items()])
             life.count("parameter changes")
             return
-        result = getattr(life.node, f"trigger_{chosen.choice(LABELS)}")()
+        (label,) = chosen.choices(LABELS, LIKELY)
+        result = getattr(life.node, f"trigger_{label}")()
         life.count("transitions" if result == TransitionCallbackReturn.SUCCESS else "transitions refused")
     except Exception as error:
         life.fault(f"a direct call raised {type(error).__name__}: {error}")
@@ -154,8 +159,8 @@ def change_parameters(peer: Peer, life: Life, chosen: random.Random) -> None:
 
 def ask_for_matches(peer: Peer, life: Life, chosen: random.Random) -> None:
     """Ask for matches of keyframes that exist and of others."""
-    older = chosen.randrange(5)
-    request = MatchKeyframes.Request(older_id=older, newer_id=older + chosen.randrange(3))
+    older = max(0, int(life.node.describe()["keyframes made"]) - 2)
+    request = MatchKeyframes.Request(older_id=older, newer_id=older + chosen.choice((0, 1, 1, 1, 2)))
     answer = peer.ask(life, MatchKeyframes, "match_keyframes", request)
     if answer is not None:
         life.count("requests matched" if answer.success else "requests refused")

@@ -90,7 +90,9 @@ def _live(
     """Let the node live once: start it, race, check that it still works, end it."""
     rclpy.init()
     node = LoftrNode()
-    node.set_parameters([Parameter("model", value="sift"), Parameter("autostart", value=False)])
+    every_image = {"min_interval": 0.0, "max_displacement": 0.0}  # is a keyframe, so that there are some to match
+    start = {"model": "sift", "autostart": False, **every_image}
+    node.set_parameters([Parameter(name, value=value) for name, value in start.items()])
     life = Life(node, counts, faults)
     _tell_failed_callbacks(node, life)
     executor = GuardedExecutor()
