@@ -45,6 +45,7 @@ MAY_USE_ROS = {
     "perception_common.node.bridge",
     "perception_common.node.diagnostics",
     "perception_common.node.ros_parameters",
+    "perception_common.node.guards",
     "perception_common.node.runner",
     "yolc_ros.bridges.vision",
     "yolc_ros.ros",
@@ -52,6 +53,7 @@ MAY_USE_ROS = {
     "loftr_ros.bridges.swarm_slam",
     "loftr_ros.ros",
     "replay_ros.live",
+    "replay_ros.reliability",
     "replay_ros.outputs",  # the message classes of what the nodes publish
     "replay_ros.offline.replay",  # serialises the messages that it writes
     "replay_ros.replay",  # runs the live or the offline replay

@@ -30,6 +30,7 @@ from perception_common.node.counters import FrameCounters
 from perception_common.node.diagnostics import node_status
 from perception_common.node.guards.executor import callback_problem
 from perception_common.node.guards.lifecycle import GuardedLifecycleNode
+from perception_common.node.guards.memory import RETURN_SECONDS, return_free_memory
 from perception_common.node.parameters import PerceptionParameters
 from perception_common.node.problems import Problems, incompatible_qos, missing_images
 from perception_common.node.ros_parameters import NodeParameters
@@ -75,6 +76,7 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RESULT_QOS)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # so that the timer also fires while sim time is stopped
         self.create_timer(_DIAGNOSTICS_SECONDS, self._watch, clock=steady)
+        self.create_timer(RETURN_SECONDS, return_free_memory, clock=steady)
 
     # --- implemented by a subclass -------------------------------------------------------------------------------
 
@@ -233,12 +235,12 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
 
     def stop(self) -> None:
         """Stop the input and refuse the requests that wait, while the executor can still send the answers."""
-        with self._transition_lock:
+        with self._change_lock:
             self._stop_input()
 
     def destroy_node(self) -> None:
         """Stop the worker, then destroy the node."""
-        with self._transition_lock:
+        with self._change_lock:
             self._stop_input()
             super().destroy_node()
 

@@ -64,6 +64,8 @@ class NodeParameters(Generic[T]):
                         )
         except InputError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        except Exception as error:  # rclpy would give no answer
+            return SetParametersResult(successful=False, reason=f"{type(error).__name__}: {error}")
         return SetParametersResult(successful=True)
 
     def _apply(self, parameters: list[Parameter]) -> None:

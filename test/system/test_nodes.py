@@ -196,6 +196,23 @@ def test_the_life_cycle_through_its_services(bench, start, picture):
         assert bench.state("/yolc_node") == "unconfigured"
 
 
+def test_transitions_that_no_state_allows_are_refused_and_both_nodes_live(bench, start, picture):
+    process = start("perception", processing_mode="every")
+    bench.listen()
+    camera = bench.camera()
+    camera.wait_for(2)
+    for node in ("/yolc_node", "/loftr_node"):
+        for number in (1, 3, 3, 2, 0, 5, 6, 8, 77):  # an active node can only be deactivated (4) and shut down (7)
+            assert not bench.transition(node, number)
+        assert bench.state(node) == "active"
+    header = camera.send(picture())
+    bench.until(lambda: bench.received["/yolc/detections"] and bench.received["/loftr/status"])
+    assert bench.received["/loftr/status"][0].header == header
+    log = process.log.read_text()
+    assert "Traceback" not in log
+    assert log.count("transition number 3 is not allowed in state active: refused") == 2  # once for each node
+
+
 def test_weights_that_cannot_be_loaded_are_one_line_and_can_be_corrected(bench, start, tmp_path):
     CONFIGURE = 1
     process = start("yolc_node", weights=tmp_path / "nowhere.safetensors")

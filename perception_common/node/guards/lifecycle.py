@@ -1,4 +1,4 @@
-"""A lifecycle node that refuses what its state does not allow, instead of ending with an exception of rclpy."""
+"""A lifecycle node that refuses what its state does not allow and does one thing at a time."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ import threading
 from collections.abc import Callable
 
 from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 
 
 class GuardedLifecycleNode(LifecycleNode):
-    """Answers every request for a transition, one at a time, from whatever thread it comes.
+    """Answers every request for a transition; transitions and parameter changes of several threads wait for each other.
 
     A transition that the present state does not allow is answered with `success` false (FAILURE of the `trigger_`
     methods) and leaves the node as it is; the log gets one line when the same request is repeated.
     """
 
     def __init__(self, name: str) -> None:
-        self._transition_lock = threading.RLock()
+        self._change_lock = threading.RLock()
         self._last_refused = ""
         super().__init__(name)
         (service,) = (service for service in self.services if service.srv_type is ChangeState)
         self._change_state: Callable[[ChangeState.Request, ChangeState.Response], ChangeState.Response]
         self._change_state = service.callback
-        service.callback = self._answer
+        service.callback = self._answer_request
 
     @property
     def state(self) -> str:
@@ -50,20 +52,30 @@ class GuardedLifecycleNode(LifecycleNode):
         """Shut the node down."""
         return self._trigger("shutdown", super().trigger_shutdown)
 
-    def _answer(self, request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
+    def set_parameters(self, parameter_list: list[Parameter]) -> list[SetParametersResult]:
+        """Set parameters one by one; returns a result for each."""
+        with self._change_lock:
+            return list(super().set_parameters(parameter_list))
+
+    def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
+        """Set all parameters or none."""
+        with self._change_lock:
+            return super().set_parameters_atomically(parameter_list)
+
+    def _answer_request(self, request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
         wanted = request.transition
-        with self._transition_lock:
+        with self._change_lock:
             if self._allows(wanted.label if wanted.label else wanted.id):
                 return self._change_state(request, response)
-            self._refuse(wanted.label or f"number {wanted.id}")
+            self._refuse_transition(wanted.label or f"number {wanted.id}")
         response.success = False
         return response
 
     def _trigger(self, label: str, transition: Callable[[], TransitionCallbackReturn]) -> TransitionCallbackReturn:
-        with self._transition_lock:
+        with self._change_lock:
             if self._allows(label):
                 return transition()
-            self._refuse(label)
+            self._refuse_transition(label)
         return TransitionCallbackReturn.FAILURE
 
     def _allows(self, transition: str | int) -> bool:
@@ -73,7 +85,7 @@ class GuardedLifecycleNode(LifecycleNode):
             self._last_refused = ""
         return allowed
 
-    def _refuse(self, transition: str) -> None:
+    def _refuse_transition(self, transition: str) -> None:
         refused = f"transition {transition} is not allowed in state {self.state}: refused"
         if refused != self._last_refused:
             self._last_refused = refused

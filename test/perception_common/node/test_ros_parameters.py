@@ -20,6 +20,8 @@ class Example:
     count: int = parameter(3, "a number", low=1, high=9)
 
     def __post_init__(self):
+        if self.count == 8:
+            raise ZeroDivisionError("eight")
         if self.low > self.high:
             raise InputError(f"low {self.low} is above high {self.high}")
 
@@ -82,6 +84,12 @@ def test_a_change_is_validated_as_a_whole(make):
         ({"low": 1.5}, "range"),
         ({"count": 0}, "range"),
         ({"count": "many"}, "type"),
+        ({"count": [1, 2]}, "type"),
+        ({"count": None}, "cannot be undeclared"),
+        ({"low": float("nan")}, "range"),
+        ({"low": float("inf")}, "range"),
+        ({"mode": True}, "type"),
+        ({"count": 8}, "ZeroDivisionError: eight"),
         ({"model": "other"}, "clean it up first"),
     ],
 )

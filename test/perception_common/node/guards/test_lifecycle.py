@@ -72,7 +72,7 @@ def trigger(node, label):
 
 def request(node, number=0, label=""):
     message = ChangeState.Request(transition=Transition(id=number, label=label))
-    return node._answer(message, ChangeState.Response()).success
+    return node._answer_request(message, ChangeState.Response()).success
 
 
 @pytest.mark.parametrize("by", ["method", "number", "label"])
