@@ -12,7 +12,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from perception_common.atomic_file import atomic_file
+from perception_common.atomic_file import make_folder, output_file, write_error
 from perception_common.checkpoints.state_dict import find_weights, name_some
 from perception_common.checkpoints.torch_file import check_start, read_torch_file
 from perception_common.errors import InputError
@@ -102,12 +102,12 @@ def save_weights(state_dict: Mapping[str, torch.Tensor], path: Path | str, metad
     """Write tensors and text metadata as a safetensors file, atomically. Raises InputError when that fails."""
     path = Path(path)
     tensors = {key: tensor.detach().to("cpu", copy=True).contiguous() for key, tensor in state_dict.items()}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_file(path) as unfinished:
+    make_folder(path.parent)
+    with output_file(path) as unfinished:
+        try:
             safetensors.torch.save_file(tensors, unfinished, metadata=dict(metadata))
-    except OSError as error:
-        raise InputError(f"weights cannot be written to {path} ({error.strerror or error})") from error
+        except safetensors.SafetensorError as error:  # also in place of an OSError
+            raise write_error(path, error) from error
 
 
 def read_metadata(path: Path | str) -> dict[str, str]:

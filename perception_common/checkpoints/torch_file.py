@@ -1,4 +1,4 @@
-"""Reads what torch.save wrote, without executing code from it.
+"""Files of torch.save: written atomically, and read without executing code from them.
 
 torch's own unpickler (`weights_only=True`) builds tensors and plain values and refuses every other class. Checkpoints
 of real trainings also hold metadata of further classes: configurations, numpy scalars, paths, dates. The names of these
@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from perception_common.atomic_file import output_file, write_error
 from perception_common.checkpoints.allowed_classes import STAND_INS
 from perception_common.errors import InputError
 
@@ -42,6 +43,16 @@ def read_torch_file(path: Path) -> Any:
         raise
     except Exception as error:  # a broken file can make the unpickler raise anything
         raise InputError(f"{path}: {_reason(error)}") from error
+
+
+def write_torch_file(content: Any, path: Path) -> None:
+    """Write tensors and plain values by torch.save, atomically. Raises InputError when that fails."""
+    with output_file(path) as unfinished:
+        try:
+            with unfinished.open("wb") as file:
+                torch.save(content, file)
+        except RuntimeError as error:  # of torch's writer, raised after an OSError
+            raise write_error(path, error) from error
 
 
 def check_start(path: Path) -> None:
