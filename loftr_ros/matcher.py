@@ -16,6 +16,7 @@ from loftr_ros.matches import Matches
 from loftr_ros.network.config import LoFTRConfig
 from loftr_ros.network.loftr import ImageFeatures, LoFTR, prepare_for_inference
 from perception_common.backends.devices import DevicePolicy
+from perception_common.backends.finite import check_finite
 from perception_common.config import load_yaml
 from perception_common.resources import find_config
 from perception_common.weights import WeightsReport, load_chosen_weights
@@ -121,12 +122,16 @@ class Matcher:
 
     @torch.inference_mode()
     def encode(self, gray: np.ndarray) -> Features:
-        """Compute the features of a gray image (H, W) uint8 of any size. Raises InputError for anything else."""
+        """Compute the features of a gray image (H, W) uint8 of any size.
+
+        Raises InputError for anything else, and when the features are not finite.
+        """
         check_gray(gray)
         height, width = gray.shape
         small = shrink(gray, self.settings.max_side)
         pixels = torch.from_numpy(small.astype(np.float32) / 255)[None, None]
         features = self.network.encode(pixels.to(self.policy.device, self.policy.dtype))
+        check_finite(features.coarse, "features")
         factors = width / small.shape[1], height / small.shape[0]
         return Features(features, width, height, factors, blank=bool(gray.min() == gray.max()))
 

@@ -216,3 +216,25 @@ def test_a_real_image_matches_itself(shared_data: Path) -> None:
     matches = matcher.match(features, features)
     assert len(matches) > 10
     assert np.median(np.linalg.norm(matches.points1 - matches.points0, axis=1)) < 12 * features.factors[0]
+
+
+class TestOutputsThatAreNotFinite:
+    def spoilt(self, matcher: Matcher, part: str) -> Matcher:
+        """A copy of the matcher with NaN in one parameter of a part of its network."""
+        spoilt = Matcher.from_network(matcher.network, CPU, EAGER)
+        next(iter(spoilt.network.get_submodule(part).parameters())).view(-1)[0] = float("nan")
+        return spoilt
+
+    def test_features_are_an_error_of_their_image(self, matcher: Matcher) -> None:
+        with pytest.raises(InputError, match=r"the network's features are not finite: .*precision fp32"):
+            self.spoilt(matcher, "backbone").encode(texture(64, 96))
+
+    @pytest.mark.parametrize(
+        ("part", "name"), [("loftr_coarse", "features"), ("fine_preprocess", "offsets"), ("loftr_fine", "offsets")]
+    )
+    def test_later_parts_are_an_error_of_the_pair(self, matcher: Matcher, part: str, name: str) -> None:
+        image = texture(64, 96)
+        assert len(matcher.match(matcher.encode(image), matcher.encode(image)).confidence) > 0
+        spoilt = self.spoilt(matcher, part)
+        with pytest.raises(InputError, match=f"the network's {name} are not finite"):
+            spoilt.match(spoilt.encode(image), spoilt.encode(image))
