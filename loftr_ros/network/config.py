@@ -58,9 +58,9 @@ class TransformerConfig:
 class MatchingConfig:
     """Confidences of coarse matches (section 3.3 of the paper).
 
-    padding: of optimal transport, for images that are padded to one size. "left_out": padded cells have no mass, so that
-    the result is that of the images without padding. "release": they keep their mass, as in the authors' code, and
-    dustbins and padded cells exchange it, which lowers all confidences.
+    padding: of optimal transport, for images that are padded to one size. "left_out": padded cells have no mass, so
+    that the result is that of the images without padding. "release": they keep their mass, which the dustbins take, as
+    in the authors' code.
     """
 
     kind: Literal["dual_softmax", "optimal_transport"] = "dual_softmax"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import torch
-
 from torch.nn import functional
 
 from loftr_ros.network.coarse.candidates import Candidates, maximum_by_id
