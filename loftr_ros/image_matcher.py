@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -12,18 +12,24 @@ from loftr_ros.matches import Matches
 from loftr_ros.network.config import SelectionConfig
 from perception_common.errors import InputError
 
+Padding = Literal["none", "release"]
+
 
 @dataclass(frozen=True)
 class MatcherSettings:
     """Settings that may change without loading a network again; None: the default of the model.
 
     An image whose long side exceeds `max_side` is shrunk to it before it is matched.
+    padding: of LoFTR's images. "none": it takes any size. "release": they are padded below and on the right to squares
+    that are masked, and in optimal transport the padded cells keep their mass, as in the authors' test on MegaDepth. It
+    takes effect when a network is loaded.
     """
 
     max_side: int = 640  # pixels; 0: never shrink
     threshold: float | None = None  # lowest confidence of a match
     border: int | None = None  # LoFTR: coarse cells at the image's border that are never matched
     max_matches: int | None = None  # the most confident ones; 0: all
+    padding: Padding = "none"
 
     def __post_init__(self) -> None:
         if self.max_side < 0:

@@ -1,6 +1,6 @@
 """LoFTR as a matcher: shrinks images, runs the network and maps the matches back to pixels of the original images.
 
-Images are neither padded nor cut: the network takes any size.
+Images are neither padded nor cut, unless the settings ask for the authors' padding: the network takes any size.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from loftr_ros.matches import Matches
 from loftr_ros.network.config import LoFTRConfig
 from loftr_ros.network.loftr import ImageFeatures, LoFTR, prepare_for_inference
 from perception_common.backends.devices import DevicePolicy
+from perception_common.backends.finite import check_finite
 from perception_common.config import load_yaml
 from perception_common.resources import find_config
 from perception_common.weights import WeightsReport, load_chosen_weights
@@ -70,6 +71,8 @@ class Matcher:
         Raises InputError for an unknown model and for files that are missing or do not fit.
         """
         config = load_yaml(LoFTRConfig, find_config(f"models/{name}.yaml"))
+        if settings.padding == "release":
+            config = replace(config, matching=replace(config.matching, padding="release"))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(SEED)
             network = LoFTR(config)
@@ -121,14 +124,34 @@ class Matcher:
 
     @torch.inference_mode()
     def encode(self, gray: np.ndarray) -> Features:
-        """Compute the features of a gray image (H, W) uint8 of any size. Raises InputError for anything else."""
+        """Compute the features of a gray image (H, W) uint8 of any size.
+
+        Raises InputError for anything else, and when the features are not finite.
+        """
         check_gray(gray)
         height, width = gray.shape
         small = shrink(gray, self.settings.max_side)
-        pixels = torch.from_numpy(small.astype(np.float32) / 255)[None, None]
-        features = self.network.encode(pixels.to(self.policy.device, self.policy.dtype))
+        mask = None
+        padded = small
+        if self.settings.padding == "release":
+            padded, mask = self._padded(small)
+        pixels = torch.from_numpy(padded.astype(np.float32) / 255)[None, None]
+        features = self.network.encode(pixels.to(self.policy.device, self.policy.dtype), mask)
+        check_finite(features.coarse, "features")
         factors = width / small.shape[1], height / small.shape[0]
         return Features(features, width, height, factors, blank=bool(gray.min() == gray.max()))
+
+    def _padded(self, image: np.ndarray) -> tuple[np.ndarray, torch.Tensor]:
+        """Pad an image (H, W) with black to a square; also return its mask (1, h, w) bool in coarse cells."""
+        height, width = image.shape
+        side = max(height, width)
+        padded = np.zeros((side, side), np.uint8)
+        padded[:height, :width] = image
+        stride = self.network.config.backbone.coarse_stride
+        rows, columns, cells = (-(-length // stride) for length in (height, width, side))
+        mask = torch.zeros(1, cells, cells, dtype=torch.bool, device=self.policy.device)
+        mask[:, :rows, :columns] = True
+        return padded, mask
 
     @torch.inference_mode()
     def match(self, features0: Features, features1: Features) -> Matches:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from perception_common.atomic_file import output_file
 from perception_common.errors import InputError
 from perception_common.geometry import matrix_from_quaternion, quaternion_from_matrix, transform
 from perception_common.text.stamped_table import read_stamped_table
@@ -71,10 +72,8 @@ def write_tum(path: Path | str, trajectory: Trajectory) -> None:
     """
     poses = np.hstack([trajectory.positions, trajectory.orientations]).tolist()
     lines = [tum_line(stamp, pose) for stamp, pose in zip(trajectory.stamps_ns.tolist(), poses, strict=True)]
-    try:
-        Path(path).write_text("".join(lines), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}); choose another place") from error
+    with output_file(Path(path)) as unfinished:
+        unfinished.write_text("".join(lines), encoding="utf-8")
 
 
 def tum_line(stamp_ns: int, pose: Sequence[float]) -> str:

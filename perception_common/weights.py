@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +12,14 @@ import safetensors
 import safetensors.torch
 import torch
 
-from perception_common.atomic_file import atomic_file
+from perception_common.atomic_file import make_folder, output_file, write_error
+from perception_common.checkpoints.state_dict import find_weights, name_some
+from perception_common.checkpoints.torch_file import check_start, read_torch_file
 from perception_common.errors import InputError
 from perception_common.resources import choose_weights
 
 CHECKPOINT_SUFFIXES = (".ckpt", ".pth", ".pt")
 """Suffixes of files that torch.save writes; all others must be .safetensors."""
-
-_WRAPPERS = ("state_dict", "model")  # keys under which training frameworks store the weights
-_KEYS_SHOWN = 3  # in an error message
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,8 @@ class WeightsReport:
     """What was loaded from which file.
 
     loaded: number of tensors. missing: keys of the network that the file lacks. unexpected: keys of the file that the
-    network lacks. mismatched: keys whose shapes differ. After `load_weights` only BatchNorm counters can be missing.
+    network lacks. mismatched: keys whose shapes or kinds of numbers differ. After `load_weights` only BatchNorm
+    counters can be missing.
     """
 
     path: Path
@@ -40,32 +39,23 @@ class WeightsReport:
     mismatched: tuple[str, ...] = ()
 
 
-def read_state_dict(
-    path: Path | str, strip_prefixes: Sequence[str] = ("matcher.", "module.")
-) -> dict[str, torch.Tensor]:
-    """Read the tensors of a weights file onto the CPU.
+def read_state_dict(path: Path | str) -> dict[str, torch.Tensor]:
+    """Read the tensors of a weights file onto the CPU, by their names in the plain network (see `find_weights`).
 
-    A checkpoint that wraps them as {"state_dict": ...} or {"model": ...} is unwrapped, and the prefixes that training
-    wrappers add to every key are removed. Raises InputError when the file is missing, truncated, not a weights file,
-    or could only be read by executing code.
+    Raises InputError when the file is missing, truncated, not a weights file, or could only be read by executing code.
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"weights file {path} does not exist; check the path or leave the parameter empty")
+        fault = "is a folder" if path.is_dir() else "does not exist"
+        raise InputError(f"weights file {path} {fault}; check the path or leave the parameter empty")
     if path.suffix == ".safetensors":
         content: Any = _read_safetensors(path)
     elif path.suffix in CHECKPOINT_SUFFIXES:
-        content = _read_checkpoint(path)
+        content = read_torch_file(path)
     else:
         known = ", ".join((".safetensors", *CHECKPOINT_SUFFIXES))
         raise InputError(f"{path}: the name of a weights file must end in one of {known}")
-    tensors = _unwrap(content, path)
-    state = {_strip(key, strip_prefixes): tensor for key, tensor in tensors.items()}
-    if len(state) != len(tensors):
-        raise InputError(
-            f"{path}: some keys are the same without the prefixes {', '.join(strip_prefixes)}; give the plain weights"
-        )
-    return state
+    return find_weights(content, path)
 
 
 def load_weights(module: torch.nn.Module, path: Path | str, *, sha256: str | None = None) -> WeightsReport:
@@ -73,9 +63,11 @@ def load_weights(module: torch.nn.Module, path: Path | str, *, sha256: str | Non
 
     sha256: expected digest of the file in hex, checked before the file is parsed. BatchNorm's `num_batches_tracked` may
     be missing. Raises InputError like `read_state_dict`, and for a wrong digest or keys that do not match, of which it
-    names the first; the module then stays unchanged.
+    names the first, and for weights that are NaN or infinite, by name; the module then stays unchanged.
     """
     path = Path(path)
+    if path.is_file():
+        check_start(path)
     digest = file_sha256(path) if path.is_file() else ""
     if sha256 and digest and sha256.strip().lower() != digest:
         raise InputError(
@@ -86,6 +78,10 @@ def load_weights(module: torch.nn.Module, path: Path | str, *, sha256: str | Non
     problem = _explain(report, len(state))
     if problem:
         raise InputError(f"{path} does not fit {type(module).__name__}: {problem}")
+    own = module.state_dict()
+    state = {key: tensor.to(own[key].dtype) for key, tensor in state.items()}  # a double may overflow in float32
+    if broken := nonfinite(state):
+        raise InputError(f"{path}: {explain_nonfinite(broken)}")
     module.load_state_dict(state, strict=False)
     return report
 
@@ -106,12 +102,12 @@ def save_weights(state_dict: Mapping[str, torch.Tensor], path: Path | str, metad
     """Write tensors and text metadata as a safetensors file, atomically. Raises InputError when that fails."""
     path = Path(path)
     tensors = {key: tensor.detach().to("cpu", copy=True).contiguous() for key, tensor in state_dict.items()}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_file(path) as unfinished:
+    make_folder(path.parent)
+    with output_file(path) as unfinished:
+        try:
             safetensors.torch.save_file(tensors, unfinished, metadata=dict(metadata))
-    except OSError as error:
-        raise InputError(f"weights cannot be written to {path} ({error.strerror or error})") from error
+        except safetensors.SafetensorError as error:  # also in place of an OSError
+            raise write_error(path, error) from error
 
 
 def read_metadata(path: Path | str) -> dict[str, str]:
@@ -135,47 +131,31 @@ def file_sha256(path: Path | str) -> str:
     return digest.hexdigest()
 
 
+def nonfinite(state: Mapping[str, torch.Tensor]) -> list[str]:
+    """Return the keys of the tensors with a number that is NaN or infinite."""
+    return [key for key, tensor in state.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+
+
+def explain_nonfinite(keys: Sequence[str]) -> str:
+    """Describe weights that are not finite, for a message."""
+    return (
+        f"{len(keys)} of its tensors hold NaN or infinity ({name_some(keys)}); the training that wrote them diverged "
+        "or the file is damaged: use an earlier checkpoint"
+    )
+
+
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    check_start(path)
     try:
         return safetensors.torch.load_file(path)
     except (OSError, safetensors.SafetensorError) as error:
         raise InputError(f"{path}: is truncated or not a safetensors file ({error}); get it again") from error
 
 
-def _read_checkpoint(path: Path) -> Any:
-    try:
-        return torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:  # a broken file can make the unpickler raise anything
-        if refused := re.search(r"GLOBAL ([\w.]+)", str(error)):
-            reason = f"refers to {refused[1]} besides the weights, which is never loaded because it could execute code"
-            raise InputError(f"{path}: {reason}; convert it to .safetensors on a machine where you trust it") from error
-        raise InputError(f"{path}: is truncated or not a torch checkpoint; get it again") from error
-
-
-def _unwrap(content: Any, path: Path) -> dict[str, torch.Tensor]:
-    for wrapper in _WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-            break
-    if not isinstance(content, Mapping) or not content:
-        raise InputError(f"{path}: contains no weights")
-    others = [str(key) for key, value in content.items() if not isinstance(value, torch.Tensor)]
-    if others:
-        raise InputError(f"{path}: contains more than weights ({_name(others)}); save only the model's state_dict")
-    return {str(key): value for key, value in content.items()}
-
-
-def _strip(key: str, prefixes: Sequence[str]) -> str:
-    for prefix in prefixes:
-        if key.startswith(prefix):
-            return _strip(key[len(prefix) :], prefixes)
-    return key
-
-
 def _compare(module: torch.nn.Module, state: Mapping[str, torch.Tensor], path: Path, digest: str) -> WeightsReport:
     own = module.state_dict()
     shared = own.keys() & state.keys()
-    mismatched = tuple(sorted(key for key in shared if own[key].shape != state[key].shape))
+    mismatched = tuple(sorted(key for key in shared if not _fits(state[key], own[key])))
     return WeightsReport(
         path=path,
         sha256=digest,
@@ -186,11 +166,16 @@ def _compare(module: torch.nn.Module, state: Mapping[str, torch.Tensor], path: P
     )
 
 
+def _fits(read: torch.Tensor, own: torch.Tensor) -> bool:
+    """Whether shapes are equal and real numbers are not given as integers (as quantised ones) or as complex numbers."""
+    return read.shape == own.shape and (read.is_floating_point() or not own.is_floating_point())
+
+
 def _explain(report: WeightsReport, in_file: int) -> str:
     """Describe in one line what does not match; empty when everything does."""
     missing = [key for key in report.missing if not key.endswith("num_batches_tracked")]
-    groups = {"missing": missing, "unexpected": report.unexpected, "of another shape": report.mismatched}
-    parts = [f"{len(keys)} {name} ({_name(keys)})" for name, keys in groups.items() if keys]
+    groups = {"missing": missing, "unexpected": report.unexpected, "of another shape or type": report.mismatched}
+    parts = [f"{len(keys)} {name} ({name_some(keys)})" for name, keys in groups.items() if keys]
     if not parts:
         return ""
     if report.loaded + len(report.mismatched) < in_file / 2:
@@ -198,7 +183,3 @@ def _explain(report: WeightsReport, in_file: int) -> str:
     else:
         hint = "these are weights of another variant; choose the model that they were trained for"
     return f"{', '.join(parts)}; {hint}"
-
-
-def _name(keys: Sequence[str]) -> str:
-    return ", ".join(keys[:_KEYS_SHOWN]) + (", ..." if len(keys) > _KEYS_SHOWN else "")

@@ -10,6 +10,7 @@ from pathlib import Path
 from flight_sim.flight import CameraOptions, FlightOptions
 from flight_sim.flight_path import FlightPathOptions
 from flight_sim.scene import SceneOptions
+from perception_common.atomic_file import make_folder
 from perception_common.errors import InputError
 from perception_common.resources import find_config
 from replay_ros.bags.making.flight import FlightBagOptions, write_flight
@@ -31,7 +32,7 @@ SEED = 9  # a block with car parks
 
 def run_demo(flight: Path | None, out: Path, camera: Path | None, limit: int | None) -> ReplayResult:
     """Make a bag where none is given, replay it and write the report."""
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     bag = _bag_of(flight, out / "flight", camera, limit)
     options = LiveOptions(
         bag=bag,

@@ -223,7 +223,7 @@ def test_networks_know_torch_only(tree):
     networks = [module for module in tree.files if "network" in module.split(".")]
     violations = []
     for module in networks:
-        own = {module.split(".network")[0] + ".network", "perception_common.backends"}
+        own = {module.split(".network")[0] + ".network", "perception_common.backends", "perception_common.errors"}
         for name, chain in tree.loaded_by(module).items():
             if not is_of(name, own) and not any(is_of(package, {name}) for package in own):
                 violations.append(" -> ".join(chain))

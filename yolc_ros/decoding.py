@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from perception_common.backends.finite import check_finite
 from yolc_ros.network.config import BOX_STRIDE
 
 BLUR_TAPS = (0.27406862, 0.45186276, 0.27406862)  # Gaussian, sigma 1 pixel, cut to three taps and normalised
@@ -51,7 +52,7 @@ def read_heatmap(logits: Tensor, threshold: float, limit: int, presence: float) 
     logits: (C, H, W), H and W at least 4. threshold: minimum score of a peak. limit: maximum number of peaks over all
     classes. presence: probability from which a pixel counts as occupied by an object. All is computed in float32 on the
     blurred probabilities. A peak is a pixel that none of its eight neighbours exceeds. Peaks with equal scores are in
-    the order of class, row and column.
+    the order of class, row and column. Raises InputError for a heatmap with NaN.
     """
     height, width = logits.shape[1:]
     present = torch.zeros(height * width, dtype=torch.bool, device=logits.device)
@@ -106,7 +107,9 @@ def _promising_tiles(logits: Tensor, threshold: float) -> Tensor:
     batch = logits.permute(1, 2, 0)[None].permute(0, 3, 1, 2)
     highest = functional.max_pool2d(batch, _TILE + 2, _TILE, 1, ceil_mode=True)[0]
     rows, columns = -(-logits.shape[1] // _TILE), -(-logits.shape[2] // _TILE)
-    return (highest[:, :rows, :columns].float() >= level).nonzero()
+    highest = highest[:, :rows, :columns].float()
+    check_finite(highest, "scores")  # a NaN in a tile is its maximum
+    return (highest >= level).nonzero()
 
 
 def _blurred_tiles(logits: Tensor, tiles: Tensor) -> tuple[Tensor, Tensor, Tensor]:

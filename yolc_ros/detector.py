@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from perception_common.backends.devices import DevicePolicy
+from perception_common.backends.finite import check_finite
 from perception_common.config import load_yaml
 from perception_common.errors import InputError
 from perception_common.resources import find_config
@@ -167,7 +168,10 @@ class Detector:
 
     @torch.inference_mode()
     def detect(self, image: np.ndarray) -> Detections:
-        """Detect objects in an RGB image (H, W, 3) uint8 of any size. Raises InputError for other arrays."""
+        """Detect objects in an RGB image (H, W, 3) uint8 of any size.
+
+        Raises InputError for other arrays, and when the network's outputs are not finite.
+        """
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
             raise InputError(
                 f"expected an RGB image (H, W, 3) uint8, got {image.shape} {image.dtype}; convert it with to_rgb"
@@ -267,8 +271,12 @@ class _View:
 
 
 def boxes_of(network: Yolc, box_features: Tensor, peaks: Peaks) -> Tensor:
-    """Boxes (N, 4) xyxy, input pixels, of N peaks, from one image's box features (box_width, h, w)."""
+    """Boxes (N, 4) xyxy, input pixels, of N peaks, from one image's box features (box_width, h, w).
+
+    Raises InputError for boxes that are not finite.
+    """
     stride = network.config.heatmap_stride
     cells = cells_of(peaks, stride)
     boxes = decode_boxes(network.boxes_at(box_features, cells), cells)
+    check_finite(boxes, "boxes")
     return move_to_peaks(boxes, peaks, stride, network.config.peak_share)

@@ -17,7 +17,7 @@ import numpy as np
 from loftr_ros.datasets.photometric import PhotometricConfig
 from loftr_ros.datasets.posed_views import PosedView, make_pair
 from loftr_ros.datasets.scene_info import read_scene_info
-from loftr_ros.datasets.supervision import TrainingPair
+from loftr_ros.datasets.supervision import TrainingPair, Visibility, tolerance_of
 from perception_common.errors import InputError
 from perception_common.training.broken_files import BrokenFiles
 
@@ -32,6 +32,7 @@ class MegaDepthConfig:
     scenes: Path  # folder of scene files
     overlap: tuple[float, float] = (0.1, 0.7)
     tolerance: float = 0.2  # maximum relative difference of depths of the same surface
+    visibility: Visibility = "depth"
     photometric: PhotometricConfig = field(default_factory=PhotometricConfig)
 
 
@@ -67,7 +68,8 @@ class MegaDepthPairs:
             views = [self._read(scene, index) for index in scene.pairs[rng.integers(len(scene.pairs))].tolist()]
             if views[0] is not None and views[1] is not None:
                 view0, view1 = (view.fitted(width, height) for view in views if view is not None)
-                return make_pair(view0, view1, self._stride, self._config.tolerance, self._config.photometric, rng)
+                tolerance = tolerance_of(self._config.visibility, self._config.tolerance)
+                return make_pair(view0, view1, self._stride, tolerance, self._config.photometric, rng)
         raise InputError(f"{TRIALS} pairs in a row from {self._config.root} are broken; check the folder")
 
     def _read(self, scene: _Scene, index: int) -> PosedView | None:

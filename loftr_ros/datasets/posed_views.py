@@ -46,13 +46,14 @@ def make_pair(
     view0: PosedView,
     view1: PosedView,
     stride: int,
-    tolerance: float,
+    tolerance: float | None,
     photometric: PhotometricConfig,
     rng: np.random.Generator,
 ) -> TrainingPair:
     """Find the true matches of two views of one size, and augment their images.
 
-    stride: of the coarse cells, pixels. tolerance: maximum relative difference of the depths in the two views.
+    stride: of the coarse cells, pixels. tolerance: maximum relative difference of the depths in the two views; None:
+    no comparison, as in the published training (see `depth_warp`).
     """
     T_1_0 = view1.T_camera_world @ np.linalg.inv(view0.T_camera_world)
     warp01 = depth_warp(view0.depth, view0.K, view1.depth, view1.K, T_1_0, tolerance)

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 Warp = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+Visibility = Literal["depth", "release"]
+"""How true matches of views with depth are chosen. "depth": the depths of both views agree at a match. "release": they
+are not compared, as in the published training; see `depth_warp`."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +79,15 @@ def homography_warp(H: np.ndarray, is_known: Callable[[np.ndarray], np.ndarray])
 
 
 def depth_warp(
-    depth0: np.ndarray, K0: np.ndarray, depth1: np.ndarray, K1: np.ndarray, T_1_0: np.ndarray, tolerance: float
+    depth0: np.ndarray, K0: np.ndarray, depth1: np.ndarray, K1: np.ndarray, T_1_0: np.ndarray, tolerance: float | None
 ) -> Warp:
     """Warp by depth and pose.
 
     depth: (H, W) metres along the optical axis, 0 or not finite where unknown. K: (3, 3). T_1_0: (4, 4), maps points of
     camera 0 to camera 1. A point is visible in image 1 if its depth differs from `depth1` there by less than the
-    relative `tolerance` (0.2 in the published training). Both depths are read at the nearest pixel.
+    relative `tolerance`. None: as in the published training, whose code computes this check (with 0.2) and does not use
+    it: every point with a known depth in front of camera 1 is visible, also one that falls up to half a cell outside of
+    image 1, where no depth can be compared. Both depths are read at the nearest pixel.
     """
 
     def warp(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -90,11 +96,18 @@ def depth_warp(
         X, Y, Z = K1 @ (T_1_0[:3, :3] @ (rays * z0) + T_1_0[:3, 3:])
         in_front = Z > 1e-6
         warped = np.column_stack([X, Y]) / np.where(in_front, Z, 1.0)[:, None]
+        if tolerance is None:
+            return warped, known0 & in_front
         z1, known1 = _depth_at(depth1, warped)
         agrees = np.abs(z1 - Z) < tolerance * np.maximum(z1, 1e-9)
         return warped, known0 & in_front & known1 & agrees
 
     return warp
+
+
+def tolerance_of(visibility: Visibility, tolerance: float) -> float | None:
+    """Return the tolerance of `depth_warp` for a configured visibility."""
+    return tolerance if visibility == "depth" else None
 
 
 def _depth_at(depth: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

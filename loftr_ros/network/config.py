@@ -56,12 +56,18 @@ class TransformerConfig:
 
 @dataclass(frozen=True)
 class MatchingConfig:
-    """Confidences of coarse matches (section 3.3 of the paper)."""
+    """Confidences of coarse matches (section 3.3 of the paper).
+
+    padding: of optimal transport, for images that are padded to one size. "left_out": padded cells have no mass, so
+    that the result is that of the images without padding. "release": they keep their mass, which the dustbins take, as
+    in the authors' code.
+    """
 
     kind: Literal["dual_softmax", "optimal_transport"] = "dual_softmax"
     temperature: float = 0.1  # of the dual softmax
     sinkhorn_iterations: int = 3
     dustbin_prefilter: bool = False  # optimal transport: drop cells whose best partner is the dustbin
+    padding: Literal["left_out", "release"] = "left_out"
 
     def __post_init__(self) -> None:
         if self.temperature <= 0 or self.sinkhorn_iterations < 1:

@@ -15,6 +15,7 @@ from loftr_ros.network.fine_matching import FinePreprocess, expected_offset, gat
 from loftr_ros.network.position_encoding import position_encoding
 from loftr_ros.network.transformer import FeatureTransformer, Tokens
 from perception_common.backends.batch_norm import fold_batch_norm
+from perception_common.backends.finite import check_finite
 
 REFINE_AT_ONCE = 1024  # matches that inference refines at a time, to bound the memory; empirical
 
@@ -134,9 +135,14 @@ class LoFTR(nn.Module):
     def match(
         self, features0: ImageFeatures, features1: ImageFeatures, selection: SelectionConfig | None = None
     ) -> tuple[PairMatches, ...]:
-        """Match a batch of pairs of images; returns one result per pair."""
+        """Match a batch of pairs of images; returns one result per pair.
+
+        Raises InputError when features or offsets are not finite.
+        """
         selection = selection or self.config.selection
         coarse0, coarse1 = self.transform(features0, features1)
+        for coarse in (coarse0, coarse1):
+            check_finite(coarse, "features")
         found = self.coarse_matching(coarse0, coarse1, features0.mask, features1.mask, selection)
         slices = [slice(start, start + REFINE_AT_ONCE) for start in range(0, len(found.b), REFINE_AT_ONCE)]
         parts = [
@@ -146,6 +152,7 @@ class LoFTR(nn.Module):
         nothing = found.confidence.new_zeros(0)
         offset = torch.cat([nothing.reshape(0, 2), *(part.offset for part in parts)])
         spread = torch.cat([nothing, *(part.spread for part in parts)])
+        check_finite(offset, "offsets")
         points0 = self._pixels(found.i, coarse0.shape[2])
         points1 = self._pixels(found.j, coarse1.shape[2]) + offset
         results = []

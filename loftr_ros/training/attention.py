@@ -13,6 +13,7 @@ from loftr_ros.network.config import LoFTRConfig
 from loftr_ros.network.loftr import LoFTR
 from loftr_ros.training.trace import Trace, attention_map, feature_colors, trace_pair
 from perception_common import cli
+from perception_common.atomic_file import output_file
 from perception_common.config import load_yaml
 from perception_common.errors import InputError
 from perception_common.resources import find_config, find_weights
@@ -55,10 +56,18 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     if not len(points):
         points = choose_points(trace, width, height)
     picture = draw_attention(trace, image0, image1, points, network.config.backbone.coarse_stride)
-    if not cv2.imwrite(str(options.output), picture):
-        raise InputError(f"{options.output} cannot be written; check the folder and the suffix")
+    _write_picture(options.output, picture)
     print(f"{options.output}: {len(points)} points, {len(trace.layers0)} layers, {len(trace.points0)} matches")
     return 0
+
+
+def _write_picture(path: Path, picture: np.ndarray) -> None:
+    try:
+        _, encoded = cv2.imencode(path.suffix, picture)
+    except cv2.error as error:
+        raise InputError(f"{path}: OpenCV writes no such files; choose a suffix such as .png") from error
+    with output_file(path) as unfinished:
+        unfinished.write_bytes(encoded.tobytes())
 
 
 def _load_network(model: str, weights: Path | None) -> LoFTR:

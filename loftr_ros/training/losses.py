@@ -23,6 +23,8 @@ class LossConfig:
     focal, likelihood: focal loss and negative log-likelihood of the coarse confidences. The paper has the likelihood
     alone, its published code the focal loss. The focal loss has no gradient for confidences below 1e-6, as at the start
     of a training, so some likelihood in addition helps short trainings.
+    dustbin: of optimal transport, mean focal loss of the dustbin entries of cells without a true match, relative to
+    `focal`, as in the published code (1). Without it nothing keeps the dustbin's score from falling.
     fine, fine_likelihood: squared error of the fine offset, and cross entropy of the fine heatmap. The paper does not
     have the latter; it helps because the squared error of the mean of a flat heatmap has a small gradient.
     """
@@ -31,12 +33,14 @@ class LossConfig:
     focal_alpha: float = 0.25
     focal_gamma: float = 2.0
     likelihood: float = 0.1
+    dustbin: float = 1.0
     fine: float = 1.0
     fine_likelihood: float = 0.0
     fine_matches: int = 128  # maximum number of true matches per pair that are refined
 
     def __post_init__(self) -> None:
-        if min(self.focal, self.likelihood, self.fine, self.fine_likelihood) < 0 or self.focal + self.likelihood <= 0:
+        weights = (self.focal, self.likelihood, self.dustbin, self.fine, self.fine_likelihood)
+        if min(weights) < 0 or self.focal + self.likelihood <= 0:
             raise ValueError("weights must not be negative, and one of focal and likelihood must be positive")
         if self.fine_matches < 1:
             raise ValueError("fine_matches must be at least 1")
@@ -66,9 +70,14 @@ class TrainedLoFTR(LoFTR):
         return {"loss": loss, "coarse": coarse, "fine": fine, "fine_likelihood": likelihood}
 
     def _coarse_loss(self, coarse0: torch.Tensor, coarse1: torch.Tensor, batch: PairBatch) -> torch.Tensor:
-        log_confidence = log_confidence_at(self.coarse_matching, coarse0, coarse1, batch.b, batch.i, batch.j)
-        loss = focal_and_likelihood(log_confidence, self.losses)
-        return self._global_mean(loss, torch.ones_like(loss))
+        matched, unmatched = log_confidence_at(self.coarse_matching, coarse0, coarse1, batch.b, batch.i, batch.j)
+        loss = focal_and_likelihood(matched, self.losses)
+        mean = self._global_mean(loss, torch.ones_like(loss))
+        if self.config.matching.kind != "optimal_transport":
+            return mean
+        missed = focal_loss(unmatched, self.losses)
+        weight = self.losses.focal * self.losses.dustbin
+        return mean + weight * self._global_mean(missed, torch.ones_like(missed))
 
     def _fine_losses(
         self,
@@ -106,24 +115,32 @@ def log_confidence_at(
     b: torch.Tensor,
     i: torch.Tensor,
     j: torch.Tensor,
-) -> torch.Tensor:
-    """Log confidence of true matches, (N,) float32. coarse: (B, h, w, C); b, i, j: (N,), ordered by b.
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log confidence of true matches, (N,) float32, and of the dustbins of all cells without a true match, (M,).
 
-    The log confidence of the dual softmax is a log-softmax over the row plus one over the column (equation 2), so only
-    the rows and columns of the matches are computed.
+    coarse: (B, h, w, C); b, i, j: (N,), ordered by b. M is 0 for the dual softmax, which has no dustbins. Its log
+    confidence is a log-softmax over the row plus one over the column (equation 2), so only the rows and columns of the
+    matches are computed.
     """
     pairs = len(coarse0)
-    parts = []
+    parts, dustbins = [], [coarse0.new_zeros(0, dtype=torch.float32)]
     for pair, rows, columns in zip(range(pairs), _split(b, i, pairs), _split(b, j, pairs), strict=True):
         if matching.config.kind == "optimal_transport":
             one = slice(pair, pair + 1)
-            parts.append(matching.log_confidence(coarse0[one], coarse1[one])[0, rows, columns])
+            assignment = matching.log_assignment(coarse0[one], coarse1[one])[0]
+            parts.append(assignment[rows, columns])
+            dustbins += [_without(assignment[:-1, -1], rows), _without(assignment[-1, :-1], columns)]
             continue
         cells0, cells1 = coarse0[pair].flatten(0, 1), coarse1[pair].flatten(0, 1)
         along_row = matching.similarity(cells0[rows], cells1).log_softmax(1).gather(1, columns[:, None])
         along_column = matching.similarity(cells1[columns], cells0).log_softmax(1).gather(1, rows[:, None])
         parts.append((along_row + along_column)[:, 0])
-    return torch.cat(parts)
+    return torch.cat(parts), torch.cat(dustbins)
+
+
+def _without(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Return the values (N,) at all but these indices."""
+    return values[torch.ones_like(values, dtype=torch.bool).index_fill(0, index, False)]
 
 
 def _split(b: torch.Tensor, values: torch.Tensor, pairs: int) -> tuple[torch.Tensor, ...]:
@@ -131,10 +148,14 @@ def _split(b: torch.Tensor, values: torch.Tensor, pairs: int) -> tuple[torch.Ten
 
 
 def focal_and_likelihood(log_confidence: torch.Tensor, config: LossConfig) -> torch.Tensor:
-    """Weighted sum of focal loss (Lin et al. 2017) and negative log-likelihood of true matches, (N,) to (N,)."""
+    """Weighted sum of focal loss and negative log-likelihood of true matches, (N,) to (N,)."""
+    return config.focal * focal_loss(log_confidence, config) - config.likelihood * log_confidence
+
+
+def focal_loss(log_confidence: torch.Tensor, config: LossConfig) -> torch.Tensor:
+    """Focal loss (Lin et al. 2017) of entries that should be 1, (N,) to (N,)."""
     confidence = log_confidence.exp().clamp(min=CONFIDENCE_FLOOR, max=1 - CONFIDENCE_FLOOR)
-    focal = -config.focal_alpha * (1 - confidence) ** config.focal_gamma * confidence.log()
-    return config.focal * focal - config.likelihood * log_confidence
+    return -config.focal_alpha * (1 - confidence) ** config.focal_gamma * confidence.log()
 
 
 def weighted_square_error(

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import cv2
 import torch
-import yaml
 from torch import nn
 
 from loftr_ros.datasets.flights import FlightConfig, FlightPairs
@@ -31,6 +30,7 @@ from perception_common.training.broken_files import BrokenFiles
 from perception_common.training.checkpoint import RunState
 from perception_common.training.distributed import Processes, distributed, synchronise_batch_norm
 from perception_common.training.loop import CHECKPOINT, Task, make_optimizer, make_scaler, run_loop
+from perception_common.training.outputs import begin_folder
 from perception_common.weights import load_weights
 
 NAME = "train_loftr"
@@ -50,8 +50,7 @@ def train(config: TrainingConfig, run_dir: Path, *, resume: bool, device: torch.
         elif checkpoint.exists():
             raise InputError(f"{run_dir} holds a run already; continue it with --resume or choose another --run-dir")
         if processes.is_main:
-            run_dir.mkdir(parents=True, exist_ok=True)
-            (run_dir / "config.yaml").write_text(yaml.safe_dump(to_mapping(config), sort_keys=False), encoding="utf-8")
+            begin_folder(run_dir, to_mapping(config))
         broken = BrokenFiles()
         task = make_task(config, processes, broken)
         is_complete = run_loop(state, task, config.loop, run_dir, processes)

@@ -320,8 +320,8 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
         except InputError as error:
             self._refuse(str(error))
             return
-        self.problems.resolve("image")
         self.process(message.header, image)
+        self.problems.resolve("image")
         self.counters.add_processed(time.monotonic())
         age = (self.get_clock().now() - Time.from_msg(message.header.stamp)).nanoseconds / 1e9
         self.record("since stamp", age)
@@ -333,7 +333,7 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
 
     def _report_failed_frame(self, _: Any, error: Exception) -> None:
         if self.context.ok():  # else a signal shut ROS down while this image was processed, which is no failure
-            self._refuse(f"{type(error).__name__}: {error}")
+            self._refuse(str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}")
 
     def _watch(self) -> None:
         """Check for missing input and publish the diagnostics; called once a second."""

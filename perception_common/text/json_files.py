@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from perception_common.atomic_file import atomic_file
+from perception_common.atomic_file import output_file
 from perception_common.errors import InputError
 
 
@@ -17,11 +17,8 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     Raises InputError when it cannot be written, and ValueError for NaN and infinity, which JSON does not have.
     """
     text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-    try:
-        with atomic_file(path) as unfinished:
-            unfinished.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
+    with output_file(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
 
 
 def read_json(path: Path) -> Any:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from perception_common.atomic_file import atomic_file
+from perception_common.checkpoints.state_dict import name_some
+from perception_common.checkpoints.torch_file import read_torch_file, write_torch_file
 from perception_common.errors import InputError
 from perception_common.training.average import WeightAverage
 from perception_common.training.distributed import Processes
+from perception_common.weights import explain_nonfinite, nonfinite
+
+_ADVICE = "give the folder of such a run, or start one without --resume in another folder"
 
 
 @dataclass
@@ -35,7 +39,10 @@ class RunState:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def save(self, path: Path, processes: Processes) -> None:
-        """Write the checkpoint atomically. Every process must call this; the main one writes."""
+        """Write the checkpoint atomically. Every process must call this; the main one writes.
+
+        Raises InputError when it cannot be written.
+        """
         random_states = processes.gather(_random_state())
         if not processes.is_main:
             return
@@ -49,36 +56,41 @@ class RunState:
             "random": random_states,
             "facts": self.facts,
         }
-        try:
-            with atomic_file(path) as unfinished:
-                torch.save(content, unfinished)
-        except (OSError, RuntimeError) as error:
-            raise InputError(f"checkpoint {path} cannot be written ({error}); check the free space") from error
+        write_torch_file(content, path)
 
     def load(self, path: Path, processes: Processes) -> None:
         """Restore a checkpoint. Raises InputError when it is missing, broken or of another network.
 
         If the run was saved with another number of processes, process k takes the random state k modulo that number.
         """
+        if not path.exists():
+            raise InputError(f"checkpoint {path} does not exist; start the run without --resume")
+        content = read_torch_file(path)
         try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-        except FileNotFoundError as error:
-            raise InputError(f"checkpoint {path} does not exist; start the run without --resume") from error
-        except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-            raise InputError(f"checkpoint {path} cannot be read ({str(error).splitlines()[0]})") from error
-        try:
-            self.module.load_state_dict(content["model"])
-            self.optimizer.load_state_dict(content["optimizer"])
-        except (RuntimeError, ValueError, KeyError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise InputError(f"checkpoint {path} is of another network or optimizer ({reason})") from error
+            self._restore(content)
+            states = content["random"]
+            _set_random_state(states[processes.rank % len(states)])
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+        except Exception as error:  # another structure can fail anywhere
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            raise InputError(f"{path} is no checkpoint of this network and optimizer ({reason}); {_ADVICE}") from error
+
+    def _restore(self, content: Mapping[str, Any]) -> None:
+        """Restore all but the random state. Raises InputError for weights that are not finite."""
+        for state in (content["model"], content["average"]):
+            if broken := nonfinite(state):
+                raise InputError(explain_nonfinite(broken))
+        self.module.load_state_dict(content["model"])
+        self.optimizer.load_state_dict(content["optimizer"])
         if content.get("scaler") and self.scaler.is_enabled():  # a disabled scaler has no state
             self.scaler.load_state_dict(content["scaler"])
+        missing = self.average.state.keys() ^ content["average"].keys()
+        if missing:
+            raise KeyError(f"averages of {name_some(sorted(missing))}")
         for key, tensor in content["average"].items():
             self.average.state[key].copy_(tensor)
-        self.step, self.seconds, self.facts = content["step"], content["seconds"], content["facts"]
-        states = content["random"]
-        _set_random_state(states[processes.rank % len(states)])
+        self.step, self.seconds, self.facts = int(content["step"]), float(content["seconds"]), dict(content["facts"])
 
 
 def _random_state() -> dict[str, Any]:

@@ -11,14 +11,16 @@ from typing import Any, Generic, Literal, TypeVar
 import torch
 from torch import nn
 
+from perception_common.checkpoints.torch_file import write_torch_file
 from perception_common.errors import InputError
 from perception_common.training.checkpoint import RunState
 from perception_common.training.distributed import Processes
 from perception_common.training.interrupt import StopRequest
+from perception_common.training.outputs import OutputProblems
 from perception_common.training.prefetch import prefetch
-from perception_common.training.progress import Progress
+from perception_common.training.progress import LOG, Progress
 from perception_common.training.schedule import ScheduleConfig, learning_rate
-from perception_common.weights import save_weights
+from perception_common.weights import read_metadata, save_weights
 
 Batch = TypeVar("Batch")
 CHECKPOINT = "checkpoint.pt"
@@ -79,15 +81,20 @@ def make_scaler(config: LoopConfig, device: torch.device) -> torch.amp.GradScale
 def run_loop(state: RunState, task: Task[Batch], config: LoopConfig, folder: Path, processes: Processes) -> bool:
     """Train from `state.step` on; returns whether the last step was reached (False: stopped by a signal).
 
-    `folder` gets the checkpoint, the averaged weights of the latest evaluation, and the files of `Progress`.
-    Raises InputError when the loss or its gradient is not finite; the batch is then saved in the folder.
+    `folder` gets the checkpoint, the averaged weights of the latest evaluation, and the files of `Progress`. An output
+    that cannot be written is reported and tried again when it is due; the training goes on meanwhile.
+    Raises InputError when the loss or its gradient is not finite, where the batch is saved in the folder, and when the
+    last checkpoint, the last weights or the log cannot be written.
     """
     trained = processes.wrap(state.module)
-    progress = Progress(folder, state.step, config.steps, config.log_every) if processes.is_main else None
+    outputs = OutputProblems()
+    progress = Progress(folder, state.step, config.steps, config.log_every, outputs) if processes.is_main else None
     batches = prefetch(task.make_batch, range(state.step, config.steps), config.loader_threads)
     saved_at = time.monotonic()
     with StopRequest() as stop:
         try:
+            if state.step >= config.steps and not _is_exported(folder / WEIGHTS, state.step):
+                _evaluate(state, task, folder, progress, outputs)
             while state.step < config.steps:
                 start = time.perf_counter()
                 batch = next(batches)
@@ -102,17 +109,20 @@ def run_loop(state: RunState, task: Task[Batch], config: LoopConfig, folder: Pat
                     values |= {"learning_rate": rate, "waiting_for_data": waited / seconds}
                     progress.add_step(state.step, config.batch, seconds, values)
                 if state.step % config.evaluate_every == 0 or state.step == config.steps:
-                    _evaluate(state, task, folder, progress)
+                    _evaluate(state, task, folder, progress, outputs)
                 if processes.any(stop.requested):
                     break
                 if processes.any(time.monotonic() - saved_at > config.checkpoint_seconds):
-                    state.save(folder / CHECKPOINT, processes)
+                    with outputs.tolerated(CHECKPOINT):
+                        state.save(folder / CHECKPOINT, processes)
                     saved_at = time.monotonic()
             state.save(folder / CHECKPOINT, processes)
         finally:
             batches.close()  # type: ignore[attr-defined]
             if progress:
                 progress.close()
+    if reasons := [reason for name in (WEIGHTS, LOG) if (reason := outputs.reason(name))]:
+        raise InputError(f"{'; '.join(reasons)}. The checkpoint is complete: the same command with --resume goes on")
     return state.step >= config.steps
 
 
@@ -154,14 +164,28 @@ def stop_on_nonfinite(value: torch.Tensor, batch: Any, folder: Path, step: int, 
     """Raise InputError in every process if `value` is not finite in any of them; the batch of that one is saved."""
     is_nonfinite = not bool(torch.isfinite(value))
     path = folder / f"nonfinite_step{step}_rank{processes.rank}.pt"
+    where = f"the batch is in {path}"
     if is_nonfinite:
-        torch.save(batch, path)
+        try:
+            write_torch_file(batch, path)
+        except InputError as error:
+            where = f"the batch is not kept: {error}"
     if processes.any(is_nonfinite):
         advice = "resume from the last checkpoint with a lower learning rate or in fp32"
-        raise InputError(f"the loss or its gradient is not finite at step {step}; the batch is in {path}; {advice}")
+        raise InputError(f"the loss or its gradient is not finite at step {step}; {where}; {advice}")
 
 
-def _evaluate(state: RunState, task: Task[Any], folder: Path, progress: Progress | None) -> None:
+def _is_exported(weights: Path, step: int) -> bool:
+    """Whether the file holds the weights of this step."""
+    try:
+        return read_metadata(weights).get("step") == str(step)
+    except InputError:
+        return False
+
+
+def _evaluate(
+    state: RunState, task: Task[Any], folder: Path, progress: Progress | None, outputs: OutputProblems
+) -> None:
     """Evaluate and export the averaged weights in the main process; the others wait for it in the next step."""
     if progress is None:
         return
@@ -172,5 +196,6 @@ def _evaluate(state: RunState, task: Task[Any], folder: Path, progress: Progress
         facts = {key: str(value) for key, value in state.facts.items()}
         facts |= {"step": str(state.step), "hours": f"{state.seconds / 3600:.2f}"}
         facts |= {key: f"{value:.5g}" for key, value in metrics.items()}
-        save_weights(state.module.state_dict(), folder / WEIGHTS, facts)
+        with outputs.tolerated(WEIGHTS):
+            save_weights(state.module.state_dict(), folder / WEIGHTS, facts)
     progress.add_evaluation(state.step, metrics | {"evaluation_seconds": time.perf_counter() - start})

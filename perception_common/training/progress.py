@@ -1,36 +1,53 @@
 """Progress of a training run: lines with rates and time left, a JSONL and a TensorBoard log, a plot.
 
 Files in the run's folder: metrics.jsonl (one object per line: step, kind "training" or "evaluation", values),
-events.out.tfevents.* and, if matplotlib is installed, curves.png.
+events.out.tfevents.* and, if matplotlib is installed, curves.png. Once a run has begun, none of them can end it: lines
+of the log that cannot be written are kept and written when there is space again.
 """
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import math
+import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from perception_common.atomic_file import atomic_file
+from perception_common.atomic_file import output_file, write_error
 from perception_common.training.events import EventFile
+from perception_common.training.outputs import OutputProblems
+
+LOG = "metrics.jsonl"
+EVENTS = "events.out.tfevents"
+CURVES = "curves.png"
 
 
 class Progress:
     """Reports a run that has done `step` of `steps` steps; later entries of an existing log are removed.
 
-    every: steps between two reports.
+    every: steps between two reports. outputs: gets the files that cannot be written.
     """
 
-    def __init__(self, folder: Path, step: int, steps: int, every: int = 20) -> None:
+    def __init__(
+        self, folder: Path, step: int, steps: int, every: int = 20, outputs: OutputProblems | None = None
+    ) -> None:
+        """Raises InputError when the folder cannot be written to."""
         self._folder, self._steps, self._every = folder, steps, every
-        self._log = folder / "metrics.jsonl"
+        self._outputs = outputs or OutputProblems()
+        self._log = folder / LOG
+        self._waiting = b""  # lines of the log that could not be written yet
         kept = [record for record in read_metrics(self._log) if record["step"] <= step]
-        with atomic_file(self._log) as unfinished:
+        with output_file(self._log) as unfinished:
             unfinished.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
-        self._events = EventFile(folder)
+        try:
+            self._events = EventFile(folder)
+        except OSError as error:
+            raise write_error(folder, error) from error
         self._sums: dict[str, float] = {}
         self._count = 0
         self._samples = 0
@@ -50,32 +67,55 @@ class Progress:
         rate = self._samples / max(self._seconds, 1e-9)
         means |= {"step_seconds": pace, "samples_per_second": rate}
         shown = "  ".join(f"{key} {value:.4g}" for key, value in means.items())
-        print(f"step {step}/{self._steps}  {shown}  left {_duration(pace * (self._steps - step))}", flush=True)
+        self._print(f"step {step}/{self._steps}  {shown}  left {_duration(pace * (self._steps - step))}")
         self._write(step, "training", means)
         self._sums, self._count, self._samples, self._seconds = {}, 0, 0, 0.0
 
     def add_evaluation(self, step: int, values: Mapping[str, float]) -> None:
         """Report the metrics of the network after `step` steps and redraw the plot."""
-        print(f"step {step}  " + "  ".join(f"{key} {value:.4g}" for key, value in values.items()), flush=True)
+        self._print(f"step {step}  " + "  ".join(f"{key} {value:.4g}" for key, value in values.items()))
         self._write(step, "evaluation", values)
         self.draw()
 
     def draw(self) -> None:
         """Plot all logged values over the steps in curves.png, if matplotlib is installed."""
         if importlib.util.find_spec("matplotlib") is not None:
-            draw_curves(read_metrics(self._log), self._folder / "curves.png")
+            with self._outputs.tolerated(CURVES, Exception):  # matplotlib raises anything, as without a font
+                draw_curves(read_metrics(self._log), self._folder / CURVES)
 
     def close(self) -> None:
         """Draw the last plot and close the files."""
+        with self._outputs.tolerated(LOG):
+            self._append(b"")
         self.draw()
-        self._events.close()
+        with self._outputs.tolerated(EVENTS):
+            self._events.close()
+
+    def _print(self, line: str) -> None:
+        with self._outputs.tolerated("the progress on stdout"):  # which may be a file on a full disk, too
+            print(line, flush=True)
 
     def _write(self, step: int, kind: str, values: Mapping[str, float]) -> None:
         finite = {key: value if math.isfinite(value) else None for key, value in values.items()}
         record = {"step": step, "kind": kind, "time": round(time.time(), 1), **finite}
-        with self._log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
-        self._events.add(step, {f"{kind}/{key}": value for key, value in values.items()})
+        with self._outputs.tolerated(LOG):
+            self._append(json.dumps(record).encode() + b"\n")
+        with self._outputs.tolerated(EVENTS):
+            self._events.add(step, {f"{kind}/{key}": value for key, value in values.items()})
+
+    def _append(self, line: bytes) -> None:
+        """Append the waiting lines and this one to the log, all or nothing."""
+        self._waiting += line
+        size = self._log.stat().st_size if self._log.exists() else 0
+        try:
+            with self._log.open("ab", buffering=0) as file:
+                if file.write(self._waiting) != len(self._waiting):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            with suppress(OSError):
+                os.truncate(self._log, size)
+            raise write_error(self._log, error) from error
+        self._waiting = b""
 
 
 def read_metrics(log: Path) -> list[dict[str, Any]]:
@@ -110,7 +150,7 @@ def draw_curves(records: list[dict[str, Any]], path: Path) -> None:
         axes.plot(*zip(*points, strict=True), marker="." if len(points) < 50 else "", linewidth=1)
         axes.set_title(name, fontsize=9)
         axes.grid(alpha=0.3)
-    with atomic_file(path) as unfinished:
+    with output_file(path) as unfinished:
         figure.savefig(unfinished, dpi=90)
 
 

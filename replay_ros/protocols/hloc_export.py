@@ -22,6 +22,7 @@ import numpy as np
 from tqdm import tqdm
 
 from loftr_ros.image_matcher import shrink, to_original
+from perception_common.atomic_file import make_folder, output_file
 from perception_common.errors import InputError
 from replay_ros.evaluation.pairs.predictions import Predictor
 from replay_ros.protocols.keypoint_merging import MergingOptions, assign_matches, merge_keypoints
@@ -78,15 +79,17 @@ def export_matches(
         if not (folder / name).is_file():
             raise InputError(f"{folder / name} is missing; names in the pairs file are relative to {folder}")
     features_path, matches_path = output / "features.h5", output / "matches.h5"
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        with h5py.File(features_path, "w") as features, h5py.File(matches_path, "w") as matches:
-            for pair in tqdm(pairs, unit="pair", desc=f"{predictor.matcher.name}, matching", disable=None):
-                _write_matches(matches.create_group(pair_key(*pair)), folder, pair, predictor)
-            keypoints = _write_keypoints(features, matches, names, pairs, merging)
-            matches_per_pair = _write_assignment(features, matches, pairs, merging)
-    except OSError as error:
-        raise InputError(f"{output} cannot be written ({error}); choose another folder with --output") from error
+    make_folder(output)
+    with (
+        output_file(features_path) as unfinished0,
+        output_file(matches_path) as unfinished1,
+        h5py.File(unfinished0, "w") as features,
+        h5py.File(unfinished1, "w") as matches,
+    ):
+        for pair in tqdm(pairs, unit="pair", desc=f"{predictor.matcher.name}, matching", disable=None):
+            _write_matches(matches.create_group(pair_key(*pair)), folder, pair, predictor)
+        keypoints = _write_keypoints(features, matches, names, pairs, merging)
+        matches_per_pair = _write_assignment(features, matches, pairs, merging)
     return ExportSummary(
         features=features_path,
         matches=matches_path,

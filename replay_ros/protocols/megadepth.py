@@ -5,6 +5,9 @@ repository) holds five scene files *.npz with "image_paths", "intrinsics" (K of 
 camera) and "pair_infos" ((i, j), overlap, ...). Images are resized to a long side of 1200 pixels (LoFTR, section 4.2)
 or 840 (its released configuration), with sides rounded down to multiples of 8. Matches are mapped back to the stored
 images; thresholds are in their pixels.
+
+Images are matched at their own size. LoFTR's released test pads both to squares, masks the padding, and in optimal
+transport leaves its mass to the padded cells, which gives other matches; `--padding release` does the same.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import numpy as np
 
 from loftr_ros.datasets.image_pairs import read_gray, resizing
 from loftr_ros.datasets.scene_info import read_scene_info
+from loftr_ros.image_matcher import Padding
 from perception_common.errors import InputError
 from replay_ros.protocols.posed_pairs import ImageSetting, PairView, PosedPair
 
@@ -55,9 +59,10 @@ def read_view(path: Path, long_side: int) -> PairView:
     return PairView(gray, np.linalg.inv(resizing((height, width), gray.shape)), width, height)
 
 
-def setting(long_side: int) -> ImageSetting:
-    """Return the setting of images with a long side of about so many pixels."""
-    return ImageSetting(f"long side {long_side}", partial(read_view, long_side=long_side))
+def setting(long_side: int, padding: Padding = "none") -> ImageSetting:
+    """Return the setting of images with a long side of about so many pixels. padding: names the result."""
+    name = f"long side {long_side}" + (", padded" if padding == "release" else "")
+    return ImageSetting(name, partial(read_view, long_side=long_side))
 
 
 def _camera(info: dict, index: int) -> tuple[str, np.ndarray, np.ndarray]:

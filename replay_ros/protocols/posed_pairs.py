@@ -16,9 +16,11 @@ import numpy as np
 from tqdm import tqdm
 
 from loftr_ros.geometry.accuracy import AUC_LIMITS, area_under_recall, pose_degrees
+from loftr_ros.image_matcher import MatcherSettings
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import pose_error
 from replay_ros.evaluation.pairs.estimators import PoseEstimator, estimate_pose
+from replay_ros.evaluation.pairs.matchers import UNRESIZED
 from replay_ros.evaluation.pairs.predictions import MatcherOptions, Predictor, load_predictors
 from replay_ros.protocols.result import PairOutcome, ProtocolResult
 
@@ -64,11 +66,12 @@ def evaluate_poses(
     matchers: MatcherOptions,
     settings: Sequence[ImageSetting],
     estimators: Sequence[PoseEstimator],
+    matcher_settings: MatcherSettings = UNRESIZED,
 ) -> list[ProtocolResult]:
-    """Evaluate every matcher with every image size and estimator. Raises InputError."""
+    """Evaluate every matcher with every image size and estimator. matcher_settings: of LoFTR. Raises InputError."""
     return [
         result
-        for predictor in load_predictors(matchers)
+        for predictor in load_predictors(matchers, matcher_settings)
         for setting in settings
         for result in _evaluate_setting(pairs, predictor, setting, estimators)
     ]

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from perception_common.atomic_file import make_folder, output_file
 from perception_common.errors import InputError
 from replay_ros.report.content.images import MatchKind
 from replay_ros.report.content.report import ReportContent
@@ -30,11 +31,9 @@ _KIND_NAMES = {MatchKind.OUTLIER: "outliers", MatchKind.INLIER: "inliers", Match
 def write_html(content: ReportContent, path: Path) -> None:
     """Write the report. Raises InputError when it cannot be written or plotly is missing."""
     text = render_html(content)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"the report cannot be written to {path} ({error.strerror}); choose another --out") from error
+    make_folder(path.parent)
+    with output_file(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
 
 
 def render_html(content: ReportContent) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from perception_common.atomic_file import make_folder
 from perception_common.errors import InputError
 from replay_ros.report.content.images import Boxes, KeyframePair, MatchKind, ReportFrame
 from replay_ros.report.content.plots import TrajectorySection
@@ -25,7 +26,7 @@ def write_rerun(content: ReportContent, path: Path) -> None:
         import rerun as rr
     except ImportError as error:
         raise InputError("--rerun needs the Rerun SDK: pip install rerun-sdk") from error
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     recording = rr.RecordingStream("yolc_ros", recording_id=content.title)
     recording.save(str(path))
     for index, frame in enumerate(content.frames):

@@ -61,6 +61,7 @@ NODE_CODE = (
     *("perception_common/node", "perception_common/images", "perception_common/cameras", "perception_common/backends"),
     *(
         "perception_common/weights.py",
+        "perception_common/checkpoints",
         "perception_common/resources.py",
         "perception_common/config.py",
         "yolc_ros/ros",

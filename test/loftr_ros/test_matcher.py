@@ -216,3 +216,57 @@ def test_a_real_image_matches_itself(shared_data: Path) -> None:
     matches = matcher.match(features, features)
     assert len(matches) > 10
     assert np.median(np.linalg.norm(matches.points1 - matches.points0, axis=1)) < 12 * features.factors[0]
+
+
+class TestPaddingOfTheRelease:
+    def load(self, padding: str, name: str = "loftr_lite") -> Matcher:
+        return Matcher.load(name, None, CPU, MatcherSettings(max_side=0, threshold=1e-3, border=0, padding=padding))
+
+    def test_images_are_padded_to_masked_squares(self) -> None:
+        padded = self.load("release")
+        gray = texture(48, 96)
+        features = padded.encode(gray)
+        square = np.zeros((96, 96), np.uint8)
+        square[:48] = gray
+        mask = torch.zeros(1, 12, 12, dtype=torch.bool)
+        mask[:, :6] = True
+        expected = padded.network.encode(torch.from_numpy(square / np.float32(255))[None, None], mask)
+        assert (features.width, features.height) == (96, 48)
+        assert features.network.mask is not None
+        torch.testing.assert_close(features.network.coarse, expected.coarse)
+        matches = padded.match(features, padded.encode(texture(96, 48, seed=1)))
+        assert len(matches.confidence) > 0
+        assert (matches.points0[:, 1] <= 47.5).all()
+        assert (matches.points1[:, 0] <= 47.5).all()
+
+    def test_padded_cells_keep_their_mass(self) -> None:
+        assert self.load("release").network.config.matching.padding == "release"
+        assert self.load("none").network.config.matching.padding == "left_out"
+
+    def test_a_square_image_is_not_changed(self) -> None:
+        gray, other = texture(64, 64), texture(64, 64, seed=1)
+        found = [m.match(m.encode(gray), m.encode(other)) for m in (self.load("none"), self.load("release"))]
+        assert len(found[0].confidence) > 0
+        np.testing.assert_allclose(found[0].points1, found[1].points1, atol=1e-3)
+
+
+class TestOutputsThatAreNotFinite:
+    def spoilt(self, matcher: Matcher, part: str) -> Matcher:
+        """A copy of the matcher with NaN in one parameter of a part of its network."""
+        spoilt = Matcher.from_network(matcher.network, CPU, EAGER)
+        next(iter(spoilt.network.get_submodule(part).parameters())).view(-1)[0] = float("nan")
+        return spoilt
+
+    def test_features_are_an_error_of_their_image(self, matcher: Matcher) -> None:
+        with pytest.raises(InputError, match=r"the network's features are not finite: .*precision fp32"):
+            self.spoilt(matcher, "backbone").encode(texture(64, 96))
+
+    @pytest.mark.parametrize(
+        ("part", "name"), [("loftr_coarse", "features"), ("fine_preprocess", "offsets"), ("loftr_fine", "offsets")]
+    )
+    def test_later_parts_are_an_error_of_the_pair(self, matcher: Matcher, part: str, name: str) -> None:
+        image = texture(64, 96)
+        assert len(matcher.match(matcher.encode(image), matcher.encode(image)).confidence) > 0
+        spoilt = self.spoilt(matcher, part)
+        with pytest.raises(InputError, match=f"the network's {name} are not finite"):
+            spoilt.match(spoilt.encode(image), spoilt.encode(image))

@@ -1,6 +1,9 @@
+import errno
+
 import pytest
 
-from perception_common.atomic_file import atomic_file
+from perception_common.atomic_file import atomic_file, make_folder, output_file, write_error
+from perception_common.errors import InputError
 
 
 def write(path, text, error=None):
@@ -25,3 +28,49 @@ def test_a_folder_that_is_a_file_is_an_os_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError):
         write(tmp_path / "file" / "x", "text")
+
+
+def raised_within(first, second):
+    try:
+        try:
+            raise first
+        except Exception:
+            raise second from None
+    except Exception as error:
+        return error
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "full"), "No space left on device); free some space"),
+        (OSError(errno.EROFS, "ro"), "Read-only file system); choose a folder that this user may write to"),
+        (OSError(errno.EIO, "io"), "Input/output error); check the disk"),
+        (RuntimeError("I/O error: full (os error 28)"), "No space left on device); free some space"),
+        (raised_within(OSError(errno.ENOSPC, "full"), RuntimeError("unexpected pos")), "No space left on device)"),
+        (RuntimeError("two\nlines"), "(two lines); check the free space and the rights"),
+    ],
+)
+def test_errors_of_writing_name_the_cause_and_the_remedy(error, words):
+    text = str(write_error("there/x", error))
+    assert text.startswith("there/x cannot be written (")
+    assert words in text
+
+
+def test_an_output_file_fails_with_words_and_leaves_nothing(tmp_path):
+    def write(error):
+        with output_file(tmp_path / "x") as unfinished:
+            unfinished.write_text("half")
+            raise error
+
+    with pytest.raises(InputError, match="x cannot be written"):
+        write(OSError(errno.ENOSPC, "full"))
+    with pytest.raises(KeyError):
+        write(KeyError("a bug"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"file/x cannot be written \(Not a directory\); choose another path"):
+        make_folder(tmp_path / "file" / "x")

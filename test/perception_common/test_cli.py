@@ -64,3 +64,14 @@ def test_a_closed_pipe_is_not_an_error(repository: Path):
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait(timeout=10) == 141
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full, which fails like a full disk")
+def test_stdout_on_a_full_disk_is_one_line(repository: Path):
+    with Path("/dev/full").open("wb") as full:
+        process = subprocess.run(
+            [sys.executable, "-c", PRINTER], cwd=repository, stdout=full, stderr=subprocess.PIPE, check=False, text=True
+        )
+    assert process.returncode == 1
+    assert process.stderr == "-c: the output cannot be written (No space left on device); free some space\n"

@@ -89,7 +89,7 @@ def test_counters_of_batch_norm_may_be_missing(network, tmp_path):
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        (make_network(width=5), ["of another shape (0.0.bias, 0.0.weight, 0.1.bias, ...)", "another variant"]),
+        (make_network(width=5), ["of another shape or type (0.0.bias, 0.0.weight, 0.1.bias, ...)", "another variant"]),
         (make_network(layers=2), ["8 unexpected (1.0.bias, 1.0.weight, 1.1.bias, ...)", "another variant"]),
         (
             torch.nn.Linear(2, 2),
@@ -149,8 +149,12 @@ def test_truncated_files_are_refused(network, tmp_path, suffix, kept):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("page.ckpt", b"<html>not found</html>", "checkpoint"),
-        ("page.safetensors", b"<html>not found</html>", "safetensors"),
+        ("page.ckpt", b"<html>not found</html>", "web page"),
+        ("page.safetensors", b"<!DOCTYPE html>", "web page"),
+        ("lfs.safetensors", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        ("lfs.ckpt", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        ("noise.ckpt", b"no checkpoint", "truncated or not a torch checkpoint"),
+        ("noise.safetensors", b"no tensors", "truncated or not a safetensors"),
         ("net.onnx", b"", "must end in one of .safetensors"),
     ],
 )
@@ -168,10 +172,55 @@ def test_checkpoints_without_plain_weights_are_refused(tmp_path, content):
         read_state_dict(tmp_path / "x.pth")
 
 
-def test_keys_that_are_equal_without_prefixes_are_refused(tmp_path):
-    torch.save({"matcher.a": torch.zeros(1), "a": torch.ones(1)}, tmp_path / "x.pth")
-    with pytest.raises(InputError, match="the same"):
-        read_state_dict(tmp_path / "x.pth")
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_not_finite_are_refused_by_name_and_leave_the_network_unchanged(
+    network, tmp_path, suffix, value
+):
+    path, state = tmp_path / f"net{suffix}", randomised(network)
+    state["0.0.weight"][1, 2, 0, 0] = value
+    state["0.1.running_var"][3] = value
+    if suffix == ".pth":
+        torch.save(state, path)
+    else:
+        save_weights(state, path, {})
+    before = {key: tensor.clone() for key, tensor in network.state_dict().items()}
+    with pytest.raises(InputError, match=r"2 of its tensors hold NaN or infinity \(0\.0\.weight, 0\.1\.running_var\)"):
+        load_weights(network, path)
+    assert_holds(network, before)
+
+
+def test_doubles_beyond_the_range_of_the_network_are_refused(network, tmp_path):
+    state = {key: tensor.double() for key, tensor in randomised(network).items()}
+    save_weights(state, tmp_path / "fine.safetensors", {})
+    load_weights(network, tmp_path / "fine.safetensors")
+    state["0.0.bias"][0] = 1e300
+    save_weights(state, tmp_path / "large.safetensors", {})
+    with pytest.raises(InputError, match=r"1 of its tensors hold NaN or infinity \(0\.0\.bias\)"):
+        load_weights(network, tmp_path / "large.safetensors")
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.complex64])
+def test_integers_and_complex_numbers_are_no_weights(network, tmp_path, kind):
+    torch.save(randomised(network) | {"0.0.bias": torch.ones(4, dtype=kind)}, tmp_path / "net.pth")
+    with pytest.raises(InputError, match=r"1 of another shape or type \(0\.0\.bias\)"):
+        load_weights(network, tmp_path / "net.pth")
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_files_that_cannot_be_opened_are_named(network, tmp_path, suffix, monkeypatch):
+    (tmp_path / f"folder{suffix}").mkdir()
+    with pytest.raises(InputError, match="is a folder"):
+        load_weights(network, tmp_path / f"folder{suffix}")
+    path = tmp_path / f"net{suffix}"
+    path.write_bytes(b"x")
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(InputError, match=r"cannot be read \(Permission denied\)"):
+        load_weights(network, path)
 
 
 def test_a_missing_file_is_named(network, tmp_path):

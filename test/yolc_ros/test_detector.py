@@ -293,3 +293,33 @@ def test_bfloat16_gives_nearly_the_same_scores():
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(ValueError, match="must"):
         DetectorSettings(**wrong)
+
+
+# --- outputs that are not finite ---------------------------------------------------------------------------------
+
+
+class Spoilt(RectangleReader):
+    """Spoils one number of the heatmap or all boxes."""
+
+    def __init__(self, part: str, value: float) -> None:
+        super().__init__()
+        self.part, self.value = part, value
+
+    def maps(self, images: Tensor) -> YolcMaps:
+        maps = super().maps(images)
+        if self.part == "heatmap":
+            maps.heatmap[-1, -1, -1, -1] = self.value
+        else:
+            maps.box_features.fill_(self.value)
+        return maps
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize(("part", "name"), [("heatmap", "scores"), ("boxes", "boxes")])
+def test_outputs_that_are_not_finite_are_an_error(part, name, value):
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[16:32, 16:40] = COLOURS[0]
+    assert len(reader().detect(image).boxes) == 1
+    detector = Detector("spoilt", Spoilt(part, value), CPU, SETTINGS, weights=None)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=f"the network's {name} are not finite: .*precision fp32"):
+        detector.detect(image)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import cv2
 import torch
-import yaml
 from torch import nn
 
 from perception_common.backends.devices import DevicePolicy, choose_device, set_threads
@@ -23,6 +22,7 @@ from perception_common.training.average import WeightAverage
 from perception_common.training.checkpoint import RunState
 from perception_common.training.distributed import Processes, distributed, synchronise_batch_norm
 from perception_common.training.loop import CHECKPOINT, Task, make_optimizer, make_scaler, run_loop
+from perception_common.training.outputs import begin_folder
 from perception_common.weights import load_weights
 from yolc_ros.datasets.mixture import Mixture, open_sources
 from yolc_ros.detector import Detector
@@ -74,9 +74,8 @@ def train(config: YolcTrainingConfig, folder: Path, resume: bool, processes: Pro
     checkpoint = folder / CHECKPOINT
     if checkpoint.exists() and not resume:
         raise InputError(f"{folder} holds a run already; add --resume to continue it, or choose another --run-dir")
-    folder.mkdir(parents=True, exist_ok=True)
     if processes.is_main:
-        (folder / "config.yaml").write_text(yaml.safe_dump(to_mapping(config), sort_keys=False), encoding="utf-8")
+        begin_folder(folder, to_mapping(config))
     network = build_network(config).to(processes.device)
     synchronise_batch_norm(network, processes)
     training = open_sources(config.data, network.config.class_names, folder)

@@ -61,6 +61,7 @@ class CoarseMatching(nn.Module):
             self.config.sinkhorn_iterations,
             mask0=None if mask0 is None else mask0.flatten(1),
             mask1=None if mask1 is None else mask1.flatten(1),
+            padding_has_mass=self.config.padding == "release",
         )
 
     def log_confidence(
@@ -112,7 +113,7 @@ class CoarseMatching(nn.Module):
         )
 
     def _match_pair(self, b: int, side0: _Side, side1: _Side, selection: SelectionConfig) -> CoarseMatches:
-        candidates = self._candidates(side0.tokens, side1.tokens, selection.threshold)
+        candidates = self._candidates(side0, side1, selection.threshold)
         best = candidates.at(candidates.mutual_best(len(side0.tokens), len(side1.tokens)))
         best = best.at(side0.inner[best.i] & side1.inner[best.j])
         if selection.max_matches and len(best.i) > selection.max_matches:
@@ -120,8 +121,8 @@ class CoarseMatching(nn.Module):
             best = best.at(strongest.sort().values)
         return CoarseMatches(torch.full_like(best.i, b), side0.cells[best.i], side1.cells[best.j], best.confidence)
 
-    def _candidates(self, tokens0: torch.Tensor, tokens1: torch.Tensor, threshold: float) -> Candidates:
-        tokens0, tokens1 = tokens0.float() * self._scale(tokens0.shape[-1]), tokens1.float()
+    def _candidates(self, side0: _Side, side1: _Side, threshold: float) -> Candidates:
+        tokens0, tokens1 = side0.tokens.float() * self._scale(side0.tokens.shape[-1]), side1.tokens.float()
         if not len(tokens0) or not len(tokens1):
             return Candidates.none(tokens0.device)
         if self.config.kind == "dual_softmax":
@@ -133,6 +134,8 @@ class CoarseMatching(nn.Module):
             self.config.sinkhorn_iterations,
             threshold,
             self.config.dustbin_prefilter,
+            padded0=side0.padded if self.config.padding == "release" else 0,
+            padded1=side1.padded if self.config.padding == "release" else 0,
         )
 
 
@@ -141,11 +144,13 @@ class _Side:
     """The cells of one image of a pair, without padding.
 
     tokens: (N, C). cells: (N,) int64, cells of the map, row-major. inner: (N,) bool, False for cells at the border.
+    padded: number of cells of the map that are padding.
     """
 
     tokens: torch.Tensor
     cells: torch.Tensor
     inner: torch.Tensor
+    padded: int
 
     @staticmethod
     def of(coarse: torch.Tensor, mask: torch.Tensor | None, border: int) -> _Side:
@@ -159,4 +164,4 @@ class _Side:
         if mask is not None:
             cells = cells[mask.flatten()]
             tokens = tokens[cells]
-        return _Side(tokens, cells, inner.flatten()[cells])
+        return _Side(tokens, cells, inner.flatten()[cells], padded=height * width - len(cells))

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
+from loftr_ros.image_matcher import MatcherSettings, Padding
 from perception_common.errors import InputError
 from perception_common.text.json_files import write_json
 from perception_common.text.markdown import markdown_table
 from replay_ros.evaluation.pairs.estimators import ESTIMATORS, PoseEstimator, choose_estimators
+from replay_ros.evaluation.pairs.matchers import KEYPOINT_METHODS
 from replay_ros.evaluation.pairs.predictions import MatcherOptions, load_predictors
 from replay_ros.protocols import aachen, hpatches, inloc, megadepth, published, scannet
 from replay_ros.protocols.hloc_export import export_matches, read_pair_names
@@ -81,6 +84,11 @@ def _add_megadepth_options(parser: argparse.ArgumentParser) -> None:
     _add_pose_options(parser)
     side = f"pixels (default: {' and '.join(map(str, megadepth.LONG_SIDES))}); repeatable"
     parser.add_argument("--long-side", type=int, action="append", metavar="N", help=side)
+    padding = (
+        "none: images at their own size; release: padded to squares, with the mass of padded cells in optimal "
+        "transport, as LoFTR's released test does (default: none)"
+    )
+    parser.add_argument("--padding", choices=get_args(Padding), default="none", help=padding)
 
 
 def _add_threshold_and_json(parser: argparse.ArgumentParser, threshold: str) -> None:
@@ -113,8 +121,11 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
         _report(given, results, published.SCANNET, scannet.PAIRS)
     elif given.protocol == "megadepth":
         pairs = megadepth.read_pairs(given.folder, given.index or given.folder, given.limit)
-        settings = [megadepth.setting(side) for side in given.long_side or megadepth.LONG_SIDES]
-        results = evaluate_poses(pairs, matchers, settings, _estimators(given))
+        settings = [megadepth.setting(side, given.padding) for side in given.long_side or megadepth.LONG_SIDES]
+        padded = MatcherSettings(max_side=0, padding=given.padding)
+        if given.padding != "none" and (unpadded := [name for name in names if name in KEYPOINT_METHODS]):
+            raise InputError(f"--padding {given.padding} is of LoFTR; leave it or --matcher {unpadded[0]} out")
+        results = evaluate_poses(pairs, matchers, settings, _estimators(given), padded)
         _report(given, results, published.MEGADEPTH, megadepth.PAIRS)
     else:
         _export(given, matchers)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from perception_common.atomic_file import atomic_file
+from perception_common.atomic_file import output_file
 from perception_common.errors import InputError
 
 FORMAT = 1
@@ -81,11 +81,8 @@ def write_predictions(path: Path, sections: Mapping[str, Section]) -> None:
         for index, each in enumerate(sections.values())
         for part, values in _pack(list(each.predictions.values())).items()
     }
-    try:
-        with atomic_file(path) as unfinished, unfinished.open("wb") as file:
-            np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)  # type: ignore[arg-type]
-    except OSError as error:
-        raise InputError(f"predictions cannot be written to {path} ({error.strerror})") from error
+    with output_file(path) as unfinished, unfinished.open("wb") as file:
+        np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)  # type: ignore[arg-type]
 
 
 def changed_keys(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from perception_common.config import to_mapping
+from perception_common.errors import InputError
 from perception_common.weights import file_sha256
 from replay_ros.evaluation.detection.cache import (
     Prediction,
@@ -98,7 +100,8 @@ class PredictionRun:
 def run_inference(
     detector: Detector, mode: InferenceMode, images: Sequence[EvaluatedImage], cache: Path | None = None
 ) -> PredictionRun:
-    """Predict each image. Raises InputError for a broken image or cache file.
+    """Predict each image. Raises InputError for a broken image or cache file, not for a cache that
+    cannot be written, which becomes a note.
 
     cache: a file of predictions. Those with the same weights, settings, device and image file are reused; the others
     are predicted and added, also when the run is interrupted. Predictions of another network are replaced.
@@ -121,7 +124,11 @@ def run_inference(
             predictions = _predict(detector, mode, list(missing.values()))
             known.update(zip(missing, predictions, strict=True))
         finally:
-            write_predictions(cache, {**sections, mode.name: Section(conditions, known)})
+            try:
+                write_predictions(cache, {**sections, mode.name: Section(conditions, known)})
+            except InputError as error:  # hides neither the scores nor the error of a broken image
+                logging.getLogger(__name__).warning("%s. The evaluation goes on without it", error)
+                notes.append(f"{mode.name}: {error}")
     reused = len(images) - sum(digest in missing for digest in digests)
     if reused:
         notes.append(f"{mode.name}: {reused} of {len(images)} predictions, with their seconds, come from {cache}")

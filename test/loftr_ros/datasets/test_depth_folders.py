@@ -1,5 +1,6 @@
 """ScanNet and MegaDepth folders in the published layouts, with two views of a plane."""
 
+import dataclasses
 import importlib.util
 import pickle
 import sys
@@ -112,6 +113,24 @@ def test_matches_of_megadepth_follow_from_the_poses(tmp_path):
             file["depth"] = np.full((480, 640), DISTANCE, np.float32)
     pairs = MegaDepthPairs(config, 8, BrokenFiles())
     assert_moved_by(pairs.sample(np.random.default_rng(0), 0, 320, 240), -25.0)
+
+
+def test_the_release_uses_matches_whose_depths_differ(tmp_path):
+    """The second view's depth is wrong by a tenth: a tolerance of 5 % leaves no match, the release's rule does."""
+    config = write_scannet(tmp_path)
+    depth = config.root / "scene0007_01" / "depth" / "25.png"
+    wrong = cv2.imread(str(depth), cv2.IMREAD_UNCHANGED).astype(np.float64) * 1.1
+    cv2.imwrite(str(depth), wrong.round().astype(np.uint16))
+    counts = {
+        visibility: len(
+            ScanNetPairs(dataclasses.replace(config, tolerance=0.05, visibility=visibility), 8, BrokenFiles())
+            .sample(np.random.default_rng(0), 0, 320, 240)
+            .matches.cells0
+        )
+        for visibility in ("depth", "release")
+    }
+    assert counts["depth"] == 0
+    assert counts["release"] > 100
 
 
 def test_without_h5py_the_error_names_the_package(tmp_path, monkeypatch):

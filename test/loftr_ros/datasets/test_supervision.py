@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loftr_ros.datasets.supervision import depth_warp, homography_warp, true_matches
+from loftr_ros.datasets.supervision import depth_warp, homography_warp, tolerance_of, true_matches
 
 WIDTH, HEIGHT, STRIDE = 96, 64, 8
 
@@ -89,3 +89,56 @@ def test_cells_hidden_in_the_other_view_are_not_matched():
         np.array([[16.0, 32.0], [80.0, 32.0], [16.0, 4.0], [16.0, 12.0], [-50.0, 32.0]])
     )
     assert seen.tolist() == [True, False, False, False, False]
+
+
+def matches_of_the_release(depth0, depth1, T_1_0):
+    """What LoFTR's published training does, cell by cell: warp, round, and keep pairs of cells that warp to each other.
+
+    Depths are not compared. A point is inside if its rounded cell is.
+    """
+    columns, rows = WIDTH // STRIDE, HEIGHT // STRIDE
+
+    def cell_of(x, y, depth, T):
+        z = depth[int(y), int(x)]
+        if z == 0:
+            return None
+        point = T[:3, :3] @ (np.linalg.inv(K) @ [x * z, y * z, z]) + T[:3, 3]
+        u, v, w = K @ point
+        column, row = round(u / w / STRIDE), round(v / w / STRIDE)
+        return row * columns + column if 0 <= column < columns and 0 <= row < rows else None
+
+    def warped(depth, T):
+        return [cell_of(n % columns * STRIDE, n // columns * STRIDE, depth, T) for n in range(rows * columns)]
+
+    forth, back = warped(depth0, T_1_0), warped(depth1, np.linalg.inv(T_1_0))
+    return [(i, j) for i, j in enumerate(forth) if j is not None and back[j] == i]
+
+
+def test_the_supervision_of_the_release_compares_no_depths_and_keeps_the_border():
+    rng = np.random.default_rng(0)
+    depth0 = np.full((HEIGHT, WIDTH), 10.0)
+    depth0[:, 60:] = 6.0  # a wall, which hides a part of the ground in the other view
+    depth0[rng.random(depth0.shape) < 0.05] = 0
+    depth1 = np.full((HEIGHT, WIDTH), 10.4)
+    depth1[:, 52:] = 7.5  # nearer, and not at the same depth: the depths do not agree
+    T_1_0 = np.eye(4)
+    T_1_0[:3, 3] = [-0.43, 0.27, 0.0]
+    warps = {
+        tolerance: (
+            depth_warp(depth0, K, depth1, K, T_1_0, tolerance),
+            depth_warp(depth1, K, depth0, K, np.linalg.inv(T_1_0), tolerance),
+        )
+        for tolerance in (None, tolerance_of("depth", 0.2))
+    }
+    assert tolerance_of("release", 0.2) is None
+    found = {tolerance: true_matches(HEIGHT, WIDTH, STRIDE, *pair) for tolerance, pair in warps.items()}
+    release = list(zip(found[None].cells0.tolist(), found[None].cells1.tolist(), strict=True))
+    assert release == matches_of_the_release(depth0, depth1, T_1_0)
+    ours = list(zip(found[0.2].cells0.tolist(), found[0.2].cells1.tolist(), strict=True))
+    assert set(ours) < set(release)
+    only_theirs = sorted(set(release) - set(ours))
+    points = dict(zip(release, found[None].points1, strict=True))
+    outside = [pair for pair in only_theirs if (points[pair] < 0).any()]
+    assert outside  # points up to half a cell outside of image 1
+    assert all((points[pair] >= -STRIDE / 2).all() for pair in outside)
+    assert len(only_theirs) > len(outside)  # and points whose depths do not agree

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -39,7 +41,8 @@ def test_the_confidence_at_matches_equals_that_of_the_whole_matrix(kind):
     matching = CoarseMatching(MatchingConfig(kind=kind))
     coarse0, coarse1 = (torch.randn(3, 4, 6, 16, generator=generator, requires_grad=True) for _ in range(2))
     b, i, j = some_matches(3, 24, generator)
-    at_matches = log_confidence_at(matching, coarse0, coarse1, b, i, j)
+    at_matches, dustbins = log_confidence_at(matching, coarse0, coarse1, b, i, j)
+    assert len(dustbins) == (3 * 2 * (24 - 5) if kind == "optimal_transport" else 0)
     everywhere = matching.log_confidence(coarse0, coarse1)[b, i, j]
     torch.testing.assert_close(at_matches, everywhere)
     for one, other in zip(
@@ -48,6 +51,49 @@ def test_the_confidence_at_matches_equals_that_of_the_whole_matrix(kind):
         strict=True,
     ):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+
+
+def coarse_loss(network, maps, batch):
+    return network._coarse_loss(*maps, batch)
+
+
+def transport_network(bin_score=1.0, **weights):
+    matching = MatchingConfig(kind="optimal_transport")
+    network = TrainedLoFTR(dataclasses.replace(TINY, matching=matching), LossConfig(**weights), Processes())
+    network.coarse_matching.bin_score.data.fill_(bin_score)
+    return network
+
+
+def test_the_coarse_loss_of_optimal_transport_is_that_of_the_release():
+    """There: mean focal loss of the true pairs, plus that of the dustbin entries of all unmatched rows and columns."""
+    generator = torch.Generator().manual_seed(0)
+    network = transport_network(focal=1.0, likelihood=0.0)
+    maps = [torch.randn(3, 8, 12, 16, generator=generator) * 3 for _ in range(2)]
+    batch = PairBatch.of([shifted_pair(shift, shift) for shift in (0, 2, 5)])
+    assignment = network.coarse_matching.log_assignment(*maps).exp().detach().double().numpy()
+    is_match = np.zeros((3, 96, 96), bool)
+    is_match[batch.b, batch.i, batch.j] = True
+    positive = assignment[:, :-1, :-1][is_match]
+    negative = np.concatenate([assignment[:, :-1, -1][~is_match.any(2)], assignment[:, -1, :-1][~is_match.any(1)]])
+    losses = [
+        -0.25 * (1 - p) ** 2 * np.log(p) for p in (np.clip(each, 1e-6, 1 - 1e-6) for each in (positive, negative))
+    ]
+    assert len(negative) == 2 * (0 + 16 + 40)
+    assert coarse_loss(network, maps, batch).item() == pytest.approx(losses[0].mean() + losses[1].mean(), rel=1e-4)
+    without = transport_network(focal=1.0, likelihood=0.0, dustbin=0.0)
+    assert coarse_loss(without, maps, batch).item() == pytest.approx(losses[0].mean(), rel=1e-4)
+
+
+def test_only_the_dustbin_term_lifts_a_low_dustbin_score():
+    generator = torch.Generator().manual_seed(0)
+    maps = [torch.randn(1, 8, 12, 16, generator=generator) for _ in range(2)]
+    batch = PairBatch.of([shifted_pair(4, 4)])
+    slopes = {}
+    for dustbin in (0.0, 1.0):
+        network = transport_network(bin_score=-4.0, likelihood=0.0, dustbin=dustbin)
+        coarse_loss(network, maps, batch).backward()
+        slopes[dustbin] = network.coarse_matching.bin_score.grad.item()
+    assert slopes[0.0] > 0 > slopes[1.0]
 
 
 def test_the_focal_loss_of_confident_matches_is_small():

@@ -193,6 +193,22 @@ def test_an_exception_in_process_does_not_stop_the_node(bench):
     bench.until(lambda: bench.node.seen == [2])
 
 
+def test_frames_whose_processing_fails_are_a_problem_until_one_succeeds(bench):
+    bench.start()
+    for count in (1, 2):
+        bench.send(count, value=255)
+        bench.until(lambda count=count: bench.node.counters.refused == count)
+        bench.diagnostics.clear()
+        bench.until(lambda: bench.diagnostics)
+        assert bench.diagnostics[-1].level == DiagnosticStatus.WARN
+        assert bench.values()["problem 0"] == "image on /image skipped: RuntimeError: too bright"
+    bench.send(3, value=40)
+    bench.until(lambda: bench.results == [40.0])
+    bench.diagnostics.clear()
+    bench.until(lambda: bench.diagnostics)
+    assert bench.diagnostics[-1].level == DiagnosticStatus.OK
+
+
 def test_stamps_that_jump_back_reset_the_state(bench):
     bench.start()
     for number, stamp in enumerate((5, 6, 2, 3), 1):

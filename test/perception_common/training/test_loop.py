@@ -143,7 +143,7 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     new_state().save(tmp_path / CHECKPOINT, Processes())
     other = nn.Linear(3, 1)
     state = RunState(other, make_optimizer(other, CONFIG), WeightAverage(other, 0.9))
-    with pytest.raises(InputError, match="another network"):
+    with pytest.raises(InputError, match="is no checkpoint of this network"):
         state.load(tmp_path / CHECKPOINT, Processes())
 
 
@@ -153,5 +153,44 @@ def test_a_missing_or_truncated_checkpoint_is_reported_in_one_line(tmp_path):
     new_state().save(tmp_path / CHECKPOINT, Processes())
     content = (tmp_path / CHECKPOINT).read_bytes()
     (tmp_path / CHECKPOINT).write_bytes(content[: len(content) // 2])
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="truncated"):
+        new_state().load(tmp_path / CHECKPOINT, Processes())
+
+
+def changed(**values):
+    return lambda content: content | values
+
+
+def without(key):
+    return lambda content: {name: value for name, value in content.items() if name != key}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(without(key) for key in ("model", "average", "optimizer", "step", "seconds", "random", "facts")),
+        *(changed(model=value) for value in ({}, [1], None, {"0.weight": 1.0})),
+        *(changed(average=value) for value in ({}, 3, {"0.weight": torch.zeros(2, 2)})),
+        *(changed(optimizer=value) for value in ({}, {"state": {}, "param_groups": []}, 1)),
+        *(changed(random=value) for value in ([], [{}], None, [{"python": (3, (1, 2), None)}])),
+        *(changed(step=value) for value in ("many", None, [1])),
+        lambda content: [content],
+        lambda content: content["model"],
+    ],
+)
+def test_a_file_of_another_structure_is_refused_in_one_line(tmp_path, change):
+    new_state().save(tmp_path / CHECKPOINT, Processes())
+    torch.save(change(torch.load(tmp_path / CHECKPOINT)), tmp_path / CHECKPOINT)
+    with pytest.raises(InputError, match="is no checkpoint of this network and optimizer") as error:
+        new_state().load(tmp_path / CHECKPOINT, Processes())
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("part", ["model", "average"])
+def test_a_checkpoint_that_is_not_finite_is_refused_by_name(tmp_path, part):
+    new_state().save(tmp_path / CHECKPOINT, Processes())
+    content = torch.load(tmp_path / CHECKPOINT)
+    content[part]["2.bias"][0] = float("nan")
+    torch.save(content, tmp_path / CHECKPOINT)
+    with pytest.raises(InputError, match=r"1 of its tensors hold NaN or infinity \(2\.bias\)"):
         new_state().load(tmp_path / CHECKPOINT, Processes())

@@ -205,6 +205,16 @@ class TestMegaDepth:
             assert each["details"][0]["error"] < 3
         assert_published_rows_are_printed(text, published.MEGADEPTH)
 
+    def test_images_padded_as_in_the_release_are_named(self, folder, tmp_path, capsys):
+        arguments = ("megadepth", folder, "--index", tmp_path / "index", "--padding", "release")
+        _, runs = run(
+            capsys, *arguments, "--matcher", "loftr_lite", "--estimator", "opencv-ransac", "--long-side", 320,
+            "--json", tmp_path / "result.json",
+        )  # fmt: skip
+        assert [each["setting"] for each in runs] == ["long side 320, padded"]
+        with pytest.raises(InputError, match="--padding release is of LoFTR; leave it or --matcher sift out"):
+            evaluate_protocol.main([*map(str, arguments), "--matcher", "sift"])
+
     def test_bad_folders(self, folder, tmp_path):
         with pytest.raises(InputError, match="holds no pairs of MegaDepth-1500"):
             evaluate_protocol.main(["megadepth", str(folder), "--matcher", "sift"])

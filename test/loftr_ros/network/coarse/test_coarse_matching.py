@@ -99,6 +99,31 @@ class TestDense:
         assert map0.grad.isfinite().all()
         assert map0.grad[0, 0, 0].abs().max() > 0
 
+    @pytest.mark.parametrize("iterations", [1, 3])
+    def test_padded_cells_keep_their_mass_as_in_the_release(self, iterations: int) -> None:
+        """There padded pairs have the similarity -1e9, and Sinkhorn runs over all cells."""
+        matching = CoarseMatching(
+            MatchingConfig(kind="optimal_transport", padding="release", sinkhorn_iterations=iterations)
+        )
+        map0, map1 = random_maps((4, 5), (5, 6))
+        mask0, mask1 = torch.zeros(1, 4, 5, dtype=torch.bool), torch.zeros(1, 5, 6, dtype=torch.bool)
+        mask0[:, :3, :4] = mask1[:, :4, :3] = True
+        inside = (mask0.flatten()[:, None] & mask1.flatten()).numpy()
+        similarity = matching.similarity(map0.flatten(1, 2), map1.flatten(1, 2))[0].detach().numpy()
+        expected = sinkhorn(np.where(inside, similarity, -1e9), 1.0, iterations)
+        found = matching.log_assignment(map0, map1, mask0, mask1)[0].exp().detach().numpy()
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-7)
+
+        left_out = CoarseMatching(MatchingConfig(kind="optimal_transport", sinkhorn_iterations=iterations))
+        ours = left_out.log_assignment(map0, map1, mask0, mask1)[0].exp().detach().numpy()
+        assert abs(ours - expected)[:-1, :-1][inside].max() > 0.01 * expected[:-1, :-1].max()
+
+        threshold = float(np.median(expected[:-1, :-1][inside]))
+        selected = matching(map0, map1, mask0, mask1, SelectionConfig(threshold=threshold, border=0))
+        assert len(selected.i) > 2
+        assert pairs_of(selected) == matches_of(expected[:-1, :-1], threshold)
+        np.testing.assert_allclose(selected.confidence.numpy(), expected[selected.i, selected.j], rtol=1e-3)
+
     def test_scale_of_the_similarity(self) -> None:
         a, b = torch.ones(1, 1, 1, 16), torch.ones(1, 1, 1, 16)
         assert CoarseMatching(MatchingConfig()).similarity(a, b).item() == pytest.approx(10.0)
