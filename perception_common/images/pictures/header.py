@@ -12,7 +12,6 @@ from perception_common.errors import InputError
 from perception_common.images.pictures.exif import UPRIGHT, exif_orientation, tiff_tags
 from perception_common.images.pictures.jpeg import JPEG_SIZES, jpeg_segments, jpeg_size
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _JPEG_APP1 = 0xE1  # marker of the segment that holds EXIF
 _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257  # tags
 
@@ -44,7 +43,7 @@ def read_header(data: bytes) -> PictureHeader:
 
 def _png(name: str, data: bytes) -> PictureHeader:
     width, height = struct.unpack_from(">II", data, 16)
-    position = len(PNG_SIGNATURE)
+    position = 8  # behind the signature
     while position + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
         if kind == b"eXIf":
@@ -113,7 +112,7 @@ def _jpeg_2000(name: str, data: bytes) -> PictureHeader:
 
 _FORMATS: tuple[tuple[str, bytes, Callable[[str, bytes], PictureHeader]], ...] = (
     ("JPEG", rb"\xff\xd8\xff", _jpeg),
-    ("PNG", re.escape(PNG_SIGNATURE), _png),
+    ("PNG", rb"\x89PNG", _png),
     ("BMP", rb"BM", _bmp),
     ("TIFF", rb"II\*\0|MM\0\*", _tiff),
     ("WebP", rb"RIFF....WEBP", _webp),

@@ -19,13 +19,16 @@ from perception_common.images.pictures.jpeg_codes import BlockCodes, code_length
 
 JPEG_SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 """The markers (SOF) of the segment that holds the size; metadata stand before it."""
-_EOI, _SOS, _DRI, _DHT = 0xD9, 0xDA, 0xDD, 0xC4
+_EOI, _SOS, _DQT, _DRI, _DHT = 0xD9, 0xDA, 0xDB, 0xDD, 0xC4
 _BASELINE = {0xC0, 0xC1}
 _MARKER = re.compile(rb"\xff+([^\x00\xff])")
 _END_OF_CODED = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # a zero byte escapes 0xFF in coded pixels
 _RESTART = re.compile(rb"\xff([\xd0-\xd7])")
 _GRAY = 128  # what libjpeg puts where data are missing, in all channels
-_BLOCKY = 10  # gray levels; empirical: real images stay below it down to quality 10, damaged ones are at 20 to 120
+_JUMP, _JUMP_PER_STEP = (
+    2.0,
+    0.5,
+)  # gray levels; empirical: real images of quality 10 to 98 stay below, damaged lie above
 _LEFTOVER = 64  # bytes that belong to no pixel and mean damage; some webcams leave a dozen in every image
 
 
@@ -112,7 +115,7 @@ def check_jpeg_pixels(data: bytes, image: np.ndarray) -> None:
     data: for which `check_jpeg` holds. image: decoded from it, (H, W) or (H, W, 3) uint8. Only pictures that look
     damaged are checked, and none that are progressive.
     """
-    if not (_has_gray_blocks(image) or _is_blocky(image)):
+    if not (_has_gray_blocks(image) or _is_blocky(image, _quantisation_step(data))):
         return
     scan = _only_scan(data, jpeg_segments(data))
     if scan is None:
@@ -145,14 +148,30 @@ def _has_gray_blocks(image: np.ndarray) -> bool:
     return bool((is_gray if image.ndim == 2 else is_gray.all(axis=-1)).any()) or min(height, width) == 0
 
 
-def _is_blocky(image: np.ndarray) -> bool:
-    """Tell whether neighbours differ far more across the borders of blocks than inside, in a tenth of the rows."""
+def _is_blocky(image: np.ndarray, step: int) -> bool:
+    """Tell whether gray values jump at the borders of blocks far more than inside, in a tenth of the rows of blocks.
+
+    step: of the quantisation, which makes jumps in undamaged pictures as well.
+    """
     width = image.shape[1] // 8 * 8
-    if image.shape[0] < 8 or width < 16:
+    if image.shape[0] < 8 or width < 24:
         return True
-    gray = (image if image.ndim == 2 else image[..., 1])[4::8, :width].astype(np.int16)
-    across, inside = (np.abs(gray[:, first + 1 :: 8] - gray[:, first : width - 1 : 8]).mean(axis=1) for first in (7, 3))
-    return bool(np.quantile(across - inside, 0.9) > _BLOCKY)
+    gray = (image if image.ndim == 2 else image[..., 1])[4::8, :width].astype(np.float32)
+    slope = np.diff(gray, axis=1)
+    at_borders, inside = (
+        np.abs(slope[:, 8 + first :: 8] - (slope[:, 7 + first : -1 : 8] + slope[:, 9 + first :: 8]) / 2).mean(axis=1)
+        for first in (-1, -5)
+    )
+    return bool(np.quantile(at_borders - inside, 0.9) > _JUMP + _JUMP_PER_STEP * step)
+
+
+def _quantisation_step(data: bytes) -> int:
+    """Return the step of the mean of a block of the first component, as most encoders write it: in the first table."""
+    for segment in jpeg_segments(data):
+        if segment.marker == _DQT:
+            content = data[segment.begin : segment.end]
+            return content[1] if content[0] < 16 else int.from_bytes(content[1:3], "big")
+    return 1
 
 
 def _end_of_scan(data: bytes, begin: int) -> int:

@@ -248,7 +248,11 @@ UNNAMED = ["8UC1", "8UC3", "8UC4", "16UC1", "16UC3", "16UC4", "16SC1", "32SC1", 
 @pytest.mark.parametrize("encoding", [*NAMED, *MOSAICS, *YUV, *UNNAMED])
 def test_every_encoding_of_sensor_msgs_that_holds_a_picture_is_read(encoding):
     samples = {"16S": "i2", "32S": "i4", "32F": "f4", "64F": "f8"}.get(encoding[:3], "u2" if "16" in encoding else "u1")
-    channels = int(encoding[-1]) if "C" in encoding else {"rgb": 3, "bgr": 3, "yuv": 2, "uyv": 2}.get(encoding[:3], 1)
+    channels = (
+        int(encoding[-1])
+        if "C" in encoding
+        else {"rgb": 3, "bgr": 3, "yuv": 2, "yuy": 2, "uyv": 2}.get(encoding[:3], 1)
+    )
     channels += encoding[:4] in ("rgba", "bgra")
     rows = {"nv21": 12, "nv24": 24}.get(encoding, 8)
     pixels = np.random.default_rng(0).integers(1, 100, (rows, 8, channels)).astype(samples)

@@ -31,12 +31,14 @@ def message(pixels: np.ndarray, encoding: str = "mono16", seconds: float = 1.0) 
     )
 
 
-@pytest.mark.parametrize(("low", "span"), [(0, 1023), (0, 4095), (0, 16383), (29_000, 1020), (0, 65_535), (40_000, 300)])
+@pytest.mark.parametrize(
+    ("low", "span"), [(0, 1023), (0, 4095), (0, 16383), (29_000, 1020), (0, 65_535), (40_000, 300)]
+)
 @pytest.mark.parametrize("encoding", ["mono16", "16UC1"])
 def test_the_values_in_use_fill_the_8_bits(low, span, encoding):
     gray = to_gray(message((low + span * scene()).astype(np.uint16), encoding))
-    assert np.quantile(gray, 0.01) <= 10
-    assert np.quantile(gray, 0.99) >= 245
+    assert np.quantile(gray, 0.005) <= 5
+    assert np.quantile(gray, 0.995) >= 250
     expected = 255 * scene()
     assert np.corrcoef(gray.ravel(), expected.ravel())[0, 1] > 0.99
 
@@ -99,12 +101,12 @@ def test_a_constant_image_does_not_move_the_window():
 def test_images_without_stamps_move_the_window():
     intensity = Intensity()
     to_gray(message((1000 + 500 * scene()).astype(np.uint16), seconds=0.0), intensity)
-    wider = message((1000 + 4000 * scene()).astype(np.uint16), seconds=0.0)
+    wider = message((500 + 2000 * scene()).astype(np.uint16), seconds=0.0)
     first = to_gray(wider, intensity)
     for _ in range(200):
         last = to_gray(wider, intensity)
-    assert (first == 255).mean() > 0.5
-    assert (last == 255).mean() < 0.02
+    assert (first == 255).mean() > 0.3
+    assert np.abs(last.astype(int) - to_gray(wider)).max() <= 1
 
 
 @pytest.mark.parametrize("mode", INTENSITIES)
