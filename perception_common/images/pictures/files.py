@@ -77,7 +77,7 @@ def read_depth(path: Path) -> np.ndarray:
 def _read_bytes(path: Path) -> bytes:
     try:
         if not path.is_file():
-            raise InputError(f"{path}: is missing or no file; check the name and the folder")
+            raise InputError(f"{path}: is missing or no file, so it cannot be read; check the name and the folder")
         size = path.stat().st_size
         if size > _MAX_BYTES:
             raise InputError(f"{path}: is too large: {size} bytes, at most {_MAX_BYTES} are read")

@@ -47,8 +47,7 @@ class Video:
         capture = _open_capture(self.path)
         rotation = int(capture.get(cv2.CAP_PROP_ORIENTATION_META))
         turned = f"rotation {rotation} degrees in the container" if rotation else ""
-        period_ns = round(1e9 / self.rate)
-        index, stamp_ns, longest_ns = 0, self.start_ns - 1, period_ns  # stamp_ns: of the frame before
+        index, stamp_ns = 0, self.start_ns - 1  # stamp_ns: of the frame before
         waiting: list[BrokenFrame] = []  # at the end of a video there is nothing to decode either
         try:
             while len(waiting) < _TRIES:
@@ -67,25 +66,26 @@ class Video:
                     stamp_ns = before_ns
                     yield BrokenFrame(name, before_ns, reason)
                     continue
-                longest_ns = max(longest_ns, stamp_ns - before_ns)
                 yield Frame(name, stamp_ns, _as_bgr(image), turned)
         finally:
             capture.release()
-        yield from self._missing_end(index - len(waiting), stamp_ns, longest_ns)
+        yield from self._missing_end(index - len(waiting), stamp_ns)
 
     def _stamp(self, index: int, capture: cv2.VideoCapture) -> int:
         if not self.has_times:
             return regular_stamp(self.start_ns, self.rate, index)
         return self.start_ns + round(capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
 
-    def _missing_end(self, index: int, last_ns: int, longest_ns: int) -> Iterator[BrokenFrame]:
-        """Yield a broken frame where the video ends before its container says, by more than the longest interval."""
+    def _missing_end(self, index: int, last_ns: int) -> Iterator[BrokenFrame]:
+        """Yield a broken frame where the video ends before its container says.
+
+        index, last_ns: number of frames, and stamp of the last one. Matroska states a duration and no number of frames.
+        """
         end_ns = regular_stamp(self.start_ns, self.rate, self.count)
-        is_early = end_ns - last_ns > 1.5 * longest_ns if self.has_times else index < self.count
-        if is_early:
-            name = f"frame {index}"
-            reason = f"{self.path}: the video ends before {name}; its container promises {self.count} frames"
-            yield BrokenFrame(name, last_ns + 1, reason)
+        if index < self.count and end_ns - last_ns > 1.5e9 / self.rate:
+            last_s, end_s = ((stamp_ns - self.start_ns) / 1e9 for stamp_ns in (last_ns, end_ns))
+            reason = f"{self.path}: the video ends with a frame at {last_s:.3f} s, its container says {end_s:.3f} s"
+            yield BrokenFrame(f"frame {index}", last_ns + 1, reason)
 
 
 def open_video(path: Path, *, rate: float | None, start_ns: int | None) -> Video:

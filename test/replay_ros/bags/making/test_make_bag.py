@@ -88,7 +88,7 @@ def test_images_of_different_sizes_are_noted(tmp_path):
     cv2.imwrite(str(folder / "9.png"), np.zeros((24, 32, 3), np.uint8))
     (tmp_path / "camera.yaml").write_text("{K: [50, 50, 31.5, 23.5], width: 64, height: 48}")
     summary = make_bag(MakeBagOptions(folder, tmp_path / "bag", camera=tmp_path / "camera.yaml"))
-    assert "the images have different sizes: 2 of 64x48 (first: 0.png), 1 of 32x24 (first: 2.png)" in summary.notes
+    assert "the images have different sizes: 3 of 64x48 (first: 0.png), 1 of 32x24 (first: 9.png)" in summary.notes
     assert "camera scaled from 64x48 to 32x24" in summary.notes
     with open_bag(tmp_path / "bag") as bag:
         infos = [item.message for item in bag.messages(["camera/camera_info"])]
