@@ -4,10 +4,12 @@ Cameras that deliver 16 bits often use 10, 12 or 14 of them, and thermal cameras
 `percentile` and `clahe` therefore follow what the images hold:
 
 - Gray images: a window of values becomes 0 to 255. It spans from the 0.5th to the 99.5th percentile, smoothed
-  exponentially over the stamps with a time constant of 1 s, so that the brightness does not flicker. An image that lies
-  outside of the window starts a new one, as does a stamp that jumps back. A nearly constant image does not move it.
+  exponentially over the stamps with a time constant of 1 s, so that the brightness does not flicker. A nearly constant
+  image does not move it.
 - Colours and mosaics: the number of bits in use (8, 10, 12, 14 or 16), which only grows. The lower bits are dropped. A
   window would change the colours.
+- An image outside of the range, or that fills less than a sixteenth of it, starts a new one, as does a stamp that jumps
+  back.
 
 `clahe` additionally equalises the contrast of the 8-bit image locally. `full` takes the high byte.
 The same images with the same stamps always give the same bytes.
@@ -29,6 +31,7 @@ _MIN_SPAN = 16  # values; empirical: a narrower window would show the noise of a
 _SAMPLES = 100_000  # pixels whose percentiles are taken
 _CLIP_LIMIT, _TILES = 3.0, (8, 8)  # of CLAHE; empirical
 _BITS = (8, 10, 12, 14, 16)
+_SPARE_BITS = 4  # an image that leaves so many bits of the range unused starts anew: it would have 16 gray levels
 
 
 class Intensity:
@@ -83,7 +86,9 @@ class Intensity:
     def _drop_bits(self, pixels: np.ndarray, name: str, stamp_ns: int) -> np.ndarray:
         self._stamp_ns = stamp_ns
         needed = 16 if self._mode == "full" else int(pixels.max()).bit_length()
-        self._bits = max(self._bits, next(bits for bits in _BITS if bits >= needed))
+        bits = next(bits for bits in _BITS if bits >= needed)
+        if bits > self._bits or self._bits >= bits + _SPARE_BITS:
+            self._bits = bits
         self._say(f"{name}: {self._bits} of 16 bits are used; the lower {self._bits - 8} are dropped")
         return (pixels >> (self._bits - 8)).astype(np.uint8)
 
@@ -103,7 +108,8 @@ class Intensity:
         low, high = float(values[math.floor(shares[0] * last)]), float(values[math.ceil(shares[1] * last)])
         if high - low < _MIN_SPAN and pixels.dtype.kind != "f":
             return window or (0.0, float(np.iinfo(pixels.dtype).max))
-        if window is not None and low <= window[1] and high >= window[0]:
+        is_filled = window is not None and (high - low) * (1 << _SPARE_BITS) > window[1] - window[0]
+        if window is not None and is_filled and low <= window[1] and high >= window[0]:
             share = -math.expm1(-seconds / TIME_CONSTANT)
             low, high = window[0] + share * (low - window[0]), window[1] + share * (high - window[1])
         self._window = low, high

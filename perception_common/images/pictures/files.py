@@ -20,6 +20,7 @@ from perception_common.errors import InputError
 from perception_common.images.intensity import Intensity
 from perception_common.images.pictures.decode import MAX_PIXELS, decode_picture
 from perception_common.images.pictures.exif import turn_upright
+from perception_common.images.pictures.header import PictureHeader
 
 _MAX_BYTES = 8 * MAX_PIXELS  # of a file: 16-bit RGBA without compression
 _ADVICE = "copy it again, convert it to PNG or JPEG, or remove it"
@@ -38,10 +39,7 @@ def read_picture(path: Path, intensity: Intensity | None = None, stamp_ns: int =
 
     intensity: that of the sequence; None: one for this picture alone. stamp_ns: of the picture, nanoseconds.
     """
-    data = _read_bytes(path)
-    pixels, header = decode_picture(data, f"{path}:", cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, _ADVICE)
-    image = _to_8_bits(pixels, intensity or Intensity(), stamp_ns, name=f"{path.suffix} files")
-    return Picture(turn_upright(image, header.orientation), header.orientation)
+    return _decode_color(_read_bytes(path), str(path), intensity or Intensity(), stamp_ns)
 
 
 def read_rgb(path: Path) -> np.ndarray:
@@ -51,9 +49,7 @@ def read_rgb(path: Path) -> np.ndarray:
 
 def decode_rgb(data: np.ndarray, name: str) -> np.ndarray:
     """Decode the bytes (N,) uint8 of a picture file as `read_rgb` does. name: for the error's text."""
-    pixels, header = decode_picture(data, f"{name}:", cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, _ADVICE)
-    image = _to_8_bits(pixels, Intensity(), 0, name)
-    return cv2.cvtColor(turn_upright(image, header.orientation), cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(_decode_color(data.tobytes(), name, Intensity(), 0).image, cv2.COLOR_BGR2RGB)
 
 
 def read_gray(path: Path, *, upright: bool = True) -> np.ndarray:
@@ -61,8 +57,9 @@ def read_gray(path: Path, *, upright: bool = True) -> np.ndarray:
 
     upright: False: the pixels as stored, for tools that do not know the orientation; a TIFF is upright nevertheless.
     """
-    pixels, header = decode_picture(_read_bytes(path), f"{path}:", cv2.IMREAD_ANYDEPTH, _ADVICE)
-    image = _to_8_bits(pixels, Intensity(), 0, name=f"{path.suffix} files")
+    pixels, header = _decode(_read_bytes(path), f"{path}:", cv2.IMREAD_GRAYSCALE)
+    image = _to_8_bits(pixels, Intensity(), 0, "picture files")
+    image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) if image.ndim == 3 else image
     return turn_upright(image, header.orientation) if upright else image
 
 
@@ -86,13 +83,31 @@ def _read_bytes(path: Path) -> bytes:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from error
 
 
+def _decode_color(data: bytes, name: str, intensity: Intensity, stamp_ns: int) -> Picture:
+    pixels, header = _decode(data, f"{name}:", cv2.IMREAD_COLOR)
+    image = _to_8_bits(pixels, intensity, stamp_ns, "picture files")
+    image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image
+    return Picture(turn_upright(image, header.orientation), header.orientation)
+
+
+def _decode(data: bytes, name: str, flags: int) -> tuple[np.ndarray, PictureHeader]:
+    """Return the pixels as stored, and the header. 8 bits are BGR or gray as the flags say; others may be either."""
+    if data.startswith((b"II", b"MM")):  # OpenCV reads TIFFs of floats without conversion only
+        pixels, header = decode_picture(data, name, cv2.IMREAD_UNCHANGED, _ADVICE)
+        if pixels.dtype != np.uint8:
+            return pixels[..., :3] if pixels.ndim == 3 else pixels, header
+    return decode_picture(data, name, flags | cv2.IMREAD_ANYDEPTH, _ADVICE)
+
+
 def _to_8_bits(pixels: np.ndarray, intensity: Intensity, stamp_ns: int, name: str) -> np.ndarray:
+    """Convert pixels (H, W) or (H, W, 3) to uint8; where all channels are equal, as gray values."""
     if pixels.dtype == np.uint8:
         return pixels
-    is_gray = pixels.ndim == 2 or bool(np.ptp(pixels, axis=2).max() == 0)
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    gray = pixels if channels == 1 else pixels[..., 0]  # IMREAD_COLOR repeats a gray channel
+    is_gray = all(np.array_equal(pixels[..., index], gray, equal_nan=True) for index in range(1, channels))
     has_gaps = pixels.dtype.kind == "f"
-    if pixels.ndim == 3 and is_gray:  # IMREAD_COLOR repeats a gray channel
-        image = intensity.to_8_bits(pixels[..., 0], name, stamp_ns, is_gray=True, has_gaps=has_gaps)
-        return cv2.cvtColor(intensity.equalize(image), cv2.COLOR_GRAY2BGR)
-    image = intensity.to_8_bits(pixels, name, stamp_ns, is_gray=is_gray, has_gaps=has_gaps)
-    return intensity.equalize(image)
+    if not is_gray:
+        return intensity.equalize(intensity.to_8_bits(pixels, name, stamp_ns, is_gray=False, has_gaps=has_gaps))
+    image = intensity.equalize(intensity.to_8_bits(gray, name, stamp_ns, is_gray=True, has_gaps=has_gaps))
+    return image if channels == 1 else np.dstack([image] * 3)

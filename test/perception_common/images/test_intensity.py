@@ -76,6 +76,17 @@ def test_an_image_outside_of_the_window_starts_a_new_one():
     assert np.array_equal(to_gray(jumped, intensity), to_gray(jumped))
 
 
+@pytest.mark.parametrize("encoding", ["mono16", "rgb16"])
+def test_an_image_that_fills_little_of_the_range_starts_a_new_one(encoding):
+    """Files of 16 and of 12 bits in one folder: the second one would be nearly black."""
+    intensity = Intensity()
+    wide, narrow = (np.dstack([bits * scene(seed) for seed in range(3)]).astype(np.uint16) for bits in (65_535, 4000))
+    wide, narrow = (each if encoding == "rgb16" else each[..., 0].copy() for each in (wide, narrow))
+    to_rgb(message(wide, encoding, seconds=1.0), intensity)
+    following = message(narrow, encoding, seconds=1.1)
+    assert np.array_equal(to_rgb(following, intensity), to_rgb(following))
+
+
 @pytest.mark.parametrize("restart", ["forget", "jump back"])
 def test_a_restart_begins_with_the_next_image(restart):
     intensity = Intensity()

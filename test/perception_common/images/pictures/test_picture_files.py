@@ -127,7 +127,14 @@ def test_the_files_of_a_sequence_share_one_window(tmp_path):
 def test_a_float_picture_is_shown_in_its_range(tmp_path):
     values = rgb()[..., 0] / 255
     Image.fromarray(values.astype(np.float32)).save(tmp_path / "a.tiff")
-    assert np.corrcoef(read_gray(tmp_path / "a.tiff").ravel(), values.ravel())[0, 1] > 0.99
+    for image in (read_gray(tmp_path / "a.tiff"), read_rgb(tmp_path / "a.tiff")[..., 1]):
+        assert np.corrcoef(image.ravel(), values.ravel())[0, 1] > 0.99
+    cv2.imwrite(str(tmp_path / "b.tiff"), (rgb() / 255).astype(np.float32))
+    assert (
+        np.corrcoef(read_gray(tmp_path / "b.tiff").ravel(), cv2.cvtColor(rgb(), cv2.COLOR_BGR2GRAY).ravel())[0, 1]
+        > 0.99
+    )
+    assert np.corrcoef(read_rgb(tmp_path / "b.tiff")[..., ::-1].ravel(), rgb().ravel())[0, 1] > 0.99
 
 
 def test_8_bit_files_are_read_as_opencv_reads_them(tmp_path):
