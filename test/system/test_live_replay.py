@@ -127,6 +127,8 @@ def test_sift_is_the_same_live_and_offline(flight, ros_domain, tmp_path):
 def test_images_of_12_bits_are_shown_the_same_live_and_offline(flight, ros_domain, tmp_path, intensity):
     """The exposure changes from image to image, so that each is shown in a window that depends on those before."""
     with open_bag(flight[0]) as source, BagWriter(tmp_path / "deep", "mcap") as bag:
+        for item in source.messages(["/camera/camera_info"]):
+            bag.write("/camera/camera_info", item.message, item.stamp_ns)
         for exposure, item in enumerate(source.messages(["/camera/image"]), start=6):
             gray = to_gray(item.message).astype(np.uint16) * exposure
             head = header(bag.types, item.stamp_ns, "camera_optical")
