@@ -10,7 +10,8 @@ import numpy as np
 from perception_common.errors import InputError
 from perception_common.images.pictures.exif import UPRIGHT
 from perception_common.images.pictures.header import PictureHeader, read_header
-from perception_common.images.pictures.jpeg import check_jpeg, check_jpeg_pixels
+from perception_common.images.pictures.jpeg import check_jpeg
+from perception_common.images.pictures.jpeg_damage import check_jpeg_pixels
 from perception_common.images.pictures.png import check_png
 
 MAX_PIXELS = 160_000_000
@@ -56,8 +57,8 @@ def _decode(data: bytes, flags: int) -> tuple[np.ndarray, PictureHeader]:
             check_png(data)
         elif header.format == "JPEG":
             check_jpeg(data)
-    except (struct.error, IndexError):
-        raise InputError(f"is truncated: one of its {header.format} headers is incomplete") from None
+    except (struct.error, IndexError, KeyError, ZeroDivisionError):
+        raise InputError(f"is damaged: one of its {header.format} headers is wrong or incomplete") from None
     flags = flags if flags == cv2.IMREAD_UNCHANGED else flags | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)

@@ -369,6 +369,13 @@ def test_the_orientation_in_a_jpeg_is_not_applied(rgb):
     assert np.array_equal(to_rgb(compressed(marked, "jpeg")), to_rgb(compressed(jpeg, "jpeg")))
 
 
+@pytest.mark.parametrize("padding", [bytes(200), bytes(4096), b"\xff" * 4096, bytes(range(100))])
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_padding_behind_compressed_images_is_accepted(rgb, suffix, padding):
+    data = encode(rgb, suffix)
+    assert np.array_equal(to_rgb(compressed(data + padding, "jpeg")), to_rgb(compressed(data, "jpeg")))
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
 @settings(deadline=None, max_examples=40)
 @given(kept=st.floats(0.0, 0.99))

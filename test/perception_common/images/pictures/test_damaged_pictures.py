@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from perception_common.errors import InputError
 from perception_common.images.pictures.decode import MAX_PIXELS, decode_picture
+from perception_common.images.pictures.jpeg import jpeg_segments, only_scan
+from perception_common.images.pictures.jpeg_codes import BlockCodes, code_lengths, count_units
 
 
 def picture(height: int = 240, width: int = 320) -> np.ndarray:
@@ -117,6 +119,41 @@ def test_restart_marks_must_be_complete_and_in_order(change):
         data = data.replace(b"\xff\xd2", b"\xff\xd6", 1)
     with pytest.raises(InputError, match=r"damaged: .* restart marks where 14 are expected"):
         decode(data)
+
+
+def test_a_jpeg_without_its_tables_is_read():
+    """Some cameras leave out the standard tables (Motion JPEG in AVI)."""
+    data = JPEGS["baseline"]
+    while (begin := data.find(b"\xff\xc4")) >= 0:
+        (length,) = struct.unpack_from(">H", data, begin + 2)
+        data = data[:begin] + data[begin + 2 + length :]
+    plain = cv2.imdecode(np.frombuffer(JPEGS["baseline"], np.uint8), cv2.IMREAD_UNCHANGED)
+    if cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) is None:
+        pytest.skip("this OpenCV does not have the tables")
+    assert np.array_equal(decode(data), plain)
+
+
+def test_a_few_unread_bytes_before_the_end_mark_are_accepted():
+    """As some webcams leave them in every image."""
+    data = JPEGS["baseline"]
+    assert decode(data[:-2] + bytes(12) + data[-2:]).shape == (240, 320, 3)
+
+
+@pytest.mark.parametrize("quality", [10, 30, 50, 80, 95, 100])
+def test_the_codes_of_whole_jpegs_are_counted_exactly(quality):
+    """Also where nothing looks damaged: every unit is read, and nothing is left."""
+    options = (cv2.IMWRITE_JPEG_QUALITY, quality)
+    for shape, more in (((240, 320), ()), ((77, 123), (cv2.IMWRITE_JPEG_OPTIMIZE, 1)), ((9, 500), ())):
+        for image in (picture(*shape), picture(*shape)[..., 0]):
+            data = encode(image, ".jpg", *options, *more)
+            scan = only_scan(data, jpeg_segments(data))
+            tables = {}
+            for content in scan.tables:
+                tables |= code_lengths(content)
+            blocks = [BlockCodes(tables[dc], tables[ac]) for dc, ac in scan.blocks]
+            side = 8 if image.ndim == 2 else 16  # OpenCV halves the chroma
+            assert scan.units == -(-shape[0] // side) * -(-shape[1] // side)
+            assert count_units(scan.coded, blocks, scan.units) == (scan.units, 0)
 
 
 def chunks(data: bytes) -> list[bytes]:
