@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from perception_common.errors import InputError
@@ -59,14 +58,6 @@ def _read_pair(entry: Any, where: str, folder: Path) -> ImagePair:
             raise InputError(f"{where}: {key} must be {shape[0]}x{shape[1]} finite numbers")
     geometry = {key: values.get(key) for key in ("K_a", "K_b", "T_ab", "H_ab")}
     return ImagePair(name_a, name_b, path_a=folder / name_a, path_b=folder / name_b, **geometry)
-
-
-def read_gray(path: Path) -> np.ndarray:
-    """Read an image as (H, W) uint8. Raises InputError that names the file."""
-    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.is_file() else None
-    if image is None:
-        raise InputError(f"{path}: is missing or no image; check the folder of the pairs")
-    return image
 
 
 def resizing(old: tuple[int, int], new: tuple[int, int]) -> np.ndarray:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from loftr_ros.datasets.photometric import PhotometricConfig
@@ -19,6 +18,7 @@ from loftr_ros.datasets.posed_views import PosedView, make_pair
 from loftr_ros.datasets.scene_info import read_scene_info
 from loftr_ros.datasets.supervision import TrainingPair, Visibility, tolerance_of
 from perception_common.errors import InputError
+from perception_common.images.pictures.files import read_gray
 from perception_common.training.broken_files import BrokenFiles
 
 TRIALS = 100  # broken pairs in a row after which the data set is unusable; empirical
@@ -76,9 +76,10 @@ class MegaDepthPairs:
         image_name, depth_name = scene.images[index], scene.depths[index]
         if image_name is None or depth_name is None:
             return None  # the scene file marks it as absent, so it is not broken
-        image = cv2.imread(str(self._config.root / image_name), cv2.IMREAD_GRAYSCALE)
-        if image is None:
-            self._broken.add(self._config.root / image_name, "it cannot be decoded")
+        try:
+            image = read_gray(self._config.root / image_name)
+        except InputError as error:
+            self._broken.add(self._config.root / image_name, str(error))
             return None
         depth = self._read_depth(self._config.root / depth_name)
         if depth is None:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from perception_common.errors import InputError
+from perception_common.images.pictures.files import read_gray
 from perception_common.training.broken_files import BrokenFiles
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
@@ -53,9 +54,10 @@ class Photographs:
             return self._pyramids[path]
 
     def _read(self, path: Path) -> tuple[np.ndarray, ...] | None:
-        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-        if image is None:
-            self._broken.add(path, "it cannot be decoded")
+        try:
+            image = read_gray(path)
+        except InputError as error:
+            self._broken.add(path, str(error))
             return None
         factor = self._max_side / max(image.shape)
         if factor < 1:

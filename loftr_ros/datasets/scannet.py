@@ -17,6 +17,7 @@ from loftr_ros.datasets.photometric import PhotometricConfig
 from loftr_ros.datasets.posed_views import PosedView, make_pair
 from loftr_ros.datasets.supervision import TrainingPair, Visibility, tolerance_of
 from perception_common.errors import InputError
+from perception_common.images.pictures.files import read_depth, read_gray
 from perception_common.training.broken_files import BrokenFiles
 
 WIDTH, HEIGHT = 640, 480  # of the depth images, and of the intrinsics
@@ -68,12 +69,17 @@ class ScanNetPairs:
     def _read(self, scene: str, stem: int) -> PosedView | None:
         folder = self._config.root / scene
         color, depth_file, pose_file = (folder / f"{kind}/{stem}.{suffix}" for kind, suffix in _FILES)
-        image = cv2.imread(str(color), cv2.IMREAD_GRAYSCALE)
-        if image is None:
-            self._broken.add(color, "it cannot be decoded")
+        try:
+            image = read_gray(color)
+        except InputError as error:
+            self._broken.add(color, str(error))
             return None
-        depth = cv2.imread(str(depth_file), cv2.IMREAD_UNCHANGED)
-        if depth is None or depth.shape != (HEIGHT, WIDTH):
+        try:
+            depth = read_depth(depth_file)
+        except InputError as error:
+            self._broken.add(depth_file, str(error))
+            return None
+        if depth.shape != (HEIGHT, WIDTH):
             self._broken.add(depth_file, f"it is no depth image of {WIDTH} x {HEIGHT}")
             return None
         try:

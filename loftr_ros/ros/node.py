@@ -36,6 +36,7 @@ from perception_common.cameras.camera import Camera
 from perception_common.cameras.camera_info import CameraInfoBuffer
 from perception_common.errors import InputError
 from perception_common.images.conversion import to_gray
+from perception_common.images.intensity import Intensity
 from perception_common.node.base import PerceptionNode
 from perception_common.node.message_class import message_class
 from perception_common.node.runner import run_nodes
@@ -53,6 +54,7 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
 
     def __init__(self, nodes_in_process: int = 1):
         self._frontend: Frontend[Any] | None = None
+        self._intensity = Intensity()
         self._device = ""
         self._scale = ""
         self._recorder: TrajectoryRecorder | None = None
@@ -69,6 +71,7 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
 
     def load(self, parameters: LoftrParameters, device: DevicePolicy) -> None:
         """Load the matcher, warm it up and make the publishers."""
+        self._intensity = Intensity(parameters.intensity, self.get_logger().info)
         matcher = load_matcher(
             parameters.model,
             parameters.weights,
@@ -144,10 +147,11 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
 
     def decode(self, message: Image | CompressedImage) -> np.ndarray:
         """Convert to (H, W) uint8 gray."""
-        return to_gray(message)
+        return to_gray(message, self._intensity)
 
     def forget(self) -> None:
         """Start a new trajectory; ids are not used again."""
+        self._intensity.forget()
         if self._frontend is not None:
             self._frontend.forget()
 

@@ -16,6 +16,7 @@ from perception_common import cli
 from perception_common.atomic_file import output_file
 from perception_common.config import load_yaml
 from perception_common.errors import InputError
+from perception_common.images.pictures.files import read_gray
 from perception_common.resources import find_config, find_weights
 from perception_common.weights import load_weights
 
@@ -44,7 +45,7 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     """Match the images, draw the attention and write the picture."""
     options = build_parser(prog).parse_args(arguments)
     network = _load_network(options.model, options.weights)
-    original0, original1 = (_read(path) for path in options.images)
+    original0, original1 = (read_gray(path) for path in options.images)
     image0, image1 = (shrink(image, options.max_side) for image in (original0, original1))
     trace = trace_pair(network, image0, image1)
     factor = image0.shape[1] / original0.shape[1]
@@ -77,13 +78,6 @@ def _load_network(model: str, weights: Path | None) -> LoFTR:
         raise InputError(f"no weights are shipped for {model}; give a file with --weights")
     load_weights(network, weights)
     return network
-
-
-def _read(path: Path) -> np.ndarray:
-    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if image is None:
-        raise InputError(f"{path} is not a readable image")
-    return image
 
 
 def _parse_point(text: str) -> tuple[float, float]:

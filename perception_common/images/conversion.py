@@ -2,10 +2,8 @@
 
 Works on any object with the attributes of sensor_msgs/Image or sensor_msgs/CompressedImage, so it needs no ROS.
 
-Conversion to 8 bits:
-- mono16, rgb16, bgr16, bayer_*16: the high byte (value >> 8).
-- 16UC1 and 32FC1 (depth, thermal) have no fixed range: the valid values of the frame are scaled to 1 to 255; 0 means no
-  measurement (0 in 16UC1; not finite, 0 or negative in 32FC1).
+- Samples of more than 8 bits become 8 bits by an `Intensity`. In encodings without a fixed range (16UC1, 32FC1: depth,
+  thermal) a value that is 0, negative or not finite is no measurement; it becomes 0, and the others 1 to 255.
 - YUV is video range BT.601 (Y from 16 to 235), as in OpenCV and camera drivers; gray is Y scaled to 0 to 255.
 Unnamed colours (8UC3, 8UC4) are in OpenCV's order, BGR. Gray from colour has the weights 0.299, 0.587, 0.114.
 """
@@ -22,29 +20,39 @@ import numpy as np
 from perception_common.errors import InputError
 from perception_common.images.compressed import decode_compressed
 from perception_common.images.encodings import ENCODINGS, Encoding
+from perception_common.images.intensity import Intensity
+from perception_common.images.pictures.decode import check_size
+from perception_common.stamps import stamp_ns
 
 
-def to_rgb(message: Any) -> np.ndarray:
+def to_rgb(message: Any, intensity: Intensity | None = None) -> np.ndarray:
     """Return the image of a sensor_msgs/Image or CompressedImage as a new (H, W, 3) uint8 RGB array.
 
-    Raises InputError for an empty, truncated or undecodable image and for an unknown encoding.
+    intensity: that of the camera, for images of more than 8 bits; None: one for this image alone. Raises InputError for
+    an image that is empty, truncated, too large or undecodable, and for an unknown encoding.
     """
     pixels, encoding = _read(message)
     if encoding is None:
         return pixels
-    pixels = _to_8_bits(pixels, encoding)
-    return np.array(pixels) if encoding.to_rgb is None else cv2.cvtColor(pixels, encoding.to_rgb)
+    if not encoding.is_wide:
+        return np.array(pixels) if encoding.to_rgb is None else cv2.cvtColor(pixels, encoding.to_rgb)
+    intensity = intensity or Intensity()
+    pixels = _to_8_bits(pixels, encoding, message, intensity)
+    return intensity.equalize(pixels if encoding.to_rgb is None else cv2.cvtColor(pixels, encoding.to_rgb))
 
 
-def to_gray(message: Any) -> np.ndarray:
+def to_gray(message: Any, intensity: Intensity | None = None) -> np.ndarray:
     """Return the image of a sensor_msgs/Image or CompressedImage as a new (H, W) uint8 gray array.
 
-    Raises InputError like `to_rgb`.
+    intensity, errors: as of `to_rgb`.
     """
     pixels, encoding = _read(message)
     if encoding is None:
         return cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    pixels = _to_8_bits(pixels, encoding)
+    if encoding.is_wide:
+        intensity = intensity or Intensity()
+        pixels = _to_8_bits(pixels, encoding, message, intensity)
+        return intensity.equalize(pixels if encoding.to_gray is None else cv2.cvtColor(pixels, encoding.to_gray))
     gray = np.array(pixels) if encoding.to_gray is None else cv2.cvtColor(pixels, encoding.to_gray)
     return cv2.LUT(gray, _VIDEO_TO_FULL_RANGE) if encoding.video_range else gray
 
@@ -71,6 +79,7 @@ def fill_image(message: Any, image: np.ndarray, header: Any) -> None:
     message.data = data
 
 
+_PAGE = 4096  # bytes; drivers pad the data to whole pages
 _VIDEO_TO_FULL_RANGE = np.clip(np.rint((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
 
 
@@ -90,41 +99,51 @@ def _view(message: Any, encoding: Encoding) -> np.ndarray:
     """Return message.data as an array (rows, W) or (rows, W, channels) without a copy; rows are `step` bytes apart."""
     height, width, step = int(message.height), int(message.width), int(message.step)
     name = f"{message.encoding} image of {width}x{height}"
+    try:
+        check_size(width, height)
+    except InputError as error:
+        raise InputError(f"the image {error}; check the camera driver") from error
     if height % encoding.multiple[0] or width % encoding.multiple[1]:
         raise InputError(f"{name}: this encoding needs an even width{' and height' * (encoding.multiple[0] > 1)}")
     sample = np.dtype((">" if message.is_bigendian else "<") + encoding.sample)
     row = width * encoding.channels * sample.itemsize
     if step < row:
         raise InputError(f"{name}: step is {step} bytes, at least {row} expected; check the camera driver")
-    rows = height * 3 // 2 if encoding.chroma_rows else height
+    rows = height + int(height * encoding.chroma_rows)
     data = _bytes_of(message)
     if data.size < (rows - 1) * step + row:  # the padding of the last row may be missing
         raise InputError(f"{name} is truncated: {data.size} bytes of data, {rows * step} expected (step {step})")
+    if data.size >= (rows + 1) * step + _PAGE:
+        raise InputError(
+            f"{name} has {data.size} bytes of data, {rows * step} expected (step {step}): check the driver"
+        )
     shape: tuple[int, ...] = (rows, width, encoding.channels)
     strides: tuple[int, ...] = (step, encoding.channels * sample.itemsize, sample.itemsize)
     if encoding.channels == 1:
         shape, strides = shape[:2], strides[:2]
-    return np.ndarray(shape, sample, buffer=data, strides=strides)
+    pixels: np.ndarray = np.ndarray(shape, sample, buffer=data, strides=strides)
+    return _pack_nv24(pixels, height) if message.encoding == "nv24" else pixels
 
 
-def _to_8_bits(pixels: np.ndarray, encoding: Encoding) -> np.ndarray:
-    if encoding.stretched:
-        return _stretch(pixels)
-    if pixels.dtype.itemsize == 1:
-        return pixels
-    high_byte = 0 if pixels.dtype.str.startswith(">") else 1
-    return pixels[..., np.newaxis].view(np.uint8)[..., high_byte]
+def _pack_nv24(pixels: np.ndarray, height: int) -> np.ndarray:
+    """Return NV24 (3 H, W) as YUYV (H, W, 2): the chroma of two neighbours is averaged."""
+    luma, chroma = pixels[:height], pixels[height:].reshape(height, -1, 2, 2)  # pairs of neighbours, each Cb and Cr
+    return np.dstack([luma, chroma.mean(axis=2).round().reshape(height, -1)]).astype(np.uint8)
 
 
-def _stretch(values: np.ndarray) -> np.ndarray:
-    """Scale the valid values (positive and finite) to 1 to 255; 0 elsewhere."""
-    values = values.astype(np.float32)
-    valid = np.isfinite(values) & (values > 0)
-    if not valid.any():
-        return np.zeros(values.shape, np.uint8)
-    low, high = values[valid].min(), values[valid].max()
-    scale = 254 / (high - low) if high > low else 0.0
-    return np.where(valid, np.rint((np.where(valid, values, low) - low) * scale) + 1, 0).astype(np.uint8)
+def _to_8_bits(pixels: np.ndarray, encoding: Encoding, message: Any, intensity: Intensity) -> np.ndarray:
+    header = getattr(message, "header", None)
+    return intensity.to_8_bits(
+        pixels,
+        _name(message),
+        0 if header is None else stamp_ns(header),
+        is_gray=encoding.is_gray,
+        has_gaps=encoding.stretched,
+    )
+
+
+def _name(message: Any) -> str:
+    return f"{message.format or 'compressed'} images" if is_compressed(message) else f"{message.encoding} images"
 
 
 def _bytes_of(message: Any) -> np.ndarray:

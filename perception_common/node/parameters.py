@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from perception_common.errors import InputError
+from perception_common.images.intensity import INTENSITIES
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,12 @@ class PerceptionParameters:
     queue_size: int = parameter(100, "images that may wait in processing_mode 'every'", low=1, high=10000)
     image_transport: str = parameter(
         "raw", "raw: topic 'image'; compressed: topic 'image/compressed'", choices=("raw", "compressed")
+    )
+    intensity: str = parameter(
+        INTENSITIES[0],
+        "how images of more than 8 bits become 8: percentile: the range of values that they hold, smoothed over 1 s; "
+        "full: the high byte; clahe: percentile, and local contrast",
+        choices=INTENSITIES,
     )
     input_timeout: float = parameter(5.0, "seconds without an image before a warning", low=0.1, high=3600.0, live=True)
     autostart: bool = parameter(True, "configure and activate at start, without a lifecycle manager")

@@ -15,7 +15,8 @@ class BrokenFiles:
         self._lock = threading.Lock()
 
     def add(self, path: Path | str, reason: str) -> None:
-        """Add a file; it is logged the first time."""
+        """Add a file; it is logged the first time. reason: may begin with the path."""
+        reason = reason.removeprefix(f"{path}: ")
         with self._lock:
             is_new = str(path) not in self._reasons
             self._reasons.setdefault(str(path), reason)

@@ -8,6 +8,7 @@ beside the output until the bag is complete.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from perception_common.cameras.camera import Camera
 from perception_common.cameras.camera_info import CameraInfoBuffer
 from perception_common.errors import InputError
 from perception_common.images.conversion import to_gray, to_rgb
+from perception_common.images.intensity import Intensity
 from perception_common.stamps import stamp_ns
 from perception_common.timing.stage_timer import StageTimer
 from replay_ros.bags.node_inputs import TF_TOPICS, BagMountLookup, find_sensors
@@ -39,6 +41,8 @@ from replay_ros.result.replay_result import ReplayResult
 from replay_ros.result.resources import sampling
 from replay_ros.result.timing import StageTimes, Timing
 from yolc_ros.ros import messages as detection
+
+logger = logging.getLogger(__name__)
 
 SETTLE_NS = 100_000_000  # an image waits so long for sensor readings of its time, which may be recorded after it
 
@@ -122,6 +126,8 @@ class _Run:
         detector, matcher, parameters = self.networks.detector, self.networks.matcher, self.networks.loftr
         self.detector = None if detector is None else KeptDetector(detector, self.cache)
         self.frontend = None if matcher is None else Frontend(KeptMatcher(matcher, self.cache), parameters.frontend)
+        self.rgb_intensity = Intensity(self.networks.yolc.intensity, logger.warning)
+        self.gray_intensity = Intensity(parameters.intensity, logger.warning)
         self.cameras = CameraInfoBuffer(self.info_topic or "camera_info")
         self.sensors = {} if self.frontend is None else find_sensors(self.bag, parameters, self._name)
         self.mount = BagMountLookup(parameters.base_frame, parameters.base_from_optical)
@@ -189,7 +195,7 @@ class _Run:
         if self.detector is None:
             return
         with timer.stage("decode rgb"):
-            image = to_rgb(message)
+            image = to_rgb(message, self.rgb_intensity)
         with timer.stage("detection"):
             found = self.detector.detect(image)
         for topic, output in detection.frame_messages(
@@ -209,7 +215,7 @@ class _Run:
         if self.frontend is None:
             return
         with timer.stage("decode gray"):
-            image = to_gray(message)
+            image = to_gray(message, self.gray_intensity)
         stamp = stamp_ns(header)
         result = self.frontend.process(
             stamp,

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
 from loftr_ros.image_matcher import shrink, to_original
 from perception_common.atomic_file import make_folder, output_file
 from perception_common.errors import InputError
+from perception_common.images.pictures.files import read_gray
 from replay_ros.evaluation.pairs.predictions import Predictor
 from replay_ros.protocols.keypoint_merging import MergingOptions, assign_matches, merge_keypoints
 
@@ -106,7 +106,7 @@ def pair_key(name0: str, name1: str) -> str:
 
 
 def _write_matches(group: Any, folder: Path, pair: tuple[str, str], predictor: Predictor) -> None:
-    images = [_read_gray_unrotated(folder / name) for name in pair]
+    images = [read_gray(folder / name, upright=False) for name in pair]  # as hloc reads them
     small = [shrink(image, LONG_SIDE) for image in images]
     found = predictor.match(small[0], small[1])
     for k, points in enumerate((found.points_a, found.points_b)):
@@ -146,14 +146,6 @@ def _write_assignment(features: Any, matches: Any, pairs: Sequence[tuple[str, st
         group["matches0"], group["matching_scores0"] = found, confidence
         counts.append(int((found >= 0).sum()))
     return float(np.mean(counts))
-
-
-def _read_gray_unrotated(path: Path) -> np.ndarray:
-    """Read an image (H, W) uint8 without applying its EXIF orientation, as hloc does."""
-    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
-    if image is None:
-        raise InputError(f"{path} is not an image")
-    return image
 
 
 def _import_h5py() -> Any:

@@ -17,10 +17,11 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from loftr_ros.datasets.image_pairs import read_gray, resizing
+from loftr_ros.datasets.image_pairs import resizing
 from loftr_ros.geometry.accuracy import area_under_recall
 from loftr_ros.image_matcher import MatcherSettings
 from perception_common.errors import InputError
+from perception_common.images.pictures.files import read_gray
 from replay_ros.evaluation.pairs.metrics import corner_error
 from replay_ros.evaluation.pairs.predictions import MatcherOptions, Predictor, load_predictors
 from replay_ros.protocols.result import PairOutcome, ProtocolResult

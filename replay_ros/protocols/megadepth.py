@@ -18,10 +18,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from loftr_ros.datasets.image_pairs import read_gray, resizing
+from loftr_ros.datasets.image_pairs import resizing
 from loftr_ros.datasets.scene_info import read_scene_info
 from loftr_ros.image_matcher import Padding
 from perception_common.errors import InputError
+from perception_common.images.pictures.files import read_gray
 from replay_ros.protocols.posed_pairs import ImageSetting, PairView, PosedPair
 
 PAIRS = 1500

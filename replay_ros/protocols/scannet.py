@@ -14,9 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from loftr_ros.datasets.image_pairs import read_gray
 from perception_common.errors import InputError
 from perception_common.geometry import inverse
+from perception_common.images.pictures.files import read_gray
 from replay_ros.protocols.posed_pairs import ImageSetting, PairView, PosedPair
 
 PAIRS = 1500

@@ -14,10 +14,13 @@ from flight_sim.flight import CameraOptions, FlightOptions
 from flight_sim.flight_path import FlightPathOptions
 from flight_sim.scene import SceneOptions
 from perception_common.errors import InputError
+from perception_common.images.conversion import to_gray
 from perception_common.resources import find_share
 from replay_ros.bags.making.flight import FlightBagOptions, write_flight
-from replay_ros.bags.messages import stamp_of
+from replay_ros.bags.messages import header, new, stamp_of
 from replay_ros.bags.reader import open_bag
+from replay_ros.bags.topic_choice import IMAGE
+from replay_ros.bags.writer import BagWriter
 from replay_ros.live.replay import LiveOptions, replay_live
 from replay_ros.offline.replay import OfflineOptions, replay_offline
 from replay_ros.result.peak_rate import PeakSearch
@@ -118,6 +121,37 @@ def test_sift_is_the_same_live_and_offline(flight, ros_domain, tmp_path):
         assert a.model == b.model == "sift"
         for name in ("x0", "y0", "x1", "y1", "confidence", "id0", "id1"):
             np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+
+
+@pytest.mark.parametrize("intensity", ["percentile", "clahe"])
+def test_images_of_12_bits_are_shown_the_same_live_and_offline(flight, ros_domain, tmp_path, intensity):
+    """The exposure changes from image to image, so that each is shown in a window that depends on those before."""
+    with open_bag(flight[0]) as source, BagWriter(tmp_path / "deep", "mcap") as bag:
+        for item in source.messages(["/camera/camera_info"]):
+            bag.write("/camera/camera_info", item.message, item.stamp_ns)
+        for exposure, item in enumerate(source.messages(["/camera/image"]), start=6):
+            gray = to_gray(item.message).astype(np.uint16) * exposure
+            head = header(bag.types, item.stamp_ns, "camera_optical")
+            fields = {"is_bigendian": 0, "encoding": "mono16", "step": 2 * gray.shape[1], "header": head}
+            pixels = gray.ravel().view(np.uint8)
+            picture = new(bag.types, IMAGE, height=gray.shape[0], width=gray.shape[1], data=pixels, **fields)
+            bag.write("/camera/image", picture, item.stamp_ns)
+    parameters = tmp_path / "parameters.yaml"
+    parameters.write_text(f"""
+/**/yolc_node: {{ros__parameters: {{score_threshold: 0.05, weights: none, device: cpu, intensity: {intensity}}}}}
+/**/loftr_node: {{ros__parameters: {{model: sift, intensity: {intensity}}}}}
+""")
+    live = LiveOptions(tmp_path / "deep", tmp_path / "live", params_file=parameters, node_log=tmp_path / "log")
+    offline = OfflineOptions(tmp_path / "deep", tmp_path / "offline", parameters)
+    replay_live(live)
+    replay_offline(offline)
+    for a, b in both((live, None), offline, "/loftr/correspondences"):
+        for name in ("x0", "y0", "x1", "y1", "confidence", "id0", "id1"):
+            np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+    for a, b in both((live, None), offline, "/yolc/detections"):
+        boxes = [[(d.center_x, d.center_y, d.size_x, d.size_y, d.score) for d in m.detections] for m in (a, b)]
+        np.testing.assert_allclose(*boxes, rtol=1e-4, atol=1e-3)
+    assert (tmp_path / "log").read_text().count("mono16 images: the values") == 2  # once for each node
 
 
 def test_the_result_has_the_times_of_each_node(live, tmp_path):

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
 
 from perception_common.errors import InputError
+from perception_common.images.pictures.files import read_rgb
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class LabelledFiles:
     def load(self, index: int) -> Sample:
         """Read one image. Raises InputError that names a missing or broken file."""
         file = self.files[index]
-        return Sample(str(file.path), read_image(file.path), file.truth)
+        return Sample(str(file.path), read_rgb(file.path), file.truth)
 
     def matching(self, pattern: str) -> LabelledFiles:
         """Select the images whose file name matches a pattern such as `MOS*`; problems are kept."""
@@ -140,20 +140,3 @@ def check_box(values: tuple[float, float, float, float]) -> str:
     if values[2] <= 0 or values[3] <= 0:
         return "a box without area"
     return ""
-
-
-def read_image(path: Path) -> np.ndarray:
-    """Read (H, W, 3) uint8 RGB. Raises InputError that names the file."""
-    try:
-        data = np.fromfile(path, dtype=np.uint8)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the data set's folders") from error
-    return decode_image(data, str(path))
-
-
-def decode_image(data: np.ndarray, name: str) -> np.ndarray:
-    """Decode the bytes (N,) uint8 of an image file -> (H, W, 3) uint8 RGB. Raises InputError that names `name`."""
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    if image is None:
-        raise InputError(f"{name}: is not an image or is truncated; get the file again")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

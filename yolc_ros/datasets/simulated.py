@@ -15,7 +15,8 @@ from flight_sim.classes import CLASS_NAMES
 from flight_sim.sampling import ViewOptions, sample_view
 from flight_sim.scene import Scene, SceneOptions, build_scene
 from perception_common.errors import InputError
-from yolc_ros.datasets.samples import ClassMap, ImageLabels, Sample, decode_image
+from perception_common.images.pictures.files import decode_rgb
+from yolc_ros.datasets.samples import ClassMap, ImageLabels, Sample
 
 VIEWS_OF_A_SCENE = 16  # building a scene takes seconds, so several views share it; empirical
 _JPEG_QUALITY = 92
@@ -58,7 +59,7 @@ class SimulatedViews:
         if view is None:
             view = self._render_scene(index) if self.cache else self._render(index, self._build(index))
         return Sample(
-            self.name(index), decode_image(view["jpeg"], self.name(index)), _truth(view, ClassMap(self.class_names))
+            self.name(index), decode_rgb(view["jpeg"], self.name(index)), _truth(view, ClassMap(self.class_names))
         )
 
     def is_kept(self, index: int) -> bool:

@@ -11,6 +11,7 @@ from std_msgs.msg import Header
 
 from perception_common.backends.devices import DevicePolicy
 from perception_common.images.conversion import to_rgb
+from perception_common.images.intensity import Intensity
 from perception_common.node.base import PerceptionNode
 from perception_common.node.runner import run_nodes
 from yolc_ros.detector import Detector
@@ -23,10 +24,12 @@ class YolcNode(PerceptionNode[YolcParameters]):
 
     def __init__(self, nodes_in_process: int = 1):
         self._detector: Detector | None = None
+        self._intensity = Intensity()
         super().__init__("yolc_node", YolcParameters, nodes_in_process)
 
     def load(self, parameters: YolcParameters, device: DevicePolicy) -> None:
         """Load the network, run it once to warm up, and create the publishers."""
+        self._intensity = Intensity(parameters.intensity, self.get_logger().info)
         self._detector = Detector.load(
             parameters.model,
             parameters.weights,
@@ -60,7 +63,11 @@ class YolcNode(PerceptionNode[YolcParameters]):
 
     def decode(self, message: Image | CompressedImage) -> np.ndarray:
         """Convert to (H, W, 3) uint8 RGB."""
-        return to_rgb(message)
+        return to_rgb(message, self._intensity)
+
+    def forget(self) -> None:
+        """Follow the values of images of more than 8 bits anew."""
+        self._intensity.forget()
 
     def process(self, header: Header, image: np.ndarray) -> None:
         """Detect objects in an image and publish them."""

@@ -73,10 +73,10 @@ def open_sequence(
 ) -> ImageFolder | Video:
     """Open a folder of images or a video file.
 
-    A folder is sorted naturally (2 before 10). When the stem of every file is a stamp (see `parse_stamp`), these are
-    the stamps; else the frames have the rate `rate` (default 10 Hz) from `start_ns` (default 1 s). A video has a rate
-    of its own. A given `rate` overrides stamps in names and the rate of a video. `pattern` is a glob that selects files
-    of a folder.
+    A folder is sorted naturally (2 before 10). When the stems of at least half of the files are stamps (see
+    `parse_stamp`), these are the stamps, and the other files are left out, with a note; else the frames have the rate
+    `rate` (default 10 Hz) from `start_ns` (default 1 s). A video has times of its own. A given `rate` overrides stamps
+    in names and the times of a video. `pattern` is a glob that selects files of a folder.
 
     Raises InputError when there is nothing to read, and for a `start_ns` that contradicts stamps in file names.
     """

@@ -94,7 +94,7 @@ def _images(folder: Path, stamps: list[int], start_ns: int) -> ImageFolder:
     return ImageFolder(
         files=tuple(numbered.values()),
         stamps_ns=tuple(stamps[number] for number in numbered),
-        timing=f"times.txt, from {start_ns / 1e9:g} s",
+        timing=f"times from times.txt, from {start_ns / 1e9:g} s",
     )
 
 

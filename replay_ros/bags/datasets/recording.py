@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from perception_common.errors import InputError
+from perception_common.images.pictures.files import read_depth
 from perception_common.tum import Trajectory
 from replay_ros.bags.datasets.calibration import Calibration
 from replay_ros.bags.datasets.ground_truth import StampedPoses
-from replay_ros.bags.datasets.sequences.images import ImageFolder, is_complete
+from replay_ros.bags.datasets.sequences.images import ImageFolder
 from replay_ros.bags.datasets.sequences.video import Video
 
 IDENTITY = np.eye(4)
@@ -52,15 +52,7 @@ class DepthImages:
 
     def read(self, file: Path) -> np.ndarray:
         """Return the depth in metres, (H, W) float32, NaN where unknown (REP-118). Raises InputError."""
-        try:
-            data = file.read_bytes()
-        except OSError as error:
-            raise InputError(f"{file}: cannot be read ({error.strerror})") from error
-        if not data or not is_complete(data):
-            raise InputError(f"{file}: the depth image is cut short; copy it again or remove it")
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-        if image is None or image.dtype != np.uint16 or image.ndim != 2:
-            raise InputError(f"{file}: not a depth image (16 bits, one channel)")
+        image = read_depth(file)
         metres = image.astype(np.float64) / self.units_per_metre
         metres[image == 0] = np.nan
         return metres.astype(np.float32)

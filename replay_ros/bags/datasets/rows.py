@@ -103,7 +103,7 @@ def read_image_list(path: Path, what: str, folder: Path, *, in_seconds: bool) ->
         (row.seconds() if in_seconds else row.nanoseconds(), folder / row.cells[1])
         for row in read_rows(path, what, "stamp file")
     ]
-    return folder_by_stamp(stamped, path, timing=path.name)
+    return folder_by_stamp(stamped, path, timing=f"times from {path.name}")
 
 
 def unit_quaternion(row: Row, xyzw: Sequence[float]) -> np.ndarray:

@@ -46,7 +46,7 @@ def read_visdrone_video(folder: Path, timing: FrameTiming) -> Recording:
     sequence = ImageFolder(
         files=tuple(numbered.values()),
         stamps_ns=tuple(regular_stamp(start_ns, rate, number - first) for number in numbered),
-        timing=f"{rate:g} Hz",
+        timing=f"times made up: {rate:g} Hz",
     )
     objects, object_notes = _objects_by_image(_annotation_file(images), numbered)
     return Recording(

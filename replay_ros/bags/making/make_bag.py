@@ -16,10 +16,12 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from perception_common.errors import InputError
+from perception_common.images.intensity import INTENSITIES
 from replay_ros.bags.datasets.camera_files import read_calibration
 from replay_ros.bags.datasets.formats import open_recording
 from replay_ros.bags.datasets.ground_truth import read_altitude, read_poses
 from replay_ros.bags.datasets.recording import CameraStream, FrameTiming, Recording, choose_cameras
+from replay_ros.bags.datasets.sequences.video import Video
 from replay_ros.bags.making.summary import BagSummary
 from replay_ros.bags.making.timeline import (
     ALTITUDE_TOPIC,
@@ -43,9 +45,10 @@ class MakeBagOptions:
 
     source: folder of images, video file or a dataset's sequence. out: folder of the bag. format: one of FORMATS; None:
     the recognised one. cameras: names of a dataset's cameras; None: all. pattern: glob that selects images of a folder.
+    intensity: how images of more than 8 bits become 8 bits, one of INTENSITIES.
     camera: camera file; None: the dataset's calibration, or an uncalibrated camera_info. camera_number: 1 or 2, of an
     OpenCV stereo file.
-    rate: Hz; None: the stamps in file names, the rate of the video, or 10 Hz. start_ns: first stamp; None: 1 s.
+    rate: Hz; None: the stamps in file names, the times of the video, or 10 Hz. start_ns: first stamp; None: 1 s.
     poses: TUM text, or JSON by file name. altitude: metres, or a file. encoding: None: bgr8, and mono8 for gray cameras
     of datasets. max_side: pixels; larger images are shrunk. limit: frames of each camera; None: all.
     force: replace an existing bag.
@@ -56,6 +59,7 @@ class MakeBagOptions:
     format: str | None = None
     cameras: tuple[str, ...] | None = None
     pattern: str = "*"
+    intensity: str = INTENSITIES[0]
     camera: Path | None = None
     camera_number: int | None = None
     rate: float | None = None
@@ -73,10 +77,16 @@ class MakeBagOptions:
 
 @dataclass(frozen=True, eq=False)
 class _Written:
-    """What was written. counts: messages by topic. sizes (width, height), stamps_ns: images of the first camera."""
+    """What was written. counts: messages by topic. The rest is of the first camera.
+
+    sizes: (width, height), with their numbers of images. first_names: the first image of each size. turned: the images
+    that were turned upright. stamps_ns: of all.
+    """
 
     counts: Counter[str]
     sizes: Counter[tuple[int, int]]
+    first_names: dict[tuple[int, int], str]
+    turned: list[str]
     stamps_ns: list[int]
     broken: list[str]
 
@@ -116,6 +126,8 @@ def make_bag(options: MakeBagOptions) -> BagSummary:
 def _write_messages(bag: BagWriter, content: BagContent, layout: BagLayout) -> _Written:
     counts: Counter[str] = Counter()
     sizes: Counter[tuple[int, int]] = Counter()
+    first_names: dict[tuple[int, int], str] = {}
+    turned: list[str] = []
     stamps_ns: list[int] = []
     broken: list[str] = []
     lengths = [len(camera.sequence) for camera in content.recording.cameras]
@@ -132,8 +144,10 @@ def _write_messages(bag: BagWriter, content: BagContent, layout: BagLayout) -> _
                 counts[topic] += 1
             if event.camera == 0 and event.size is not None:
                 sizes[event.size] += 1
+                turned += [event.frame] * event.is_turned
+                first_names.setdefault(event.size, event.frame)
                 stamps_ns.append(event.stamp_ns)
-    return _Written(counts, sizes, stamps_ns, broken)
+    return _Written(counts, sizes, first_names, turned, stamps_ns, broken)
 
 
 def _check_options(options: MakeBagOptions) -> None:
@@ -155,6 +169,9 @@ def _open_content(options: MakeBagOptions) -> BagContent:
     recording = open_recording(options.source, timing, options.format, options.pattern)
     if options.cameras is not None:
         recording = choose_cameras(recording, options.cameras)
+    recording = replace(
+        recording, cameras=tuple(_with_intensity(each, options.intensity) for each in recording.cameras)
+    )
     if options.camera is not None:
         recording = _with_calibration(recording, options.camera, options.camera_number)
     return BagContent(
@@ -162,6 +179,13 @@ def _open_content(options: MakeBagOptions) -> BagContent:
         poses=recording.optical_poses() if options.poses is None else read_poses(options.poses),
         altitude=None if options.altitude is None else read_altitude(options.altitude),
     )
+
+
+def _with_intensity(camera: CameraStream, intensity: str) -> CameraStream:
+    """Return the camera with this way to 8 bits. Frames of videos have 8 bits already."""
+    if isinstance(camera.sequence, Video):
+        return camera
+    return replace(camera, sequence=replace(camera.sequence, intensity=intensity))
 
 
 def _with_calibration(recording: Recording, file: Path, number: int | None) -> Recording:
@@ -189,14 +213,21 @@ def _check_ground_truth(content: BagContent, options: MakeBagOptions, written: _
 def _notes(content: BagContent, layout: BagLayout, written: _Written) -> Iterator[str]:
     recording = content.recording
     yield from recording.notes
+    for camera in recording.cameras:
+        yield from camera.sequence.notes
     if len(recording.cameras) > 1:
         topics = [camera_topics(recording, index, layout)[0] for index in range(len(recording.cameras))]
         yield f"images are on {', '.join(topics)}: choose with --image-topic, or here with --cameras"
     yield from _camera_notes(recording.cameras[0], written.sizes)
     if len(written.sizes) > 1:
-        sizes = ", ".join(f"{width}x{height}" for width, height in written.sizes)
+        sizes = ", ".join(
+            f"{count} of {size[0]}x{size[1]} (first: {written.first_names[size]})"
+            for size, count in written.sizes.most_common()
+        )
         yield f"the images have different sizes: {sizes}"
     frames = len(written.stamps_ns)
+    if written.turned:
+        yield f"{len(written.turned)} of {frames} images are turned upright as their files say, as {written.turned[0]}"
     for values, topic in ((content.poses, POSE_TOPIC), (content.altitude, ALTITUDE_TOPIC)):
         if values is not None and written.counts[topic] < frames:
             yield f"{frames - written.counts[topic]} of {frames} images have no message on {topic}"

@@ -71,14 +71,17 @@ class BagContent:
 class Event:
     """The messages of one sensor at one time: (topic, message) pairs in the order of writing.
 
-    camera: index of the camera; -1 for other sensors. size: (width, height) of the camera's image. broken: name of a
-    frame that cannot be read, and the reason; there are no messages then.
+    camera: index of the camera; -1 for other sensors. frame, size: name of the camera's image, and its (width, height).
+    is_turned: whether it was turned upright. broken: name of a frame that cannot be read, and the reason; there are no
+    messages then.
     """
 
     stamp_ns: int
     messages: tuple[tuple[str, Any], ...]
     camera: int = -1
+    frame: str = ""
     size: tuple[int, int] | None = None
+    is_turned: bool = False
     broken: tuple[str, str] | None = None
 
 
@@ -134,7 +137,14 @@ def _camera_events(content: BagContent, index: int, layout: BagLayout, types: Ty
             continue
         image = limit_long_side(frame.image, layout.max_side)
         messages = tuple(_frame_messages(content, index, frame, image, layout, types))
-        yield Event(frame.stamp_ns, messages, camera=index, size=(image.shape[1], image.shape[0]))
+        yield Event(
+            frame.stamp_ns,
+            messages,
+            camera=index,
+            frame=frame.name,
+            size=(image.shape[1], image.shape[0]),
+            is_turned=bool(frame.orientation),
+        )
 
 
 def _frame_messages(
@@ -192,6 +202,11 @@ def _fitted_calibration(calibration: Calibration | None, frame: Frame, image: np
     height, width = image.shape[:2]
     if calibration is None:
         return uncalibrated(width, height)
+    if frame.orientation:
+        raise InputError(
+            f"{frame.name}: is turned upright ({frame.orientation}), but the calibration is for the pixels as stored; "
+            "remove the orientation (exiftool -Orientation= FILE), or turn image and calibration together"
+        )
     try:
         as_read = fit_to_image(calibration, width=frame.image.shape[1], height=frame.image.shape[0])
     except InputError as error:

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from perception_common.config import to_mapping
 from perception_common.errors import InputError
+from perception_common.images.pictures.files import read_rgb
 from perception_common.weights import file_sha256
 from replay_ros.evaluation.detection.cache import (
     Prediction,
@@ -26,7 +27,6 @@ from replay_ros.evaluation.detection.protocols import ImageDetections
 from replay_ros.evaluation.detection.slicing import SlicingConfig, detect_sliced
 from replay_ros.evaluation.detection.truth import ClassChoice, EvaluatedImage
 from yolc_ros.clusters import LSM_PRESETS
-from yolc_ros.datasets.samples import read_image
 from yolc_ros.detector import Detections, Detector
 
 LSM = {"on": LSM_PRESETS["ours"], "off": None, "paper": LSM_PRESETS["paper"], "release": LSM_PRESETS["release"]}
@@ -139,7 +139,7 @@ def _predict(detector: Detector, mode: InferenceMode, paths: Sequence[Path]) -> 
     """Predict image files one by one, so that a caller keeps the finished ones when one is broken."""
     mode.detect(detector, np.zeros((256, 256, 3), np.uint8))  # warm up: the first inference is slower
     for path in tqdm(paths, unit="image", desc=mode.name, disable=None):
-        pixels = read_image(path)
+        pixels = read_rgb(path)
         start = time.perf_counter()
         found = mode.detect(detector, pixels)
         seconds = time.perf_counter() - start

@@ -13,12 +13,13 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from loftr_ros.datasets.image_pairs import ImagePair, read_gray, read_pairs, resizing
+from loftr_ros.datasets.image_pairs import ImagePair, read_pairs, resizing
 from loftr_ros.geometry.accuracy import pose_degrees
 from loftr_ros.geometry.two_view.relative_pose import Geometry
 from loftr_ros.image_matcher import shrink
 from perception_common.cameras.camera import Camera
 from perception_common.errors import InputError
+from perception_common.images.pictures.files import read_gray
 from replay_ros.evaluation.pairs.estimators import PoseEstimator, choose_estimators, estimate_pose
 from replay_ros.evaluation.pairs.metrics import PairErrors, PairSummary, corner_error, summarise_pairs
 from replay_ros.evaluation.pairs.predictions import MatcherOptions, Predictor, load_predictors

@@ -58,7 +58,7 @@ def test_matches_of_scannet_follow_from_the_poses(tmp_path):
     ("name", "content", "reason"),
     [
         ("color/25.jpg", b"nothing", "cannot be decoded"),
-        ("depth/25.png", b"nothing", "no depth image"),
+        ("depth/25.png", b"nothing", "not an image"),
         ("pose/25.txt", b"-inf 0 0 0\n0 1 0 0\n0 0 1 0\n0 0 0 1", "not finite"),
         ("pose/25.txt", b"1 2 3", "no pose"),
     ],

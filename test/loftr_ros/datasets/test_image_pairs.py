@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from loftr_ros.datasets.image_pairs import read_gray, read_pairs, resizing
+from loftr_ros.datasets.image_pairs import read_pairs, resizing
 from perception_common.errors import InputError
+from perception_common.images.pictures.files import read_gray
 
 K = np.array([[400.0, 0, 320], [0, 400.0, 240], [0, 0, 1]])
 POSED = {"a": "a.png", "b": "b.png", "K_a": K.tolist(), "K_b": K.tolist(), "T_ab": np.eye(4).tolist()}

@@ -80,7 +80,7 @@ def test_a_broken_image_is_named_counted_and_skipped(tmp_path):
     done = run_command(folder, tmp_path / "bag")
     assert done.returncode == 0
     assert "skipped: " in done.stderr
-    assert "1.png: not an image" in done.stderr
+    assert "1.png: is not an image" in done.stderr
     assert "1 broken, skipped: 1.png" in done.stdout
     with open_bag(tmp_path / "bag") as bag:
         stamps = [item.stamp_ns for item in bag.messages(["camera/image"])]

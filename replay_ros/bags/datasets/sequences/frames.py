@@ -12,6 +12,8 @@ from perception_common.errors import InputError
 
 DEFAULT_RATE = 10.0  # Hz, for images without stamps
 DEFAULT_START_NS = 1_000_000_000  # 1 s: a stamp of zero means "no stamp" in ROS
+_EXPONENTS = {10: 9, 13: 6, 16: 3}  # digits of a stamp in a name: power of ten that makes it nanoseconds
+_YEAR_2100 = 4_102_444_800  # seconds of the Unix epoch
 MAX_RATE = 10_000.0  # Hz; empirical: a rate above it is a mistake
 
 
@@ -20,13 +22,13 @@ class Frame:
     """One image of a sequence.
 
     name: file name, or "frame 12" of a video. stamp_ns: nanoseconds.
-    image: (H, W, 3) uint8, BGR, the pixels as stored. An EXIF orientation is not applied: the intrinsics refer to the
-    stored pixels.
+    image: (H, W, 3) uint8, BGR, upright. orientation: how the pixels are stored, in words; empty: upright.
     """
 
     name: str
     stamp_ns: int
     image: np.ndarray
+    orientation: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,18 +51,23 @@ def check_timing(rate: float | None, start_ns: int | None) -> None:
 def parse_stamp(stem: str) -> int | None:
     """Return the stamp in nanoseconds that the stem of a file name is, exactly, or None when it is not a stamp.
 
-    A stamp is seconds with a fraction (TUM) or 18 to 19 digits of nanoseconds (EuRoC).
+    A stamp is seconds with a fraction (TUM), 10 digits of seconds, 13 of milliseconds, 16 of microseconds, or 18 to 19
+    of nanoseconds (EuRoC). 10, 13 and 16 digits that begin with 0, or lie beyond the year 2100, are a number.
 
-    >>> parse_stamp("1311868169.163498")
-    1311868169163498000
-    >>> parse_stamp("0012") is None
+    >>> parse_stamp("1311868169.163498"), parse_stamp("1311868169163")
+    (1311868169163498000, 1311868169163000000)
+    >>> parse_stamp("0012") is None and parse_stamp("0000000012") is None
     True
     """
     if re.fullmatch(r"[0-9]{1,10}\.[0-9]+", stem):
         return int(Decimal(stem).scaleb(9).to_integral_value())
     if re.fullmatch(r"[0-9]{18,19}", stem):
         return int(stem)
-    return None
+    exponent = _EXPONENTS.get(len(stem))
+    if exponent is None or not re.fullmatch(r"[1-9][0-9]+", stem):
+        return None
+    stamp = int(stem) * 10**exponent
+    return stamp if stamp < _YEAR_2100 * 10**9 else None
 
 
 def regular_stamp(start_ns: int, rate: float, index: int) -> int:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import re
-import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from perception_common.errors import InputError
+from perception_common.images.intensity import INTENSITIES, Intensity
+from perception_common.images.pictures.exif import UPRIGHT
+from perception_common.images.pictures.files import read_picture
 from replay_ros.bags.datasets.sequences.frames import (
     DEFAULT_RATE,
     DEFAULT_START_NS,
@@ -22,46 +22,65 @@ from replay_ros.bags.datasets.sequences.frames import (
     regular_stamp,
 )
 
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+logger = logging.getLogger(__name__)
+
+IMAGE_SUFFIXES = (
+    *(".bmp", ".gif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff"),
+    ".webp",
+)
+_NAMES = 5  # files named in a note
 
 
 @dataclass(frozen=True)
 class ImageFolder:
     """Image files with their stamps, in nanoseconds; iterating reads one image at a time.
 
-    timing: where the stamps come from, for the user.
+    timing: where the stamps come from, for the user. notes: what the user should know, one sentence each. intensity:
+    how images of more than 8 bits become 8 bits, one of INTENSITIES.
     """
 
     files: tuple[Path, ...]
     stamps_ns: tuple[int, ...]
     timing: str
+    notes: tuple[str, ...] = ()
+    intensity: str = INTENSITIES[0]
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __iter__(self) -> Iterator[Frame | BrokenFrame]:
+        intensity = Intensity(self.intensity, logger.warning)
         for file, stamp_ns in zip(self.files, self.stamps_ns, strict=True):
             try:
-                yield Frame(file.name, stamp_ns, read_image(file))
+                picture = read_picture(file, intensity, stamp_ns)
             except InputError as error:
                 yield BrokenFrame(file.name, stamp_ns, str(error))
+                continue
+            turned = "" if picture.orientation == UPRIGHT else f"EXIF orientation {picture.orientation}"
+            yield Frame(file.name, stamp_ns, picture.image, turned)
 
 
 def open_image_folder(folder: Path, *, rate: float | None, start_ns: int | None, pattern: str) -> ImageFolder:
     """Open the images of a folder that match a glob; see `open_sequence`. Raises InputError."""
     files = _images_in(folder, pattern)
-    stamps = [parse_stamp(file.stem) for file in files]
-    if rate is None and None not in stamps:
+    notes = [_other_files(folder, files)] if pattern == "*" else []
+    stamped = [(stamp, file) for file in files if (stamp := parse_stamp(file.stem)) is not None]
+    if rate is None and 2 * len(stamped) >= len(files):
         if start_ns is not None:
             raise InputError(
                 f"the file names in {folder} are stamps, so a start stamp contradicts them; leave it out or give a rate"
             )
-        named = [(stamp, file) for stamp, file in zip(stamps, files, strict=True) if stamp is not None]
-        return folder_by_stamp(named, folder, timing="file names")
+        strays = sorted(set(files) - {file for _, file in stamped})
+        notes.append(_left_out(strays, "images whose names are no stamps, as those of the others are,"))
+        sequence = folder_by_stamp(stamped, folder, timing="times from the file names")
+        return replace(sequence, notes=tuple(filter(None, notes)))
+    if rate is None and stamped:
+        notes.append(f"only {len(stamped)} of {len(files)} names are stamps, so they are not used")
     used_rate = DEFAULT_RATE if rate is None else rate
     first = DEFAULT_START_NS if start_ns is None else start_ns
     regular = tuple(regular_stamp(first, used_rate, index) for index in range(len(files)))
-    return ImageFolder(tuple(files), regular, timing=f"{used_rate:g} Hz")
+    timing = f"times made up: {used_rate:g} Hz" + ("" if rate is None else ", as given")
+    return ImageFolder(tuple(files), regular, timing, tuple(filter(None, notes)))
 
 
 def folder_by_stamp(stamped: list[tuple[int, Path]], source: Path, timing: str) -> ImageFolder:
@@ -71,35 +90,6 @@ def folder_by_stamp(stamped: list[tuple[int, Path]], source: Path, timing: str) 
         if stamp == following:
             raise InputError(f"{source}: {file.name} and {other.name} have the same stamp; remove one of them")
     return ImageFolder(tuple(file for _, file in ordered), tuple(stamp for stamp, _ in ordered), timing)
-
-
-def read_image(path: Path) -> np.ndarray:
-    """Read an image file as (H, W, 3) uint8 BGR, pixels as stored. 16-bit images lose their lower byte.
-
-    Raises InputError for a file that is not an image or is truncated (OpenCV fills the rest of such a JPEG with grey).
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from error
-    if not data:
-        raise InputError(f"{path}: the file is empty; copy it again or remove it")
-    if not is_complete(data):
-        raise InputError(f"{path}: the image is cut short; copy it again or remove it")
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if image is None:
-        raise InputError(f"{path}: not an image that OpenCV can read; convert it to PNG or JPEG or remove it")
-    return image
-
-
-def is_complete(data: bytes) -> bool:
-    """Tell whether an encoded JPEG or PNG has its end marker; other formats are taken as complete."""
-    if data.startswith(b"\x89PNG"):
-        return b"IEND\xaeB`\x82" in data
-    if data.startswith(b"\xff\xd8"):
-        scan = _jpeg_scan_start(data)
-        return scan is not None and data.find(b"\xff\xd9", scan) >= 0
-    return True
 
 
 def is_image(file: Path) -> bool:
@@ -149,21 +139,12 @@ def _subfolder_hint(folder: Path) -> str:
     return "give a folder of images, or a video file"
 
 
-def _jpeg_scan_start(data: bytes) -> int | None:
-    """Return the offset of the entropy-coded data, behind all segments; None when there is none.
+def _other_files(folder: Path, images: list[Path]) -> str:
+    """Return a note that names the files of a folder that are no images by their suffix; empty: there are none."""
+    others = sorted(file for file in set(folder.iterdir()) - set(images) if file.is_file() and file.name[0] != ".")
+    return _left_out(others, "files that are no images by their suffix")
 
-    The segments have to be skipped: one may hold a thumbnail, a complete JPEG with an end marker of its own.
-    """
-    position = 2
-    while position + 4 <= len(data):
-        if data[position] != 0xFF:
-            return None
-        marker = data[position + 1]
-        if marker == 0xFF:  # fill byte
-            position += 1
-            continue
-        if marker == 0xDA:  # start of scan
-            return position + 2
-        (length,) = struct.unpack_from(">H", data, position + 2)
-        position += 2 + length
-    return None
+
+def _left_out(files: list[Path], what: str) -> str:
+    names = ", ".join(file.name for file in files[:_NAMES]) + (", ..." if len(files) > _NAMES else "")
+    return f"{len(files)} {what} are left out: {names}" if files else ""

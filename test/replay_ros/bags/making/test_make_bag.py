@@ -63,7 +63,7 @@ def test_a_video_becomes_a_bag(tmp_path):
         writer.write(np.full((48, 64, 3), 60 * number, np.uint8))
     writer.release()
     summary = make_bag(MakeBagOptions(tmp_path / "flight.avi", tmp_path / "bag", encoding="mono8"))
-    assert (summary.frames, summary.duration_s, summary.timing) == (3, 0.4, "5 Hz")
+    assert (summary.frames, summary.duration_s, summary.timing) == (3, 0.4, "times from the video")
 
 
 def test_without_a_camera_file_camera_info_is_uncalibrated_with_a_note(tmp_path):
@@ -88,7 +88,7 @@ def test_images_of_different_sizes_are_noted(tmp_path):
     cv2.imwrite(str(folder / "9.png"), np.zeros((24, 32, 3), np.uint8))
     (tmp_path / "camera.yaml").write_text("{K: [50, 50, 31.5, 23.5], width: 64, height: 48}")
     summary = make_bag(MakeBagOptions(folder, tmp_path / "bag", camera=tmp_path / "camera.yaml"))
-    assert "the images have different sizes: 64x48, 32x24" in summary.notes
+    assert "the images have different sizes: 3 of 64x48 (first: 0.png), 1 of 32x24 (first: 9.png)" in summary.notes
     assert "camera scaled from 64x48 to 32x24" in summary.notes
     with open_bag(tmp_path / "bag") as bag:
         infos = [item.message for item in bag.messages(["camera/camera_info"])]
@@ -147,3 +147,33 @@ def test_a_sequence_of_broken_images_leaves_no_bag(tmp_path):
 )
 def test_images_shrink_but_never_grow(size, most, expected):
     assert limit_long_side(np.zeros((*size, 3), np.uint8), most).shape[:2] == expected
+
+
+def turn(file, orientation):
+    """Write an EXIF orientation into a JPEG file."""
+    jpeg = file.read_bytes()
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0" + bytes([orientation]) + bytes(6)
+    file.write_bytes(jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:])
+
+
+def test_images_that_are_turned_upright_are_counted_and_refused_beside_a_calibration(tmp_path):
+    (tmp_path / "images").mkdir()
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / "images" / f"{number}.jpg"), np.zeros((48, 64, 3), np.uint8))
+    turn(tmp_path / "images" / "1.jpg", 3)  # upside down: the size does not tell
+    summary = make_bag(MakeBagOptions(tmp_path / "images", tmp_path / "bag"))
+    assert "1 of 3 images are turned upright as their files say, as 1.jpg" in summary.notes
+    (tmp_path / "camera.yaml").write_text("{K: [50, 50, 31.5, 23.5], width: 64, height: 48}")
+    options = MakeBagOptions(tmp_path / "images", tmp_path / "bag2", camera=tmp_path / "camera.yaml")
+    with pytest.raises(InputError, match=r"1\.jpg: is turned upright \(EXIF orientation 3\), but the calibration"):
+        make_bag(options)
+
+
+@pytest.mark.parametrize(("intensity", "brightest"), [("percentile", 255), ("full", 15)])
+def test_images_of_12_bits_become_8_bits_as_asked(tmp_path, intensity, brightest):
+    (tmp_path / "images").mkdir()
+    values = np.linspace(0, 4095, 48 * 64).reshape(48, 64).astype(np.uint16)
+    cv2.imwrite(str(tmp_path / "images" / "0.png"), values)
+    make_bag(MakeBagOptions(tmp_path / "images", tmp_path / "bag", intensity=intensity))
+    with open_bag(tmp_path / "bag") as bag:
+        assert to_rgb(bag.first_message("camera/image")).max() == brightest
