@@ -53,7 +53,7 @@ def _scan(bag: Bag) -> _Scan:
     image_forms: dict[str, list[str]] = {name: [] for name in bag.topics}
     for raw in tqdm(bag.raw_messages(), total=bag.count, unit="message", desc="bag_info", disable=None):
         received[raw.topic].append(raw.stamp_ns)
-        if raw.type not in bag.types.fielddefs:
+        if bag.decoding_problem(bag.topics[raw.topic]):
             continue
         message = bag.deserialize(raw)  # cheap for images: their pixels are a view of the bytes
         first_messages.setdefault(raw.topic, message)
