@@ -18,11 +18,10 @@ from rosbags.typesys.store import Typestore
 ENCAPSULATION = 4  # bytes before the message: the byte order, and options
 SLACK = 3  # bytes after the message that fill up to a multiple of 4
 MAX_ELEMENTS = 2_000_000  # messages and texts in one message; an array of numbers is one value
-CODES = {  # of the module struct, which are those of numpy
-    **{"int8": "b", "int16": "h", "int32": "i", "int64": "q"},
-    **{"uint8": "B", "uint16": "H", "uint32": "I", "uint64": "Q"},
-    **{"float32": "f", "float64": "d", "bool": "?", "byte": "b", "char": "B"},
-}
+CODES = dict(  # of the module struct, which are those of numpy
+    **dict(zip(("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"), "bhiqBHIQ", strict=True)),
+    **dict(zip(("float32", "float64", "bool", "byte", "char"), "fd?bB", strict=True)),
+)
 
 
 class CdrError(Exception):
@@ -62,7 +61,7 @@ class Decoder:
         return min(found, key=lambda each: each.dirty).value  # `min` takes the first of equals
 
     def stamp(self, data: bytes | memoryview) -> int:
-        """Return the stamp of a message whose type has a header, in nanoseconds. Raises CdrError when it is too short."""
+        """Return the stamp of a message that begins with a header, nanoseconds. Raises CdrError when it is short."""
         source = _Source(data)
         seconds, nanoseconds = _number("i")(source), _number("I")(source)
         return int(seconds * 10**9 + nanoseconds)
@@ -245,4 +244,3 @@ def _text(source: _Source) -> str:
     if size == 0 or source.data[begin + size - 1] != 0:
         raise CdrError("a text has no end mark")
     return bytes(source.data[begin : begin + size - 1]).decode()
-

@@ -39,7 +39,7 @@ def decoder_for(type_name: str, definition: Definition, ours: Typestore) -> Deco
         types = _parse(type_name, definition)
         for name in _closure(type_name, types, ours):
             _check_fields(name, types, ours)
-    except _NoDefinition as error:
+    except _NoDefinitionError as error:
         if type_name not in ours.fielddefs:
             raise CdrError(str(error)) from error
         types = {}
@@ -48,7 +48,7 @@ def decoder_for(type_name: str, definition: Definition, ours: Typestore) -> Deco
     return decoder
 
 
-class _NoDefinition(Exception):
+class _NoDefinitionError(Exception):
     """There is no definition, or it cannot be read."""
 
 
@@ -56,20 +56,20 @@ def _parse(type_name: str, definition: Definition) -> dict[str, Any]:
     """Return constants and fields by type."""
     text = definition.text
     if not text.strip():
-        raise _NoDefinition("its definition is not in the bag")
+        raise _NoDefinitionError("its definition is not in the bag")
     if len(text) > MAX_CHARACTERS:
-        raise _NoDefinition(f"its definition has more than {MAX_CHARACTERS} characters")
+        raise _NoDefinitionError(f"its definition has more than {MAX_CHARACTERS} characters")
     try:
         types = _parse_idl(text) if "idl" in definition.format else get_types_from_msg(text, type_name)
     except Exception as error:  # the parser raises anything
-        raise _NoDefinition("its definition cannot be read") from error
+        raise _NoDefinitionError("its definition cannot be read") from error
     names = [field for constants, fields in types.values() for field, *_ in (*constants, *fields)]
     references = [name for _, fields in types.values() for name in referenced_types(fields)]
     # The names become part of Python code in `rosbags`.
     if not all(map(is_type_name, (*types, *references))) or not all(map(FIELD_NAME.fullmatch, names)):
-        raise _NoDefinition("its definition has invalid names")
+        raise _NoDefinitionError("its definition has invalid names")
     if type_name not in types:
-        raise _NoDefinition("its definition is of another type")
+        raise _NoDefinitionError("its definition is of another type")
     return dict(types)
 
 
@@ -92,7 +92,7 @@ def _closure(type_name: str, types: Mapping[str, Any], ours: Typestore) -> set[s
             continue
         found.add(name)
         if name not in types and name not in ours.fielddefs:
-            raise _NoDefinition(f"there is no definition of {name}")
+            raise _NoDefinitionError(f"there is no definition of {name}")
         waiting += referenced_types(types.get(name, ours.fielddefs.get(name))[1])
     return found
 

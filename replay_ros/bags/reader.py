@@ -1,6 +1,6 @@
 """Read rosbag2 recordings (mcap or sqlite3, whole or split, compressed or not) without ROS.
 
-What cannot be used is left out and named in `Bag.remarks`. Damaged files are read as far as they go.
+What cannot be used is left out and named in `Bag.remarks`. DamagedError files are read as far as they go.
 """
 
 from __future__ import annotations
@@ -8,37 +8,28 @@ from __future__ import annotations
 import heapq
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rosbags.interfaces import Qos
-
 from perception_common.errors import InputError
 from replay_ros.bags.cdr import CdrError, Decoder
-from replay_ros.bags.definitions import decoder_for, full_type_name, is_type_name
+from replay_ros.bags.definitions import decoder_for
 from replay_ros.bags.messages import load_types
 from replay_ros.bags.storage.compression import ZSTD_MAGIC, decompress
-from replay_ros.bags.storage.piece import Channel, Damaged, Definition, Piece, StoredMessage
+from replay_ros.bags.storage.piece import DamagedError, Piece, StoredMessage
 from replay_ros.bags.storage_files import BagFiles, find_files, open_piece, recovery_advice, why_unreadable
-from replay_ros.bags.verdict import NO_MESSAGES, LeftOut, absolute, compare_with_metadata, why_unusable
-
-
-@dataclass(frozen=True)
-class Topic:
-    """A topic of a bag.
-
-    name: absolute, with a leading slash. type: as "sensor_msgs/msg/Image". count: of its messages. qos: as offered.
-    definition: of the type, as recorded.
-    """
-
-    name: str
-    type: str
-    count: int
-    qos: tuple[Qos, ...]
-    definition: Definition = field(default=Definition(), compare=False, repr=False)
+from replay_ros.bags.verdict import (
+    NO_MESSAGES,
+    Topic,
+    absolute,
+    compare_with_metadata,
+    describe_topics,
+    sort_channels,
+    span_of,
+)
 
 
 @dataclass(frozen=True)
@@ -64,26 +55,27 @@ class RawMessage:
 class Bag:
     """An open bag, as `open_bag` yields it.
 
-    topics: what can be used, by absolute name, in the order of the names. left_out: topics that cannot.
+    topics: what can be used, by absolute name, in the order of the names. left_out: topics that cannot. start_ns,
+    end_ns: when the first and the last message of these topics were received, nanoseconds.
     """
 
     def __init__(self, path: Path, files: BagFiles, pieces: Mapping[Path, Piece], unread: Mapping[Path, str]) -> None:
         self.path = path
         self._pieces = pieces
         channels = [(index, each) for index, piece in enumerate(pieces.values()) for each in piece.channels]
-        self.topics, self._used, self.left_out = _sort_channels(channels, files)
+        self.topics, self._used, self.left_out = sort_channels(channels, files.metadata)
         self._ours = load_types()
         self._decoders: dict[str, Decoder | CdrError] = {}
-        self._broken: dict[str, tuple[int, str]] = {}  # messages that could not be used: number and first cause by topic
+        self._broken: dict[
+            str, tuple[int, str]
+        ] = {}  # messages that could not be used: number and first cause by topic
         counts: Counter[str] = Counter()
         for _, channel in channels:
             counts[absolute(channel.topic)] += channel.count
-        spans = [span for piece in pieces.values() if (span := piece.span_ns) is not None]
-        self.start_ns = min((begin for begin, _ in spans), default=0)
-        """When the first message was received, nanoseconds."""
-        self.end_ns = max((end for _, end in spans), default=0)
-        """When the last message was received, nanoseconds."""
-        span_s = (self.end_ns - self.start_ns) / 1e9
+        used = [each for index, each in channels if (index, each.id) in self._used]
+        self.start_ns, self.end_ns = span_of(used)
+        start, end = span_of([each for _, each in channels])
+        span_s = (end - start) / 1e9
         self._remarks = [
             *files.remarks,
             *(f"{file.name} is left out: {cause}" for file, cause in unread.items()),
@@ -94,8 +86,10 @@ class Bag:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What is left out, what could not be read and what contradicts the files; reading may add some."""
-        losses = [f"{file.name} is damaged, left out: {each}" for file, piece in self._pieces.items() for each in piece.losses]
-        broken = [f"{count} messages on {topic} are left out: {cause}" for topic, (count, cause) in self._broken.items()]
+        losses = [f"{file.name}: {each}" for file, piece in self._pieces.items() for each in piece.losses]
+        broken = [
+            f"{count} messages on {topic} are left out: {cause}" for topic, (count, cause) in self._broken.items()
+        ]
         return (*self._remarks, *losses, *broken)
 
     @property
@@ -134,14 +128,17 @@ class Bag:
         broken: dict[str, tuple[int, str]] = {}
         sources = []
         for index, piece in enumerate(self._pieces.values()):
-            chosen = {number: topic for (where, number), topic in self._used.items() if where == index and topic.name in names}
+            chosen = {
+                number: topic for (where, number), topic in self._used.items() if where == index and topic.name in names
+            }
             if chosen:
                 sources.append(self._messages_of(piece, chosen, broken))
-        count = 0
-        for count, message in enumerate(heapq.merge(*sources, key=lambda each: each.stamp_ns), start=1):
+        is_empty = True
+        for message in heapq.merge(*sources, key=lambda each: each.stamp_ns):
+            is_empty = False
             yield message
         self._broken |= broken
-        if not count and any(self.topics[name].count for name in names):
+        if is_empty and any(self.topics[name].count for name in names):
             raise InputError(
                 f"{self.path} is damaged after 0 messages ({'; '.join(self.remarks)}); {recovery_advice(self.path)}"
             )
@@ -228,7 +225,7 @@ class Bag:
             topic = chosen[stored.channel]
             try:
                 yield RawMessage(topic.name, topic.type, stored.stamp_ns, _uncompressed(stored))
-            except Damaged as error:
+            except DamagedError as error:
                 broken[topic.name] = (broken.get(topic.name, (0, ""))[0] + 1, str(error))
 
 
@@ -253,7 +250,7 @@ def open_bag(path: Path | str, tell: Callable[[Path, str], None] = print_remark)
         for file in files.files:
             try:
                 pieces[file] = open_piece(file, stack)
-            except (Damaged, OSError) as error:
+            except (DamagedError, OSError) as error:
                 unread[file] = str(getattr(error, "strerror", None) or error.args[0])
         if not pieces:
             raise InputError(why_unreadable(path, unread))
@@ -269,52 +266,15 @@ def open_bag(path: Path | str, tell: Callable[[Path, str], None] = print_remark)
                 tell(path, remark)
 
 
-def describe_topics(topics: Mapping[str, Topic]) -> str:
-    """List topics with their types, for an error message."""
-    return ", ".join(f"{topic.name} ({topic.type})" for topic in topics.values()) or "no topics"
-
-
 def _why_without_messages(bag: Bag) -> str:
     """Say why no message of a bag can be used, and what to do."""
     if any(piece.losses for piece in bag._pieces.values()):
         return f"{bag.path} cannot be read as a bag ({'; '.join(bag.remarks)}); {recovery_advice(bag.path)}"
     if bag.left_out:
         causes = "; ".join(map(str, bag.left_out))
-        return f"{bag.path} holds no messages of ROS 2 ({causes}); record it with ROS 2, or convert it with `rosbags-convert`"
+        return f"{bag.path} holds no messages of ROS 2 ({causes}); record it with ROS 2, or convert it"
     details = f" ({'; '.join(bag.remarks)})" if bag.remarks else ""
     return f"{bag.path} holds no messages{details}; record it again and check that the topics are published"
-
-
-def _sort_channels(
-    channels: Sequence[tuple[int, Channel]], files: BagFiles
-) -> tuple[dict[str, Topic], dict[tuple[int, int], Topic], tuple[LeftOut, ...]]:
-    """Return the topics by name, the topic of each channel by piece and id, and what is left out."""
-    causes = {(index, each.id): why_unusable(each) for index, each in channels}
-    usable = [(index, each) for index, each in channels if not causes[index, each.id]]
-    types: dict[str, str] = {}
-    for _, each in sorted(usable, key=lambda item: -item[1].count):  # a topic has the type of most of its messages
-        types.setdefault(absolute(each.topic), full_type_name(each.type))
-    left_out = Counter[tuple[str, str, str]]()
-    found: dict[str, Topic] = {}
-    used: dict[tuple[int, int], str] = {}
-    for index, each in channels:
-        name, kind = absolute(each.topic), full_type_name(each.type)
-        cause = causes[index, each.id]
-        if not cause and kind != types[name]:
-            cause = f"they are {kind}, and the topic is a {types[name]}"
-        if cause:
-            left_out[each.topic, each.type, cause] += each.count
-            continue
-        before = found.get(name, Topic(name, kind, 0, each.qos, each.definition))
-        definition = before.definition if before.definition.text else each.definition
-        found[name] = Topic(name, kind, before.count + each.count, before.qos or each.qos, definition)
-        used[index, each.id] = name
-    for name, (_, kind) in (files.metadata.topics if files.metadata else {}).items():  # without messages, in no file
-        if is_type_name(kind) and absolute(name) not in {absolute(each) for each, *_ in left_out}:
-            found.setdefault(absolute(name), Topic(absolute(name), kind, 0, ()))
-    topics = {name: found[name] for name in sorted(found)}
-    parts = tuple(LeftOut(name, kind, count, cause) for (name, kind, cause), count in left_out.items())
-    return topics, {key: topics[name] for key, name in used.items()}, parts
 
 
 def _uncompressed(stored: StoredMessage) -> bytes:

@@ -13,7 +13,7 @@ from replay_ros.bags.datasets.sequences.images import is_image, natural_key
 from replay_ros.bags.storage import mcap, metadata, sqlite
 from replay_ros.bags.storage.compression import ZSTD_MAGIC, unpack_file
 from replay_ros.bags.storage.metadata import Metadata, read_metadata
-from replay_ros.bags.storage.piece import Damaged, Piece
+from replay_ros.bags.storage.piece import DamagedError, Piece
 from replay_ros.bags.storage.workspace import workspace
 
 STORAGE_SUFFIXES = (".mcap", ".db3")
@@ -57,7 +57,8 @@ def find_files(path: Path) -> BagFiles:
 def open_piece(file: Path, stack: ExitStack) -> Piece:
     """Open a storage file by its content, not by its name; `stack` closes it.
 
-    Raises Damaged with the cause when it cannot be read, OSError, and InputError when the disk has no room for a copy.
+    Raises DamagedError with the cause when it cannot be read, OSError, and InputError when the disk has no room for a
+    copy.
     """
     with file.open("rb") as opened:
         start = opened.read(16)
@@ -71,15 +72,15 @@ def open_piece(file: Path, stack: ExitStack) -> Piece:
         with file.open("rb") as opened:
             start = opened.read(16)
     if not start:
-        raise Damaged(EMPTY)
+        raise DamagedError(EMPTY)
     if start.startswith(mcap.MAGIC):
         piece: Piece = mcap.McapFile(file)
     elif start.startswith(sqlite.MAGIC):
         piece = sqlite.SqliteFile(file)
     elif start.startswith(ROS1_MAGIC):
-        raise Damaged(ROS1)
+        raise DamagedError(ROS1)
     else:
-        raise Damaged(UNKNOWN)
+        raise DamagedError(UNKNOWN)
     stack.enter_context(closing(piece))
     piece.losses += losses
     return piece
@@ -122,7 +123,7 @@ def _files_in_folder(folder: Path) -> BagFiles:
         return BagFiles(tuple(there))
     try:
         known = read_metadata(folder)
-    except (Damaged, OSError) as error:
+    except (DamagedError, OSError) as error:
         if not there:
             raise InputError(
                 f"{folder} has no storage file, and its {metadata.NAME} cannot be used ({error}); {RESTORE}"
@@ -137,7 +138,9 @@ def _files_in_folder(folder: Path) -> BagFiles:
         remarks += [f"{file.name} is not listed in {metadata.NAME} and is not read" for file in others]
         return BagFiles(tuple(listed), known, missing, tuple(remarks))
     if not there:
-        raise InputError(f"{folder}: the storage files are missing ({', '.join(missing)}); put them back into the folder")
+        raise InputError(
+            f"{folder}: the storage files are missing ({', '.join(missing)}); put them back into the folder"
+        )
     remark = f"{metadata.NAME} names other files ({', '.join(missing)}): the storage files in the folder are read"
     return BagFiles(tuple(there), remarks=(remark,))
 

@@ -22,9 +22,9 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys.store import Typestore
 
 from perception_common.errors import InputError
-from replay_ros.bags.messages import load_types
 from replay_ros.bags.cdr import CdrError
 from replay_ros.bags.definitions import IDL_RULE, decoder_for
+from replay_ros.bags.messages import load_types
 from replay_ros.bags.reader import Topic, absolute
 from replay_ros.bags.storage.workspace import workspace
 from replay_ros.bags.storage_files import STORAGE_SUFFIXES
@@ -120,7 +120,7 @@ class BagWriter:
     def declare_copy(self, topic: Topic) -> None:
         """Add a topic of another bag, to copy its messages with `write_raw`.
 
-        Its definition is copied as it is. Without one the definition comes from the writer's types, else it stays empty.
+        Its definition is copied as it is. Where it has none, that of the writer's types is taken, if any.
         """
         definition = topic.definition
         if not definition.text.strip() and topic.type in self.types.fielddefs:

@@ -9,7 +9,7 @@ from pathlib import Path
 from lz4.frame import LZ4FrameDecompressor
 
 from perception_common.errors import InputError
-from replay_ros.bags.storage.piece import MAX_BLOCK_BYTES, Damaged
+from replay_ros.bags.storage.piece import MAX_BLOCK_BYTES, DamagedError
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -22,11 +22,11 @@ SPACE_TO_LEAVE = 2**30  # bytes of the disk for temporary files that stay free
 
 
 def decompress(data: bytes | memoryview, compression: str, max_bytes: int = MAX_BLOCK_BYTES) -> bytes:
-    """Decompress "zstd" or "lz4" frames; "" returns the data. Raises Damaged when it is no such frame or too large."""
+    """Decompress "zstd" or "lz4" frames; "" returns the data. Raises DamagedError when it is broken or too large."""
     if not compression:
         return bytes(data)
     if compression not in ("zstd", "lz4"):
-        raise Damaged(f"its compression {compression[:20]!r} is unknown")
+        raise DamagedError(f"its compression {compression[:20]!r} is unknown")
     parts: list[bytes] = []
     left, rest = max_bytes, bytes(data)
     try:
@@ -35,12 +35,12 @@ def decompress(data: bytes | memoryview, compression: str, max_bytes: int = MAX_
             parts.append(frame.decompress(rest, left + 1))
             left -= len(parts[-1])
             if left < 0:
-                raise Damaged(f"it holds more than {max_bytes} bytes")
+                raise DamagedError(f"it holds more than {max_bytes} bytes")
             if not frame.eof:
-                raise Damaged(f"its {compression} data is cut")
+                raise DamagedError(f"its {compression} data is cut")
             rest = frame.unused_data or b""
     except (zstd.ZstdError, RuntimeError, EOFError, ValueError) as error:  # RuntimeError: of lz4
-        raise Damaged(f"its {compression} data is broken ({error})") from error
+        raise DamagedError(f"its {compression} data is broken ({error})") from error
     return b"".join(parts)
 
 

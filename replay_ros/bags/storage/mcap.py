@@ -20,7 +20,7 @@ from replay_ros.bags.storage.piece import (
     MAX_BLOCK_BYTES,
     MAX_STAMP_NS,
     Channel,
-    Damaged,
+    DamagedError,
     Definition,
     StoredMessage,
     read_qos,
@@ -37,6 +37,7 @@ from replay_ros.bags.storage.records import (
     RECORD_HEAD,
     SCHEMA,
     STATISTICS,
+    UNFINISHED,
     Fields,
     records_in,
     records_of_file,
@@ -51,7 +52,8 @@ NO_CHANNEL = -1
 class _Block:
     """Messages that are read together: a chunk, or a run of messages outside of chunks.
 
-    begin, end: offsets in the file. size: bytes after decompression. counts: messages by channel.
+    begin, end: offsets in the file. size: bytes after decompression. counts: messages by channel. spans_ns: receive
+    stamps of the first and the last one, by channel.
     """
 
     begin: int
@@ -59,23 +61,27 @@ class _Block:
     compression: str = ""
     size: int = 0
     crc: int = 0
-    first_ns: int = MAX_STAMP_NS
-    last_ns: int = 0
     counts: Counter[int] = field(default_factory=Counter)
+    spans_ns: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def count(self, channel: int, stamps_ns: np.ndarray) -> None:
         """Count messages. stamps_ns: (N,) uint64."""
         self.counts[channel] += len(stamps_ns)
         if len(stamps_ns):
-            self.first_ns = min(self.first_ns, int(stamps_ns.min()))
-            self.last_ns = min(max(self.last_ns, int(stamps_ns.max())), MAX_STAMP_NS)
+            span = int(stamps_ns.min()), min(int(stamps_ns.max()), MAX_STAMP_NS)
+            self.spans_ns[channel] = _joined(self.spans_ns.get(channel, span), span)
+
+    @property
+    def first_ns(self) -> int:
+        """Receive stamp of the first message."""
+        return min((first for first, _ in self.spans_ns.values()), default=0)
 
 
 class McapFile:
     """An open MCAP file, a `Piece`."""
 
     def __init__(self, path: Path) -> None:
-        """Open a file and find what is in it. Raises OSError, and Damaged when nothing can be found."""
+        """Open a file and find what is in it. Raises OSError, and DamagedError when nothing can be found."""
         self.losses: list[str] = []
         self._size = path.stat().st_size
         self._file = path.open("rb")
@@ -94,16 +100,13 @@ class McapFile:
     @property
     def channels(self) -> tuple[Channel, ...]:
         """The channels, in the order of their ids."""
-        total: Counter[int] = Counter()
+        counts: Counter[int] = Counter()
+        spans: dict[int, tuple[int, int]] = {}
         for block in self._blocks:
-            total.update(block.counts)
-        return tuple(self._channel(number, total[number]) for number in sorted(self._channels))
-
-    @property
-    def span_ns(self) -> tuple[int, int] | None:
-        """Receive stamps of the first and the last message."""
-        filled = [block for block in self._blocks if block.counts.total()]
-        return (min(each.first_ns for each in filled), max(each.last_ns for each in filled)) if filled else None
+            counts.update(block.counts)
+            for number, span in block.spans_ns.items():
+                spans[number] = _joined(spans.get(number, span), span)
+        return tuple(self._channel(number, counts[number], spans.get(number)) for number in sorted(self._channels))
 
     def close(self) -> None:
         """Close the file."""
@@ -124,30 +127,30 @@ class McapFile:
         yield from sorted(self._messages_of(block, wanted), key=lambda each: each.stamp_ns)
 
     def _messages_of(self, block: _Block, wanted: frozenset[int]) -> list[StoredMessage]:
-        found, messages, cause = 0, [], "its index names more than it holds"
+        found, messages, cause = Counter[int](), [], "its index names others"
         try:
             for opcode, data in records_in(self._content(block)):
                 if opcode != MESSAGE:
                     continue
                 channel, stamp_ns = _message_head(data)
-                found += 1
+                found[channel] += 1
                 if channel in wanted:
                     messages.append(StoredMessage(stamp_ns, channel, bytes(data[MESSAGE_HEAD.size :])))
-        except (Damaged, OSError) as error:
+        except (DamagedError, OSError) as error:
             cause = str(error.args[0])
-        if found < block.counts.total():
-            self._lose(f"{block.counts.total() - found} messages in the chunk at byte {block.begin}: {cause}")
+        if lost := (block.counts - found).total():
+            self._lose(f"{lost} messages in the chunk at byte {block.begin} cannot be read: {cause}")
         return messages
 
     def _content(self, block: _Block) -> bytes:
         stored = block.end - block.begin
         if max(stored, block.size) > MAX_BLOCK_BYTES:
-            raise Damaged(f"it has {max(stored, block.size)} bytes, more than {MAX_BLOCK_BYTES}")
+            raise DamagedError(f"it has {max(stored, block.size)} bytes, more than {MAX_BLOCK_BYTES}")
         data = decompress(self._read(block.begin, stored), block.compression, block.size)
         if len(data) != block.size:
-            raise Damaged(f"it has {len(data)} bytes instead of {block.size}")
+            raise DamagedError(f"it has {len(data)} bytes instead of {block.size}")
         if block.crc and crc32(data) != block.crc:
-            raise Damaged("its checksum is wrong")
+            raise DamagedError("its checksum is wrong")
         return data
 
     def _read(self, offset: int, size: int) -> bytes:
@@ -166,11 +169,14 @@ class McapFile:
                 for opcode, begin, length in records_of_file(self._file, starts.pop(), self._size):
                     try:
                         self._take(opcode, begin, length)
-                    except Damaged as error:
+                    except DamagedError as error:
                         faults.append((begin - RECORD_HEAD.size, str(error)))
                 break
-            except Damaged as error:
+            except DamagedError as error:
                 cause, offset = error.args
+                if cause == UNFINISHED:
+                    self._lose(f"{cause}: the recorder was stopped, and what it had not yet written is missing")
+                    break
                 if not faults:
                     starts = self._indexed_chunks()  # in descending order
                 faults.append((offset, cause))
@@ -178,8 +184,8 @@ class McapFile:
                     starts.pop()
         self._finish_chunk()
         if faults:
-            others = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
-            self._lose(f"what is at byte {faults[0][0]} of {self._size} ({faults[0][1]}){others}")
+            others = f", and at {len(faults) - 1} more places," if len(faults) > 1 else ""
+            self._lose(f"what is at byte {faults[0][0]} of {self._size}{others} cannot be read: {faults[0][1]}")
         self._find_missing_channels()
         self._compare_with_statistics()
 
@@ -213,12 +219,12 @@ class McapFile:
         size, crc, compression = head.number("Q"), head.number("I"), head.text()
         stored = head.number("Q")
         if head.position + stored != length:
-            raise Damaged("the sizes in a chunk contradict each other")
+            raise DamagedError("the sizes in a chunk contradict each other")
         self._chunk = _Block(begin + head.position, begin + length, compression, size, crc)
 
     def _take_index(self, index: Fields) -> None:
         if self._chunk is None:
-            raise Damaged("the index of a chunk that is missing")
+            raise DamagedError("the index of a chunk that is missing")
         channel = index.number("H")
         entries = index.bytes()
         stamps = np.frombuffer(entries, "<u8", 2 * (len(entries) // 16))[::2]  # (stamp, offset) pairs
@@ -241,8 +247,8 @@ class McapFile:
                     block.count(channel, np.array([stamp_ns], np.uint64))
                 elif opcode in (SCHEMA, CHANNEL):
                     self._take_description(opcode, Fields(data))
-        except (Damaged, OSError) as error:
-            self._lose(f"a part of the chunk at byte {block.begin}: {error.args[0]}")
+        except (DamagedError, OSError) as error:
+            self._lose(f"a part of the chunk at byte {block.begin} cannot be read: {error.args[0]}")
 
     def _take_description(self, opcode: int, data: Fields) -> None:
         number = data.number("H")
@@ -257,18 +263,18 @@ class McapFile:
         channel = Channel(number, topic, "", encoding, Definition(digest=digest), qos, 0)
         self._channels.setdefault(number, (schema, channel))
 
-    def _channel(self, number: int, count: int) -> Channel:
+    def _channel(self, number: int, count: int, span_ns: tuple[int, int] | None) -> Channel:
         schema, channel = self._channels[number]
         name, definition = self._schemas.get(schema, ("", Definition()))
         definition = Definition(definition.format, definition.text, channel.definition.digest)
-        return Channel(number, channel.topic, name, channel.encoding, definition, channel.qos, count)
+        return Channel(number, channel.topic, name, channel.encoding, definition, channel.qos, count, span_ns)
 
     def _find_missing_channels(self) -> None:
         """Look into chunks for channels that no description outside of chunks names, as in a cut file."""
         for block in self._blocks:
             if all(number in self._channels for number in block.counts):
                 continue
-            with suppress(Damaged, OSError):
+            with suppress(DamagedError, OSError):
                 for opcode, data in records_in(self._content(block)):
                     if opcode in (SCHEMA, CHANNEL):
                         self._take_description(opcode, Fields(data))
@@ -276,7 +282,7 @@ class McapFile:
             count for block in self._blocks for number, count in block.counts.items() if number not in self._channels
         )
         if unknown:
-            self._lose(f"{unknown} messages of channels that the file does not describe")
+            self._lose(f"{unknown} messages of channels that it does not describe are left out")
 
     def _compare_with_statistics(self) -> None:
         found = sum(block.counts.total() for block in self._blocks)
@@ -284,12 +290,12 @@ class McapFile:
             self._lose(f"its statistics count {self._claimed} messages, and it holds {found}")
 
     def _indexed_chunks(self) -> list[int]:
-        """Return the offsets of all chunks, the last one first, by the summary at the end of the file; it may be gone."""
+        """Return the offsets of all chunks, the last one first, as the end of the file names them; none without it."""
         end = self._read(max(self._size - len(MAGIC) - FOOTER_BYTES, 0), FOOTER_BYTES + len(MAGIC))
         if not end.endswith(MAGIC):
             return []
         chunks = []
-        with suppress(Damaged):
+        with suppress(DamagedError):
             summary = Fields(end).number("Q")
             for opcode, begin, _ in records_of_file(self._file, summary or self._size, self._size):
                 if opcode == CHUNK_INDEX:
@@ -298,11 +304,15 @@ class McapFile:
         return sorted(set(chunks), reverse=True)
 
 
+def _joined(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+    return min(one[0], other[0]), max(one[1], other[1])
+
+
 def _message_head(data: bytes | memoryview) -> tuple[int, int]:
     """Return channel and receive stamp of a message record."""
     if len(data) < MESSAGE_HEAD.size:
-        raise Damaged("a message is cut")
+        raise DamagedError("a message is cut")
     channel, _, stamp_ns, _ = MESSAGE_HEAD.unpack_from(data)
     if stamp_ns > MAX_STAMP_NS:
-        raise Damaged(f"a message has the impossible stamp {stamp_ns}")
+        raise DamagedError(f"a message has the impossible stamp {stamp_ns}")
     return channel, stamp_ns

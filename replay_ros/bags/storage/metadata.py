@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from perception_common.errors import InputError
-from replay_ros.bags.storage.piece import Damaged
+from replay_ros.bags.storage.piece import DamagedError
 
 NAME = "metadata.yaml"
 MAX_BYTES = 20 * 2**20  # 50,000 topics
@@ -34,23 +34,24 @@ class Metadata:
 def read_metadata(folder: Path) -> Metadata:
     """Read the metadata of a bag.
 
-    Raises OSError, Damaged when the file is empty or broken, and InputError when it names a file outside of the folder.
+    Raises OSError, DamagedError when the file is empty or broken, and InputError when it names a file outside of the
+    folder.
     """
     path = folder / NAME
     if path.stat().st_size > MAX_BYTES:
-        raise Damaged(f"it has more than {MAX_BYTES} bytes")
+        raise DamagedError(f"it has more than {MAX_BYTES} bytes")
     try:
         content = yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except OSError:
         raise
     except Exception as error:  # the parser also raises ValueError and RecursionError
-        raise Damaged("it is no YAML") from error
+        raise DamagedError("it is no YAML") from error
     if content is None:
-        raise Damaged("it is empty")
+        raise DamagedError("it is empty")
     information = _mapping(_mapping(content).get("rosbag2_bagfile_information"))
     files = information.get("relative_file_paths")
     if not isinstance(files, list) or not files or not all(isinstance(file, str) and file for file in files):
-        raise Damaged("it names no storage files")
+        raise DamagedError("it names no storage files")
     for file in files:
         _refuse_outside(folder, file)
     duration = _whole(_mapping(information.get("duration")).get("nanoseconds"))

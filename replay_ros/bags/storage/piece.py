@@ -14,7 +14,7 @@ MAX_STAMP_NS = 2**63 - 1  # stamps are int64 in rosbag2 and in numpy
 MAX_QOS_CHARACTERS = 100_000  # of the YAML text of all profiles of a topic; one profile has about 400
 
 
-class Damaged(Exception):
+class DamagedError(Exception):
     """A part of a file that cannot be read; the text says why, without the name of the file."""
 
 
@@ -29,7 +29,11 @@ class Definition:
 
 @dataclass(frozen=True)
 class Channel:
-    """What one publisher sent on a topic. encoding: of the messages, "cdr" for ROS 2. count: of its messages."""
+    """What one publisher sent on a topic.
+
+    encoding: of the messages, "cdr" for ROS 2. count: of its messages. span_ns: receive stamps of the first and the
+    last one, nanoseconds; None without messages.
+    """
 
     id: int
     topic: str
@@ -38,6 +42,7 @@ class Channel:
     definition: Definition
     qos: tuple[Qos, ...]
     count: int
+    span_ns: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -50,25 +55,22 @@ class StoredMessage:
 
 
 class Piece(Protocol):
-    """An open storage file.
-
-    losses: what could not be read, in words; reading may add some. span_ns: receive stamps of the first and the last
-    message; None without messages.
-    """
+    """An open storage file. losses: what could not be read, in words; reading may add some."""
 
     losses: list[str]
 
     @property
-    def channels(self) -> tuple[Channel, ...]: ...
-
-    @property
-    def span_ns(self) -> tuple[int, int] | None: ...
+    def channels(self) -> tuple[Channel, ...]:
+        """The channels with their counts."""
+        ...
 
     def messages(self, channels: Collection[int]) -> Iterator[StoredMessage]:
         """Iterate over the messages of these channels, in the order of their receive stamps. Raises nothing."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the file."""
+        ...
 
 
 def read_qos(profiles: Any) -> tuple[Qos, ...]:

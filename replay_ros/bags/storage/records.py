@@ -7,19 +7,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from replay_ros.bags.storage.piece import Damaged
+from replay_ros.bags.storage.piece import DamagedError
 
 MAGIC = b"\x89MCAP0\r\n"
 HEADER, FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, MESSAGE_INDEX, CHUNK_INDEX = range(1, 9)
 STATISTICS = 0x0B
 FOOTER_BYTES = 20
+UNFINISHED = "it ends without an end mark"
 RECORD_HEAD = struct.Struct("<BQ")
 MESSAGE_HEAD = struct.Struct("<HIQQ")  # channel, sequence number, receive stamp, publish stamp
 
 
 @dataclass
 class Fields:
-    """Reads the fields of one record in their order. Raises Damaged beyond its end."""
+    """Reads the fields of one record in their order. Raises DamagedError beyond its end."""
 
     data: bytes | memoryview
     position: int = 0
@@ -30,7 +31,7 @@ class Fields:
         try:
             (value,) = struct.unpack_from(layout, self.data, self.position)
         except struct.error as error:
-            raise Damaged("a record is too short") from error
+            raise DamagedError("a record is too short") from error
         self.position += struct.calcsize(layout)
         return int(value)
 
@@ -40,7 +41,7 @@ class Fields:
         begin = self.position
         self.position += size
         if self.position > len(self.data):
-            raise Damaged("a field is longer than its record")
+            raise DamagedError("a field is longer than its record")
         return bytes(self.data[begin : self.position])
 
     def text(self) -> str:
@@ -58,23 +59,23 @@ class Fields:
 
 
 def records_in(data: bytes) -> Iterator[tuple[int, memoryview]]:
-    """Iterate over opcodes and contents in a buffer. Raises Damaged at the first record that does not fit."""
+    """Iterate over opcodes and contents in a buffer. Raises DamagedError at the first record that does not fit."""
     view, position = memoryview(data), 0
     while position < len(view):
         if position + RECORD_HEAD.size > len(view):
-            raise Damaged("a record is cut")
+            raise DamagedError("a record is cut")
         opcode, size = RECORD_HEAD.unpack_from(view, position)
         begin = position + RECORD_HEAD.size
         position = begin + size
         if position > len(view):
-            raise Damaged("a record is longer than what holds it")
+            raise DamagedError("a record is longer than what holds it")
         yield opcode, view[begin:position]
 
 
 def records_of_file(file: BinaryIO, begin: int, size: int) -> Iterator[tuple[int, int, int]]:
     """Iterate over opcode, offset and length of the contents of records up to the footer, without reading them.
 
-    begin: offset of the first record. size: of the file. Raises Damaged at the first record that does not fit; the
+    begin: offset of the first record. size: of the file. Raises DamagedError at the first record that does not fit; the
     second argument of the exception is its offset.
     """
     position = begin
@@ -82,15 +83,15 @@ def records_of_file(file: BinaryIO, begin: int, size: int) -> Iterator[tuple[int
         file.seek(position)
         head = file.read(RECORD_HEAD.size)
         if len(head) < RECORD_HEAD.size:
-            raise Damaged("it is cut", position)
+            raise DamagedError("it is cut", position)
         opcode, length = RECORD_HEAD.unpack(head)
         inside = position + RECORD_HEAD.size
         if opcode == FOOTER:
             if length == FOOTER_BYTES and inside + length + len(MAGIC) == size:
                 return
-            raise Damaged("it has an end mark before its end", position)
+            raise DamagedError("it has an end mark before its end", position)
         if opcode == 0 or inside + length > size:
-            raise Damaged("a record is cut or broken", position)
+            raise DamagedError("a record is cut or broken", position)
         yield opcode, inside, length
         position = inside + length
-    raise Damaged("its end is missing, so the recorder was stopped", position)
+    raise DamagedError(UNFINISHED, position)

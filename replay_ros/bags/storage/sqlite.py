@@ -8,6 +8,7 @@ import tempfile
 from array import array
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from perception_common.errors import InputError
 from replay_ros.bags.storage.piece import (
     MAX_BLOCK_BYTES,
     Channel,
-    Damaged,
+    DamagedError,
     Definition,
     StoredMessage,
     read_qos,
@@ -34,7 +35,8 @@ class SqliteFile:
     def __init__(self, path: Path) -> None:
         """Open a file and read the stamps of all messages.
 
-        Raises OSError, InputError when a file with a write-ahead log cannot be copied, and Damaged when it is no bag.
+        Raises OSError, InputError when a file with a write-ahead log cannot be copied, and DamagedError when it is no
+        bag.
         """
         self.losses: list[str] = []
         self._stack = ExitStack()
@@ -44,7 +46,7 @@ class SqliteFile:
             self._rows, self._topics, self._stamps_ns = self._read_stamps()
         except sqlite3.Error as error:
             self._stack.close()
-            raise Damaged(str(error)) from error
+            raise DamagedError(str(error)) from error
         except BaseException:
             self._stack.close()
             raise
@@ -52,16 +54,7 @@ class SqliteFile:
     @property
     def channels(self) -> tuple[Channel, ...]:
         """The topics of the file."""
-        counts = dict(zip(*(each.tolist() for each in np.unique(self._topics, return_counts=True)), strict=True))
-        return tuple(
-            Channel(each.id, each.topic, each.type, each.encoding, each.definition, each.qos, counts.get(each.id, 0))
-            for each in self._channels
-        )
-
-    @property
-    def span_ns(self) -> tuple[int, int] | None:
-        """Receive stamps of the first and the last message."""
-        return (int(self._stamps_ns[0]), int(self._stamps_ns[-1])) if len(self._stamps_ns) else None
+        return tuple(map(self._counted, self._channels))
 
     def close(self) -> None:
         """Close the file."""
@@ -81,9 +74,14 @@ class SqliteFile:
                 failed, cause = failed + 1, cause or "they hold no bytes"
                 continue
             yield StoredMessage(int(self._stamps_ns[index]), int(self._topics[index]), found[0])
-        loss = f"{failed} messages: {cause}"
+        loss = f"{failed} messages cannot be read: {cause}"
         if failed and loss not in self.losses:
             self.losses.append(loss)
+
+    def _counted(self, channel: Channel) -> Channel:
+        stamps = self._stamps_ns[self._topics == channel.id]
+        span = (int(stamps[0]), int(stamps[-1])) if len(stamps) else None
+        return replace(channel, count=len(stamps), span_ns=span)
 
     def _read_stamps(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return row ids, topic ids and receive stamps of all messages of known topics: three (N,) int64, by stamp."""
@@ -91,7 +89,7 @@ class SqliteFile:
         columns = array("q"), array("q"), array("q")
         cause = self._scan("ASC", columns)
         if cause:
-            self.losses.append(f"some messages, since the file is damaged ({cause})")
+            self.losses.append(f"some messages cannot be read: {cause}")
             after = array("q"), array("q"), array("q")
             self._scan("DESC", after)  # what lies behind the damage is read from the end
             last = columns[0][-1] if columns[0] else -(2**63)
@@ -102,10 +100,10 @@ class SqliteFile:
         rows, topics, stamps = (np.array(column, np.int64) for column in columns)
         strangers = int(np.sum(~np.isin(topics, list(known))))
         if strangers:
-            self.losses.append(f"{strangers} messages of topics that the file does not name")
+            self.losses.append(f"{strangers} messages of topics that it does not name are left out")
         invalid = int(np.sum(stamps < 0))
         if invalid:
-            self.losses.append(f"{invalid} messages without a valid stamp")
+            self.losses.append(f"{invalid} messages without a valid stamp are left out")
         kept = np.flatnonzero(np.isin(topics, list(known)) & (stamps >= 0))
         kept = kept[np.lexsort((rows[kept], stamps[kept]))]
         return rows[kept], topics[kept], stamps[kept]
@@ -167,12 +165,14 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _read_channels(database: sqlite3.Connection) -> list[Channel]:
-    """Read the topics. Raises Damaged when the file is no bag."""
+    """Read the topics. Raises DamagedError when the file is no bag."""
     tables = dict(database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall())
     # A virtual table may compute its rows, without end.
-    plain = {name for name, sql in tables.items() if isinstance(sql, str) and "VIRTUAL" not in sql.upper().split("(")[0]}
+    plain = {
+        name for name, sql in tables.items() if isinstance(sql, str) and "VIRTUAL" not in sql.upper().split("(")[0]
+    }
     if not {"messages", "topics"} <= plain:
-        raise Damaged("it is a SQLite database and no bag: it has no tables of topics and messages")
+        raise DamagedError("it is a SQLite database and no bag: it has no tables of topics and messages")
     definitions = _read_definitions(database) if "message_definitions" in plain else {}
     columns = {row[1] for row in database.execute("PRAGMA table_info(topics)")}
     optional = [name if name in columns else "''" for name in ("offered_qos_profiles", "type_description_hash")]
