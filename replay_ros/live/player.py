@@ -82,7 +82,7 @@ class LivePlayer:
         self._readings = {*topics.sensors, *TF_TOPICS, topics.camera_info} if STATUS in awaited else set()
         self._taken = node.create_client(GetState, "loftr_node/get_state")
         for topic in inputs:
-            writer.declare(topic.name, topic.type, types=bag.types)
+            writer.declare_copy(topic)
         for name, kind in OUTPUTS.items():
             node.create_subscription(kind, name, self._recorder(name, kind), RELIABLE, raw=True)
 

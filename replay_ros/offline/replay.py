@@ -28,6 +28,7 @@ from perception_common.images.conversion import to_gray, to_rgb
 from perception_common.images.intensity import Intensity
 from perception_common.stamps import stamp_ns
 from perception_common.timing.stage_timer import StageTimer
+from replay_ros.bags.cdr import Decoder
 from replay_ros.bags.node_inputs import TF_TOPICS, BagMountLookup, find_sensors
 from replay_ros.bags.reader import Bag, RawMessage, absolute, open_bag
 from replay_ros.bags.topic_choice import find_camera_info_topic, find_image_topic
@@ -131,6 +132,7 @@ class _Run:
         self.cameras = CameraInfoBuffer(self.info_topic or "camera_info")
         self.sensors = {} if self.frontend is None else find_sensors(self.bag, parameters, self._name)
         self.mount = BagMountLookup(parameters.base_frame, parameters.base_from_optical)
+        self.decoder = Decoder(self.writer.types)
 
     def play(self) -> None:
         """Process all messages in the order in which they were received."""
@@ -138,7 +140,7 @@ class _Run:
             self.cameras.add(next(iter(self.bag.messages([self.info_topic]))).message)
         inputs = [topic for topic in self.bag.topics.values() if topic.name not in self._output_names()]
         for topic in inputs:
-            self.writer.declare(topic.name, topic.type, types=self.bag.types)
+            self.writer.declare_copy(topic)
         waiting: list[RawMessage] = []
         total = min(self.bag.topic(self.image_topic).count, self.options.limit or 2**62)
         with tqdm(total=total, unit="frame", desc="replay", disable=None) as progress:
@@ -249,7 +251,7 @@ class _Run:
     def _write(self, topic: str, message: Any, received_ns: int) -> None:
         name, kind, types = self._name(topic), type_name(type(message)), self.writer.types
         # ROS leaves uninitialised memory in the padding of serialised messages; rosbags pads with 0.
-        message = types.deserialize_cdr(serialize_message(message), kind)
+        message = self.decoder.decode(serialize_message(message), kind)
         self.writer.declare(name, kind)
         self.writer.write_raw(name, types.serialize_cdr(message, kind), received_ns)
         self.topics[name] = self.topics.get(name, 0) + 1

@@ -131,7 +131,7 @@ def _pair_by_stamp(
 
 
 def _read_arrays(bag: Bag, topic: str) -> list[Any]:
-    found = bag.topic(topic)
+    found = bag.filled_topic(topic)
     if found.type != TYPE:
         raise InputError(f"{found.name} in {bag.path} is a {found.type}, no {TYPE}")
     return [item.message for item in bag.messages([found.name])]

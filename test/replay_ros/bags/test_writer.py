@@ -166,7 +166,11 @@ def test_a_folder_with_other_files_is_never_replaced(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "storage", "sentence"),
-    [("bag.mcap", "mcap", "a bag is a folder"), ("bag", "zip", "unknown storage 'zip'; choose one of mcap, sqlite3")],
+    [
+        ("bag.mcap", "mcap", "a bag is a folder"),
+        ("bag?mode=ro", "sqlite3", "has one of the characters"),
+        ("bag", "zip", "unknown storage 'zip'; choose one of mcap, sqlite3"),
+    ],
 )
 def test_invalid_paths_and_storages_are_refused(tmp_path, name, storage, sentence):
     with pytest.raises(InputError, match=sentence):
@@ -206,10 +210,11 @@ def test_a_bag_with_foreign_types_is_copied_byte_for_byte(tmp_path):
         bag.write("strange", message, STAMP)
     with open_bag(tmp_path / "first") as source, BagWriter(tmp_path / "second", "sqlite3") as copy:
         for topic in source.topics.values():
-            copy.declare(topic.name, topic.type, types=source.types, qos=topic.qos)
+            copy.declare_copy(topic)
         for raw in source.raw_messages():
             copy.write_raw(raw.topic, raw.data, raw.stamp_ns)
     with open_bag(tmp_path / "first") as first, open_bag(tmp_path / "second") as second:
         assert list(first.raw_messages()) == list(second.raw_messages())
-        assert first.topics == second.topics
+        assert first.topics.keys() == second.topics.keys()
+        assert first.topic("strange").definition.text == second.topic("strange").definition.text
         assert next(second.messages()).message.name == "x"
