@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,18 +23,20 @@ class Subject:
     unit: str
     module: str
     run: str
-    is_random: bool = True  # takes a seed and `only`
+    takes: tuple[str, ...] = ()  # of the options seed and only
 
 
+_BOTH = ("seed", "only")
 SUBJECTS = {
-    "soak": Subject(
-        "memory, descriptors and threads over many images", 5_000, "images", "soak", "run_soak", is_random=False
-    ),
-    "overload": Subject(
-        "latency and counts at ten times the answered rate", 3, "minutes", "overload", "run_overload", is_random=False
-    ),
+    "soak": Subject("memory, descriptors and threads over many images", 5_000, "images", "soak", "run_soak"),
+    "overload": Subject("latency and counts at ten times the answered rate", 3, "minutes", "overload", "run_overload"),
     "chaos": Subject(
-        "killed processes, wrong clocks, full disks, broken input", 1, "rounds of all faults", "chaos.run", "run_chaos"
+        "killed processes, wrong clocks, full disks, broken input",
+        1,
+        "rounds of all faults",
+        "chaos.run",
+        "run_chaos",
+        _BOTH,
     ),
     "fuzz": Subject("hostile messages, bags, labels, weights and settings", 50_000, "inputs", "fuzz.run", "run_fuzz"),
 }
@@ -59,8 +60,8 @@ Exit status 2: something failed, or a limit does not hold."""
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("subject", choices=SUBJECTS, help="what to run")
-    parser.add_argument("--amount", type=float, metavar="N", help="images, minutes, rounds or inputs")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of chaos and fuzz (default: 0)")
+    parser.add_argument("--amount", type=float, metavar="N", help="images, minutes, rounds, inputs or transitions")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of chaos, fuzz and races (default: 0)")
     parser.add_argument(
         "--only", nargs="+", default=(), metavar="WORD", help="faults or targets with one of these words in the name"
     )
@@ -78,19 +79,15 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     amount = subject.amount if given.amount is None else given.amount
     if amount <= 0:
         raise InputError(f"--amount must be positive, in {subject.unit}")
-    if given.only and not subject.is_random:
-        raise InputError(f"--only chooses faults of chaos and targets of fuzz; leave it out for {given.subject}")
+    options = {name: value for name in _BOTH if (value := getattr(given, name))}
+    for name in options.keys() - set(subject.takes):
+        raise InputError(f"{given.subject} has no use for --{name}; leave it out")
     folder = given.folder or Path(tempfile.mkdtemp(prefix=f"{given.subject}_"))
-    report = _run(subject, amount, folder, given.seed, given.only)
+    run = getattr(importlib.import_module(f"replay_ros.reliability.{subject.module}"), subject.run)
+    report: ReliabilityReport = run(amount if subject.unit == "minutes" else round(amount), folder, **options)
     print("\n".join(report.lines()))
     if given.json:
         write_report(given.json, report)
     if not report.holds:
         print(f"logs: {folder}")
     return 0 if report.holds else 2
-
-
-def _run(subject: Subject, amount: float, folder: Path, seed: int, only: Sequence[str]) -> ReliabilityReport:
-    run = getattr(importlib.import_module(f"replay_ros.reliability.{subject.module}"), subject.run)
-    count = amount if subject.unit == "minutes" else round(amount)
-    return run(count, folder, seed, only) if subject.is_random else run(count, folder)

@@ -1,13 +1,11 @@
-"""A short form of the races; `python -m replay_ros.reliability.races` runs the long one."""
+"""A short form of the races; `make races` runs the long one."""
 
-import json
 from collections import Counter
 
 import pytest
 
 from perception_common.node.guards.lifecycle import GuardedLifecycleNode
-from replay_ros.reliability import races
-from replay_ros.reliability.races import run_races
+from replay_ros.reliability.races.run import run_races
 
 pytestmark = pytest.mark.slow
 
@@ -17,20 +15,17 @@ def domain(monkeypatch):
     monkeypatch.setenv("ROS_DOMAIN_ID", "96")
 
 
-def test_races_end_without_a_fault():
-    result = run_races(transitions=240, seed=1)
-    assert result.faults == ()
-    assert result.lives >= 3
-    assert result.counts["transitions"] + result.counts["transitions refused"] >= 240
+def test_races_end_without_a_fault(tmp_path):
+    report = run_races(240, tmp_path, seed=1)
+    assert report.holds, report.lines()
+    assert report.figures["transitions"] + report.figures["transitions refused"] >= 240
     for what in ("transitions", "transitions refused", "parameter changes", "parameter changes refused", "images"):
-        assert result.counts[what] > 10
-    assert "unanswered" not in result.counts
-    assert result.threads[0] == result.threads[1]
-    assert result.descriptors[1] <= result.descriptors[0] + 2
+        assert report.figures[what] > 10
+    assert "unanswered" not in report.figures
 
 
-def test_a_node_that_answers_wrongly_is_found_out(monkeypatch, tmp_path, capsys):
-    """The races see a callback that raises, and say so in the JSON and the exit status."""
+def test_a_node_that_answers_wrongly_is_found_out(monkeypatch, tmp_path):
+    """The races see a callback that raises."""
 
     def raise_at_times(self, request, response):
         seen["requests"] += 1
@@ -40,10 +35,7 @@ def test_a_node_that_answers_wrongly_is_found_out(monkeypatch, tmp_path, capsys)
 
     seen, answer = Counter(), GuardedLifecycleNode._answer_request
     monkeypatch.setattr(GuardedLifecycleNode, "_answer_request", raise_at_times)
-    monkeypatch.setattr("replay_ros.reliability.racers.ANSWER_SECONDS", 1.0)
-    path = tmp_path / "races.json"
-    monkeypatch.setattr("sys.argv", ["races", "--transitions", "60", "--seed", "2", "--json", str(path)])
-    assert races.main() == 1
-    assert "no transition today" in capsys.readouterr().out
-    faults = json.loads(path.read_text())["faults"]
-    assert any("change_state failed and the node continues: OSError" in fault for fault in faults)
+    monkeypatch.setattr("replay_ros.reliability.races.racers.ANSWER_SECONDS", 1.0)
+    report = run_races(60, tmp_path, seed=2)
+    assert not report.holds
+    assert any("change_state failed and the node continues: OSError" in fault for fault in report.failures)

@@ -1,7 +1,5 @@
 """Races for loftr_node: transitions, parameters, requests, images and the end of ROS from several threads at once.
 
-    python -m replay_ros.reliability.races --transitions 5000 --seed 1 --json races.json
-
 The node runs as in its executable, with SIFT in place of the network, so that a transition takes milliseconds. It
 lives many times; each life ends after a pause, or with ROS shut down in the middle of everything. A fault is an
 exception in a callback, a request without an answer, a refusal without a reason, a state that is not whole, an image
@@ -10,7 +8,6 @@ that is in no count, or a node that does not answer images when all is over.
 
 from __future__ import annotations
 
-import argparse
 import gc
 import os
 import threading
@@ -18,7 +15,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import rclpy
@@ -30,31 +26,21 @@ from loftr_ros.parameters import LoftrParameters
 from loftr_ros.ros.node import LoftrNode
 from perception_common.node.guards.executor import GuardedExecutor
 from perception_common.node.parameters import parameter_infos
-from perception_common.text.json_files import write_json
-from replay_ros.reliability import racers
-from replay_ros.reliability.racers import Camera, Life, Peer
+from replay_ros.reliability.races import racers
+from replay_ros.reliability.races.racers import Camera, Life, Peer
+from replay_ros.reliability.report import Limit, ReliabilityReport
 
 PARAMETERS = tuple(parameter_infos(LoftrParameters))
+DESCRIPTORS = 2  # that may differ: a socket or a file that is open for a moment
 _PER_LIFE = 60  # transitions, allowed ones and refused ones
 _SECONDS = 60.0  # longest wait for one step
 
 
-@dataclass(frozen=True)
-class Races:
-    """What happened. counts: events by name. faults: in words. threads, descriptors: kept after the first life and
-    after the last one; equal where nothing leaks."""
+def run_races(transitions: int, folder: Path, seed: int = 0) -> ReliabilityReport:
+    """Race until so many transitions were asked for. ROS must not be initialised in this process.
 
-    seed: int
-    lives: int
-    seconds: float
-    counts: dict[str, int]
-    faults: tuple[str, ...]
-    threads: tuple[int, int]
-    descriptors: tuple[int, int]
-
-
-def run_races(transitions: int, seed: int) -> Races:
-    """Race until so many transitions were asked for. ROS must not be initialised in this process."""
+    folder: unused, as nothing runs in a process of its own that could log there.
+    """
     start = time.monotonic()
     counts: Counter[str] = Counter()
     faults: list[str] = []
@@ -73,14 +59,12 @@ def run_races(transitions: int, seed: int) -> Races:
     for peer in (*peers, filming):
         peer.close()
     (threads0, files0), (threads1, files1) = kept[0], kept[-1]
-    return Races(
-        seed=seed,
-        lives=len(kept),
-        seconds=round(time.monotonic() - start, 1),
-        counts=dict(sorted(counts.items())),
-        faults=tuple(faults),
-        threads=(threads0, threads1),
-        descriptors=(files0, files1),
+    return ReliabilityReport(
+        "races",
+        f"loftr_node with SIFT, {len(kept)} lives, seed {seed}",
+        {**dict(sorted(counts.items())), "seconds": round(time.monotonic() - start, 1)},
+        [Limit("growth of threads", threads1 - threads0, 0), Limit("growth of descriptors", files1 - files0, DESCRIPTORS)],
+        faults,
     )
 
 
@@ -187,29 +171,3 @@ def _until(condition: Callable[[], bool]) -> bool:
             return False
         time.sleep(0.005)
     return True
-
-
-def main() -> int:
-    """Run the races, print what happened and return 1 when there was a fault."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.split("\n")[0], epilog="example: python -m replay_ros.reliability.races --transitions 5000"
-    )
-    parser.add_argument("--transitions", type=int, default=2000, help="transitions to ask for (default: 2000)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, help="write the result to this file")
-    arguments = parser.parse_args()
-    result = run_races(arguments.transitions, arguments.seed)
-    if arguments.json:
-        write_json(arguments.json, asdict(result))
-    for name, count in result.counts.items():
-        print(f"{name}: {count}")
-    print(f"{result.lives} lives in {result.seconds:g} s, seed {result.seed}")
-    for name, (first, last) in {"threads": result.threads, "descriptors": result.descriptors}.items():
-        print(f"{name}: {first} after the first life, {last} after the last one")
-    for fault in result.faults:
-        print(f"fault: {fault}")
-    return 1 if result.faults else 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Races: everything that a node can be asked for, from several threads at once."""
