@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -19,6 +21,7 @@ from rosbags.interfaces import (
     QosTime,
 )
 from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2.storage_mcap import McapWriter
 from rosbags.typesys.store import Typestore
 
 from perception_common.errors import InputError
@@ -44,12 +47,21 @@ class BagWriter:
     """
 
     def __init__(
-        self, path: Path | str, storage: str = "mcap", *, force: bool = False, types: Typestore | None = None
+        self,
+        path: Path | str,
+        storage: str = "mcap",
+        *,
+        force: bool = False,
+        types: Typestore | None = None,
+        flush_seconds: float = math.inf,
     ) -> None:
         """Prepare a bag at the folder `path`.
 
         storage: "mcap" or "sqlite3". force: replace an existing bag (never a folder with other files in it).
         types: message types that `write` takes; None: those of Jazzy and our own.
+        flush_seconds: of a recording that cannot be repeated. What is older than this is on the disk, readable in the
+        hidden folder when the process is killed, and kept as PATH.unfinished when the disk is full. Other bags reach
+        the disk in blocks of a fixed size, so that equal messages make equal files.
         Raises InputError for an unknown storage, and for a path that names a file or that sqlite3 would misread.
         """
         self.path = Path(path)
@@ -64,6 +76,9 @@ class BagWriter:
         self.types = load_types() if types is None else types
         self._storage = STORAGES[storage]
         self._force = force
+        self._flush_seconds = flush_seconds
+        self._flushed = time.monotonic()
+        self._is_cut = False
         self._connections: dict[str, Connection] = {}
         self._workspace: Path | None = None
         self._stack = ExitStack()
@@ -94,6 +109,9 @@ class BagWriter:
             else:
                 with suppress(Exception):  # report the exception of the block, not one of closing
                     writer.close()
+                with suppress(OSError):
+                    if self._is_cut:
+                        (folder / self.path.name).rename(self._unfinished)
         finally:
             self._stack.close()
 
@@ -150,8 +168,22 @@ class BagWriter:
 
     def write_raw(self, topic: str, data: bytes | memoryview, stamp_ns: int) -> None:
         """Write a serialised message (CDR) on a declared topic. stamp_ns: receive stamp, nanoseconds."""
-        with _writing(self.path):
-            self._opened()[0].write(self._connections[absolute(topic)], stamp_ns, data)
+        writer = self._opened()[0]
+        try:
+            with _writing(self.path):
+                writer.write(self._connections[absolute(topic)], stamp_ns, data)
+                if time.monotonic() - self._flushed > self._flush_seconds:
+                    _flush(writer)
+                    self._flushed = time.monotonic()
+        except InputError as error:
+            if self._flush_seconds == math.inf:
+                raise
+            self._is_cut = True
+            raise InputError(f"{error}; the messages until then are in {self._unfinished}") from error
+
+    @property
+    def _unfinished(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.unfinished")
 
     def _type_hash(self, topic: Topic) -> str:
         try:
@@ -163,6 +195,17 @@ class BagWriter:
         if self._writer is None or self._workspace is None:
             raise RuntimeError("the bag is not open: use BagWriter in a with statement")
         return self._writer, self._workspace
+
+
+def _flush(writer: Writer) -> None:
+    """Bring all messages so far to the disk."""
+    storage: Any = writer.storage
+    if isinstance(storage, McapWriter):
+        if storage.chunk.bio.tell():
+            storage.close_chunk()
+        storage.bio.flush()
+    else:
+        storage.conn.commit()
 
 
 def default_qos(topic: str) -> Qos:

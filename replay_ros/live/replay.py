@@ -32,6 +32,8 @@ from replay_ros.result.resources import sampling
 from replay_ros.result.timing import Timing
 from yolc_ros.parameters import YolcParameters
 
+FLUSH_SECONDS = 1.0  # how much of a live replay is lost at most when its process is killed
+
 
 @dataclass(frozen=True)
 class LiveOptions:
@@ -85,7 +87,10 @@ def replay_live(options: LiveOptions) -> ReplayResult:
             options.answer_timeout,
             options.limit,
         )
-        with _ros(), BagWriter(options.out, options.storage, force=options.force) as writer:
+        with (
+            _ros(),
+            BagWriter(options.out, options.storage, force=options.force, flush_seconds=FLUSH_SECONDS) as writer,
+        ):
             node = rclpy.create_node("replay", namespace=options.namespace)
             try:
                 with running_nodes(launch) as nodes:

@@ -22,7 +22,7 @@ def main() -> None:
     """Record. Started by `chaos.disk_faults`; the argument is the bag."""
     rclpy.init()
     node = rclpy.create_node("recorder")
-    with BagWriter(Path(sys.argv[1])) as writer:
+    with BagWriter(Path(sys.argv[1]), flush_seconds=1.0) as writer:
         for topic in (DETECTIONS, STATUS):
             writer.declare(topic, type_name(OUTPUTS[topic]))
             record = partial(_record, writer, topic)

@@ -14,13 +14,14 @@ from perception_common.training.checkpoint import RunState
 from perception_common.training.distributed import Processes
 from perception_common.tum import read_tum
 from replay_ros.bags.reader import open_bag
-from replay_ros.reliability.bench import kill
+from replay_ros.outputs import STATUS
+from replay_ros.reliability.bench import START_SECONDS, kill
 from replay_ros.reliability.chaos.faults import Broken, Fault, require_answers
 from replay_ros.reliability.chaos.small_disk import SmallDisk
 from replay_ros.reliability.chaos.system import System
 
 _FAULT_SECONDS = 4.0
-_RECORDING_SECONDS = 8.0
+_RECORDING_SECONDS = 5.0
 _JUMP_SECONDS = 3600.0
 
 
@@ -73,15 +74,20 @@ def _go_on(system: System, jump: bool) -> None:
 def _record(system: System, folder: Path, fault: Callable[[], None] | None, end: Callable[[], None]) -> None:
     """Record answers; then kill the recorder, or let the fault end it. The messages until then must be readable."""
     bag = folder / "recorded"
-    recorder = system.bench.start_recorder(bag)
+    recorder, listeners = system.bench.start_recorder(bag), system.bench.node.count_subscribers(STATUS)
+    system.bench.until(lambda: system.bench.node.count_subscribers(STATUS) > listeners, START_SECONDS)
     system.bench.listen(_RECORDING_SECONDS)
     if fault is None:
         kill(recorder)
     else:
         fault()
-        system.bench.until(lambda: recorder.poll() is not None, _RECORDING_SECONDS)
+        if not system.bench.until(lambda: recorder.poll() is not None, _RECORDING_SECONDS):
+            kill(recorder)
         end()
-    count = sum(_count_messages(file) for file in folder.rglob("*.mcap"))
+    files = list(folder.glob("*recorded*/**/*.mcap"))
+    count = sum(map(_count_messages, files))
+    for file in files:
+        file.unlink()
     if not count:
         raise Broken("none of the recorded messages can be read")
 

@@ -63,7 +63,10 @@ def run_races(transitions: int, folder: Path, seed: int = 0) -> ReliabilityRepor
         "races",
         f"loftr_node with SIFT, {len(kept)} lives, seed {seed}",
         {**dict(sorted(counts.items())), "seconds": round(time.monotonic() - start, 1)},
-        [Limit("growth of threads", threads1 - threads0, 0), Limit("growth of descriptors", files1 - files0, DESCRIPTORS)],
+        [
+            Limit("growth of threads", threads1 - threads0, 0),
+            Limit("growth of descriptors", files1 - files0, DESCRIPTORS),
+        ],
         faults,
     )
 

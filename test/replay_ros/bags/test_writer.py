@@ -1,5 +1,7 @@
 """Written bags: their messages, files and metadata, and what happens on errors."""
 
+import errno
+import shutil
 import sqlite3
 import struct
 
@@ -8,11 +10,12 @@ import pytest
 import yaml
 
 from perception_common.errors import InputError
-from replay_ros.bags.messages import header, image_message, load_types, new
+from replay_ros.bags.messages import header, image_message, load_types, new, range_message
 from replay_ros.bags.reader import open_bag
 from replay_ros.bags.writer import BagWriter
 
 TYPES = load_types()
+SUFFIXES = {"mcap": ".mcap", "sqlite3": ".db3"}
 STAMP = 1_311_868_169_163_498_001
 
 
@@ -218,3 +221,32 @@ def test_a_bag_with_foreign_types_is_copied_byte_for_byte(tmp_path):
         assert first.topics.keys() == second.topics.keys()
         assert first.topic("strange").definition.text == second.topic("strange").definition.text
         assert next(second.messages()).message.name == "x"
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_what_a_recording_has_flushed_is_readable_before_it_is_closed(tmp_path, storage):
+    with BagWriter(tmp_path / "bag", storage, flush_seconds=0.0) as writer:
+        for number in range(3):
+            writer.write("/altitude", range_message(writer.types, 50.0, number + 1, "altimeter"), number + 1)
+        (file,) = tmp_path.glob(f".bag.*/bag/*{SUFFIXES[storage]}")
+        copy = tmp_path / f"copy{file.suffix}"
+        shutil.copyfile(file, copy)  # as a killed process leaves it
+    with open_bag(copy) as bag:
+        assert bag.topic("/altitude").count == 3
+
+
+def test_a_recording_on_a_full_disk_is_kept_as_unfinished(tmp_path, monkeypatch):
+    def no_space(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def record():
+        with BagWriter(tmp_path / "bag", flush_seconds=0.0) as writer:
+            writer.write("/altitude", range_message(writer.types, 50.0, 1, "altimeter"), 1)
+            monkeypatch.setattr("rosbags.rosbag2.storage_mcap.McapWriter.close_chunk", no_space)
+            writer.write("/altitude", range_message(writer.types, 50.0, 2, "altimeter"), 2)
+
+    with pytest.raises(InputError, match=r"No space left.*are in .*bag\.unfinished"):
+        record()
+    with open_bag(tmp_path / "bag.unfinished") as bag:
+        assert bag.topic("/altitude").count >= 1
+    assert not (tmp_path / "bag").exists()
