@@ -130,7 +130,7 @@ class LoftrParameters(PerceptionParameters):
     )
 
     map_frame: str = parameter("loftr_map", "frame of the trajectory: the optical frame of the first keyframe")
-    trajectory_file: str = parameter("", "TUM file for the trajectory; empty: none")
+    trajectory_file: str = parameter("", "TUM file for the trajectory, numbered where it exists; empty: none")
     base_frame: str = parameter("", "publish loftr/relative_pose_base between poses of this frame, from TF; empty: no")
     base_from_optical: str = parameter("", "x y z qx qy qz qw: pose of the optical frame in base_frame, in place of TF")
 

@@ -61,7 +61,7 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         self._requests_answered = self._requests_refused = 0
         self._mount: MountLookup | None = None
         super().__init__("loftr_node", LoftrParameters, nodes_in_process)
-        self.create_service(
+        self.create_service(  # type: ignore[misc]  # rclpy's annotations know no coroutines
             MatchKeyframes,
             "match_keyframes",
             self._match_keyframes,
@@ -220,7 +220,7 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
     ) -> MatchKeyframes.Response:
         """Answer a request on the worker thread; the executor goes on meanwhile."""
         answered: Future = Future()
-        answered.add_done_callback(lambda _: self.executor and self.executor.wake())  # which then sends the answer
+        answered.add_done_callback(self._resume_requests)  # which then sends the answer
         self.ask_worker(
             Request(
                 answer=lambda: answered.set_result(self._match(request)),
@@ -228,6 +228,10 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
             )
         )
         return await answered
+
+    def _resume_requests(self, _: Future) -> None:
+        if self.executor is not None:
+            self.executor.wake()
 
     def _match(self, request: MatchKeyframes.Request) -> MatchKeyframes.Response:
         self._requests_answered += 1

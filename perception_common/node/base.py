@@ -193,13 +193,13 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
         self.counters = FrameCounters(time.monotonic())
         self._forget_pending = True  # frames from before a deactivation are too old to match with
         result = super().on_activate(state)  # activates the publishers, before the first result
-        self._worker = Worker(
-            self._work,
-            mode="latest" if self.parameters.processing_mode == "latest" else "every",
-            capacity=self.parameters.queue_size,
-            on_error=self._report_failed_frame,
-        )
         try:
+            self._worker = Worker(
+                self._work,
+                mode="latest" if self.parameters.processing_mode == "latest" else "every",
+                capacity=self.parameters.queue_size,
+                on_error=self._report_failed_frame,
+            )
             self.subscribe()
         except Exception as error:
             self._stop_input()
@@ -263,11 +263,11 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
         return None
 
     def _stop_input(self) -> None:
-        for subscription in self._active_subscriptions:
+        while self._active_subscriptions:
+            subscription = self._active_subscriptions.pop()
             for problem in (callback_problem(subscription), f"qos {subscription.topic_name}"):
                 self.problems.resolve(problem)
             self.destroy_subscription(subscription)
-        self._active_subscriptions.clear()
         if self._worker is not None and not self._worker.stop(timeout=_WORKER_STOP_SECONDS):
             self.get_logger().warning(f"the image in progress takes more than {_WORKER_STOP_SECONDS:g} s")
         for problem in self.input_problems:

@@ -92,7 +92,8 @@ def callback_problem(entity: Any) -> str:
     name = None
     with contextlib.suppress(InvalidHandle):  # the entity may be destroyed already
         name = getattr(entity, "topic_name", None) or getattr(entity, "srv_name", None)
-    return f"callback of {name}" if name else f"callback of a {type(entity).__name__}"
+    function = getattr(getattr(entity, "callback", None), "__qualname__", None)
+    return f"callback of {name or function or type(entity).__name__}"
 
 
 def describe_failure(what: str, error: Exception) -> str:

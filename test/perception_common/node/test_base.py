@@ -181,16 +181,22 @@ def test_an_undecodable_image_is_skipped_and_reported(bench):
 
     bench.send(1)
     bench.until(lambda: bench.node.seen == [1])
-    assert bench.node.problems.active() == ()
+    bench.until(lambda: bench.node.problems.active() == ())
 
 
-def test_an_exception_in_process_does_not_stop_the_node(bench):
+def test_an_exception_in_process_does_not_stop_the_node_and_is_logged_once(bench, monkeypatch):
     bench.start()
-    bench.send(1, value=255)
-    bench.until(lambda: bench.node.counters.refused == 1)
-    assert "too bright" in bench.node.problems.active()[0]
-    bench.send(2)
-    bench.until(lambda: bench.node.seen == [2])
+    log = []
+    monkeypatch.setattr(bench.node.problems, "_log", log.append)
+    for stamp in (1, 2, 3):
+        bench.send(stamp, value=255)
+        bench.until(lambda count=stamp: bench.node.counters.refused == count)
+    assert bench.node.problems.active() == tuple(log)
+    assert len(log) == 1
+    assert "too bright" in log[0]
+    bench.send(4)
+    bench.until(lambda: bench.node.seen == [4])
+    bench.until(lambda: bench.node.problems.active() == ())
 
 
 def test_frames_whose_processing_fails_are_a_problem_until_one_succeeds(bench):
