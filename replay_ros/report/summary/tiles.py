@@ -46,7 +46,10 @@ def _loss_tile(timing: TimingSection) -> Iterator[Tile]:
     most_lost = max(timing.drops, key=lambda drops: len(drops.lost))
     share = len(most_lost.lost) / max(most_lost.images, 1)
     verdict: Verdict = "good" if share == 0 else "doubtful" if share <= MAX_LOSS else "bad"
-    per_node = ", ".join(f"{drops.images - len(drops.lost)} by {drops.node}" for drops in timing.drops)
+    per_node = ", ".join(
+        f"{drops.images - len(drops.lost)} by {drops.node}" + (f" ({drops.refused} refused)" if drops.refused else "")
+        for drops in timing.drops
+    )
     yield Tile("Processed", f"{100 * (1 - share):.0f} %", f"{per_node}, of {most_lost.images}", verdict)
 
 

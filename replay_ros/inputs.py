@@ -1,0 +1,100 @@
+"""What both replays read of a bag: their topics, the first calibration, and everything up to where it is damaged."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from perception_common.cameras.camera import Camera
+from perception_common.errors import InputError
+from replay_ros.bags.reader import Bag, RawMessage
+from replay_ros.bags.topic_choice import find_camera_info_topic, find_image_topic
+
+_NAMESPACE = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)*")
+
+
+def find_camera_topics(bag: Bag, image_topic: str | None, camera_info_topic: str | None) -> tuple[str, str | None]:
+    """Return the topics of the images and of their camera_info, None without one.
+
+    Raises InputError where the choice is not clear, and for a topic that was named and holds no messages.
+    """
+    image = find_image_topic(bag, image_topic)
+    info = find_camera_info_topic(bag, image, camera_info_topic)
+    for topic, named, option in (
+        (image, image_topic, "--image-topic"),
+        (info, camera_info_topic, "--camera-info-topic"),
+    ):
+        if named is not None and topic is not None and next(bag.raw_messages([topic]), None) is None:
+            kind = bag.topic(topic).type
+            others = ", ".join(each.name for each in bag.of_type(kind)) or "none"
+            raise InputError(
+                f"{topic} in {bag.path} holds no messages; topics of {kind} with messages: {others} ({option})"
+            )
+    return image, info
+
+
+def first_calibration(bag: Bag, topic: str | None) -> RawMessage | None:
+    """Return the first camera_info that is a calibration; None without one.
+
+    A replay uses it from the first image on: it may be recorded after images, and drivers publish zeros at first.
+    """
+    if topic is None:
+        return None
+    for raw in bag.raw_messages([topic]):
+        try:
+            Camera.from_camera_info(bag.deserialize(raw))
+        except InputError:
+            continue
+        return raw
+    return None
+
+
+@dataclass
+class ReadablePart:
+    """The messages of a bag up to its end or to where it is damaged. damage: what ended the reading; "" at the end.
+
+    left_out: number of messages that could not be decoded, by topic and the cause of the first one.
+    """
+
+    bag: Bag
+    damage: str = ""
+    left_out: dict[str, int] = field(default_factory=dict)
+    _causes: dict[str, str] = field(default_factory=dict)
+
+    def raw_messages(self, topics: Iterable[str]) -> Iterator[RawMessage]:
+        """Iterate over messages as `Bag.raw_messages`. Damage ends the iteration, except before the first message."""
+        count = 0
+        source = self.bag.raw_messages(topics)
+        while True:
+            try:
+                raw = next(source)
+            except StopIteration:
+                return
+            except InputError as error:
+                if count == 0:
+                    raise
+                self.damage = str(error)
+                return
+            count += 1
+            yield raw
+
+    def leave_out(self, raw: RawMessage, error: InputError) -> None:
+        """Count a message that cannot be decoded."""
+        cause = self._causes.setdefault(raw.topic, f"{raw.topic}: {error}")
+        self.left_out[cause] = self.left_out.get(cause, 0) + 1
+
+
+def node_namespace(text: str) -> str:
+    """Return a namespace as ROS takes it, "/uav1" for "uav1", "/uav1" and "uav1/"; "" for the root.
+
+    Raises InputError for a name that ROS does not allow.
+    """
+    name = text.strip().strip("/")
+    namespace = f"/{name}" if name else ""
+    if not _NAMESPACE.fullmatch(namespace):
+        raise InputError(
+            f"{text!r} is no namespace: give names of letters, digits and _ that begin with no digit, "
+            "as uav1 or /fleet/uav1"
+        )
+    return namespace
