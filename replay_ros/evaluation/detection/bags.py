@@ -121,21 +121,20 @@ def _pair(
     truths: by ascending stamp. Where stamps repeat, the messages of a stamp are paired in order if there are as many of
     both, since each image then has its answer. Otherwise they are left out: the second value counts such truths.
     """
-    true_of, found_of = _by_stamp(truths), _by_stamp(published)
+    true_of, found_of = _indices_by_stamp(truths), _indices_by_stamp(published)
     repeated = {stamp for of_stamp in (true_of, found_of) for stamp, group in of_stamp.items() if len(group) > 1}
-    single_true = [index for index, truth in enumerate(truths) if stamp_ns(truth.header) not in repeated]
-    singles = {stamp: group[0] for stamp, group in found_of.items() if stamp not in repeated}
-    stamps = [stamp_ns(truths[index].header) for index in single_true]
-    partners = {
-        single_true[k]: singles[other] for k, other in _associate(stamps, sorted(singles), options.tolerance_s).items()
-    }
+    single = [index for index, truth in enumerate(truths) if stamp_ns(truth.header) not in repeated]
+    associated = _associate(
+        [stamp_ns(truths[index].header) for index in single], sorted(found_of.keys() - repeated), options.tolerance_s
+    )
+    partners = {single[k]: published[found_of[stamp][0]] for k, stamp in associated.items()}
     unclear: set[int] = set()
-    for stamp in repeated:
-        indices = [index for index, truth in enumerate(truths) if stamp_ns(truth.header) == stamp]
-        if len(indices) == len(found_of.get(stamp, [])):
-            partners.update(zip(indices, found_of[stamp], strict=True))
-        elif stamp in found_of:
-            unclear.update(indices)
+    for stamp in repeated & true_of.keys() & found_of.keys():
+        if len(true_of[stamp]) == len(found_of[stamp]):
+            pairs_of_stamp = zip(true_of[stamp], found_of[stamp], strict=True)
+            partners.update({index: published[other] for index, other in pairs_of_stamp})
+        else:
+            unclear.update(true_of[stamp])
     if not partners and published and truths:
         shared = f" ({len(unclear)} share theirs with others)" if unclear else ""
         raise InputError(
@@ -150,10 +149,10 @@ def _pair(
     return pairs, len(unclear)
 
 
-def _by_stamp(messages: Sequence[Any]) -> dict[int, list[Any]]:
-    groups: dict[int, list[Any]] = {}
-    for message in messages:
-        groups.setdefault(stamp_ns(message.header), []).append(message)
+def _indices_by_stamp(messages: Sequence[Any]) -> dict[int, list[int]]:
+    groups: dict[int, list[int]] = {}
+    for index, message in enumerate(messages):
+        groups.setdefault(stamp_ns(message.header), []).append(index)
     return groups
 
 
@@ -223,9 +222,7 @@ def _corners(boxes: Sequence[Any]) -> np.ndarray:
     return np.hstack([centers - halves, centers + halves])
 
 
-def _notes(
-    true: int, published: int, found: Sequence[Any], unclear: int, options: ArrayOptions
-) -> tuple[str, ...]:
+def _notes(true: int, published: int, found: Sequence[Any], unclear: int, options: ArrayOptions) -> tuple[str, ...]:
     """true, published: number of messages. found: messages of the node that are associated with the truth.
 
     unclear: number of truth messages whose answer is not known since stamps repeat.
