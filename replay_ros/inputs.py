@@ -17,21 +17,10 @@ _NAMESPACE = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)*")
 def find_camera_topics(bag: Bag, image_topic: str | None, camera_info_topic: str | None) -> tuple[str, str | None]:
     """Return the topics of the images and of their camera_info, None without one.
 
-    Raises InputError where the choice is not clear, and for a topic that was named and holds no messages.
+    Raises InputError where the choice is not clear.
     """
     image = find_image_topic(bag, image_topic)
-    info = find_camera_info_topic(bag, image, camera_info_topic)
-    for topic, named, option in (
-        (image, image_topic, "--image-topic"),
-        (info, camera_info_topic, "--camera-info-topic"),
-    ):
-        if named is not None and topic is not None and next(bag.raw_messages([topic]), None) is None:
-            kind = bag.topic(topic).type
-            others = ", ".join(each.name for each in bag.of_type(kind)) or "none"
-            raise InputError(
-                f"{topic} in {bag.path} holds no messages; topics of {kind} with messages: {others} ({option})"
-            )
-    return image, info
+    return image, find_camera_info_topic(bag, image, camera_info_topic)
 
 
 def first_calibration(bag: Bag, topic: str | None) -> RawMessage | None:

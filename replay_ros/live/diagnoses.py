@@ -31,13 +31,14 @@ class Diagnoses:
         text = self._of(node).get(LAST_REFUSAL, "")
         return text.partition(_SKIPPED)[2] or text or "it says no cause"
 
-    def why_missed(self, node: str) -> str:
-        """Say how many images a node received and dropped; "" without diagnostics."""
+    def why_missed(self, node: str, images: int) -> str:
+        """Say how many of the images sent did not reach a node and how many it dropped; "" without diagnostics."""
         if not self._of(node):
             return ""
-        text = f"it received {self._count(node, 'images received')} and dropped {self._count(node, 'images dropped')}"
+        lost = max(images - self._count(node, "images received"), 0)
+        text = f"it dropped {self._count(node, 'images dropped')}, {lost} did not reach it"
         if self.refusals(node):
-            text += f", refused {self.refusals(node)}: {self.last_refusal(node)}"
+            text += f", it refused {self.refusals(node)}, the last one for: {self.last_refusal(node)}"
         return text
 
     def problems_with(self, word: str) -> list[str]:

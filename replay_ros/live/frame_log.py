@@ -106,7 +106,8 @@ class FrameLog:
         """
         stages = []
         ages = [frame.age for frame in self.frames]
-        tells_age = bool(ages) and any(ages) and all(0 <= age < MAX_AGE_S for age in ages)
+        is_stamped = all(frame.stamp_ns for frame in self.frames)
+        tells_age = is_stamped and any(ages) and all(0 <= age < MAX_AGE_S for age in ages)
         for topic in self.awaited:
             timed = {
                 position: seconds

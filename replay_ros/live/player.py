@@ -113,17 +113,17 @@ class LivePlayer:
             seconds = time.monotonic() - self._start
             self.wait(lambda: False, 1.0)  # messages of other topics may arrive after the last answer
             self.stopped = self.part.damage
-        except (InputError, KeyboardInterrupt) as error:
+        except (InputError, KeyboardInterrupt, SystemExit) as error:  # SystemExit: a handler of SIGTERM
             seconds = time.monotonic() - self._start
             self.stop(error)
             if not any(frame.seconds for frame in self.log.frames):
                 raise
         return seconds
 
-    def stop(self, error: InputError | KeyboardInterrupt) -> None:
+    def stop(self, error: InputError | KeyboardInterrupt | SystemExit) -> None:
         """End the replay for a reason; at Ctrl-C the nodes end at once."""
         self.stopped = str(error) if isinstance(error, InputError) else INTERRUPTED
-        if isinstance(error, KeyboardInterrupt):
+        if not isinstance(error, InputError):
             self._nodes.end_now()
 
     def _play(self) -> None:

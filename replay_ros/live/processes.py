@@ -37,7 +37,7 @@ def running(name: str, arguments: Sequence[str], log: IO[bytes] | int | None = N
     )
     try:
         yield process
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         stop(process, HASTE_S)
         raise
     finally:

@@ -117,11 +117,11 @@ def _result(options: LiveOptions, player: LivePlayer, seconds: float, timing: Ti
         frames=len(log),
         seconds=seconds,
         topics=player.counts,
-        answers=log.answers({topic: diagnoses.why_missed(NODES[topic]) for topic in log.awaited}),
+        answers=log.answers({topic: diagnoses.why_missed(NODES[topic], len(log)) for topic in log.awaited}),
         timing=timing,
         provenance=provenance(options.bag, weights, configuration),
         nodes=diagnoses.values,
-        stamps=summarise_stamps(*zip(*((each.stamp_ns, each.received_ns) for each in log.frames), strict=True)),
+        stamps=summarise_stamps([each.stamp_ns for each in log.frames], [each.received_ns for each in log.frames]),
         pairs_without_camera=player.pairs_without_camera,
         without_camera=dict.fromkeys(without_camera, 1),
         left_out=player.part.left_out,
@@ -135,7 +135,7 @@ def _search_peak(player: LivePlayer, search: PeakSearch | None) -> PeakRate | No
         return None
     try:
         return find_peak_rate(player, search)
-    except (InputError, KeyboardInterrupt) as error:
+    except (InputError, KeyboardInterrupt, SystemExit) as error:
         player.stop(error)
         return None
 

@@ -76,7 +76,7 @@ def replay_offline(options: OfflineOptions) -> ReplayResult:
             answers=run.answers(),
             timing=Timing(stages=run.stages(), resources=sampler.use()),
             provenance=origin,
-            stamps=summarise_stamps(*zip(*run.images, strict=True)) if run.images else None,
+            stamps=summarise_stamps([each.stamp_ns for each in run.images], [each.received_ns for each in run.images]),
             pairs_without_camera=run.pairs_without_camera,
             without_camera=run.without_camera,
             left_out=run.part.left_out,

@@ -70,7 +70,7 @@ def run_cache(out: Path, identity: str) -> Iterator[ResultCache]:
         is_empty = [path.name for path in folder.iterdir()] == [_MARK]
         if is_empty:
             shutil.rmtree(folder)
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):  # SystemExit: a handler of SIGTERM
             way = "nothing was computed yet" if is_empty else f"the same command goes on from here ({folder})"
             raise InputError(f"stopped; {way}") from None
         raise

@@ -28,10 +28,10 @@ def evaluate_motion(
 ) -> MotionResult:
     """Compare relative poses and the trajectory with the ground truth.
 
-    trajectory: poses of the optical frame, metric if all edges are; None: the edges are chained. Where stamps jump back,
-    the node began another trajectory; the longest one is compared. estimator: name and
-    threshold of the pose estimator, copied into the result. tolerance: largest stamp difference of a pose and its
-    truth, seconds. tracks: copied into the result.
+    trajectory: poses of the optical frame, metric if all edges are; None: the edges are chained. Where stamps jump
+    back, the node began another trajectory; the longest one is compared. estimator: name and threshold of the pose
+    estimator, copied into the result. tolerance: largest stamp difference of a pose and its truth, seconds. tracks:
+    copied into the result.
     """
     if trajectory is None:
         run = longest_run([edge.newer_ns for edge in edges])
