@@ -4,8 +4,8 @@ ros2 launch yolc_ros replay.launch.py bag:=flight out:=answers rate:=1.0 rviz:=t
 
 The command `replay` plays the bag and starts the nodes. Unlike `ros2 bag play`, it finds and remaps the topics of the
 camera and the sensors in the bag, sends the first image only after the networks are warmed up, and needs no rosbag2.
-When it ends, the launch ends; where not everything was answered, `ros2 launch` ends with a non-zero status. Ctrl-C keeps
-the answers so far.
+When it ends, the launch ends; where not everything was answered, `ros2 launch` ends with a non-zero status. Ctrl-C
+keeps the answers so far.
 """
 
 from pathlib import Path
