@@ -1,14 +1,14 @@
-"""What both replays read of a bag: their topics, the first calibration, and everything up to where it is damaged."""
+"""What both replays read of a bag: their topics, the first calibration, and what of it is lost."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from perception_common.cameras.camera import Camera
 from perception_common.errors import InputError
 from replay_ros.bags.reader import Bag, RawMessage
+from replay_ros.bags.storage.metadata import NAME as METADATA
 from replay_ros.bags.topic_choice import find_camera_info_topic, find_image_topic
 
 _NAMESPACE = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)*")
@@ -40,38 +40,25 @@ def first_calibration(bag: Bag, topic: str | None) -> RawMessage | None:
 
 
 @dataclass
-class ReadablePart:
-    """The messages of a bag up to its end or to where it is damaged. damage: what ended the reading; "" at the end.
+class Undecoded:
+    """Messages of a replay's inputs that could not be decoded. counts: by topic and the cause of the first one."""
 
-    left_out: number of messages that could not be decoded, by topic and the cause of the first one.
-    """
-
-    bag: Bag
-    damage: str = ""
-    left_out: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
     _causes: dict[str, str] = field(default_factory=dict)
 
-    def raw_messages(self, topics: Iterable[str]) -> Iterator[RawMessage]:
-        """Iterate over messages as `Bag.raw_messages`. Damage ends the iteration, except before the first message."""
-        count = 0
-        source = self.bag.raw_messages(topics)
-        while True:
-            try:
-                raw = next(source)
-            except StopIteration:
-                return
-            except InputError as error:
-                if count == 0:
-                    raise
-                self.damage = str(error)
-                return
-            count += 1
-            yield raw
-
-    def leave_out(self, raw: RawMessage, error: InputError) -> None:
-        """Count a message that cannot be decoded."""
+    def add(self, raw: RawMessage, error: InputError) -> None:
+        """Count a message."""
         cause = self._causes.setdefault(raw.topic, f"{raw.topic}: {error}")
-        self.left_out[cause] = self.left_out.get(cause, 0) + 1
+        self.counts[cause] = self.counts.get(cause, 0) + 1
+
+
+def losses(bag: Bag) -> tuple[str, ...]:
+    """Return what of a bag could not be read, once it was read.
+
+    Left out are topics of other kinds than those of ROS 2, and wrong counts in metadata.yaml, which cost nothing.
+    """
+    harmless = {str(each) for each in bag.left_out}
+    return tuple(each for each in bag.remarks if each not in harmless and not each.startswith(METADATA))
 
 
 def node_namespace(text: str) -> str:

@@ -1,33 +1,35 @@
-"""Read rosbag2 recordings (mcap or sqlite3, whole or split, compressed or not) without ROS."""
+"""Read rosbag2 recordings (mcap or sqlite3, whole or split, compressed or not) without ROS.
+
+What cannot be used is left out and named in `Bag.remarks`. DamagedError files are read as far as they go.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import heapq
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rosbags.highlevel import AnyReader
-from rosbags.interfaces import ConnectionExtRosbag2, Qos
-from rosbags.typesys.store import Typestore
-
 from perception_common.errors import InputError
+from replay_ros.bags.cdr import CdrError, Decoder
+from replay_ros.bags.definitions import decoder_for
 from replay_ros.bags.messages import load_types
-from replay_ros.bags.storage_files import recovery_advice, storage_paths
-
-
-@dataclass(frozen=True)
-class Topic:
-    """A topic of a bag.
-
-    name: absolute, with a leading slash. type: as "sensor_msgs/msg/Image". count: of its messages. qos: as offered.
-    """
-
-    name: str
-    type: str
-    count: int
-    qos: tuple[Qos, ...]
+from replay_ros.bags.storage.compression import ZSTD_MAGIC, decompress
+from replay_ros.bags.storage.piece import DamagedError, Piece, StoredMessage
+from replay_ros.bags.storage_files import BagFiles, find_files, open_piece, recovery_advice, why_unreadable
+from replay_ros.bags.verdict import (
+    NO_MESSAGES,
+    Topic,
+    absolute,
+    compare_with_metadata,
+    describe_topics,
+    sort_channels,
+    span_of,
+)
 
 
 @dataclass(frozen=True)
@@ -51,38 +53,65 @@ class RawMessage:
 
 
 class Bag:
-    """An open bag, as `open_bag` yields it. topics: by absolute name, in the order of the names."""
+    """An open bag, as `open_bag` yields it.
 
-    def __init__(self, path: Path, reader: AnyReader) -> None:
+    topics: what can be used, by absolute name, in the order of the names. left_out: topics that cannot. start_ns,
+    end_ns: when the first and the last message of these topics were received, nanoseconds.
+    """
+
+    def __init__(self, path: Path, files: BagFiles, pieces: Mapping[Path, Piece], unread: Mapping[Path, str]) -> None:
         self.path = path
-        self.topics: Mapping[str, Topic] = _topics(reader)
-        self._reader = reader
+        self._pieces = pieces
+        channels = [(index, each) for index, piece in enumerate(pieces.values()) for each in piece.channels]
+        self.topics, self._used, self.left_out = sort_channels(channels, files.metadata)
+        self._ours = load_types()
+        self._decoders: dict[str, Decoder | CdrError] = {}
+        self._broken: dict[
+            str, tuple[int, str]
+        ] = {}  # messages that could not be used: number and first cause by topic
+        counts: Counter[str] = Counter()
+        for _, channel in channels:
+            counts[absolute(channel.topic)] += channel.count
+        used = [each for index, each in channels if (index, each.id) in self._used]
+        self.start_ns, self.end_ns = span_of(used)
+        start, end = span_of([each for _, each in channels])
+        span_s = (end - start) / 1e9
+        self._remarks = [
+            *files.remarks,
+            *(f"{file.name} is left out: {cause}" for file, cause in unread.items()),
+            *(compare_with_metadata(files.metadata, files.missing, counts, span_s) if files.metadata else ()),
+            *(str(each) for each in self.left_out),
+        ]
 
     @property
-    def types(self) -> Typestore:
-        """The message types, from the definitions in the bag; those of Jazzy and our own where it has none."""
-        return self._reader.typestore
+    def remarks(self) -> tuple[str, ...]:
+        """What is left out, what could not be read and what contradicts the files; reading may add some."""
+        losses = [f"{file.name}: {each}" for file, piece in self._pieces.items() for each in piece.losses]
+        broken = [
+            f"{count} messages on {topic} are left out: {cause}" for topic, (count, cause) in self._broken.items()
+        ]
+        return (*self._remarks, *losses, *broken)
 
     @property
     def count(self) -> int:
-        """Number of messages."""
+        """Number of messages that can be used."""
         return sum(topic.count for topic in self.topics.values())
-
-    @property
-    def start_ns(self) -> int:
-        """When the first message was received, nanoseconds."""
-        return self._reader.start_time
-
-    @property
-    def end_ns(self) -> int:
-        """When the last message was received, nanoseconds."""
-        return self._reader.end_time - 1
 
     def topic(self, name: str) -> Topic:
         """Return the topic of that name, with or without the leading slash. Raises InputError when there is none."""
         topic = self.topics.get(absolute(name))
-        if topic is None:
-            raise InputError(f"{self.path} has no topic {name}; it has {describe_topics(self.topics)}")
+        if topic is not None:
+            return topic
+        for each in self.left_out:
+            if absolute(each.name) == absolute(name):
+                raise InputError(f"{self.path}: {each}")
+        raise InputError(f"{self.path} has no topic {name}; it has {describe_topics(self.topics)}")
+
+    def filled_topic(self, name: str) -> Topic:
+        """Return the topic of that name. Raises InputError when there is none, and when it has no messages."""
+        topic = self.topic(name)
+        if topic.count == 0:
+            raise InputError(f"{topic.name} in {self.path} has {NO_MESSAGES}")
         return topic
 
     def of_type(self, *types: str) -> list[Topic]:
@@ -92,99 +121,162 @@ class Bag:
     def raw_messages(self, topics: Iterable[str] | None = None) -> Iterator[RawMessage]:
         """Iterate over messages as bytes in the order of their receive stamps; None: all topics.
 
-        Raises InputError for a topic that is missing, and where the bag is damaged.
+        Messages that cannot be read are left out and counted in `remarks`. Raises InputError for a topic that is
+        missing, and when none of the messages can be read.
         """
-        names = None if topics is None else {self.topic(name).name for name in topics}
-        if names is not None and not names:  # `rosbags` reads an empty list of connections as all of them
-            return
-        chosen = [
-            connection
-            for connection in self._reader.connections
-            if names is None or absolute(connection.topic) in names
-        ]
-        source = self._reader.messages(chosen)
-        count = 0
-        while True:
-            try:
-                connection, stamp_ns, data = next(source)
-            except StopIteration:
-                return
-            except Exception as error:  # the parsers of damaged files raise anything
-                raise InputError(
-                    f"{self.path} is damaged after {count} messages ({error}); {recovery_advice(self.path)}"
-                ) from error
-            count += 1
-            yield RawMessage(absolute(connection.topic), connection.msgtype, stamp_ns, data)
+        names = set(self.topics) if topics is None else {self.topic(name).name for name in topics}
+        broken: dict[str, tuple[int, str]] = {}
+        sources = []
+        for index, piece in enumerate(self._pieces.values()):
+            chosen = {
+                number: topic for (where, number), topic in self._used.items() if where == index and topic.name in names
+            }
+            if chosen:
+                sources.append(self._messages_of(piece, chosen, broken))
+        is_empty = True
+        for message in heapq.merge(*sources, key=lambda each: each.stamp_ns):
+            is_empty = False
+            yield message
+        self._broken |= broken
+        if is_empty and any(self.topics[name].count for name in names):
+            raise InputError(
+                f"{self.path} is damaged after 0 messages ({'; '.join(self.remarks)}); {recovery_advice(self.path)}"
+            )
 
     def messages(self, topics: Iterable[str] | None = None) -> Iterator[BagMessage]:
-        """Iterate over messages in the order of their receive stamps; None: all topics.
+        """Iterate over messages in the order of their receive stamps; None: all topics that can be decoded.
 
-        Raises InputError for a topic that is missing or of an unknown type, and where the bag is damaged.
+        Messages that cannot be decoded are left out and counted in `remarks`. Raises InputError for a topic that is
+        missing or of an unknown type, and for one none of whose messages can be decoded.
         """
-        for raw in self.raw_messages(topics):
-            yield BagMessage(raw.topic, raw.type, raw.stamp_ns, self.deserialize(raw))
+        names = {self.topic(name).name for name in topics} if topics is not None else set(self.decodable_topics())
+        decoded, broken = set(), {}
+        for name in names:
+            self._decoder(self.topics[name])
+        for raw in self.raw_messages(names):
+            try:
+                message = self.deserialize(raw)
+            except InputError as error:
+                count, first = broken.get(raw.topic, (0, error))
+                broken[raw.topic] = (count + 1, first)
+                continue
+            decoded.add(raw.topic)
+            yield BagMessage(raw.topic, raw.type, raw.stamp_ns, message)
+        for name, (count, error) in broken.items():
+            if name not in decoded:
+                raise error
+            self._broken[name] = (count, str(error).removeprefix(f"{self.path}: "))
+
+    def decodable_topics(self) -> list[str]:
+        """Return the names of the topics whose messages can be decoded."""
+        return [topic.name for topic in self.topics.values() if not self.decoding_problem(topic)]
+
+    def decoding_problem(self, topic: Topic) -> str:
+        """Return why the messages of a topic cannot be decoded, only copied; empty when they can."""
+        try:
+            self._decoder(topic)
+        except InputError as error:
+            return str(error.__cause__)
+        return ""
 
     def deserialize(self, raw: RawMessage) -> Any:
         """Decode a message. Raises InputError when its type is unknown or its bytes do not fit the type."""
-        if raw.type not in self.types.fielddefs:
-            raise InputError(
-                f"{self.path} has no definition of {raw.type} (topic {raw.topic}); record it with ROS 2 Iron or later"
-            )
+        decoder = self._decoder(self.topic(raw.topic))
         try:
-            return self._reader.deserialize(raw.data, raw.type)
-        except Exception as error:  # AnyReaderError, or what numpy and struct raise for too few bytes
+            return decoder.decode(raw.data, raw.type)
+        except CdrError as error:
             raise InputError(
                 f"{self.path}: a message on {raw.topic} at {raw.stamp_ns / 1e9:.6f} s is not a {raw.type} ({error}); "
                 f"{recovery_advice(self.path)}"
             ) from error
 
+    def header_stamp(self, raw: RawMessage) -> int | None:
+        """Return the stamp in the header of a message, nanoseconds; None for a type without one, or an unknown type."""
+        topic = self.topics[raw.topic]
+        if self.decoding_problem(topic) or not (decoder := self._decoder(topic)).has_header(topic.type):
+            return None
+        try:
+            return decoder.stamp(raw.data)
+        except CdrError:
+            return None
+
     def first_message(self, topic: str) -> Any | None:
-        """Return the first message of a topic, or None when it holds none."""
+        """Return the first message of a topic that can be decoded, or None when it holds none."""
         return next((item.message for item in self.messages([topic])), None)
+
+    def _decoder(self, topic: Topic) -> Decoder:
+        if topic.name not in self._decoders:
+            try:
+                self._decoders[topic.name] = decoder_for(topic.type, topic.definition, self._ours)
+            except CdrError as error:
+                self._decoders[topic.name] = error
+        found = self._decoders[topic.name]
+        if isinstance(found, CdrError):
+            raise InputError(
+                f"{topic.name} in {self.path} is a {topic.type}, which cannot be decoded: {found}; "
+                "record it with ROS 2 Iron or later"
+            ) from found
+        return found
+
+    def _messages_of(
+        self, piece: Piece, chosen: Mapping[int, Topic], broken: dict[str, tuple[int, str]]
+    ) -> Iterator[RawMessage]:
+        for stored in piece.messages(list(chosen)):
+            topic = chosen[stored.channel]
+            try:
+                yield RawMessage(topic.name, topic.type, stored.stamp_ns, _uncompressed(stored))
+            except DamagedError as error:
+                broken[topic.name] = (broken.get(topic.name, (0, ""))[0] + 1, str(error))
+
+
+def print_remark(path: Path, remark: str) -> None:
+    """Print a remark on a bag on stderr."""
+    print(f"{path}: {remark}", file=sys.stderr)
 
 
 @contextmanager
-def open_bag(path: Path | str) -> Iterator[Bag]:
-    """Open a bag: its folder, or one .mcap or .db3 file.
+def open_bag(path: Path | str, tell: Callable[[Path, str], None] = print_remark) -> Iterator[Bag]:
+    """Open a bag: its folder, or one storage file.
 
-    A folder without metadata.yaml (the recorder was killed) is read from the storage files in it.
-    Raises InputError, with advice, for a path that is missing, not a bag, damaged or empty.
+    A folder without metadata.yaml (the recorder was killed) is read from the storage files in it. `tell` gets each
+    remark on what is left out: those of opening at once, those of reading when the block ends.
+    Raises InputError, with advice, for a path that is missing, not a bag, without messages, or unreadable as a whole.
     """
     path = Path(path)
-    paths = storage_paths(path)
-    try:
-        reader = AnyReader(paths, default_typestore=load_types())
-        reader.open()
-    except Exception as error:  # AnyReaderError, and anything that the parsers raise for damaged files
-        raise InputError(f"{path} cannot be read as a bag ({_one_line(error)}); {recovery_advice(path)}") from error
-    try:
-        bag = Bag(path, reader)
+    files = find_files(path)
+    with ExitStack() as stack:
+        pieces: dict[Path, Piece] = {}
+        unread: dict[Path, str] = {}
+        for file in files.files:
+            try:
+                pieces[file] = open_piece(file, stack)
+            except (DamagedError, OSError) as error:
+                unread[file] = str(getattr(error, "strerror", None) or error.args[0])
+        if not pieces:
+            raise InputError(why_unreadable(path, unread))
+        bag = Bag(path, files, pieces, unread)
         if bag.count == 0:
-            raise InputError(f"{path} holds no messages; record it again and check that the topics are published")
+            raise InputError(_why_without_messages(bag))
+        told = bag.remarks
+        for remark in told:
+            tell(path, remark)
         yield bag
-    finally:
-        reader.close()
+        for remark in bag.remarks:
+            if remark not in told:
+                tell(path, remark)
 
 
-def absolute(name: str) -> str:
-    """Return a topic name with its leading slash."""
-    return name if name.startswith("/") else f"/{name}"
+def _why_without_messages(bag: Bag) -> str:
+    """Say why no message of a bag can be used, and what to do."""
+    if any(piece.losses for piece in bag._pieces.values()):
+        return f"{bag.path} cannot be read as a bag ({'; '.join(bag.remarks)}); {recovery_advice(bag.path)}"
+    if bag.left_out:
+        causes = "; ".join(map(str, bag.left_out))
+        return f"{bag.path} holds no messages of ROS 2 ({causes}); record it with ROS 2, or convert it"
+    details = f" ({'; '.join(bag.remarks)})" if bag.remarks else ""
+    return f"{bag.path} holds no messages{details}; record it again and check that the topics are published"
 
 
-def describe_topics(topics: Mapping[str, Topic]) -> str:
-    """List topics with their types, for an error message."""
-    return ", ".join(f"{topic.name} ({topic.type})" for topic in topics.values()) or "no topics"
-
-
-def _topics(reader: AnyReader) -> dict[str, Topic]:
-    topics: dict[str, Topic] = {}
-    for connection in sorted(reader.connections, key=lambda each: each.topic):
-        name = absolute(connection.topic)
-        qos = tuple(connection.ext.offered_qos_profiles) if isinstance(connection.ext, ConnectionExtRosbag2) else ()
-        before = topics[name].count if name in topics else 0
-        topics[name] = Topic(name, connection.msgtype, before + connection.msgcount, qos)
-    return topics
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def _uncompressed(stored: StoredMessage) -> bytes:
+    """Return a message, uncompressed where the recorder used compression mode MESSAGE; CDR begins with 0."""
+    return decompress(stored.data, "zstd") if stored.data.startswith(ZSTD_MAGIC) else stored.data

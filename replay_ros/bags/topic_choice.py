@@ -14,16 +14,17 @@ DEPTH_ENCODINGS = ("16UC1", "32FC1")  # REP-118: millimetres and metres
 
 
 def find_image_topic(bag: Bag, name: str | None = None, option: str = "--image-topic") -> str:
-    """Return the image topic: the one named, or the only one in the bag.
+    """Return the image topic: the one named, or the only one in the bag that holds messages.
 
     A compressed topic beside its raw one and depth images beside colour images are not candidates.
-    Raises InputError when there is none or several; the message lists them and names the `option` that chooses.
+    Raises InputError when there is none or several, listing them and naming the `option` that chooses, and when the one
+    that is named has no messages.
     """
     if name is not None:
         topic = bag.topic(name)
         if topic.type not in (IMAGE, COMPRESSED_IMAGE):
             raise InputError(f"{topic.name} in {bag.path} is a {topic.type}, not an image; {_image_topics(bag)}")
-        return topic.name
+        return bag.filled_topic(name).name
     names = _candidate_image_topics(bag)
     if not names:
         raise InputError(
@@ -41,13 +42,13 @@ def find_camera_info_topic(
     """Return the camera_info topic of an image topic, or None when the bag holds no CameraInfo at all.
 
     This is the one named, else `camera_info` beside the image, else the only one in the bag. Raises InputError when
-    several are left; the message names the `option` that chooses.
+    several are left, naming the `option` that chooses, and when the one that is named has no messages.
     """
     if name is not None:
         topic = bag.topic(name)
         if topic.type != CAMERA_INFO:
             raise InputError(f"{topic.name} in {bag.path} is a {topic.type}, not a {CAMERA_INFO}")
-        return topic.name
+        return bag.filled_topic(name).name
     names = [topic.name for topic in bag.of_type(CAMERA_INFO)]
     sibling = f"{raw_image_topic(absolute(image_topic)).rpartition('/')[0]}/camera_info"
     if sibling in names:

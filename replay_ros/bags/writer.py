@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -24,12 +22,16 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys.store import Typestore
 
 from perception_common.errors import InputError
+from replay_ros.bags.cdr import CdrError
+from replay_ros.bags.definitions import IDL_RULE, decoder_for
 from replay_ros.bags.messages import load_types
-from replay_ros.bags.reader import absolute
+from replay_ros.bags.reader import Topic, absolute
+from replay_ros.bags.storage.workspace import workspace
 from replay_ros.bags.storage_files import STORAGE_SUFFIXES
 
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
 METADATA_VERSION: Final = 9  # that of ROS 2 Jazzy
+UNKNOWN_HASH = f"RIHS01_{'0' * 64}"  # of a type whose definition is unknown (REP-2016)
 LATCHED_TOPICS = ("/tf_static", "/robot_description")  # published once, transient local
 
 
@@ -37,7 +39,8 @@ class BagWriter:
     """Context manager that writes a bag.
 
     The bag is written to a hidden folder beside `path` and moved to `path` when the block ends. When the block raises
-    an exception, the hidden folder is deleted. Message definitions, ours included, are stored in the bag.
+    an exception, the hidden folder is deleted; that of a process that was killed is deleted by the next one that writes
+    `path`. Message definitions, ours included, are stored in the bag.
     """
 
     def __init__(
@@ -59,13 +62,14 @@ class BagWriter:
         self._force = force
         self._connections: dict[str, Connection] = {}
         self._workspace: Path | None = None
+        self._stack = ExitStack()
         self._writer: Writer | None = None
 
     def __enter__(self) -> BagWriter:
         _refuse_to_overwrite(self.path, self._force)
         with _writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._workspace = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent))
+            self._workspace = self._stack.enter_context(workspace(self.path.parent, f".{self.path.name}."))
             # `Writer` names the storage file after the folder, so the folder already has its final name here.
             self._writer = Writer(
                 self._workspace / self.path.name, version=METADATA_VERSION, storage_plugin=self._storage
@@ -76,18 +80,18 @@ class BagWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        writer, workspace = self._opened()
+        writer, folder = self._opened()
         self._writer = self._workspace = None
         try:
             if kind is None:
                 with _writing(self.path):
                     writer.close()
-                    _move_into_place(workspace, self.path, self._force)
+                    _move_into_place(folder, self.path, self._force)
             else:
                 with suppress(Exception):  # report the exception of the block, not one of closing
                     writer.close()
         finally:
-            shutil.rmtree(workspace, ignore_errors=True)
+            self._stack.close()
 
     def declare(
         self, topic: str, type_name: str, *, types: Typestore | None = None, qos: Sequence[Qos] | None = None
@@ -113,6 +117,27 @@ class BagWriter:
                 name, type_name, typestore=store, offered_qos_profiles=profiles
             )
 
+    def declare_copy(self, topic: Topic) -> None:
+        """Add a topic of another bag, to copy its messages with `write_raw`.
+
+        Its definition is copied as it is. Where it has none, that of the writer's types is taken, if any.
+        """
+        definition = topic.definition
+        if not definition.text.strip() and topic.type in self.types.fielddefs:
+            self.declare(topic.name, topic.type)
+            return
+        text = definition.text
+        if "idl" in definition.format and not text.startswith(IDL_RULE):
+            text = f"{IDL_RULE}IDL: {topic.type}\n{text}"
+        with _writing(self.path):
+            self._connections[topic.name] = self._opened()[0].add_connection(
+                topic.name,
+                topic.type,
+                msgdef=text,
+                rihs01=definition.digest or self._type_hash(topic),
+                offered_qos_profiles=[default_qos(topic.name)],
+            )
+
     def write(self, topic: str, message: Any, stamp_ns: int) -> None:
         """Write a message of this writer's types. stamp_ns: receive stamp, nanoseconds."""
         type_name = message.__msgtype__
@@ -123,6 +148,12 @@ class BagWriter:
         """Write a serialised message (CDR) on a declared topic. stamp_ns: receive stamp, nanoseconds."""
         with _writing(self.path):
             self._opened()[0].write(self._connections[absolute(topic)], stamp_ns, data)
+
+    def _type_hash(self, topic: Topic) -> str:
+        try:
+            return decoder_for(topic.type, topic.definition, self.types).type_hash(topic.type)
+        except CdrError:
+            return UNKNOWN_HASH
 
     def _opened(self) -> tuple[Writer, Path]:
         if self._writer is None or self._workspace is None:
@@ -163,15 +194,15 @@ def _refuse_to_overwrite(path: Path, force: bool) -> None:
         raise InputError(f"{path} exists; choose another name or replace it with --force")
 
 
-def _move_into_place(workspace: Path, path: Path, force: bool) -> None:
+def _move_into_place(folder: Path, path: Path, force: bool) -> None:
     _refuse_to_overwrite(path, force)  # again: the path may have been created while the bag was written
     if not path.exists():
-        (workspace / path.name).rename(path)
+        (folder / path.name).rename(path)
         return
-    replaced = workspace / f"{path.name}.replaced"
+    replaced = folder / f"{path.name}.replaced"
     path.rename(replaced)
     try:
-        (workspace / path.name).rename(path)
+        (folder / path.name).rename(path)
     except OSError:
         replaced.rename(path)
         raise

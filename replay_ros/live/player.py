@@ -26,7 +26,7 @@ from perception_common.stamps import stamp_ns
 from replay_ros.bags.node_inputs import TF_TOPICS
 from replay_ros.bags.reader import Bag, RawMessage
 from replay_ros.bags.writer import BagWriter
-from replay_ros.inputs import ReadablePart, first_calibration
+from replay_ros.inputs import Undecoded, first_calibration
 from replay_ros.live.diagnoses import Diagnoses
 from replay_ros.live.frame_log import FrameLog
 from replay_ros.live.nodes import LiveNodes, NodeTopics
@@ -56,8 +56,8 @@ class Pace:
 class LivePlayer:
     """Player and recorder of one replay.
 
-    log: of the sent images and their answers. counts: recorded answers by topic. diagnoses: of the nodes. part: what of
-    the bag was read. stopped: why the replay ended before the end of the bag; "" at the end.
+    log: of the sent images and their answers. counts: recorded answers by topic. diagnoses: of the nodes. undecoded:
+    inputs that were not sent. stopped: why the replay ended before the end of the bag; "" at the end.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class LivePlayer:
         self.counts: dict[str, int] = {}
         self.pairs_without_camera = 0
         self.diagnoses = Diagnoses()
-        self.part = ReadablePart(bag)
+        self.undecoded = Undecoded()
         self.stopped = ""
         self._pace, self._node, self._nodes = pace, node, nodes
         self._writer: BagWriter | None = writer
@@ -94,7 +94,7 @@ class LivePlayer:
         self._readings = {*topics.sensors, *TF_TOPICS, topics.camera_info} if STATUS in awaited else set()
         self._taken = node.create_client(GetState, "loftr_node/get_state")
         for topic in inputs:
-            writer.declare(topic.name, topic.type, types=bag.types)
+            writer.declare_copy(topic)
         for name, kind in OUTPUTS.items():
             node.create_subscription(kind, name, self._recorder(name, kind), RELIABLE, raw=True)
 
@@ -112,7 +112,6 @@ class LivePlayer:
             self.wait(self.log.all_settled, 2.0)  # dropped images are never answered
             seconds = time.monotonic() - self._start
             self.wait(lambda: False, 1.0)  # messages of other topics may arrive after the last answer
-            self.stopped = self.part.damage
         except (InputError, KeyboardInterrupt, SystemExit) as error:  # SystemExit: a handler of SIGTERM
             seconds = time.monotonic() - self._start
             self.stop(error)
@@ -130,7 +129,7 @@ class LivePlayer:
         waiting: list[RawMessage] = []  # in lockstep an image waits for sensor readings of its time, as offline
         total = min(self.bag.topic(self.topics.image).count, self._pace.limit or 2**62)
         with tqdm(total=total, unit="frame", desc="replay", disable=None) as progress:
-            for raw in self.part.raw_messages(self._played):
+            for raw in self.bag.raw_messages(self._played):
                 while waiting and raw.stamp_ns > waiting[0].stamp_ns + SETTLE_NS:
                     self._send_and_wait(waiting.pop(0))
                     progress.update()
@@ -209,7 +208,7 @@ class LivePlayer:
             try:
                 self.bag.deserialize(raw)
             except InputError as error:
-                self.part.leave_out(raw, error)
+                self.undecoded.add(raw, error)
                 return
         self._now_ns = raw.stamp_ns
         self.publish(raw.topic, raw.data, raw.stamp_ns)

@@ -21,10 +21,11 @@ from perception_common.errors import InputError
 from perception_common.images.conversion import to_gray, to_rgb
 from perception_common.stamps import stamp_ns
 from perception_common.timing.stage_timer import StageTimer
+from replay_ros.bags.cdr import Decoder
 from replay_ros.bags.node_inputs import TF_TOPICS, BagMountLookup, find_sensors
 from replay_ros.bags.reader import Bag, RawMessage, absolute
 from replay_ros.bags.writer import BagWriter
-from replay_ros.inputs import ReadablePart, first_calibration
+from replay_ros.inputs import Undecoded, first_calibration
 from replay_ros.offline.kept_results import KeptDetector, KeptMatcher
 from replay_ros.offline.networks import Networks
 from replay_ros.offline.result_cache import ResultCache
@@ -67,7 +68,8 @@ class BagPass:
         self.cameras = CameraInfoBuffer(self.info_topic or "camera_info")
         self.sensors = {} if self.frontend is None else find_sensors(self.bag, parameters, self._name)
         self.mount = BagMountLookup(parameters.base_frame, parameters.base_from_optical)
-        self.part = ReadablePart(self.bag)
+        self.undecoded = Undecoded()
+        self.decoder = Decoder(self.writer.types)
         self._steps: dict[str, Callable[[Header, Any, int, StageTimer], None]] = {}
         if self.detector is not None:
             self._steps[DETECTIONS] = self._detect
@@ -80,11 +82,11 @@ class BagPass:
             self.cameras.add(self.bag.deserialize(calibration))
         inputs = [topic for topic in self.bag.topics.values() if topic.name not in self._output_names()]
         for topic in inputs:
-            self.writer.declare(topic.name, topic.type, types=self.bag.types)
+            self.writer.declare_copy(topic)
         waiting: list[RawMessage] = []
         total = min(self.bag.topic(self.image_topic).count, self.limit or 2**62)
         with tqdm(total=total, unit="frame", desc="replay", disable=None) as progress:
-            for raw in self.part.raw_messages([topic.name for topic in inputs]):
+            for raw in self.bag.raw_messages([topic.name for topic in inputs]):
                 while waiting and raw.stamp_ns > waiting[0].stamp_ns + SETTLE_NS:
                     self._process(waiting.pop(0))
                     progress.update()
@@ -127,7 +129,7 @@ class BagPass:
         try:
             message = self.bag.deserialize(raw)
         except InputError as error:
-            self.part.leave_out(raw, error)
+            self.undecoded.add(raw, error)
             return
         if raw.topic == self.info_topic:
             self.cameras.add(message)
@@ -221,7 +223,7 @@ class BagPass:
     def _write(self, topic: str, message: Any, received_ns: int) -> None:
         name, kind, types = self._name(topic), type_name(type(message)), self.writer.types
         # ROS leaves uninitialised memory in the padding of serialised messages; rosbags pads with 0.
-        message = types.deserialize_cdr(serialize_message(message), kind)
+        message = self.decoder.decode(serialize_message(message), kind)
         self.writer.declare(name, kind)
         self.writer.write_raw(name, types.serialize_cdr(message, kind), received_ns)
         self.topics[name] = self.topics.get(name, 0) + 1

@@ -14,7 +14,7 @@ from pathlib import Path
 from perception_common.errors import InputError
 from replay_ros.bags.reader import open_bag
 from replay_ros.bags.writer import BagWriter
-from replay_ros.inputs import find_camera_topics
+from replay_ros.inputs import find_camera_topics, losses
 from replay_ros.offline.bag_pass import BagPass
 from replay_ros.offline.networks import load_networks
 from replay_ros.offline.result_cache import run_cache
@@ -79,8 +79,8 @@ def replay_offline(options: OfflineOptions) -> ReplayResult:
             stamps=summarise_stamps([each.stamp_ns for each in run.images], [each.received_ns for each in run.images]),
             pairs_without_camera=run.pairs_without_camera,
             without_camera=run.without_camera,
-            left_out=run.part.left_out,
-            stopped=run.part.damage,
+            left_out=run.undecoded.counts,
+            losses=losses(bag),
         )
 
 

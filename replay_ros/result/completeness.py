@@ -16,6 +16,7 @@ def missing_answers(result: ReplayResult) -> tuple[str, ...]:
 def _missing(result: ReplayResult) -> Iterator[str]:
     if result.stopped:
         yield f"stopped after {result.frames} images: {result.stopped}"
+    yield from (f"the bag is not complete: {loss}" for loss in result.losses)
     if result.frames == 0:
         yield f"no image of {result.image_topic} was played"
     for node in result.answers:

@@ -32,8 +32,8 @@ class ReplayResult:
     truth of the bag, motion as `dataclasses.asdict(MotionResult)`; None: not evaluated. nodes: last diagnostics of each
     live node. stamps: what is odd about the stamps of the images. pairs_without_camera: relative poses without a usable
     calibration; without_camera: why, with the number of images offline, and 1 live. left_out: messages of other inputs
-    that could not be decoded, by topic and cause. stopped: why the replay ended before the end of the bag; "" at the
-    end. not_done: what else was asked for and failed, as evaluations.
+    that could not be decoded, by topic and cause. losses: what of the bag could not be read. stopped: why the replay
+    ended before the end of the bag; "" at the end. not_done: what else was asked for and failed, as evaluations.
     """
 
     kind: Literal["offline", "live"]
@@ -52,6 +52,7 @@ class ReplayResult:
     pairs_without_camera: int = 0
     without_camera: dict[str, int] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
+    losses: tuple[str, ...] = ()
     stopped: str = ""
     not_done: tuple[str, ...] = ()
 
@@ -117,6 +118,7 @@ def _result_of_mapping(content: Mapping[str, Any], path: Path) -> ReplayResult:
         pairs_without_camera=content["pairs_without_camera"],
         without_camera=content["without_camera"],
         left_out=content["left_out"],
+        losses=tuple(content["losses"]),
         stopped=content["stopped"],
         not_done=tuple(content["not_done"]),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 MIN_DELAY_MS = 0.1  # smaller delays print as 0.0 ms
@@ -19,7 +19,9 @@ class TopicReport:
     means "no stamp" in ROS. header_delay_s: receive stamp minus header stamp, median; header_delay_max_s: the one
     furthest from zero.
     content: in words: sizes and encodings of all raw images; of the first message, size of compressed images or
-    calibration. problem: why this package cannot use the topic; empty when it can, or has no use for it.
+    calibration. problem: why this package cannot use the topic; empty when it can, or has no use for it. unusable:
+    number of messages that it cannot use, by cause, on a topic that it can use otherwise; pictures after the first
+    usable one are not decoded.
     """
 
     name: str
@@ -38,6 +40,7 @@ class TopicReport:
     header_delay_max_s: float | None
     content: str
     problem: str
+    unusable: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,10 @@ class Usability:
 
 @dataclass(frozen=True)
 class BagReport:
-    """The content of a bag. start_s: receive stamp of the first message, seconds since the epoch."""
+    """The content of a bag.
+
+    start_s: receive stamp of the first message, seconds since the epoch. remarks: what is left out, in words.
+    """
 
     path: str
     start_s: float
@@ -65,6 +71,7 @@ class BagReport:
     messages: int
     topics: tuple[TopicReport, ...]
     usability: tuple[Usability, ...]
+    remarks: tuple[str, ...] = ()
 
 
 def describe_report(report: BagReport) -> str:
@@ -72,6 +79,7 @@ def describe_report(report: BagReport) -> str:
     lines = [
         f"{report.path}: {report.messages} messages on {len(report.topics)} topics in {report.duration_s:.3f} s, "
         f"from {report.start_s:.3f} s",
+        *(f"    note: {remark}" for remark in report.remarks),
         "",
     ]
     for topic in report.topics:
@@ -110,5 +118,7 @@ def _facts(topic: TopicReport) -> Iterator[str]:
         yield f"{topic.repeated} headers repeat the stamp of the previous message"
     if topic.unstamped:
         yield f"{topic.unstamped} headers have no stamp (0): let the driver set it"
+    for cause, count in topic.unusable.items():
+        yield f"{count} messages are not usable: {cause}"
     if topic.problem:
         yield f"not usable: {topic.problem}"

@@ -157,7 +157,7 @@ def _indices_by_stamp(messages: Sequence[Any]) -> dict[int, list[int]]:
 
 
 def _read_arrays(bag: Bag, topic: str) -> list[Any]:
-    found = bag.topic(topic)
+    found = bag.filled_topic(topic)
     if found.type != TYPE:
         raise InputError(f"{found.name} in {bag.path} is a {found.type}, no {TYPE}")
     return [item.message for item in bag.messages([found.name])]

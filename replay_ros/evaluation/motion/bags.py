@@ -63,7 +63,7 @@ def _evaluate(bag: Bag, truth_bag: Bag, options: MotionBagOptions) -> MotionResu
     # Topics that end with _base hold the same motion in the vehicle's base frame.
     of_cameras = [name for name in _topics_of(bag, RELATIVE_POSE) if not name.endswith("_base")]
     topics = [options.relative_pose_topic] if options.relative_pose_topic else of_cameras
-    if len(topics) != 1 or bag.topic(topics[0]).type != RELATIVE_POSE:
+    if len(topics) != 1 or bag.filled_topic(topics[0]).type != RELATIVE_POSE:
         found = ", ".join(topics) or "none"
         raise InputError(f"{bag.path} must have one topic of {RELATIVE_POSE} ({found}); use --relative-pose-topic")
     edges = [edge_of_message(item.message) for item in bag.messages(topics)]
@@ -83,7 +83,7 @@ def _read_trajectory(bag: Bag, pose_topic: str | None, beside: str) -> Trajector
     topic = pose_topic or f"{beside.rpartition('/')[0]}/pose"
     if not pose_topic and topic not in _topics_of(bag, POSE_STAMPED):
         return None
-    if bag.topic(topic).type != POSE_STAMPED:
+    if bag.filled_topic(topic).type != POSE_STAMPED:
         raise InputError(f"{topic} in {bag.path} is a {bag.topic(topic).type}, no {POSE_STAMPED}")
     return trajectory_of_poses(item.message for item in bag.messages([topic]))
 

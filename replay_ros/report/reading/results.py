@@ -69,6 +69,7 @@ def _oddities(content: Mapping[str, Any], path: Path) -> Iterator[str]:
     if content.get("stopped"):
         yield f"the replay stopped before the end of the bag: {content['stopped']}"
     yield from (f"{count} messages were left out: {cause}" for cause, count in content.get("left_out", {}).items())
+    yield from (f"the bag is not complete: {loss}" for loss in content.get("losses", ()))
     yield from content.get("without_camera", {})
     yield from content.get("not_done", ())
     if content.get("stamps"):
