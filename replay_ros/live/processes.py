@@ -14,7 +14,7 @@ from typing import IO
 from perception_common.errors import InputError
 from perception_common.resources import find_share
 
-HASTE_S = 1.0  # to end after Ctrl-C; `ros2 launch` kills us after five seconds, and the answers must be written before
+HASTE_S = 0.7  # to end after Ctrl-C; `ros2 launch` kills us after five seconds, and the answers must be written before
 
 
 def find_executable(name: str) -> Path:
