@@ -33,7 +33,8 @@ def tiles(replay: EvaluatedReplay) -> tuple[Tile, ...]:
 
 
 def _image_tile(recording: RecordedReplay) -> Tile:
-    seconds = (max(recording.stamps_ns) - min(recording.stamps_ns)) / 1e9 if recording.stamps_ns else 0.0
+    stamps = [stamp for stamp in recording.stamps_ns if stamp] or [0]  # 0: no stamp
+    seconds = (max(stamps) - min(stamps)) / 1e9
     width, height = recording.size
     return Tile(
         "Images", str(len(recording.stamps_ns)), f"{seconds:.1f} s of {recording.image_topic}, {width} x {height}"
