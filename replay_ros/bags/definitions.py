@@ -12,10 +12,39 @@ from rosbags.typesys.store import Typestore
 from replay_ros.bags.cdr import CdrError, Decoder, referenced_types
 from replay_ros.bags.storage.piece import Definition
 
-MAX_CHARACTERS = 1_000_000  # of a definition; the largest of ROS 2 Jazzy, with all that it contains, has 30,000
+MAX_CHARACTERS = 60_000  # of a definition; the largest of ROS 2 Jazzy, with all that it contains, has 30,000
+MAX_TOTAL_CHARACTERS = 500_000  # of the definitions in a bag; parsing so many takes a minute
 IDL_RULE = "=" * 80 + "\n"  # between the parts of an IDL definition
 TYPE_NAME = re.compile(r"[A-Za-z]\w*/(msg|srv|action)/[A-Za-z]\w*", re.ASCII)
 FIELD_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+
+
+class Definitions:
+    """Makes the decoders of the types in a bag.
+
+    ours: the types that this package knows. They serve where the bag has no definition or one that cannot be read.
+    """
+
+    def __init__(self, ours: Typestore) -> None:
+        self._ours = ours
+        self._decoders: dict[tuple[str, str], Decoder | CdrError] = {}
+        self._characters = 0
+
+    def decoder(self, type_name: str, definition: Definition) -> Decoder:
+        """Return the decoder of a type. Raises CdrError when it cannot be decoded; see `decoder_for`."""
+        key = (type_name, definition.text)
+        if key not in self._decoders:
+            self._characters += len(_without_comments(definition.text))
+            try:
+                if self._characters > MAX_TOTAL_CHARACTERS:
+                    raise CdrError(f"the definitions in the bag have more than {MAX_TOTAL_CHARACTERS} characters")
+                self._decoders[key] = decoder_for(type_name, definition, self._ours)
+            except CdrError as error:
+                self._decoders[key] = error
+        found = self._decoders[key]
+        if isinstance(found, CdrError):
+            raise found
+        return found
 
 
 def full_type_name(name: str) -> str:
@@ -54,8 +83,8 @@ class _NoDefinitionError(Exception):
 
 def _parse(type_name: str, definition: Definition) -> dict[str, Any]:
     """Return constants and fields by type."""
-    text = definition.text
-    if not text.strip():
+    text = _without_comments(definition.text)
+    if not text:
         raise _NoDefinitionError("its definition is not in the bag")
     if len(text) > MAX_CHARACTERS:
         raise _NoDefinitionError(f"its definition has more than {MAX_CHARACTERS} characters")
@@ -71,6 +100,12 @@ def _parse(type_name: str, definition: Definition) -> dict[str, Any]:
     if type_name not in types:
         raise _NoDefinitionError("its definition is of another type")
     return dict(types)
+
+
+def _without_comments(text: str) -> str:
+    """Return a definition without empty lines and lines of comments, which take the parser long."""
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith(("#", "//")))
 
 
 def _parse_idl(text: str) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from perception_common.errors import InputError
 from replay_ros.bags.cdr import CdrError, Decoder
-from replay_ros.bags.definitions import decoder_for
+from replay_ros.bags.definitions import Definitions
 from replay_ros.bags.messages import load_types
 from replay_ros.bags.storage.compression import ZSTD_MAGIC, decompress
 from replay_ros.bags.storage.piece import DamagedError, Piece, StoredMessage
@@ -64,8 +64,7 @@ class Bag:
         self._pieces = pieces
         channels = [(index, each) for index, piece in enumerate(pieces.values()) for each in piece.channels]
         self.topics, self._used, self.left_out = sort_channels(channels, files.metadata)
-        self._ours = load_types()
-        self._decoders: dict[str, Decoder | CdrError] = {}
+        self._definitions = Definitions(load_types())
         self._broken: dict[
             str, tuple[int, str]
         ] = {}  # messages that could not be used: number and first cause by topic
@@ -165,7 +164,7 @@ class Bag:
         for name, (count, error) in broken.items():
             if name not in decoded:
                 raise error
-            self._broken[name] = (count, str(error).removeprefix(f"{self.path}: "))
+            self._broken[name] = (count, f"not a {self.topics[name].type} ({error.__cause__})")
 
     def decodable_topics(self) -> list[str]:
         """Return the names of the topics whose messages can be decoded."""
@@ -205,18 +204,13 @@ class Bag:
         return next((item.message for item in self.messages([topic])), None)
 
     def _decoder(self, topic: Topic) -> Decoder:
-        if topic.name not in self._decoders:
-            try:
-                self._decoders[topic.name] = decoder_for(topic.type, topic.definition, self._ours)
-            except CdrError as error:
-                self._decoders[topic.name] = error
-        found = self._decoders[topic.name]
-        if isinstance(found, CdrError):
+        try:
+            return self._definitions.decoder(topic.type, topic.definition)
+        except CdrError as error:
             raise InputError(
-                f"{topic.name} in {self.path} is a {topic.type}, which cannot be decoded: {found}; "
+                f"{topic.name} in {self.path} is a {topic.type}, which cannot be decoded: {error}; "
                 "record it with ROS 2 Iron or later"
-            ) from found
-        return found
+            ) from error
 
     def _messages_of(
         self, piece: Piece, chosen: Mapping[int, Topic], broken: dict[str, tuple[int, str]]

@@ -50,13 +50,17 @@ class BagWriter:
 
         storage: "mcap" or "sqlite3". force: replace an existing bag (never a folder with other files in it).
         types: message types that `write` takes; None: those of Jazzy and our own.
-        Raises InputError for an unknown storage and for a path that names a file.
+        Raises InputError for an unknown storage, and for a path that names a file or that sqlite3 would misread.
         """
         self.path = Path(path)
         if storage not in STORAGES:
             raise InputError(f"unknown storage {storage!r}; choose one of {', '.join(STORAGES)}")
         if self.path.suffix in STORAGE_SUFFIXES:
             raise InputError(f"a bag is a folder: write {self.path.with_suffix('')} instead of {self.path}")
+        if storage == "sqlite3" and any(character in str(self.path.absolute()) for character in "?#%"):
+            raise InputError(
+                f"{self.path} has one of the characters ?#% in its path; write mcap, or choose another path"
+            )
         self.types = load_types() if types is None else types
         self._storage = STORAGES[storage]
         self._force = force

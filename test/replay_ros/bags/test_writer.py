@@ -166,7 +166,11 @@ def test_a_folder_with_other_files_is_never_replaced(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "storage", "sentence"),
-    [("bag.mcap", "mcap", "a bag is a folder"), ("bag", "zip", "unknown storage 'zip'; choose one of mcap, sqlite3")],
+    [
+        ("bag.mcap", "mcap", "a bag is a folder"),
+        ("bag?mode=ro", "sqlite3", "has one of the characters"),
+        ("bag", "zip", "unknown storage 'zip'; choose one of mcap, sqlite3"),
+    ],
 )
 def test_invalid_paths_and_storages_are_refused(tmp_path, name, storage, sentence):
     with pytest.raises(InputError, match=sentence):
