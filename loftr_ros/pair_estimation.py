@@ -18,6 +18,9 @@ from loftr_ros.sensors.settings import DynamicSettings, Mount, SensorSettings
 from loftr_ros.sensors.suite import FrameReadings
 from perception_common.cameras.camera import Camera
 
+NO_CAMERA = "no usable camera_info, see /diagnostics"
+"""The reason of a pair without calibration, as RelativePose.reason has it."""
+
 
 @dataclass(frozen=True)
 class PairSettings:
@@ -62,8 +65,7 @@ def estimate_pair(
     )
     cameras = cameras_of(older, newer)
     if cameras is None:
-        reason = "no usable camera_info, see /diagnostics"
-        return PairMotion(failed_pose(len(matches), reason), unknown_scale(reason), moving)
+        return PairMotion(failed_pose(len(matches), NO_CAMERA), unknown_scale(NO_CAMERA), moving)
     camera0, camera1 = cameras
     mount = Mount(T_base_camera=older.T_base_camera, gimbal_pitch=settings.gimbal_pitch, camera_frame=older.frame_id)
     motion = estimate_without_traffic(

@@ -9,6 +9,8 @@ from yolc_ros.ros import messages as detection
 
 DETECTIONS, STATUS = detection.DETECTIONS, matching.STATUS  # the last message of each node for an image
 DIAGNOSTICS = "/diagnostics"
+NODES = {DETECTIONS: "yolc_node", STATUS: "loftr_node"}
+"""Name of each node by the topic of its last message for an image."""
 
 OUTPUTS: dict[str, type] = {
     **{topic: kind for topic, kind in detection.TOPICS.items() if topic in detection.RECORDED},

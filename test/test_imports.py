@@ -55,7 +55,8 @@ MAY_USE_ROS = {
     "replay_ros.live",
     "replay_ros.reliability",
     "replay_ros.outputs",  # the message classes of what the nodes publish
-    "replay_ros.offline.replay",  # serialises the messages that it writes
+    "replay_ros.offline.bag_pass",  # serialises the messages that it writes
+    "replay_ros.offline.replay",
     "replay_ros.replay",  # runs the live or the offline replay
     "replay_ros.demo",
     "replay_ros.benchmarks.listener",  # times the nodes' messages over DDS

@@ -13,7 +13,15 @@ import pytest
 from perception_common.resources import find_share
 from replay_ros.commands.replay import parse
 
-MODULES = ("launch", "launch.actions", "launch.launch_context", "launch.substitutions", "launch_ros.actions")
+MODULES = (
+    "launch",
+    "launch.actions",
+    "launch.events",
+    "launch.events.process",
+    "launch.launch_context",
+    "launch.substitutions",
+    "launch_ros.actions",
+)
 
 
 def load(repository):
@@ -39,6 +47,7 @@ def description(repository, monkeypatch):
         setattr(sys.modules["launch.actions"], name, type(name, (Recorded,), {}))
     sys.modules["launch"].LaunchDescription = list
     sys.modules["launch"].LaunchDescriptionEntity = object
+    sys.modules["launch.events.process"].ProcessExited = SimpleNamespace
     sys.modules["launch.launch_context"].LaunchContext = dict
     sys.modules["launch_ros.actions"].Node = type("Node", (Recorded,), {})
     sys.modules["launch.substitutions"].LaunchConfiguration = lambda name: SimpleNamespace(
@@ -61,10 +70,25 @@ def test_the_arguments_become_a_live_replay(description, tmp_path):
     assert executable == str(description.REPLAY)
     assert description.REPLAY.is_file()
     options = parse(words).options
-    assert (options.bag.name, options.out.name, options.namespace) == ("flight", "flight_answers", "uav1")
+    assert (options.bag.name, options.out.name, options.namespace) == ("flight", "flight_answers", "/uav1")
     assert (options.pace, options.rate, options.force, options.start_nodes) == ("rate", 2.0, True, True)
     assert options.params_file.is_file()
-    assert type(process.named.on_exit).__name__ == "Shutdown"
+
+
+def test_the_launch_ends_with_the_replay_and_fails_with_it(description):
+    (process,) = started(description, bag="flight")
+    ended = process.named.on_exit(SimpleNamespace(returncode=0), {})
+    assert type(ended).__name__ == "Shutdown"
+    for status in (1, 3, 130, -9):
+        with pytest.raises(RuntimeError, match=f"status {status}"):
+            process.named.on_exit(SimpleNamespace(returncode=status), {})
+
+
+@pytest.mark.parametrize("given", ["uav1", "uav1/", "/uav1", "/uav1/"])
+def test_a_namespace_may_have_slashes_at_its_ends(description, given):
+    process, rviz = started(description, bag="flight", namespace=given, rviz="true")
+    assert parse(process.named.cmd[1:]).options.namespace == "/uav1"
+    assert rviz.named.namespace == "uav1"
 
 
 def test_rviz_gets_an_existing_layout(description):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from replay_ros.demo import run_demo
 from replay_ros.replay import describe_replay
+from replay_ros.result.completeness import missing_answers
 
 NAME = "demo"
 
@@ -36,5 +37,7 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     given = build_parser(prog).parse_args(arguments)
     result = run_demo(given.flight, given.out, given.camera, given.limit)
     print("\n".join(describe_replay(result)))
+    for missing in missing_answers(result):
+        print(f"  not answered: {missing}")
     print(f"open {given.out / 'report.html'}; result: {given.out / 'result.json'}, bag: {given.out / 'answers'}")
     return 0

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from perception_common.errors import InputError
 from perception_common.resources import find_config
+from replay_ros.inputs import node_namespace
+from replay_ros.live.player import INTERRUPTED
 from replay_ros.live.replay import LiveOptions
 from replay_ros.offline.replay import OfflineOptions
-from replay_ros.replay import ReplayRequest, describe_replay, replay
+from replay_ros.replay import ReplayRequest, describe_answers, describe_replay, replay
+from replay_ros.result.completeness import missing_answers
 from replay_ros.result.peak_rate import PeakSearch
 
 NAME = "replay"
+STATUS_INCOMPLETE = 3  # 1 is an error without a result, 2 a wrong command line
+STATUS_INTERRUPTED = 130  # as shells and `perception_common.cli` have it
 LIVE_ONLY = ("lockstep", "rate", "running_nodes", "answer_timeout", "find_peak")
 
 
@@ -28,7 +38,12 @@ examples:
 
 writes the bag `answers` with inputs and outputs, `answers.json` with the figures and `answers.html` to look at. Where
 the bag holds ground truth (topics named ground_truth, as `flight` writes them) the outputs are compared with it. When a
-replay without --live is broken off, the same command continues it.
+replay without --live is broken off, the same command continues it. A live one that is broken off keeps its answers so
+far.
+
+exit status: 0 when everything was answered; 3 when the results are there and something is missing, which the last line
+names: images without an answer, or no relative poses for want of a calibration (leave matching out with --no-matching);
+130 after Ctrl-C; 1 for an error.
 """
     parser = argparse.ArgumentParser(
         prog=prog, description=__doc__, epilog=example, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -81,7 +96,7 @@ def parse(arguments: list[str] | None = None, prog: str = NAME) -> ReplayRequest
         "params_file": given.params_file or find_config("perception.yaml"),
         "image_topic": given.image_topic,
         "camera_info_topic": given.camera_info_topic,
-        "namespace": given.namespace,
+        "namespace": node_namespace(given.namespace),
         "detection": not given.no_detection,
         "matching": not given.no_matching,
         "limit": given.limit,
@@ -135,10 +150,43 @@ def _peak_search(max_loss: float | None, budget_s: float | None) -> PeakSearch:
 
 
 def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
-    """Run the command; the status is 1 when images were left unanswered in lockstep."""
+    """Run the command. The status is 0 when everything that was asked for was answered; else one line says why not."""
     request = parse(arguments, prog)
-    result = replay(request)
+    try:
+        with interruptible_once():
+            result = replay(request)
+    except KeyboardInterrupt:
+        print(f"{prog}: interrupted before the first answer: nothing was written", file=sys.stderr)
+        return STATUS_INTERRUPTED
     print("\n".join(describe_replay(result)))
-    print(f"bag: {result.out}, result: {request.json}" + (f", report: {request.report}" if request.report else ""))
-    is_lockstep = isinstance(request.options, LiveOptions) and request.options.pace == "lockstep"
-    return int(is_lockstep and any(dropped.lost for dropped in result.timing.drops))
+    has_report = request.report is not None and request.report.is_file()
+    print(f"bag: {result.out}, result: {request.json}" + (f", report: {request.report}" if has_report else ""))
+    print(describe_answers(result), flush=True)
+    if missing := missing_answers(result):
+        print(f"{prog}: not everything was answered: {'; '.join(missing)}", file=sys.stderr)
+    if result.stopped == INTERRUPTED:
+        return STATUS_INTERRUPTED
+    return STATUS_INCOMPLETE if missing else 0
+
+
+@contextmanager
+def interruptible_once() -> Iterator[None]:
+    """Raise KeyboardInterrupt at the first SIGINT or SIGTERM in the block, and go on at further ones.
+
+    The first one ends the replay within seconds. `ros2 launch` and a terminal send several, which must not keep it
+    from writing the answers so far.
+    """
+    is_interrupted = False
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal is_interrupted
+        if not is_interrupted:
+            is_interrupted = True
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

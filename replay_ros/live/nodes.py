@@ -10,7 +10,7 @@ from pathlib import Path
 
 from loftr_ros.sensors.topics import SensorTopic
 from perception_common.errors import InputError
-from replay_ros.live.processes import running
+from replay_ros.live.processes import HASTE_S, running, stop
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,11 @@ class LiveNodes:
     def hint(self) -> str:
         """Where to look for the cause of a failure."""
         return f"look at {self.log}" if self.log else "look at what they printed"
+
+    def end_now(self) -> None:
+        """End the nodes within about a second, as after Ctrl-C: the image in progress is not waited for."""
+        if self.process is not None:
+            stop(self.process, HASTE_S)
 
     def check(self) -> None:
         """Raise InputError when the process has ended."""

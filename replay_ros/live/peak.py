@@ -5,11 +5,15 @@ from __future__ import annotations
 import itertools
 import struct
 import time
+from collections.abc import Iterator
 
 import numpy as np
 from tqdm import tqdm
 
-from replay_ros.bags.reader import RawMessage
+from perception_common.errors import InputError
+from perception_common.images.conversion import to_rgb
+from replay_ros.bags.reader import Bag, RawMessage
+from replay_ros.inputs import first_calibration
 from replay_ros.live.player import LivePlayer
 from replay_ros.result.peak_rate import PeakRate, PeakSearch, Trial, find_peak
 
@@ -47,9 +51,8 @@ class _Bursts:
     def __init__(self, player: LivePlayer):
         bag, topics = player.bag, player.topics
         self._player = player
-        self._images = list(itertools.islice(bag.raw_messages([topics.image]), BURST))
-        info = next(bag.raw_messages([topics.camera_info]), None) if topics.camera_info else None
-        self._info: RawMessage | None = info
+        self._images = list(itertools.islice(_usable_images(bag, topics.image), BURST))
+        self._info = first_calibration(bag, topics.camera_info)
         self._now_ns = bag.end_ns
 
     def warm_up(self) -> float:
@@ -65,7 +68,7 @@ class _Bursts:
 
     def send(self, rate: float) -> Trial:
         """Send a burst at a rate and count the unanswered images."""
-        self._player.log.frames.clear()
+        self._player.start_log()
         self._now_ns += GAP_NS
         start = time.monotonic()
         for number in range(BURST):
@@ -84,10 +87,20 @@ class _Bursts:
                 self._player.publish(each.topic, restamped(each.data, self._now_ns), self._now_ns)
 
     def _answers(self) -> int:
-        return sum(len(frame.seconds) for frame in self._player.log.frames.values())
+        return sum(len(frame.seconds) for frame in self._player.log.frames)
 
     def _all_answered(self) -> bool:
-        return self._player.log.all_answered()
+        return self._player.log.all_settled()
+
+
+def _usable_images(bag: Bag, topic: str) -> Iterator[RawMessage]:
+    """Iterate over the images that can be decoded: no node answers the others."""
+    for raw in bag.raw_messages([topic]):
+        try:
+            to_rgb(bag.deserialize(raw))
+        except InputError:
+            continue
+        yield raw
 
 
 def restamped(data: bytes, stamp_ns: int) -> bytes:

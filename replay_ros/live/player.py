@@ -18,22 +18,26 @@ from rclpy.serialization import deserialize_message
 from rosgraph_msgs.msg import Clock
 from tqdm import tqdm
 
+from loftr_ros.pair_estimation import NO_CAMERA
+from loftr_ros.ros.messages import RELATIVE_POSE
 from perception_common.errors import InputError
 from perception_common.node.message_class import message_class
 from perception_common.stamps import stamp_ns
 from replay_ros.bags.node_inputs import TF_TOPICS
 from replay_ros.bags.reader import Bag, RawMessage
 from replay_ros.bags.writer import BagWriter
+from replay_ros.inputs import Undecoded, first_calibration
+from replay_ros.live.diagnoses import Diagnoses
 from replay_ros.live.frame_log import FrameLog
 from replay_ros.live.nodes import LiveNodes, NodeTopics
-from replay_ros.offline.replay import SETTLE_NS
-from replay_ros.outputs import DIAGNOSTICS, OUTPUTS, STATUS, type_name
+from replay_ros.offline.bag_pass import SETTLE_NS
+from replay_ros.outputs import DIAGNOSTICS, NODES, OUTPUTS, STATUS, type_name
 
 # A killed subscriber never acknowledges, so cap the wait.
 ACKNOWLEDGEMENT = Duration(seconds=1)
 RELIABLE = QoSProfile(depth=100, reliability=QoSReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(depth=100, reliability=RELIABLE.reliability, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-REFUSED = "images refused"  # key in the diagnostics of a node
+INTERRUPTED = "it was interrupted"
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,11 @@ class Pace:
 
 
 class LivePlayer:
-    """Player and recorder of one replay. log: of the sent images and their answers."""
+    """Player and recorder of one replay.
+
+    log: of the sent images and their answers. counts: recorded answers by topic. diagnoses: of the nodes. undecoded:
+    inputs that were not sent. stopped: why the replay ended before the end of the bag; "" at the end.
+    """
 
     def __init__(
         self,
@@ -65,9 +73,13 @@ class LivePlayer:
         self.bag, self.topics = bag, topics
         self.log = FrameLog(awaited)
         self.counts: dict[str, int] = {}
-        self.diagnoses: dict[str, dict[str, str]] = {}
+        self.pairs_without_camera = 0
+        self.diagnoses = Diagnoses()
+        self.undecoded = Undecoded()
+        self.stopped = ""
         self._pace, self._node, self._nodes = pace, node, nodes
         self._writer: BagWriter | None = writer
+        self._start = time.monotonic()
         self._now_ns = bag.start_ns
         # Outputs of an earlier replay must not be taken for those of this one.
         outputs = {node.resolve_topic_name(name) for name in (*OUTPUTS, "/clock")}
@@ -87,9 +99,33 @@ class LivePlayer:
             node.create_subscription(kind, name, self._recorder(name, kind), RELIABLE, raw=True)
 
     def run(self) -> float:
-        """Play everything; returns the duration in seconds. Raises InputError when the nodes end or fall silent."""
-        self._wait_for_nodes()
-        start = time.monotonic()
+        """Play everything; returns the duration in seconds.
+
+        A replay that is interrupted, or whose nodes end or fall silent, keeps the answers so far: `stopped` says why.
+        Raises InputError, or KeyboardInterrupt, when there are none.
+        """
+        try:
+            self._wait_for_nodes()
+            self._send_calibration()
+            self._start = time.monotonic()
+            self._play()
+            self.wait(self.log.all_settled, 2.0)  # dropped images are never answered
+            seconds = time.monotonic() - self._start
+            self.wait(lambda: False, 1.0)  # messages of other topics may arrive after the last answer
+        except (InputError, KeyboardInterrupt, SystemExit) as error:  # SystemExit: a handler of SIGTERM
+            seconds = time.monotonic() - self._start
+            self.stop(error)
+            if not any(frame.seconds for frame in self.log.frames):
+                raise
+        return seconds
+
+    def stop(self, error: InputError | KeyboardInterrupt | SystemExit) -> None:
+        """End the replay for a reason; at Ctrl-C the nodes end at once."""
+        self.stopped = str(error) if isinstance(error, InputError) else INTERRUPTED
+        if not isinstance(error, InputError):
+            self._nodes.end_now()
+
+    def _play(self) -> None:
         waiting: list[RawMessage] = []  # in lockstep an image waits for sensor readings of its time, as offline
         total = min(self.bag.topic(self.topics.image).count, self._pace.limit or 2**62)
         with tqdm(total=total, unit="frame", desc="replay", disable=None) as progress:
@@ -98,27 +134,22 @@ class LivePlayer:
                     self._send_and_wait(waiting.pop(0))
                     progress.update()
                 if raw.topic == self.topics.image:
-                    if len(self.log) + len(waiting) == total:
+                    if len(self.log) + len(waiting) == self._pace.limit:
                         break
-                    self._record(raw)
                     if self._pace.rate is None:
                         waiting.append(raw)
                     else:
-                        self._wait_until_due(raw, start, self._pace.rate)
+                        self._wait_until_due(raw, self._pace.rate)
                         self._send(raw)
                         progress.update()
                 else:
                     self._record(raw)
                     if self._pace.rate is not None:
-                        self._wait_until_due(raw, start, self._pace.rate)
+                        self._wait_until_due(raw, self._pace.rate)
                     self._publish_reading(raw)
             for raw in waiting:
                 self._send_and_wait(raw)
                 progress.update()
-        self.wait(self.log.all_answered, 2.0)  # dropped images are never answered
-        seconds = time.monotonic() - start
-        self.wait(lambda: False, 1.0)  # messages of other topics may arrive after the last answer
-        return seconds
 
     @contextmanager
     def not_recording(self) -> Iterator[None]:
@@ -129,6 +160,10 @@ class LivePlayer:
             yield
         finally:
             self.log, self._writer, self.counts = kept
+
+    def start_log(self) -> None:
+        """Forget the images sent so far."""
+        self.log = FrameLog(self.log.awaited)
 
     def publish(self, topic: str, data: bytes, now_ns: int) -> None:
         """Publish a serialised message when the simulated time is `now_ns`."""
@@ -154,14 +189,27 @@ class LivePlayer:
         if self._writer is not None:
             self._writer.write_raw(raw.topic, raw.data, raw.stamp_ns)
 
-    def _wait_until_due(self, raw: RawMessage, start: float, rate: float) -> None:
-        due = start + (raw.stamp_ns - self.bag.start_ns) / 1e9 / rate
+    def _wait_until_due(self, raw: RawMessage, rate: float) -> None:
+        due = self._start + (raw.stamp_ns - self.bag.start_ns) / 1e9 / rate
         self.wait(lambda: False, due - time.monotonic())
         self._nodes.check()
         rclpy.spin_once(self._node, timeout_sec=0.0)
 
+    def _send_calibration(self) -> None:
+        """Send the first calibration before the first image, as the offline replay uses it."""
+        raw = first_calibration(self.bag, self.topics.camera_info)
+        if raw is not None and raw.topic in self._readings and raw.topic in self._publishers:
+            self.publish(raw.topic, raw.data, self.bag.start_ns)
+            self._wait_until_taken(self._publishers[raw.topic])
+
     def _publish_reading(self, raw: RawMessage) -> None:
         """Publish a message other than an image; in lockstep wait until loftr_node has received it."""
+        if raw.topic in self._readings:
+            try:
+                self.bag.deserialize(raw)
+            except InputError as error:
+                self.undecoded.add(raw, error)
+                return
         self._now_ns = raw.stamp_ns
         self.publish(raw.topic, raw.data, raw.stamp_ns)
         if self._pace.rate is None and raw.topic in self._readings and raw.topic in self._publishers:
@@ -176,24 +224,37 @@ class LivePlayer:
             self.wait(future.done, 5.0)
 
     def _send(self, raw: RawMessage) -> int:
-        stamp = stamp_ns(self.bag.deserialize(raw).header)
+        """Send an image; returns its position. One that cannot be decoded stays here and counts as refused."""
+        self._record(raw)
         self._now_ns = raw.stamp_ns
-        self.log.sent(stamp, (raw.stamp_ns - stamp) / 1e9)
+        try:
+            stamp = stamp_ns(self.bag.deserialize(raw).header)
+        except InputError as error:
+            position = self.log.sent(0, raw.stamp_ns)
+            for topic in self.log.awaited:
+                self.log.refuse(topic, position, str(error))
+            return position
+        position = self.log.sent(stamp, raw.stamp_ns)
         self.publish(raw.topic, raw.data, raw.stamp_ns)
-        return stamp
+        return position
 
     def _send_and_wait(self, raw: RawMessage) -> None:
-        refused = self._refused()
-        stamp = self._send(raw)
-        if not self.wait(lambda: self.log.is_answered(stamp) or self._refused() > refused, self._pace.answer_timeout):
+        position = self._send(raw)
+        if not self.wait(lambda: self._is_settled(position), self._pace.answer_timeout):
             raise InputError(
-                f"{self.log.silent_nodes(stamp)} did not answer image {len(self.log)} within "
+                f"{self.log.silent_nodes(position)} did not answer image {position + 1} within "
                 f"{self._pace.answer_timeout:g} s (--answer-timeout): {self._nodes.hint}"
             )
 
-    def _refused(self) -> int:
-        """Count the images that the nodes refused: these get no answer."""
-        return sum(int(values.get(REFUSED, 0)) for values in self.diagnoses.values())
+    def _is_settled(self, position: int) -> bool:
+        """Tell whether all nodes answered or refused an image; what they refuse stands in their diagnostics."""
+        for topic in self.log.awaited:
+            if not self.log.is_settled(position, topic):
+                refused = self.diagnoses.refusals(NODES[topic])
+                if refused <= len(self.log.refused[topic]):
+                    return False
+                self.log.refuse(topic, position, self.diagnoses.last_refusal(NODES[topic]))
+        return True
 
     def _recorder(self, name: str, kind: type) -> Callable[[bytes], None]:
         topic = self._node.resolve_topic_name(name)
@@ -204,14 +265,21 @@ class LivePlayer:
             arrival = time.monotonic()
             self.counts[topic] = self.counts.get(topic, 0) + 1
             if self._writer is not None:
-                self._writer.write_raw(topic, data, self._now_ns)
+                self._writer.write_raw(topic, data, self._bag_time(arrival))
             if name == DIAGNOSTICS and self._writer is not None:
-                for status in deserialize_message(data, kind).status:
-                    self.diagnoses[status.name] = {item.key: item.value for item in status.values}
+                self.diagnoses.add(deserialize_message(data, kind))
+            if name == RELATIVE_POSE and self._writer is not None:
+                self.pairs_without_camera += deserialize_message(data, kind).reason == NO_CAMERA
             if name in self.log.awaited:
                 self.log.answered(name, stamp_ns(deserialize_message(data, kind).header), arrival)
 
         return record
+
+    def _bag_time(self, arrival: float) -> int:
+        """Return when an answer counts as received: in lockstep with its image, else at the time on the bag's clock."""
+        if self._pace.rate is None:
+            return self._now_ns
+        return max(self._now_ns, self.bag.start_ns + round((arrival - self._start) * self._pace.rate * 1e9))
 
     def _wait_for_nodes(self) -> None:
         names = [self._node.resolve_topic_name(name) for name in self.log.awaited]

@@ -14,6 +14,8 @@ from typing import IO
 from perception_common.errors import InputError
 from perception_common.resources import find_share
 
+HASTE_S = 0.7  # to end after Ctrl-C; `ros2 launch` kills us after five seconds, and the answers must be written before
+
 
 def find_executable(name: str) -> Path:
     """Return the installed executable `name`. Raises InputError when the ROS package is not built."""
@@ -35,6 +37,9 @@ def running(name: str, arguments: Sequence[str], log: IO[bytes] | int | None = N
     )
     try:
         yield process
+    except (KeyboardInterrupt, SystemExit):
+        stop(process, HASTE_S)
+        raise
     finally:
         stop(process)
 

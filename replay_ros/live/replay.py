@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import rclpy
+from rclpy.signals import SignalHandlerOptions
 
 from loftr_ros.parameters import LoftrParameters
 from loftr_ros.sensors.topics import DETECTIONS as DETECTIONS_SENSOR
@@ -19,13 +20,16 @@ from perception_common.resources import choose_weights
 from perception_common.weights import file_sha256
 from replay_ros.bags.node_inputs import find_sensors
 from replay_ros.bags.reader import Bag, absolute, open_bag
-from replay_ros.bags.topic_choice import COMPRESSED_IMAGE, find_camera_info_topic, find_image_topic
+from replay_ros.bags.topic_choice import COMPRESSED_IMAGE
 from replay_ros.bags.writer import BagWriter
+from replay_ros.inputs import find_camera_topics, losses
 from replay_ros.live.nodes import NodeLaunch, NodeTopics, node_arguments, running_nodes
 from replay_ros.live.peak import find_peak_rate
-from replay_ros.live.player import LivePlayer, Pace
-from replay_ros.outputs import DETECTIONS, STATUS
-from replay_ros.result.peak_rate import PeakSearch
+from replay_ros.live.player import INTERRUPTED, LivePlayer, Pace
+from replay_ros.live.refusals import find_refusals
+from replay_ros.outputs import DETECTIONS, NODES, STATUS
+from replay_ros.result.image_stamps import summarise_stamps
+from replay_ros.result.peak_rate import PeakRate, PeakSearch
 from replay_ros.result.provenance import provenance
 from replay_ros.result.replay_result import ReplayResult
 from replay_ros.result.resources import sampling
@@ -74,7 +78,8 @@ class LiveOptions:
 def replay_live(options: LiveOptions) -> ReplayResult:
     """Replay a bag through the nodes.
 
-    Raises InputError when the bag cannot be used, or when the nodes do not come up, end, or stop to answer in lockstep.
+    When the nodes end or fall silent, and at Ctrl-C, the answers so far are kept and `stopped` of the result says why.
+    Raises InputError when the bag cannot be used, and when there is no answer at all.
     """
     if not options.awaited:
         raise InputError("nothing to do: both detection and matching are switched off")
@@ -97,31 +102,55 @@ def replay_live(options: LiveOptions) -> ReplayResult:
                     with sampling() as sampler:
                         player = LivePlayer(pace, options.awaited, bag, topics, node, writer, nodes)
                         seconds = player.run()
-                    peak = find_peak_rate(player, options.peak) if options.peak else None
-                weights, configuration = _weights_and_configuration(options)
-                return ReplayResult(
-                    kind="live",
-                    out=str(options.out),
-                    image_topic=topics.image,
-                    frames=len(player.log),
-                    seconds=seconds,
-                    topics=player.counts,
-                    refused={},
-                    timing=Timing(
-                        stages=player.log.stages(), drops=player.log.drops(), resources=sampler.use(), peak=peak
-                    ),
-                    provenance=provenance(options.bag, weights, configuration),
-                    nodes=player.diagnoses,
-                )
+                    peak = _search_peak(player, options.peak)
+                timing = Timing(stages=player.log.stages(), resources=sampler.use(), peak=peak)
+                return _result(options, player, seconds, timing)
             finally:
                 node.destroy_node()
+
+
+def _result(options: LiveOptions, player: LivePlayer, seconds: float, timing: Timing) -> ReplayResult:
+    log, diagnoses = player.log, player.diagnoses
+    if player.stopped != INTERRUPTED:
+        find_refusals(player.bag, player.topics.image, log)
+    weights, configuration = _weights_and_configuration(options)
+    without_camera = diagnoses.problems_with("camera_info") if player.pairs_without_camera else []
+    return ReplayResult(
+        kind="live",
+        out=str(options.out),
+        image_topic=player.topics.image,
+        frames=len(log),
+        seconds=seconds,
+        topics=player.counts,
+        answers=log.answers({topic: diagnoses.why_missed(NODES[topic], len(log)) for topic in log.awaited}),
+        timing=timing,
+        provenance=provenance(options.bag, weights, configuration),
+        nodes=diagnoses.values,
+        stamps=summarise_stamps([each.stamp_ns for each in log.frames], [each.received_ns for each in log.frames]),
+        pairs_without_camera=player.pairs_without_camera,
+        without_camera=dict.fromkeys(without_camera, 1),
+        left_out=player.undecoded.counts,
+        losses=losses(player.bag),
+        stopped=player.stopped,
+    )
+
+
+def _search_peak(player: LivePlayer, search: PeakSearch | None) -> PeakRate | None:
+    """Search the peak rate; when that is broken off, the replay keeps its answers."""
+    if search is None or player.stopped:
+        return None
+    try:
+        return find_peak_rate(player, search)
+    except (InputError, KeyboardInterrupt, SystemExit) as error:
+        player.stop(error)
+        return None
 
 
 @contextmanager
 def _ros() -> Iterator[None]:
     use_large_image_profile()
     raise_malloc_thresholds()
-    rclpy.init()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C raises KeyboardInterrupt in `LivePlayer.run`
     try:
         yield
     finally:
@@ -129,7 +158,7 @@ def _ros() -> Iterator[None]:
 
 
 def _topics(options: LiveOptions, bag: Bag) -> NodeTopics:
-    image = find_image_topic(bag, options.image_topic)
+    image, camera_info = find_camera_topics(bag, options.image_topic, options.camera_info_topic)
     sensors = {}
     if options.matching and options.start_nodes:  # running nodes were remapped by those who started them
         parameters = read_parameters(options.params_file, "loftr_node", LoftrParameters)
@@ -140,7 +169,7 @@ def _topics(options: LiveOptions, bag: Bag) -> NodeTopics:
     return NodeTopics(
         image,
         bag.topic(image).type == COMPRESSED_IMAGE,
-        find_camera_info_topic(bag, image, options.camera_info_topic),
+        camera_info,
         sensors,
     )
 

@@ -17,6 +17,7 @@ from perception_common.errors import InputError
 from perception_common.text.json_files import write_json
 
 _MARK = "run.json"  # identifies the run that a cache belongs to
+_OWN = {_MARK, "detections", "matches", "sizes", "times"}
 
 
 @dataclass(frozen=True)
@@ -51,23 +52,44 @@ class ResultCache:
 def run_cache(out: Path, identity: str) -> Iterator[ResultCache]:
     """Give the cache beside the output bag `out`: that of a broken run of the same identity, else a new one.
 
-    identity: hash of everything that the results depend on. The cache is removed when the block ends well and kept when
-    it is broken off.
+    identity: hash of everything that the results depend on. The cache is removed when the block ends well, and when it
+    fails before anything was kept. It is kept when a run is broken off after that.
     """
     folder = out.with_name(f"{out.name}.unfinished")
-    mark = folder / _MARK
-    try:
-        if folder.exists() and json.loads(mark.read_text()) != {"identity": identity}:
+    if folder.exists():
+        if _is_of(folder, identity):
+            print(f"going on with the run that was broken off ({folder})")
+        else:
             print(f"{folder} is of a run with another input or configuration: starting anew")
             shutil.rmtree(folder)
-        elif folder.exists():
-            print(f"going on with the run that was broken off ({folder})")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder} is no folder of a broken replay ({error}); remove it") from error
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(mark, {"identity": identity})
+    write_json(folder / _MARK, {"identity": identity})
     try:
         yield ResultCache(folder)
-    except KeyboardInterrupt:
-        raise InputError(f"stopped; the same command goes on from here ({folder})") from None
+    except BaseException as error:
+        is_empty = [path.name for path in folder.iterdir()] == [_MARK]
+        if is_empty:
+            shutil.rmtree(folder)
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):  # SystemExit: a handler of SIGTERM
+            way = "nothing was computed yet" if is_empty else f"the same command goes on from here ({folder})"
+            raise InputError(f"stopped; {way}") from None
+        raise
     shutil.rmtree(folder)
+
+
+def _is_of(folder: Path, identity: str) -> bool:
+    """Tell whether a cache is of a run. Raises InputError for a folder that is no cache.
+
+    A process that is killed may leave a cache without its mark or with half of it: such a cache is of no run.
+    """
+    try:
+        strange = [path.name for path in folder.iterdir() if path.name not in _OWN and not path.name.startswith(".")]
+        if strange:
+            raise InputError(f"{folder} is no folder of a broken replay (it holds {strange[0]}); rename or remove it")
+        return bool(json.loads((folder / _MARK).read_text()) == {"identity": identity})
+    except InputError:
+        raise
+    except (FileNotFoundError, ValueError):
+        return False
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read ({error.strerror}); remove it") from error

@@ -42,9 +42,8 @@ def read_content(
         keyframes = [index for index, frame in enumerate(content.frames) if frame.keyframe is not None]
         to_check = [each.frame for each in content.frames_to_check]
         chosen = choose_frames(len(content.frames), to_check, keyframes, pictures)
-        stamps = {recording.stamps_ns[index] for index in chosen}
-        picture_of = read_pictures(bag, recording.image_topic, stamps)
-    frames = [replace(frame, picture=picture_of.get(frame.stamp_ns)) for frame in content.frames]
+        picture_of = read_pictures(bag, recording.image_topic, set(chosen))
+    frames = [replace(frame, picture=picture_of.get(position)) for position, frame in enumerate(content.frames)]
     return replace(content, frames=tuple(frames), shown=describe_choice(len(chosen), len(frames)))
 
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from perception_common.errors import InputError
 from perception_common.images.conversion import to_rgb
-from perception_common.stamps import stamp_ns
 from replay_ros.bags.reader import Bag
 
 MAX_PICTURES = 200
@@ -44,17 +43,16 @@ def describe_choice(chosen: int, count: int) -> str:
     )
 
 
-def read_pictures(bag: Bag, image_topic: str, stamps: Collection[int]) -> dict[int, bytes]:
-    """Return the images with these header stamps (nanoseconds) as JPEG, by stamp; damaged images are left out."""
+def read_pictures(bag: Bag, image_topic: str, chosen: Collection[int]) -> dict[int, bytes]:
+    """Return the images at these positions in the bag as JPEG, by position; damaged images are left out."""
     pictures: dict[int, bytes] = {}
-    if not stamps:
+    if not chosen:
         return pictures
-    max_bytes = PICTURE_BYTES // len(stamps)
-    for item in bag.messages([image_topic]):
-        stamp = stamp_ns(item.message.header)
-        if stamp in stamps and stamp not in pictures:
+    max_bytes = PICTURE_BYTES // len(chosen)
+    for position, raw in enumerate(bag.raw_messages([image_topic])):
+        if position in chosen:
             try:
-                pictures[stamp] = encode_picture(to_rgb(item.message), max_bytes)
+                pictures[position] = encode_picture(to_rgb(bag.deserialize(raw)), max_bytes)
             except InputError:
                 continue  # the nodes reported the damaged image already
     return pictures

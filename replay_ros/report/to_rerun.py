@@ -14,7 +14,7 @@ from replay_ros.report.content.images import Boxes, KeyframePair, MatchKind, Rep
 from replay_ros.report.content.plots import TrajectorySection
 from replay_ros.report.content.report import ReportContent
 
-TIMELINE = "image"
+TIMELINE, POSITION = "image", "position"
 # Colours as in page/report.css.
 _COLORS = {MatchKind.OUTLIER: (213, 94, 0), MatchKind.INLIER: (86, 180, 233), MatchKind.DYNAMIC: (0, 199, 149)}
 _DETECTION, _TRUTH, _REGION = (240, 228, 66), (255, 255, 255), (230, 159, 0)
@@ -31,6 +31,7 @@ def write_rerun(content: ReportContent, path: Path) -> None:
     recording.save(str(path))
     for index, frame in enumerate(content.frames):
         recording.set_time(TIMELINE, timestamp=np.datetime64(frame.stamp_ns, "ns"))
+        recording.set_time(POSITION, sequence=index)  # stamps may repeat
         _log_frame(rr, recording, frame, content.classes)
         for pair in content.pairs:
             if pair.newer == index:

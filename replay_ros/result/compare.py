@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from perception_common.text.markdown import markdown_table
+from replay_ros.result.answers import refused_images
 from replay_ros.result.replay_result import ReplayResult, latencies, node_latencies
 
 DEFAULT_TOLERANCE = 0.02  # relative change, empirical
@@ -65,9 +66,10 @@ def result_metrics(result: ReplayResult) -> Iterator[Metric]:
             yield from _latency_metrics(f"{node.lstrip('/')} {stage}", times)
     if (peak := result.timing.peak) is not None and peak.rate_hz is not None:
         yield Metric(f"peak rate at {100 * peak.max_loss:g} % loss", "1/s", peak.rate_hz, "high")
-    for dropped in result.timing.drops:
-        yield Metric(f"{dropped.node} loss", "", dropped.share, "low")
-    yield Metric("images refused", "", float(sum(result.refused.values())), "low")
+    for node in result.answers:
+        yield Metric(f"{node.node} loss", "", node.loss, "low")
+    refused = sum(len(refusal.images) for refusal in refused_images(result.answers))
+    yield Metric("images refused", "", float(refused), "low")
     if (use := result.timing.resources) is not None:
         yield Metric("peak memory", "MiB", max(use.memory_mib), "low")
         if use.gpu_memory_mib is not None:

@@ -15,10 +15,12 @@ from replay_ros.evaluation.detection.results import (
     detection_result_from_mapping,
     detection_result_to_mapping,
 )
+from replay_ros.result.answers import NodeAnswers
+from replay_ros.result.image_stamps import ImageStamps
 from replay_ros.result.provenance import Provenance
 from replay_ros.result.timing import Timing, diagnosed_latencies, percentiles_ms
 
-SCHEMA = "yolc_ros/replay_result/1"
+SCHEMA = "yolc_ros/replay_result/2"
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,12 @@ class ReplayResult:
     """Result of one replay.
 
     out: the output bag. frames: number of replayed images. seconds: duration of the replay. topics: number of messages
-    written, by topic. refused: reasons why images have no result, with the number of images. detection, motion:
-    evaluation against the ground truth of the bag, motion as `dataclasses.asdict(MotionResult)`; None: not evaluated.
-    nodes: last diagnostics of each live node.
+    written, by topic. answers: what became of each image at each node. detection, motion: evaluation against the ground
+    truth of the bag, motion as `dataclasses.asdict(MotionResult)`; None: not evaluated. nodes: last diagnostics of each
+    live node. stamps: what is odd about the stamps of the images. pairs_without_camera: relative poses without a usable
+    calibration; without_camera: why, with the number of images offline, and 1 live. left_out: messages of other inputs
+    that could not be decoded, by topic and cause. losses: what of the bag could not be read. stopped: why the replay
+    ended before the end of the bag; "" at the end. not_done: what else was asked for and failed, as evaluations.
     """
 
     kind: Literal["offline", "live"]
@@ -37,12 +42,19 @@ class ReplayResult:
     frames: int
     seconds: float
     topics: dict[str, int]
-    refused: dict[str, int]
+    answers: tuple[NodeAnswers, ...]
     timing: Timing
     provenance: Provenance
     detection: DetectionResult | None = None
     motion: dict[str, Any] | None = None
     nodes: dict[str, dict[str, str]] = field(default_factory=dict)
+    stamps: ImageStamps | None = None
+    pairs_without_camera: int = 0
+    without_camera: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
+    losses: tuple[str, ...] = ()
+    stopped: str = ""
+    not_done: tuple[str, ...] = ()
 
 
 def latencies(timing: Timing) -> dict[str, dict[str, float | None]]:
@@ -56,14 +68,24 @@ def node_latencies(result: ReplayResult) -> dict[str, dict[str, dict[str, float 
 
 
 def write_result(path: Path, result: ReplayResult) -> None:
-    """Write the JSON file, with percentiles of the stages for human readers. Raises InputError."""
+    """Write the JSON file, with counts and percentiles for human readers. Raises InputError."""
     detection = None if result.detection is None else detection_result_to_mapping(result.detection)
     content = asdict(replace(result, detection=None)) | {
+        "counts": {node.node: _counts(node) for node in result.answers},
         "detection": detection,
         "latency": latencies(result.timing),
         "node_latency": node_latencies(result),
     }
     write_json(path, {"schema": SCHEMA, **content})
+
+
+def _counts(node: NodeAnswers) -> dict[str, int]:
+    return {
+        "images": node.images,
+        "answered": node.answered,
+        "refused": node.refused_images,
+        "missed": len(node.missed),
+    }
 
 
 def read_result(path: Path) -> ReplayResult:
@@ -78,7 +100,7 @@ def read_result(path: Path) -> ReplayResult:
 
 
 def _result_of_mapping(content: Mapping[str, Any], path: Path) -> ReplayResult:
-    detection = content["detection"]
+    detection, stamps = content["detection"], content["stamps"]
     return ReplayResult(
         kind=content["kind"],
         out=content["out"],
@@ -86,10 +108,17 @@ def _result_of_mapping(content: Mapping[str, Any], path: Path) -> ReplayResult:
         frames=content["frames"],
         seconds=content["seconds"],
         topics=content["topics"],
-        refused=content["refused"],
+        answers=tuple(from_mapping(NodeAnswers, each, f"{path}: answers") for each in content["answers"]),
         timing=from_mapping(Timing, content["timing"], f"{path}: timing"),
         provenance=Provenance(**content["provenance"]),
         detection=None if detection is None else detection_result_from_mapping(detection),
         motion=content["motion"],
         nodes=content["nodes"],
+        stamps=None if stamps is None else from_mapping(ImageStamps, stamps, f"{path}: stamps"),
+        pairs_without_camera=content["pairs_without_camera"],
+        without_camera=content["without_camera"],
+        left_out=content["left_out"],
+        losses=tuple(content["losses"]),
+        stopped=content["stopped"],
+        not_done=tuple(content["not_done"]),
     )

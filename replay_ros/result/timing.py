@@ -1,4 +1,4 @@
-"""Stage durations, dropped images and resource use of a replay, as plain values for JSON."""
+"""Stage durations and resource use of a replay, as plain values for JSON."""
 
 from __future__ import annotations
 
@@ -14,29 +14,15 @@ PERCENTILES = (50, 95, 99)
 
 @dataclass(frozen=True)
 class StageTimes:
-    """Durations of one processing stage. stamps_ns: image stamps. seconds: duration for each of these images."""
+    """Durations of one processing stage. images: positions in the bag. seconds: duration for each of these images."""
 
     name: str
-    stamps_ns: tuple[int, ...]
+    images: tuple[int, ...]
     seconds: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        if len(self.stamps_ns) != len(self.seconds):
-            raise ValueError(f"{len(self.stamps_ns)} stamps_ns, but {len(self.seconds)} seconds")
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """Images without a result from a node. images: number sent. lost: stamps of the images without a result."""
-
-    node: str
-    images: int
-    lost: tuple[int, ...]
-
-    @property
-    def share(self) -> float:
-        """Lost images over sent images."""
-        return len(self.lost) / self.images if self.images else 0.0
+        if len(self.images) != len(self.seconds):
+            raise ValueError(f"{len(self.images)} images, but {len(self.seconds)} seconds")
 
 
 @dataclass(frozen=True)
@@ -57,7 +43,6 @@ class Timing:
     """Timing of a replay. stages: in processing order. peak: highest sustained image rate; None: not searched."""
 
     stages: tuple[StageTimes, ...] = ()
-    drops: tuple[Dropped, ...] = ()
     resources: ResourceUse | None = None
     peak: PeakRate | None = None
 

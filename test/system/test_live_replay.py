@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
+import cv2
 import numpy as np
 import psutil
 import pytest
@@ -16,13 +18,15 @@ from flight_sim.scene import SceneOptions
 from perception_common.errors import InputError
 from perception_common.images.conversion import to_gray
 from perception_common.resources import find_share
+from replay_ros.bags.datasets.calibration import uncalibrated, unrectified_calibration
 from replay_ros.bags.making.flight import FlightBagOptions, write_flight
-from replay_ros.bags.messages import header, new, stamp_of
+from replay_ros.bags.messages import camera_info_message, header, image_message, new, stamp_of
 from replay_ros.bags.reader import open_bag
 from replay_ros.bags.topic_choice import IMAGE
 from replay_ros.bags.writer import BagWriter
 from replay_ros.live.replay import LiveOptions, replay_live
 from replay_ros.offline.replay import OfflineOptions, replay_offline
+from replay_ros.result.completeness import missing_answers
 from replay_ros.result.peak_rate import PeakSearch
 from replay_ros.result.replay_result import node_latencies, read_result, write_result
 
@@ -156,7 +160,8 @@ def test_images_of_12_bits_are_shown_the_same_live_and_offline(flight, ros_domai
 
 def test_the_result_has_the_times_of_each_node(live, tmp_path):
     _, result = live
-    assert [dropped.lost for dropped in result.timing.drops] == [(), ()]
+    assert [(node.node, node.unanswered) for node in result.answers] == [("yolc_node", ()), ("loftr_node", ())]
+    assert missing_answers(result) == ()
     assert result.timing.peak is None
     write_result(tmp_path / "result.json", result)
     assert read_result(tmp_path / "result.json") == result
@@ -190,26 +195,93 @@ def test_the_peak_rate_is_searched_through_the_same_nodes(flight, ros_domain, tm
     assert (tmp_path / "nodes.log").read_text().count("waiting for images") == 1
 
 
-def test_nodes_that_die_end_the_replay_and_the_log_is_named(flight, ros_domain, tmp_path):
+@contextmanager
+def slow_replay(flight, out):
+    """A replay with 20 s between images, detection only, whose nodes are about to answer the first image."""
     bag, parameters = flight
-    command = [sys.executable, REPLAY, bag, tmp_path / "out", "--live", "--rate", "0.05", "--params-file", parameters]
-    replay = subprocess.Popen([*map(str, command), "--no-report"], stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, REPLAY, bag, out, "--live", "--rate", "0.05", "--params-file", parameters]
+    replay = subprocess.Popen(
+        [*map(str, command), "--no-report", "--no-matching"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     try:
-        log = tmp_path / "out.nodes.log"
+        log = out.with_name(f"{out.name}.nodes.log")
         end = time.monotonic() + 120
         while not (log.is_file() and "waiting for images" in log.read_text()):
             assert time.monotonic() < end
             assert replay.poll() is None
             time.sleep(0.2)
         (node,) = psutil.Process(replay.pid).children()
-        os.kill(node.pid, signal.SIGKILL)
-        _, said = replay.communicate(timeout=60)
+        time.sleep(8.0)  # for the first answer
+        yield replay, node
     finally:
         replay.kill()
-    assert replay.returncode != 0
-    assert f"by signal 9: look at {log}" in said.splitlines()[-1]
     assert not psutil.pid_exists(node.pid)
-    assert not (tmp_path / "out").exists()
+
+
+def assert_first_answer_is_kept(out):
+    result = read_result(out.with_name(f"{out.name}.json"))
+    (node,) = result.answers
+    assert (result.frames, node.answered) == (1, 1)
+    assert len(messages(out, "/yolc/detections")) == len(messages(out, "/camera/image")) == 1
+    assert sorted(path.name for path in out.parent.iterdir()) == ["out", "out.json", "out.nodes.log"]
+
+
+def test_nodes_that_die_end_the_replay_and_the_answers_so_far_are_kept(flight, ros_domain, tmp_path):
+    with slow_replay(flight, tmp_path / "out") as (replay, node):
+        os.kill(node.pid, signal.SIGKILL)
+        _, said = replay.communicate(timeout=60)
+    assert replay.returncode == 3
+    assert "stopped after 1 images" in said.splitlines()[-1]
+    assert f"by signal 9: look at {tmp_path / 'out.nodes.log'}" in said.splitlines()[-1]
+    assert_first_answer_is_kept(tmp_path / "out")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_the_replay_within_seconds_and_keeps_the_answers(flight, ros_domain, tmp_path, number):
+    with slow_replay(flight, tmp_path / "out") as (replay, _):
+        start = time.monotonic()
+        replay.send_signal(number)
+        replay.send_signal(number)  # a terminal and `ros2 launch` send one each
+        _, said = replay.communicate(timeout=60)
+        seconds = time.monotonic() - start
+    assert replay.returncode == 130
+    assert "stopped after 1 images: it was interrupted" in said.splitlines()[-1]
+    assert_first_answer_is_kept(tmp_path / "out")
+    assert seconds < 8.0  # 1.7 s on a machine of two cores with a load of 8, and for the end of the interpreter
+
+
+def test_live_and_offline_count_the_same_of_an_odd_bag(ros_domain, tmp_path):
+    """A camera that publishes zeros first, an image that is cut, stamps that repeat, start over and are missing."""
+    picture = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 255, (300, 700, 3)).astype(np.uint8), (0, 0), 1.5)
+    stamps = [1, 1, 2, 3, 1, 2, 0, 0]
+    K = np.array([[220.0, 0, 119.5], [0, 220.0, 89.5], [0, 0, 1]])
+    with BagWriter(tmp_path / "flight") as bag:
+        for number, stamp in enumerate(stamps):
+            received = number * 10**9
+            of_camera = uncalibrated(240, 180) if number < 3 else unrectified_calibration(240, 180, K, [0.0] * 5)
+            info = camera_info_message(bag.types, of_camera, stamp * 10**9, "camera")
+            bag.write("/camera/camera_info", info, received)
+            view = picture[60:240, 40 * number : 40 * number + 240]
+            image = image_message(bag.types, view, "compressed-jpeg", stamp * 10**9, "camera")
+            if number in (0, 6):
+                image.data = image.data[: len(image.data) // 2]
+            bag.write("/camera/image/compressed", image, received)
+    (tmp_path / "p.yaml").write_text("/**/loftr_node: {ros__parameters: {model: sift}}")
+    bag, parameters = tmp_path / "flight", tmp_path / "p.yaml"
+    live = replay_live(
+        LiveOptions(bag, tmp_path / "live", params_file=parameters, detection=False, node_log=tmp_path / "log")
+    )
+    offline = replay_offline(OfflineOptions(bag, tmp_path / "offline", parameters, detection=False))
+    assert live.answers == offline.answers
+    (node,) = live.answers
+    assert (node.images, node.answered, node.refused[0].images) == (8, 6, (0, 6))
+    assert (live.stamps, live.pairs_without_camera) == (offline.stamps, offline.pairs_without_camera)
+    assert live.pairs_without_camera == 0
+    assert missing_answers(live) == missing_answers(offline) != ()
+    of_live, of_cores = (messages(tmp_path / name, "/loftr/status") for name in ("live", "offline"))
+    assert [(a.decision, a.keyframe_id, a.reason) for a in of_live] == [
+        (b.decision, b.keyframe_id, b.reason) for b in of_cores
+    ]
 
 
 def test_nodes_that_do_not_answer_in_time_are_named(flight, ros_domain, tmp_path):

@@ -44,7 +44,8 @@ def remove_abandoned(parent: Path, prefix: str) -> None:
 
 @contextmanager
 def _exit_on_sigterm() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
+    is_handled = callable(signal.getsignal(signal.SIGTERM))  # by a command that ends the block itself
+    if is_handled or threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.signal(signal.SIGTERM, _exit)

@@ -78,10 +78,10 @@ def score_arrays(
     A node does not publish detections below its score_threshold, so the precision-recall curve ends there. Compare AP
     only between bags with the same threshold. weights_sha256, truth_name: copied into the result.
     """
-    by_stamp = {stamp_ns(message.header): message for message in reversed(list(detections))}
+    published = list(detections)
     true = sorted(truths, key=lambda message: stamp_ns(message.header))
-    images = _pair_by_stamp(true, by_stamp, options)
-    choice = _choose_classes(true, list(by_stamp.values()), options)
+    images, unclear = _pair(true, published, options)
+    choice = _choose_classes(true, published, options)
     names = [str(stamp_ns(truth.header)) for truth, _ in images]
     image_truths = [_image_truth(truth, choice) for truth, _ in images]
     found = [message for _, message in images if message is not None]
@@ -109,25 +109,51 @@ def score_arrays(
         },
         truth=truth_name,
         truth_sha256=truth_sha256(names, image_truths, choice.classes),
-        notes=_notes(len(true), len(by_stamp), found, options),
+        notes=_notes(len(true), len(published), found, unclear, options),
     )
 
 
-def _pair_by_stamp(
-    truths: Sequence[Any], by_stamp: Mapping[int, Any], options: ArrayOptions
-) -> list[tuple[Any, Any | None]]:
-    """Return the evaluated messages of the truth, each with the detections of its image, None where there are none."""
-    partners = _associate([stamp_ns(each.header) for each in truths], sorted(by_stamp), options.tolerance_s)
-    if not partners and by_stamp and truths:
+def _pair(
+    truths: Sequence[Any], published: Sequence[Any], options: ArrayOptions
+) -> tuple[list[tuple[Any, Any | None]], int]:
+    """Return the evaluated messages of the truth, each with the detections of its image, None where there are none.
+
+    truths: by ascending stamp. Where stamps repeat, the messages of a stamp are paired in order if there are as many of
+    both, since each image then has its answer. Otherwise they are left out: the second value counts such truths.
+    """
+    true_of, found_of = _indices_by_stamp(truths), _indices_by_stamp(published)
+    repeated = {stamp for of_stamp in (true_of, found_of) for stamp, group in of_stamp.items() if len(group) > 1}
+    single = [index for index, truth in enumerate(truths) if stamp_ns(truth.header) not in repeated]
+    associated = _associate(
+        [stamp_ns(truths[index].header) for index in single], sorted(found_of.keys() - repeated), options.tolerance_s
+    )
+    partners = {single[k]: published[found_of[stamp][0]] for k, stamp in associated.items()}
+    unclear: set[int] = set()
+    for stamp in repeated & true_of.keys() & found_of.keys():
+        if len(true_of[stamp]) == len(found_of[stamp]):
+            pairs_of_stamp = zip(true_of[stamp], found_of[stamp], strict=True)
+            partners.update({index: published[other] for index, other in pairs_of_stamp})
+        else:
+            unclear.update(true_of[stamp])
+    if not partners and published and truths:
+        shared = f" ({len(unclear)} share theirs with others)" if unclear else ""
         raise InputError(
-            f"none of the {len(by_stamp)} detection messages has the stamp of one of the {len(truths)} truth messages "
-            f"within {options.tolerance_s:g} s; check that both are of the same recording"
+            f"none of the {len(published)} detection messages has the stamp of one of the {len(truths)} truth messages "
+            f"within {options.tolerance_s:g} s{shared}; check that both are of the same recording"
         )
-    return [
-        (truth, by_stamp[partners[index]] if index in partners else None)
+    pairs = [
+        (truth, partners.get(index))
         for index, truth in enumerate(truths)
-        if index in partners or options.unanswered == "miss"
+        if index in partners or (options.unanswered == "miss" and index not in unclear)
     ]
+    return pairs, len(unclear)
+
+
+def _indices_by_stamp(messages: Sequence[Any]) -> dict[int, list[int]]:
+    groups: dict[int, list[int]] = {}
+    for index, message in enumerate(messages):
+        groups.setdefault(stamp_ns(message.header), []).append(index)
+    return groups
 
 
 def _read_arrays(bag: Bag, topic: str) -> list[Any]:
@@ -196,13 +222,18 @@ def _corners(boxes: Sequence[Any]) -> np.ndarray:
     return np.hstack([centers - halves, centers + halves])
 
 
-def _notes(true: int, published: int, found: Sequence[Any], options: ArrayOptions) -> tuple[str, ...]:
-    """true, published: number of messages. found: messages of the node that are associated with the truth."""
+def _notes(true: int, published: int, found: Sequence[Any], unclear: int, options: ArrayOptions) -> tuple[str, ...]:
+    """true, published: number of messages. found: messages of the node that are associated with the truth.
+
+    unclear: number of truth messages whose answer is not known since stamps repeat.
+    """
     associated = len(found)
     notes = [f"{associated} of {true} images with truth are answered (stamps within {options.tolerance_s:g} s)"]
-    if associated < true:
+    if unclear:
+        notes.append(f"{unclear} images with truth share their stamp, and not all were answered: they are left out")
+    if associated + unclear < true:
         verb = "left out" if options.unanswered == "skip" else "counted as missed with all their objects"
-        notes.append(f"the other {true - associated} are {verb}")
+        notes.append(f"the other {true - associated - unclear} are {verb}")
     if associated < published:
         notes.append(f"{published - associated} answers have no truth and are left out")
     if any(not each.trained for each in found):

@@ -70,10 +70,17 @@ def matrix_of_pose(pose: Any) -> np.ndarray:
 
 
 def trajectory_of_poses(messages: Iterable[Any]) -> Trajectory:
-    """Return the trajectory of geometry_msgs/PoseStamped messages; of equal stamps the last one counts."""
-    poses = {stamp_ns(message.header): matrix_of_pose(message.pose) for message in messages}
-    stamps = sorted(poses)
-    return Trajectory.from_matrices(stamps, [poses[stamp] for stamp in stamps])
+    """Return the trajectory of geometry_msgs/PoseStamped messages, in their order; stamps may go back or repeat."""
+    poses = [(stamp_ns(message.header), matrix_of_pose(message.pose)) for message in messages]
+    return Trajectory.from_matrices([stamp for stamp, _ in poses], [T for _, T in poses])
+
+
+def longest_run(stamps_ns: Sequence[int] | np.ndarray) -> slice:
+    """Return the longest part of stamps (N,) in which they do not decrease: where they do, another run begins."""
+    stamps = np.asarray(stamps_ns, np.int64)
+    borders = np.concatenate([[0], np.flatnonzero(np.diff(stamps) < 0) + 1, [len(stamps)]]).astype(int)
+    longest = int(np.argmax(np.diff(borders)))
+    return slice(int(borders[longest]), int(borders[longest + 1]))
 
 
 def chain(edges: Sequence[PoseEdge]) -> Trajectory:

@@ -8,7 +8,7 @@ import numpy as np
 
 from perception_common.geometry import inverse
 from perception_common.tum import Trajectory
-from replay_ros.evaluation.motion.edges import PoseEdge, chain, chain_is_metric
+from replay_ros.evaluation.motion.edges import PoseEdge, chain, chain_is_metric, longest_run
 from replay_ros.evaluation.motion.pose_accuracy import compare_edge, covariance_consistency, summarise_poses
 from replay_ros.evaluation.motion.results import Association, EdgeError, MotionResult, TrackFigures
 from replay_ros.evaluation.motion.trajectory_accuracy import MIN_POSES, compare_trajectory
@@ -28,12 +28,19 @@ def evaluate_motion(
 ) -> MotionResult:
     """Compare relative poses and the trajectory with the ground truth.
 
-    trajectory: poses of the optical frame, metric if all edges are; None: the edges are chained. estimator: name and
-    threshold of the pose estimator, copied into the result. tolerance: largest stamp difference of a pose and its
-    truth, seconds. tracks: copied into the result.
+    trajectory: poses of the optical frame, metric if all edges are; None: the edges are chained. Where stamps jump
+    back, the node began another trajectory; the longest one is compared. estimator: name and threshold of the pose
+    estimator, copied into the result. tolerance: largest stamp difference of a pose and its truth, seconds. tracks:
+    copied into the result.
     """
     if trajectory is None:
-        trajectory = chain(edges)
+        run = longest_run([edge.newer_ns for edge in edges])
+        left_out = len(edges) - (run.stop - run.start)
+        trajectory = chain(edges[run])
+    else:
+        run = longest_run(trajectory.stamps_ns)
+        left_out = len(trajectory) - (run.stop - run.start)
+        trajectory = Trajectory(trajectory.stamps_ns[run], trajectory.positions[run], trajectory.orientations[run])
     is_metric = chain_is_metric(edges)
     errors = _edge_errors(edges, truth.trajectory, tolerance)
     matched, true_poses, association = associate(trajectory.stamps_ns, truth.trajectory, tolerance)
@@ -50,7 +57,7 @@ def evaluate_motion(
         calibration=covariance_consistency(errors),
         trajectory=accuracy,
         tracks=tracks,
-        notes=tuple(_notes(edges, errors, association, is_metric)),
+        notes=tuple(_notes(edges, errors, association, is_metric, left_out)),
     )
 
 
@@ -66,8 +73,11 @@ def _edge_errors(edges: Sequence[PoseEdge], truth: Trajectory, tolerance: float)
 
 
 def _notes(
-    edges: Sequence[PoseEdge], errors: Sequence[EdgeError], association: Association, is_metric: bool
+    edges: Sequence[PoseEdge], errors: Sequence[EdgeError], association: Association, is_metric: bool, left_out: int
 ) -> Iterator[str]:
+    """left_out: poses or edges of other runs than the one that is compared."""
+    if left_out:
+        yield f"stamps jump back: the trajectory is that of the longest run, without {left_out} poses of the others"
     if association.unmatched:
         yield (
             f"{association.unmatched} of {association.poses} poses have no truth within {association.tolerance_s:g} s"

@@ -18,6 +18,7 @@ from replay_ros.bags.reader import Bag
 from replay_ros.evaluation.motion.results import Association
 
 TOLERANCE = 0.05  # seconds between a pose and its truth (empirical)
+SAME_POSE = 1e-6  # metres, and entries of a rotation matrix: rounding of a pose that is published twice
 TF = "tf2_msgs/msg/TFMessage"
 TRANSFORM = "geometry_msgs/msg/TransformStamped"
 TYPES = (
@@ -113,6 +114,7 @@ def _read_topic(bag: Bag, name: str, child_frame: str | None) -> tuple[Trajector
     if topic.type not in TYPES:
         raise InputError(f"{topic.name} in {bag.path} is a {topic.type}; the truth must be one of {', '.join(TYPES)}")
     poses: dict[int, np.ndarray] = {}
+    contradicting: set[int] = set()  # stamps, as of a recording in which they start over
     children: set[str] = set()
     for item in bag.messages([topic.name]):
         for stamp, child, position, orientation in _poses(item.message, topic.type):
@@ -124,17 +126,27 @@ def _read_topic(bag: Bag, name: str, child_frame: str | None) -> tuple[Trajector
                 ]
                 if not np.isfinite(values).all() or not np.any(values[3:]):
                     raise InputError(f"{topic.name} in {bag.path}: the pose at {stamp / 1e9:.6f} s is not finite")
-                poses[stamp] = transform(matrix_from_quaternion(np.array(values[3:])), np.array(values[:3]))
+                pose = transform(matrix_from_quaternion(np.array(values[3:])), np.array(values[:3]))
+                if not np.allclose(poses.setdefault(stamp, pose), pose, atol=SAME_POSE):
+                    contradicting.add(stamp)
     if child_frame is None and len(children) > 1:
         raise InputError(
             f"{topic.name} in {bag.path} has transforms of {', '.join(sorted(children))}; "
             "say which are the truth with --truth-frame"
+        )
+    for stamp in contradicting:
+        del poses[stamp]
+    if contradicting and not poses:
+        raise InputError(
+            f"{topic.name} in {bag.path} has other poses at each stamp when it repeats: "
+            "evaluate parts of the recording in which the stamps increase"
         )
     if not poses:
         there = f"no transform of {child_frame}, only of {', '.join(sorted(children))}" if children else "no poses"
         raise InputError(f"{topic.name} in {bag.path} holds {there}")
     stamps = sorted(poses)
     chosen = f", frame {child_frame}" if child_frame else ""
+    chosen += f", without {len(contradicting)} stamps that have several poses" if contradicting else ""
     return Trajectory.from_matrices(stamps, [poses[stamp] for stamp in stamps]), f"{topic.name} ({topic.type}{chosen})"
 
 

@@ -58,11 +58,12 @@ class Stage:
 
 @dataclass(frozen=True, eq=False)
 class Drops:
-    """Images without a result from a node. images: number sent. lost: (K,) frame indices."""
+    """Images without a result from a node. images: number sent. lost: (K,) frame indices. refused: how many of them."""
 
     node: str
     images: int
     lost: np.ndarray
+    refused: int = 0
 
 
 @dataclass(frozen=True, eq=False)

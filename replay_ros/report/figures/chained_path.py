@@ -21,11 +21,12 @@ _AXES = ("right", "down", "forward")  # of an optical frame
 class ChainedPath:
     """Keyframes chained from one to the next, in the first one's optical frame.
 
-    stamps_ns: (N,). poses: (N, 4, 4). covariances: (N, 6, 6), ROS order, axes of the first keyframe. starts: (N,)
-    bool: nothing leads here, the pose is that of the keyframe before. is_metric: every length is in metres.
+    images: (N,) positions in the bag. poses: (N, 4, 4). covariances: (N, 6, 6), ROS order, axes of the first keyframe.
+    starts: (N,) bool: nothing leads here, the pose is that of the keyframe before. is_metric: every length is in
+    metres.
     """
 
-    stamps_ns: np.ndarray
+    images: np.ndarray
     poses: np.ndarray
     covariances: np.ndarray
     starts: np.ndarray
@@ -35,9 +36,9 @@ class ChainedPath:
 def chain_keyframes(keyframes: Mapping[int, int], poses: Mapping[tuple[int, int], Any]) -> ChainedPath:
     """Chain the keyframes of a recording as the node connected them.
 
-    keyframes: stamp by id. poses: RelativePose messages by the ids of the older and the newer keyframe. The covariance
-    of a position adds up what each step and each rotation before it contribute; an assumed length has no part in it. A
-    keyframe that nothing connects starts anew at the place of the one before.
+    keyframes: position in the bag by id. poses: RelativePose messages by the ids of the older and the newer keyframe.
+    The covariance of a position adds up what each step and each rotation before it contribute; an assumed length has no
+    part in it. A keyframe that nothing connects starts anew at the place of the one before.
     """
     ids = sorted(keyframes)
     edges = edges_by_newer(_chain_edge(older, newer, message) for (older, newer), message in poses.items())
@@ -60,7 +61,7 @@ def chain_keyframes(keyframes: Mapping[int, int], poses: Mapping[tuple[int, int]
         covariances.append(propagate(path[before].T_map_camera, covariances[before], pose.step, of_step))
         path.append(pose)
     return ChainedPath(
-        stamps_ns=np.array([keyframes[number] for number in ids], np.int64),
+        images=np.array([keyframes[number] for number in ids], int),
         poses=np.array([pose.T_map_camera for pose in path]).reshape(-1, 4, 4),
         covariances=np.array(covariances).reshape(-1, 6, 6),
         starts=np.array([pose.edge is None or pose.edge.geometry == Geometry.FAILED for pose in path], bool),

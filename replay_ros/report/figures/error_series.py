@@ -39,7 +39,7 @@ def _position_errors(replay: EvaluatedReplay) -> list[Series]:
 
 
 def _covariance_consistency(replay: EvaluatedReplay) -> Series:
-    frame_of = replay.recording.frame_of
+    frame_of = replay.recording.position_of_stamp
     edges = ((replay.motion or {}).get("poses") or {}).get("details", ())
     ratios = {
         frame_of[edge["newer_ns"]]: edge["nees"] / edge["dof"]

@@ -18,6 +18,7 @@ from replay_ros.report.figures.timing import timing_section
 from replay_ros.report.figures.trajectory import trajectory_section
 from replay_ros.report.reading.recording import RecordedReplay
 from replay_ros.report.reading.results import Results
+from replay_ros.result.answers import NodeAnswers
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +26,8 @@ class EvaluatedReplay:
     """A recording and its evaluation.
 
     detections: results of the detection evaluation. motion: a MotionResult as plain values; None without ground truth.
-    untrained: models with random weights. refused: reasons why images have no result, with the number of images. The
+    untrained: models with random weights. answers: what became of each image at each node, as the replay counted it;
+    empty where no result was given. oddities: sentences about the stamps of the images and about inputs left out. The
     others are as in ReportContent.
     """
 
@@ -38,7 +40,8 @@ class EvaluatedReplay:
     trajectory: TrajectorySection | None
     timing: TimingSection
     untrained: tuple[str, ...]
-    refused: Mapping[str, int]
+    answers: tuple[NodeAnswers, ...]
+    oddities: tuple[str, ...]
 
     @property
     def is_detector_trained(self) -> bool:
@@ -58,9 +61,10 @@ def evaluate_replay(recording: RecordedReplay, results: Results) -> EvaluatedRep
         frames=report_frames(recording, compare_with_truth=_is_detector_trained(untrained)),
         pairs=keyframe_pairs(recording, motion),
         trajectory=trajectory_section(recording, motion),
-        timing=timing_section(recording, results.timing),
+        timing=timing_section(recording, results.timing, results.answers),
         untrained=untrained,
-        refused=results.refused or {},
+        answers=results.answers,
+        oddities=results.oddities,
     )
 
 

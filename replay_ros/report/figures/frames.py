@@ -21,23 +21,26 @@ def class_names(recording: RecordedReplay) -> tuple[str, ...]:
 
 def report_frames(recording: RecordedReplay, compare_with_truth: bool) -> tuple[ReportFrame, ...]:
     """Return every image in order. compare_with_truth: match the detections with the ground truth."""
-    keyframe_of = {stamp: number for number, stamp in recording.keyframes.items()}
+    keyframe_of = {position: number for number, position in recording.keyframes.items()}
     return tuple(
-        _report_frame(recording, stamp, keyframe_of.get(stamp), compare_with_truth) for stamp in recording.stamps_ns
+        _report_frame(recording, position, keyframe_of.get(position), compare_with_truth)
+        for position in range(len(recording.stamps_ns))
     )
 
 
-def _report_frame(recording: RecordedReplay, stamp: int, keyframe: int | None, compare_with_truth: bool) -> ReportFrame:
-    detected = (recording.detections or {}).get(stamp)
-    true = (recording.true_detections or {}).get(stamp)
-    status = (recording.statuses or {}).get(stamp)
+def _report_frame(
+    recording: RecordedReplay, position: int, keyframe: int | None, compare_with_truth: bool
+) -> ReportFrame:
+    detected = (recording.detections or {}).get(position)
+    true = (recording.true_detections or {}).get(position)
+    status = (recording.statuses or {}).get(position)
     detections = None if detected is None else _detected_boxes(detected)
     truth = None if true is None else _true_boxes(true)
     if compare_with_truth and detections is not None and truth is not None:
         detections, truth = match_boxes(detections, truth)
     return ReportFrame(
-        stamp_ns=stamp,
-        size=recording.size,
+        stamp_ns=recording.stamps_ns[position],
+        size=recording.sizes[position],
         detections=detections,
         regions=None if detected is None else _region_corners(detected),
         truth=truth,

@@ -9,7 +9,6 @@ import numpy as np
 
 from loftr_ros.geometry.scale.result import ScaleSource
 from loftr_ros.geometry.two_view.relative_pose import Geometry
-from perception_common.stamps import stamp_ns
 from replay_ros.report.content.images import KeyframePair, MatchKind
 from replay_ros.report.reading.recording import RecordedReplay
 
@@ -18,23 +17,27 @@ MIN_SHOWN_OF_KIND = 20  # empirical
 
 
 def keyframe_pairs(recording: RecordedReplay, motion: Mapping[str, Any] | None) -> tuple[KeyframePair, ...]:
-    """Return the pairs whose images are in the bag. motion: a MotionResult as plain values, for the errors."""
-    frame_of = recording.frame_of
+    """Return the pairs whose images are in the bag.
+
+    motion: a MotionResult as plain values, for the errors. It names images by stamp; a repeated one has no errors here.
+    """
+    unique = recording.position_of_stamp
     edges = ((motion or {}).get("poses") or {}).get("details", ())
     edge_of = {(edge["older_ns"], edge["newer_ns"]): edge for edge in edges}
     pairs = []
     for message in recording.correspondences:
-        older_ns, newer_ns = (stamp_ns(keyframe.header) for keyframe in (message.older, message.newer))
-        if older_ns not in frame_of or newer_ns not in frame_of:
+        older, newer = (recording.keyframes.get(keyframe.id) for keyframe in (message.older, message.newer))
+        if older is None or newer is None:
             continue
+        older_ns, newer_ns = recording.stamps_ns[older], recording.stamps_ns[newer]
         pose = recording.poses.get((message.older.id, message.newer.id))
-        edge = edge_of.get((older_ns, newer_ns))
+        edge = edge_of.get((older_ns, newer_ns)) if {older_ns, newer_ns} <= unique.keys() else None
         kinds = np.where(np.asarray(message.dynamic, bool), MatchKind.DYNAMIC, np.asarray(message.inlier, int))
         shown = subsample_matches(kinds, SHOWN_MATCHES)
         pairs.append(
             KeyframePair(
-                older=frame_of[older_ns],
-                newer=frame_of[newer_ns],
+                older=older,
+                newer=newer,
                 points0=np.stack([message.x0, message.y0], axis=1)[shown],
                 points1=np.stack([message.x1, message.y1], axis=1)[shown],
                 kinds=kinds[shown],

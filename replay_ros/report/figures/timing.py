@@ -1,50 +1,50 @@
-"""Stage durations, dropped images and resource use of the report."""
+"""Stage durations, unanswered images and resource use of the report."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from replay_ros.report.content.plots import Drops, Resources, Stage, TimingSection
 from replay_ros.report.reading.recording import RecordedReplay
+from replay_ros.result.answers import NodeAnswers
 from replay_ros.result.timing import Timing
 
 
-def timing_section(recording: RecordedReplay, measured: Timing | None) -> TimingSection:
-    """Return the measured timing; stages and drops that it does not have are taken from the result messages."""
-    frame_of = recording.frame_of
-    section = TimingSection() if measured is None else _measured_section(measured, frame_of)
+def timing_section(
+    recording: RecordedReplay, measured: Timing | None, answers: Sequence[NodeAnswers] = ()
+) -> TimingSection:
+    """Return the measured timing and the images without an answer; what is not given comes from the result messages."""
+    images = len(recording.stamps_ns)
     stages, drops = [], []
     for stage, node, messages, attribute in (
         ("Detection", "yolc_node", recording.detections, "inference_seconds"),
         ("Matching", "loftr_node", recording.statuses, "matching_seconds"),
     ):
         if messages is not None:
-            durations = ((stamp, getattr(message, attribute)) for stamp, message in messages.items())
-            stages.append(_stage(stage, durations, frame_of))
-            lost = [frame for stamp, frame in frame_of.items() if stamp not in messages]
-            drops.append(Drops(node=node, images=len(frame_of), lost=np.array(lost, int)))
-    return TimingSection(section.stages or tuple(stages), section.drops or tuple(drops), section.resources)
+            durations = ((position, getattr(message, attribute)) for position, message in messages.items())
+            stages.append(_stage(stage, durations, images))
+            lost = [position for position in range(images) if position not in messages]
+            drops.append(Drops(node=node, images=images, lost=np.array(lost, int)))
+    if measured is not None and measured.stages:
+        stages = [_stage(each.name, zip(each.images, each.seconds, strict=True), images) for each in measured.stages]
+    if answers:
+        drops = [
+            Drops(
+                node=each.node,
+                images=each.images,
+                lost=np.array([position for position in each.unanswered if position < images], int),
+                refused=each.refused_images,
+            )
+            for each in answers
+        ]
+    return TimingSection(tuple(stages), tuple(drops), None if measured is None else _resources(measured))
 
 
-def _measured_section(timing: Timing, frame_of: Mapping[int, int]) -> TimingSection:
-    """Convert stamps to frames; images that are not in the bag are left out."""
-    stages = [_stage(each.name, zip(each.stamps_ns, each.seconds, strict=True), frame_of) for each in timing.stages]
-    drops = [
-        Drops(
-            node=each.node,
-            images=each.images,
-            lost=np.array([frame_of[stamp] for stamp in each.lost if stamp in frame_of], int),
-        )
-        for each in timing.drops
-    ]
-    return TimingSection(tuple(stages), tuple(drops), _resources(timing))
-
-
-def _stage(name: str, durations: Iterable[tuple[int, float]], frame_of: Mapping[int, int]) -> Stage:
-    """Return a stage. durations: (image stamp, seconds)."""
-    known = [(frame_of[stamp], seconds) for stamp, seconds in durations if stamp in frame_of]
+def _stage(name: str, durations: Iterable[tuple[int, float]], images: int) -> Stage:
+    """Return a stage. durations: (position, seconds); images that are not in the bag are left out."""
+    known = [(position, seconds) for position, seconds in durations if position < images]
     return Stage(
         name=name,
         frames=np.array([frame for frame, _ in known], int),

@@ -22,21 +22,11 @@ def trajectory_section(recording: RecordedReplay, motion: Mapping[str, Any] | No
 
     None with fewer than two keyframes that a relative pose connects.
     """
-    frame_of = recording.frame_of
     path = chain_keyframes(recording.keyframes, recording.poses)
-    is_in_bag = np.array([int(stamp) in frame_of for stamp in path.stamps_ns], bool)
-    if is_in_bag.sum() < 2 or path.starts.all():
+    if len(path.images) < 2 or path.starts.all():
         return None
-    path = ChainedPath(
-        stamps_ns=path.stamps_ns[is_in_bag],
-        poses=path.poses[is_in_bag],
-        covariances=path.covariances[is_in_bag],
-        starts=path.starts[is_in_bag],
-        is_metric=path.is_metric,
-    )
-    frames = np.array([frame_of[int(stamp)] for stamp in path.stamps_ns])
-    section = _aligned_with_truth(path, frames, recording) or _in_first_camera(path, frames)
-    return _as_evaluated(section, frame_of, motion)
+    section = _aligned_with_truth(path, path.images, recording) or _in_first_camera(path, path.images)
+    return _as_evaluated(section, recording.position_of_stamp, motion)
 
 
 def _in_first_camera(path: ChainedPath, frames: np.ndarray) -> TrajectorySection:

@@ -121,10 +121,10 @@ function percentile(values, q) {
 function drawLatency() {
   const { stages, drops } = report.timing;
   const traces = stages.map((stage, k) => ({ x: stage.frames.map(seconds), y: stage.seconds.map((s) => 1000 * s), customdata: stage.frames, name: stage.name, mode: "lines+markers", line: { color: dataColor(k), width: 1.5 }, marker: { size: 5, symbol: k }, hovertemplate: `%{y:.0f} ms<extra>${stage.name}</extra>` }));
-  drops.filter((each) => each.lost.length).forEach((each, k) => traces.push({ x: each.lost.map(seconds), y: each.lost.map(() => 0), customdata: each.lost, name: `dropped by ${each.node}`, mode: "markers", marker: { color: dataColor(1 + k), symbol: "x", size: 9 }, hovertemplate: `no result<extra>${each.node}</extra>` }));
+  drops.filter((each) => each.lost.length).forEach((each, k) => traces.push({ x: each.lost.map(seconds), y: each.lost.map(() => 0), customdata: each.lost, name: `no result of ${each.node}`, mode: "markers", marker: { color: dataColor(1 + k), symbol: "x", size: 9 }, hovertemplate: `no result<extra>${each.node}</extra>` }));
   plot("plot-latency", traces, { xaxis: axis("seconds since the start"), yaxis: axis("milliseconds", { rangemode: "tozero" }), showlegend: true });
   const rows = stages.filter((stage) => stage.seconds.length).map((stage) => [stage.name, ...[50, 95, 99].map((q) => `${(1000 * percentile(stage.seconds, q)).toFixed(1)} ms`), String(stage.seconds.length)]);
-  const lost = drops.map((each) => `${each.node} dropped ${each.lost.length} of ${each.images} images.`).join(" ");
+  const lost = drops.map((each) => `${each.node}: ${each.images - each.lost.length} of ${each.images} images answered, ${each.refused} refused, ${each.lost.length - each.refused} missed.`).join(" ");
   $("latency-table").replaceChildren(tableOf({ columns: ["stage", "p50", "p95", "p99", "images"], rows }), make("p", { class: "note" }, lost));
 }
 

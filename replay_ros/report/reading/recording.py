@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from perception_common.errors import InputError
 from perception_common.images.conversion import is_compressed, to_rgb
 from perception_common.stamps import stamp_ns
 from replay_ros.bags.reader import Bag
 from replay_ros.bags.topic_choice import find_image_topic
 from replay_ros.evaluation.motion.truth import TrueMotion, find_truth_topic, read_truth
+from replay_ros.result.assignment import Moment, assign_to_images
 
 DETECTIONS = "yolc_ros/msg/DetectionArray"
 STATUS = "yolc_ros/msg/MatchingStatus"
@@ -20,6 +23,7 @@ RELATIVE_POSE = "yolc_ros/msg/RelativePose"
 DIAGNOSTICS = "diagnostic_msgs/msg/DiagnosticArray"
 TRUTH = "ground_truth"  # part of the name of topics that hold ground truth, as `flight` writes them
 
+Size = tuple[int, int]  # width, height; pixels
 WARN = 1  # level of DiagnosticStatus
 
 
@@ -33,17 +37,17 @@ class NodeState:
 
 @dataclass(frozen=True, eq=False)
 class RecordedReplay:
-    """The messages of the output bag of a replay.
+    """The messages of the output bag of a replay. Images are named by their position in it, from 0.
 
-    stamps_ns: of the images, in the order of the bag. size: (width, height). detections, true_detections, statuses: by
-    image stamp, nanoseconds; None when the bag has no such topic. keyframes: stamp by id. poses: RelativePose messages
-    by (older id, newer id). truth: ground-truth poses of the camera. nodes: by node name. topics: (name, type, message
-    count).
+    stamps_ns: of the images. sizes: (width, height) of each, as far as they are known. detections,
+    true_detections, statuses: by position; None when the bag has no such topic. keyframes: position by id. poses:
+    RelativePose messages by (older id, newer id). truth: ground-truth poses of the camera. nodes: by node name. topics:
+    (name, type, message count). unassigned: messages of the others whose image is not known: images share its stamp.
     """
 
     image_topic: str
     stamps_ns: tuple[int, ...]
-    size: tuple[int, int]
+    sizes: tuple[Size, ...]
     detections: Mapping[int, Any] | None
     true_detections: Mapping[int, Any] | None
     statuses: Mapping[int, Any] | None
@@ -53,11 +57,18 @@ class RecordedReplay:
     truth: TrueMotion | None
     nodes: Mapping[str, NodeState]
     topics: tuple[tuple[str, str, int], ...]
+    unassigned: int = 0
 
     @property
-    def frame_of(self) -> dict[int, int]:
-        """Frame index by image stamp."""
-        return {stamp: index for index, stamp in enumerate(self.stamps_ns)}
+    def size(self) -> Size:
+        """The size of most images, (width, height)."""
+        return Counter(self.sizes).most_common(1)[0][0] if self.sizes else (0, 0)
+
+    @property
+    def position_of_stamp(self) -> dict[int, int]:
+        """Position by stamp, of the images that share theirs with no other one."""
+        counts = Counter(self.stamps_ns)
+        return {stamp: position for position, stamp in enumerate(self.stamps_ns) if counts[stamp] == 1}
 
 
 def read_recording(bag: Bag, image_topic: str | None = None, truth: str | None = None) -> RecordedReplay:
@@ -66,38 +77,66 @@ def read_recording(bag: Bag, image_topic: str | None = None, truth: str | None =
     Raises InputError for a bag without images and for topics that it does not have.
     """
     image_topic = find_image_topic(bag, image_topic)
-    stamps, size = _read_image_stamps(bag, image_topic)
+    moments, sizes = _read_images(bag, image_topic)
+    detections, lost_detections = _by_position(bag, _result_topics(bag, DETECTIONS), moments)
+    truth_topics = [topic.name for topic in bag.of_type(DETECTIONS) if TRUTH in topic.name]
+    true_detections, lost_truths = _by_position(bag, truth_topics, moments)
+    statuses, lost_statuses = _by_position(bag, _result_topics(bag, STATUS), moments)
+    keyframes, lost_keyframes = _by_position(bag, _result_topics(bag, KEYFRAME), moments)
     return RecordedReplay(
         image_topic=image_topic,
-        stamps_ns=stamps,
-        size=size,
-        detections=_by_stamp(bag, _result_topics(bag, DETECTIONS)),
-        true_detections=_by_stamp(bag, [topic.name for topic in bag.of_type(DETECTIONS) if TRUTH in topic.name]),
-        statuses=_by_stamp(bag, _result_topics(bag, STATUS)),
-        keyframes={each.id: stamp_ns(each.header) for each in _messages(bag, _result_topics(bag, KEYFRAME))},
+        stamps_ns=tuple(moment.stamp_ns for moment in moments),
+        sizes=_complete_sizes(sizes, detections or {}, keyframes or {}),
+        detections=detections,
+        true_detections=true_detections,
+        statuses=statuses,
+        keyframes={message.id: position for position, message in (keyframes or {}).items()},
         correspondences=tuple(_messages(bag, _result_topics(bag, CORRESPONDENCES))),
         poses={(each.older_id, each.newer_id): each for each in _messages(bag, _camera_pose_topic(bag))},
         truth=_read_true_motion(bag, truth),
         nodes=_read_nodes(bag),
         topics=tuple((topic.name, topic.type, topic.count) for topic in bag.topics.values()),
+        unassigned=lost_detections + lost_truths + lost_statuses + lost_keyframes,
     )
 
 
-def _read_image_stamps(bag: Bag, topic: str) -> tuple[tuple[int, ...], tuple[int, int]]:
-    stamps: list[int] = []
-    size = (0, 0)
-    for message in _messages(bag, [topic]):
-        if not stamps:
-            size = _image_size(message)
-        stamps.append(stamp_ns(message.header))
-    return tuple(dict.fromkeys(stamps)), size
+def _read_images(bag: Bag, topic: str) -> tuple[list[Moment], list[Size]]:
+    """Return the times and the size of each image; (0, 0) where it is not known without decoding.
+
+    Of compressed images only the first one that can be decoded is.
+    """
+    moments: list[Moment] = []
+    sizes: list[Size] = []
+    is_known = False
+    for raw in bag.raw_messages([topic]):
+        try:
+            message = bag.deserialize(raw)
+        except InputError:
+            moments.append(Moment(0, raw.stamp_ns))
+            sizes.append((0, 0))
+            continue
+        moments.append(Moment(stamp_ns(message.header), raw.stamp_ns))
+        sizes.append((0, 0) if is_known and is_compressed(message) else _image_size(message))
+        is_known = is_known or sizes[-1] != (0, 0)
+    return moments, sizes
 
 
-def _image_size(message: Any) -> tuple[int, int]:
-    if is_compressed(message):
+def _image_size(message: Any) -> Size:
+    if not is_compressed(message):
+        return int(message.width), int(message.height)
+    try:
         height, width = to_rgb(message).shape[:2]
-        return width, height
-    return int(message.width), int(message.height)
+    except InputError:
+        return 0, 0
+    return width, height
+
+
+def _complete_sizes(sizes: list[Size], detections: Mapping[int, Any], keyframes: Mapping[int, Any]) -> tuple[Size, ...]:
+    """Return the size of each image: its own, that of its answers, else that of the first image."""
+    known = {position: (int(each.width), int(each.height)) for position, each in keyframes.items()}
+    known |= {position: (int(each.image_width), int(each.image_height)) for position, each in detections.items()}
+    first = next((size for size in sizes if size != (0, 0)), (0, 0))
+    return tuple(size if size != (0, 0) else known.get(position, first) for position, size in enumerate(sizes))
 
 
 def _result_topics(bag: Bag, message_type: str) -> list[str]:
@@ -114,10 +153,22 @@ def _messages(bag: Bag, topics: list[str]) -> Iterator[Any]:
     return (item.message for item in bag.messages(topics))
 
 
-def _by_stamp(bag: Bag, topics: list[str]) -> dict[int, Any] | None:
+def _by_position(bag: Bag, topics: list[str], images: list[Moment]) -> tuple[dict[int, Any] | None, int]:
+    """Return the messages of a topic by the position of their image, and how many belong to no single image.
+
+    Messages of images that are not in the bag are left out, and not counted.
+    """
     if not topics:
-        return None
-    return {stamp_ns(message.header): message for message in _messages(bag, topics[:1])}
+        return None, 0
+    items = list(bag.messages(topics[:1]))
+    moments = [Moment(stamp_ns(item.message.header), item.stamp_ns) for item in items]
+    positions = assign_to_images(images, moments)
+    stamps = {image.stamp_ns for image in images}
+    lost = sum(
+        position is None and moment.stamp_ns in stamps for position, moment in zip(positions, moments, strict=True)
+    )
+    found = {position: item.message for position, item in zip(positions, items, strict=True) if position is not None}
+    return found, lost
 
 
 def _read_true_motion(bag: Bag, source: str | None) -> TrueMotion | None:

@@ -5,7 +5,7 @@ A file is one object with any of these keys, as `replay` writes them (`replay_ro
     "detection"   a result of evaluate_detection (`evaluation.detection.results`), or a list of them
     "motion"      a MotionResult (`evaluation.motion.results`)
     "timing"      a Timing (`replay_ros.result.timing`)
-    "refused"     {REASON: IMAGES}: images without a result
+    "answers"     a list of NodeAnswers (`replay_ros.result.answers`), with "stamps", "left_out", "stopped", "not_done"
     "provenance"  {GROUP: {NAME: VALUE}} or {NAME: VALUE}: settings, hashes of input, weights, configuration, commit
 
 or a bare result of evaluate_detection or evaluate_motion.
@@ -13,7 +13,7 @@ or a bare result of evaluate_detection or evaluate_motion.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,20 +23,26 @@ from perception_common.errors import InputError
 from perception_common.text.json_files import read_json
 from replay_ros.evaluation.detection import results as detection_results
 from replay_ros.evaluation.detection.results import DetectionResult
+from replay_ros.result.answers import NodeAnswers
+from replay_ros.result.image_stamps import ImageStamps, describe_stamps
 from replay_ros.result.timing import Timing
 
-KEYS = ("detection", "motion", "timing", "provenance", "refused")
+KEYS = ("detection", "motion", "timing", "provenance", "answers")
 
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """The parts that the files hold, else empty or None. motion: a MotionResult as plain values."""
+    """The parts that the files hold, else empty or None.
+
+    motion: a MotionResult as plain values. oddities: sentences about what a replay found odd or left out.
+    """
 
     detections: tuple[DetectionResult, ...] = ()
     motion: Mapping[str, Any] | None = None
     timing: Timing | None = None
     provenance: Mapping[str, Any] | None = None
-    refused: Mapping[str, int] | None = None
+    answers: tuple[NodeAnswers, ...] = ()
+    oddities: tuple[str, ...] = ()
 
 
 def read_results(paths: Sequence[Path]) -> Results:
@@ -52,8 +58,22 @@ def read_results(paths: Sequence[Path]) -> Results:
         others = {key: content[key] for key in KEYS[1:] if content.get(key)}
         if "timing" in others:
             others["timing"] = from_mapping(Timing, others["timing"], f"{path}: timing")
+        if "answers" in others:
+            others["answers"] = tuple(from_mapping(NodeAnswers, each, f"{path}: answers") for each in others["answers"])
+            others["oddities"] = tuple(_oddities(content, path))
         results = replace(results, detections=(*results.detections, *detections), **others)
     return results
+
+
+def _oddities(content: Mapping[str, Any], path: Path) -> Iterator[str]:
+    if content.get("stopped"):
+        yield f"the replay stopped before the end of the bag: {content['stopped']}"
+    yield from (f"{count} messages were left out: {cause}" for cause, count in content.get("left_out", {}).items())
+    yield from (f"the bag is not complete: {loss}" for loss in content.get("losses", ()))
+    yield from content.get("without_camera", {})
+    yield from content.get("not_done", ())
+    if content.get("stamps"):
+        yield from describe_stamps(from_mapping(ImageStamps, content["stamps"], f"{path}: stamps"))
 
 
 def _read_parts(path: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from replay_ros.report.content.plots import TimingSection
 from replay_ros.report.content.text import ReportedProblem
 from replay_ros.report.figures.evaluated_replay import EvaluatedReplay
 from replay_ros.report.reading.recording import RecordedReplay
+from replay_ros.result.answers import refused_images
 
 MAX_NODE_PROBLEMS = 5  # shown per node
 
@@ -21,6 +22,8 @@ def problems(replay: EvaluatedReplay) -> tuple[ReportedProblem, ...]:
             for model in replay.untrained
         ),
         *_lost_images(replay.timing),
+        *_refused_images(replay),
+        *_oddities(replay),
         *_lost_motion(replay),
         *_overconfidence(replay.motion),
         *_node_problems(replay.recording),
@@ -35,14 +38,26 @@ def _lost_images(timing: TimingSection) -> Iterator[ReportedProblem]:
             yield ReportedProblem(text, "bad", int(drops.lost[0]))
 
 
+def _refused_images(replay: EvaluatedReplay) -> Iterator[ReportedProblem]:
+    for refusal in refused_images(replay.answers):
+        text = f"{len(refusal.images)} images were refused: {refusal.cause.rstrip('.')}."
+        yield ReportedProblem(text, "bad", refusal.images[0])
+
+
+def _oddities(replay: EvaluatedReplay) -> Iterator[ReportedProblem]:
+    for text in replay.oddities:
+        yield ReportedProblem(f"{text[:1].upper()}{text[1:].rstrip('.')}.")
+    if replay.recording.unassigned:
+        text = f"{replay.recording.unassigned} messages are not shown: several images share their stamp."
+        yield ReportedProblem(text)
+
+
 def _lost_motion(replay: EvaluatedReplay) -> Iterator[ReportedProblem]:
     failed = [pair for pair in replay.pairs if pair.geometry == "FAILED"]
     if failed:
         text = f"No relative pose was estimated for {len(failed)} of {len(replay.pairs)} keyframe pairs."
         yield ReportedProblem(text, "bad", failed[0].newer)
     lost = [index for index, frame in enumerate(replay.frames) if frame.decision == "lost"]
-    for reason, count in replay.refused.items():
-        yield ReportedProblem(f"{count} images were refused: {reason}.".replace("..", "."), "bad")
     if lost:
         yield ReportedProblem(f"Tracking was lost at {len(lost)} of {len(replay.frames)} images.", "bad", lost[0])
 

@@ -33,7 +33,8 @@ def tiles(replay: EvaluatedReplay) -> tuple[Tile, ...]:
 
 
 def _image_tile(recording: RecordedReplay) -> Tile:
-    seconds = (max(recording.stamps_ns) - min(recording.stamps_ns)) / 1e9 if recording.stamps_ns else 0.0
+    stamps = [stamp for stamp in recording.stamps_ns if stamp] or [0]  # 0: no stamp
+    seconds = (max(stamps) - min(stamps)) / 1e9
     width, height = recording.size
     return Tile(
         "Images", str(len(recording.stamps_ns)), f"{seconds:.1f} s of {recording.image_topic}, {width} x {height}"
@@ -46,7 +47,10 @@ def _loss_tile(timing: TimingSection) -> Iterator[Tile]:
     most_lost = max(timing.drops, key=lambda drops: len(drops.lost))
     share = len(most_lost.lost) / max(most_lost.images, 1)
     verdict: Verdict = "good" if share == 0 else "doubtful" if share <= MAX_LOSS else "bad"
-    per_node = ", ".join(f"{drops.images - len(drops.lost)} by {drops.node}" for drops in timing.drops)
+    per_node = ", ".join(
+        f"{drops.images - len(drops.lost)} by {drops.node}" + (f" ({drops.refused} refused)" if drops.refused else "")
+        for drops in timing.drops
+    )
     yield Tile("Processed", f"{100 * (1 - share):.0f} %", f"{per_node}, of {most_lost.images}", verdict)
 
 

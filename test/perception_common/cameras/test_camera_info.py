@@ -58,3 +58,29 @@ def test_unusable_camera_info_is_an_error(given, words):
         buffer.add(given)
     with pytest.raises(InputError, match=words):
         buffer.camera(second(1), 640, 480)
+
+
+def test_a_message_that_is_no_calibration_hides_no_usable_one():
+    buffer = CameraInfoBuffer("/camera/camera_info", size=4)
+    buffer.add(info(1, focal=0.0))  # the driver publishes zeros until its calibration is loaded
+    buffer.add(info(2, focal=500.0))
+    for stamp in range(3, 20):  # and again after a restart, longer than the buffer
+        buffer.add(info(stamp, focal=0.0))
+    for stamp in (1, 2, 10, 19, 30):
+        assert buffer.camera(second(stamp), 640, 480).matrix[0, 0] == 500
+
+
+def test_a_calibration_of_another_size_hides_no_fitting_one():
+    buffer = CameraInfoBuffer("/camera/camera_info")
+    buffer.add(info(1, focal=500.0))
+    buffer.add(info(2, focal=250.0, width=320, height=240))
+    assert buffer.camera(second(2), 640, 480).matrix[0, 0] == 500
+    assert buffer.camera(second(2), 320, 240).matrix[0, 0] == 250
+
+
+def test_of_repeated_stamps_the_last_message_counts():
+    buffer = CameraInfoBuffer("/camera/camera_info")
+    for stamp, focal in ((0, 500.0), (1, 600.0), (0, 700.0)):
+        buffer.add(info(stamp, focal))
+    assert buffer.camera(second(0), 640, 480).matrix[0, 0] == 700
+    assert buffer.camera(second(9), 640, 480).matrix[0, 0] == 700

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -174,6 +175,26 @@ def test_failed_pairs_are_counted_and_add_no_motion():
     assert found.trajectory.rpe_m.largest == pytest.approx(2, abs=1e-6)  # the missing step
     nothing = evaluate_motion([], truth)
     assert (nothing.poses, nothing.calibration, nothing.trajectory) == (None, None, None)
+
+
+@pytest.mark.parametrize("is_published", [False, True])
+def test_trajectories_of_stamps_that_jump_back_are_not_merged(is_published):
+    """Two runs over the same stamps: the shorter one goes elsewhere."""
+    true = flight()
+    elsewhere = [replace(edge, matrix=inverse(edge.matrix)) for edge in edges_of(true)[:4]]
+    stamps, poses = (
+        np.arange(12) * STEP,
+        np.concatenate([true, true[:5] @ transform(np.eye(3), np.array([50.0, 0, 0]))]),
+    )
+    published = Trajectory.from_matrices(np.concatenate([stamps, stamps[:5]]), poses) if is_published else None
+    truth = TrueMotion("made up", Trajectory.from_matrices(stamps, true))
+    found = evaluate_motion([*edges_of(true), *elsewhere], truth, trajectory=published)
+    assert found.trajectory.poses == 12
+    assert found.trajectory.ate_m.largest < 1e-6
+    assert found.poses.edges == 15
+    assert found.poses.success_5deg == 11
+    left_out = 5 if is_published else 4
+    assert f"stamps jump back: the trajectory is that of the longest run, without {left_out} poses" in found.notes[0]
 
 
 def test_chains_prefer_the_newest_older_keyframe_and_leave_out_unconnected_ones():

@@ -15,6 +15,7 @@ from replay_ros.bags.reader import open_bag
 from replay_ros.offline.replay import OfflineOptions, replay_offline
 from replay_ros.replay import score_replay
 from replay_ros.result.compare import compare
+from replay_ros.result.completeness import missing_answers
 from replay_ros.result.replay_result import read_result, write_result
 from yolc_ros.detector import Detector
 
@@ -61,7 +62,11 @@ def test_every_image_has_its_answers_in_order(options, result):
     for topic in ("/yolc/detections", "/loftr/status"):
         assert [stamp_of(message) for message in messages(options.out, topic)] == stamps
     assert result.topics["/loftr/keyframe"] == len(messages(options.out, "/loftr/keyframe")) >= 2
-    assert not result.refused
+    assert [(node.node, node.answered, node.unanswered) for node in result.answers] == [
+        ("yolc_node", 4, ()),
+        ("loftr_node", 4, ()),
+    ]
+    assert missing_answers(result) == ()
     assert not options.out.with_name("answers.unfinished").exists()
 
 
@@ -102,8 +107,14 @@ def test_a_run_that_was_broken_off_goes_on_and_ends_the_same(options, result, mo
 def test_what_was_kept_for_another_configuration_is_not_used(options, monkeypatch, capsys):
     again = replace(options, out=options.out.parents[1] / "fourth" / "answers")
 
+    looked_at = []
+    detect = Detector.detect
+
     def interrupted(self, image):
-        raise KeyboardInterrupt
+        looked_at.append(1)
+        if len(looked_at) == 2:
+            raise KeyboardInterrupt
+        return detect(self, image)
 
     with monkeypatch.context() as patch:
         patch.setattr(Detector, "detect", interrupted)

@@ -13,7 +13,8 @@ from replay_ros.evaluation.detection.bags import score_bag
 from replay_ros.report.build import read_content
 from replay_ros.report.content.images import MatchKind
 from replay_ros.report.reading.results import read_results
-from replay_ros.result.timing import Dropped, ResourceUse, StageTimes, Timing
+from replay_ros.result.answers import NodeAnswers, Refusal
+from replay_ros.result.timing import ResourceUse, StageTimes, Timing
 
 LOST, WRONG_NEWER = 5, 6  # frames: one without detections, the keyframe with a wrong direction
 
@@ -90,14 +91,15 @@ def test_timing_comes_from_the_result_else_from_the_messages(answers, content, t
     np.testing.assert_allclose(stages["Matching"].seconds, 0.5)
     assert LOST not in stages["Detection"].frames
     measured = Timing(
-        (StageTimes("network", (10**9, 3 * 10**9, 77), (0.2, 0.4, 9.0)),),
-        (Dropped("loftr_node", 12, (2 * 10**9,)),),
+        (StageTimes("network", (0, 2, 77), (0.2, 0.4, 9.0)),),
         ResourceUse((0.0, 0.5), (90.0, 110.0), (400.0, 410.0), None),
     )
-    (tmp_path / "result.json").write_text(json.dumps({"timing": asdict(measured), "refused": {"it was dark": 2}}))
+    counted = [asdict(NodeAnswers("loftr_node", 12, (Refusal("it was dark", (3, 4)),), (1,)))]
+    (tmp_path / "result.json").write_text(json.dumps({"timing": asdict(measured), "answers": counted}))
     content = read_content(answers, read_results([tmp_path / "result.json"]))
-    assert content.timing.stages[0].frames.tolist() == [0, 2]  # the stamp that is not in the bag is left out
-    assert content.timing.drops[0].lost.tolist() == [1]
+    assert content.timing.stages[0].frames.tolist() == [0, 2]  # the image that is not in the bag is left out
+    assert content.timing.drops[0].lost.tolist() == [1, 3, 4]
+    assert content.timing.drops[0].refused == 2
     assert content.timing.resources.memory_mib.tolist() == [400.0, 410.0]
     assert "2 images were refused: it was dark." in [problem.text for problem in content.problems]
 

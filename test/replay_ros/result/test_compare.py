@@ -6,10 +6,11 @@ import pytest
 
 from perception_common.errors import InputError
 from replay_ros.commands.compare import main
+from replay_ros.result.answers import NodeAnswers
 from replay_ros.result.compare import compare, setup_differences
 from replay_ros.result.provenance import Provenance
 from replay_ros.result.replay_result import ReplayResult, read_result, write_result
-from replay_ros.result.timing import Dropped, ResourceUse, StageTimes, Timing
+from replay_ros.result.timing import ResourceUse, StageTimes, Timing
 
 ORIGIN = Provenance(
     input="bag",
@@ -32,7 +33,6 @@ MOTION = {
 def result(seconds=0.1, lost=(), motion=MOTION, origin=ORIGIN) -> ReplayResult:
     timing = Timing(
         (StageTimes("network", (1, 2), (seconds, seconds)),),
-        (Dropped("yolc_node", 4, lost),),
         ResourceUse((0.0,), (100.0,), (500.0,)),
     )
     return ReplayResult(
@@ -42,7 +42,7 @@ def result(seconds=0.1, lost=(), motion=MOTION, origin=ORIGIN) -> ReplayResult:
         frames=4,
         seconds=1.0,
         topics={"/a": 4},
-        refused={},
+        answers=(NodeAnswers("yolc_node", 4, missed=lost),),
         timing=timing,
         provenance=origin,
         motion=motion,

@@ -10,7 +10,6 @@ from perception_common.config import from_mapping
 from perception_common.errors import InputError
 from replay_ros.result.peak_rate import PeakRate, Trial
 from replay_ros.result.timing import (
-    Dropped,
     ResourceUse,
     StageTimes,
     Timing,
@@ -29,19 +28,17 @@ def test_percentiles_are_those_of_numpy():
 def test_timing_is_the_same_after_json():
     timing = Timing(
         (StageTimes("network", (1, 2), (0.1, 0.2)),),
-        (Dropped("yolc_node", 4, (3,)),),
         ResourceUse((0.5,), (150.0,), (300.0,)),
         PeakRate(8.0, 0.05, True, (Trial(8.0, 40, 1, 5.2), Trial(16.0, 40, 12, 3.1))),
     )
     assert from_mapping(Timing, json.loads(json.dumps(asdict(timing)))) == timing
-    assert timing.drops[0].share == 0.25
     with_gpu = Timing(resources=ResourceUse((0.5,), (150.0,), (300.0,), (1000.0,)))
     assert from_mapping(Timing, json.loads(json.dumps(asdict(with_gpu)))) == with_gpu
 
 
-def test_a_stage_needs_a_duration_for_each_stamp():
-    with pytest.raises(InputError, match=r"timing: stages\[0\]: 2 stamps_ns, but 1 seconds"):
-        from_mapping(Timing, {"stages": [{"name": "network", "stamps_ns": [1, 2], "seconds": [0.1]}]}, "timing")
+def test_a_stage_needs_a_duration_for_each_image():
+    with pytest.raises(InputError, match=r"timing: stages\[0\]: 2 images, but 1 seconds"):
+        from_mapping(Timing, {"stages": [{"name": "network", "images": [1, 2], "seconds": [0.1]}]}, "timing")
 
 
 def test_stages_are_read_from_diagnostics():

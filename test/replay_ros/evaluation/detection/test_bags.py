@@ -97,6 +97,24 @@ def test_the_nearest_message_within_the_tolerance_is_associated_once():
     assert wide.images == 2
 
 
+def test_messages_with_the_same_stamp_are_paired_in_order_and_not_merged():
+    truth = [array(SECOND, (CAR, 1, *ONE)), array(SECOND, (CAR, 1, *TWO)), array(2 * SECOND, (CAR, 1, *ONE))]
+    found = [array(SECOND, (CAR, 0.9, *ONE)), array(SECOND, (CAR, 0.8, *TWO)), array(2 * SECOND, (CAR, 0.7, *ONE))]
+    result = score_arrays(found, truth)
+    assert (result.images, result.scores.ap) == (3, 1)
+
+
+def test_messages_with_the_same_stamp_are_left_out_where_one_is_not_answered():
+    truth = [array(0, (CAR, 1, *ONE)), array(0, (CAR, 1, *TWO)), array(2 * SECOND, (CAR, 1, *ONE))]
+    found = [array(0, (CAR, 0.8, *TWO)), array(2 * SECOND, (CAR, 0.7, *ONE))]
+    for unanswered in ("skip", "miss"):
+        result = score_arrays(found, truth, ArrayOptions(unanswered=unanswered))
+        assert (result.images, result.scores.ap) == (1, 1)
+        assert any("2 images with truth share their stamp" in note for note in result.notes)
+    with pytest.raises(InputError, match=r"2 share theirs with others"):
+        score_arrays(found[:1], truth[:2])
+
+
 def test_classes_are_matched_by_name_and_may_be_joined():
     van = (0, "van")
     found = [array(SECOND, (van, 0.9, *ONE), ((7, "bus"), 0.8, *TWO)), array(2 * SECOND, (CAR, 0.7, *TWO))]

@@ -96,6 +96,22 @@ def test_the_child_frame_chooses_among_several_transforms(tmp_path):
     np.testing.assert_allclose(truth.trajectory.matrices(), [T_FIRST, T_SECOND], atol=1e-12)
 
 
+def test_a_stamp_with_several_poses_is_no_truth(tmp_path):
+    kind = "geometry_msgs/msg/PoseStamped"
+    with BagWriter(tmp_path / "bag") as bag:
+        for received, (stamp, T) in enumerate([(1, T_FIRST), (2, T_FIRST), (1, T_SECOND), (2, T_FIRST), (3, T_SECOND)]):
+            bag.write("truth", messages(bag.types, kind, stamp * 10**9, T), received)
+    with open_bag(tmp_path / "bag") as bag:
+        truth = read_truth("truth", bag)
+    assert truth.trajectory.stamps_ns.tolist() == [2 * 10**9, 3 * 10**9]
+    assert truth.source.endswith("without 1 stamps that have several poses)")
+    with BagWriter(tmp_path / "all") as bag:
+        for received, T in enumerate([T_FIRST, T_SECOND]):
+            bag.write("truth", messages(bag.types, kind, 0, T), received)
+    with open_bag(tmp_path / "all") as bag, pytest.raises(InputError, match="other poses at each stamp"):
+        read_truth("truth", bag)
+
+
 def test_a_tum_file_of_the_base_is_moved_to_the_optical_frame(tmp_path):
     T_base_optical = parse_mount("0.1, 0, -0.2, -0.5, 0.5, -0.5, 0.5")
     np.testing.assert_allclose(T_base_optical[:3, 2], [1, 0, 0], atol=1e-12)  # the optical axis points forward

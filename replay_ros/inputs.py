@@ -1,0 +1,76 @@
+"""What both replays read of a bag: their topics, the first calibration, and what of it is lost."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from perception_common.cameras.camera import Camera
+from perception_common.errors import InputError
+from replay_ros.bags.reader import Bag, RawMessage
+from replay_ros.bags.storage.metadata import NAME as METADATA
+from replay_ros.bags.topic_choice import find_camera_info_topic, find_image_topic
+
+_NAMESPACE = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)*")
+
+
+def find_camera_topics(bag: Bag, image_topic: str | None, camera_info_topic: str | None) -> tuple[str, str | None]:
+    """Return the topics of the images and of their camera_info, None without one.
+
+    Raises InputError where the choice is not clear.
+    """
+    image = find_image_topic(bag, image_topic)
+    return image, find_camera_info_topic(bag, image, camera_info_topic)
+
+
+def first_calibration(bag: Bag, topic: str | None) -> RawMessage | None:
+    """Return the first camera_info that is a calibration; None without one.
+
+    A replay uses it from the first image on: it may be recorded after images, and drivers publish zeros at first.
+    """
+    if topic is None:
+        return None
+    for raw in bag.raw_messages([topic]):
+        try:
+            Camera.from_camera_info(bag.deserialize(raw))
+        except InputError:
+            continue
+        return raw
+    return None
+
+
+@dataclass
+class Undecoded:
+    """Messages of a replay's inputs that could not be decoded. counts: by topic and the cause of the first one."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    _causes: dict[str, str] = field(default_factory=dict)
+
+    def add(self, raw: RawMessage, error: InputError) -> None:
+        """Count a message."""
+        cause = self._causes.setdefault(raw.topic, f"{raw.topic}: {error}")
+        self.counts[cause] = self.counts.get(cause, 0) + 1
+
+
+def losses(bag: Bag) -> tuple[str, ...]:
+    """Return what of a bag could not be read, once it was read.
+
+    Left out are topics of other kinds than those of ROS 2, and wrong counts in metadata.yaml, which cost nothing.
+    """
+    harmless = {str(each) for each in bag.left_out}
+    return tuple(each for each in bag.remarks if each not in harmless and not each.startswith(METADATA))
+
+
+def node_namespace(text: str) -> str:
+    """Return a namespace as ROS takes it, "/uav1" for "uav1", "/uav1" and "uav1/"; "" for the root.
+
+    Raises InputError for a name that ROS does not allow.
+    """
+    name = text.strip().strip("/")
+    namespace = f"/{name}" if name else ""
+    if not _NAMESPACE.fullmatch(namespace):
+        raise InputError(
+            f"{text!r} is no namespace: give names of letters, digits and _ that begin with no digit, "
+            "as uav1 or /fleet/uav1"
+        )
+    return namespace
