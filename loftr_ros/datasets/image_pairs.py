@@ -16,7 +16,7 @@ from perception_common.text.json_files import read_json
 class ImagePair:
     """Two images and their true geometry: either a relative pose or a homography.
 
-    name_a, name_b: file names as in pairs.json; path_a, path_b: the files. K_a, K_b: (3, 3), pixels of the stored
+    name_a, name_b: file names as in pairs.json; path_a, path_b: the files. K_a, K_b: (3, 3), pixels of the upright
     images. T_ab: (4, 4), points of camera a to camera b. H_ab: (3, 3), pixels of image a to image b. A pair has K_a,
     K_b and T_ab, or H_ab; the others are None.
     """

@@ -32,6 +32,8 @@ def read_header(data: bytes) -> PictureHeader:
         if re.match(signature, data, re.DOTALL):
             try:
                 header = read(name, data)
+            except InputError:
+                raise
             except (struct.error, ValueError, IndexError, AttributeError):
                 raise InputError(f"is truncated: its {name} header is incomplete") from None
             if header.width < 1 or header.height < 1:

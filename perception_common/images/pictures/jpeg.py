@@ -13,7 +13,7 @@ JPEG_SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 """The markers (SOF) of the segment that holds the size; metadata stand before it."""
 DQT = 0xDB
 _EOI, _SOS, _DRI, _DHT = 0xD9, 0xDA, 0xDD, 0xC4
-_BASELINE = {0xC0, 0xC1}
+_BASELINE, _PROGRESSIVE = {0xC0, 0xC1}, 0xC2
 _MARKER = re.compile(rb"\xff+([^\x00\xff])")
 _END_OF_CODED = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # a zero byte escapes 0xFF in coded pixels
 RESTART = re.compile(rb"\xff([\xd0-\xd7])")
@@ -79,13 +79,15 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
 
 
 def check_jpeg(data: bytes) -> None:
-    """Raise InputError, which names the cause and not the picture, for a cut JPEG and for missing restart marks.
+    """Raise InputError, which names the cause and not the picture, for a cut JPEG, missing restart marks and scans.
 
     Bytes after the end mark are padding and not looked at.
     """
     segments = list(jpeg_segments(data))
     if not segments or segments[-1].marker != _EOI:
         raise InputError(f"is truncated: {len(data)} bytes without an end mark")
+    if any(segment.marker == _PROGRESSIVE for segment in segments):
+        _check_scans(data, segments)
     scan = only_scan(data, segments)
     if scan is not None and scan.interval:
         expected = [index % 8 for index in range(-(-scan.units // scan.interval) - 1)]
@@ -126,6 +128,22 @@ def only_scan(data: bytes, segments: Iterable[Segment]) -> Scan | None:
             units = -(-width // widest) * -(-height // highest)
             return Scan(data[segment.coded : segment.end], units, interval, tuple(tables), tuple(blocks))
     return None
+
+
+def _check_scans(data: bytes, segments: Iterable[Segment]) -> None:
+    """Raise InputError unless the scans of a progressive picture hold all bits of all coefficients."""
+    missing: dict[tuple[int, int], int] = {}  # lowest bits that are still unknown, by component and coefficient
+    for segment in segments:
+        content = data[segment.begin : segment.coded]
+        if segment.marker == _PROGRESSIVE:
+            missing = {(content[at], index): 1 for at in range(6, 6 + 3 * content[5], 3) for index in range(64)}
+        elif segment.marker == _SOS:
+            at = 1 + 2 * content[0]
+            first, last, bits = content[at], content[at + 1], content[at + 2]
+            for component in content[1 : 1 + 2 * content[0] : 2]:
+                missing |= dict.fromkeys(((component, index) for index in range(first, last + 1)), bits & 15)
+    if count := sum(bit > 0 for bit in missing.values()):
+        raise InputError(f"is damaged: its scans leave out {count} of {len(missing)} coefficients")
 
 
 def _end_of_scan(data: bytes, begin: int) -> int:

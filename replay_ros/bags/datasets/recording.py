@@ -74,7 +74,7 @@ class ImuSamples:
 
 @dataclass(frozen=True)
 class TrueBox:
-    """A labelled object. corner_and_size: left, top, width, height, pixels of the image as stored.
+    """A labelled object. corner_and_size: left, top, width, height, pixels of the upright image.
 
     is_scored: whether an evaluation counts it; ignored regions are not scored.
     """

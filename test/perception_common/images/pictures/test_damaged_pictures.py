@@ -100,6 +100,14 @@ def test_a_jpeg_with_half_of_its_data_damaged_is_refused(kind, how):
         decode(bytes(data))
 
 
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.7])
+def test_a_progressive_jpeg_without_its_last_scans_is_refused(kept):
+    cut = JPEGS["progressive"][: int(kept * len(JPEGS["progressive"]))].rstrip(b"\xff") + b"\xff\xd9"
+    assert cv2.imdecode(np.frombuffer(cut, np.uint8), cv2.IMREAD_UNCHANGED) is not None
+    with pytest.raises(InputError, match=r"damaged: its scans leave out [0-9]+ of 192 coefficients"):
+        decode(cut)
+
+
 def test_the_share_of_missing_pixels_is_told():
     gray = JPEGS["half gray"]
     begin = gray.index(b"\xff\xda")

@@ -179,6 +179,7 @@ def test_depth_is_read_as_stored(tmp_path):
         (cv2.imencode(".jpg", rgb())[1].tobytes()[:900], "is truncated: 900 bytes without an end mark"),
         (None, "is missing or no file"),
     ],
+    ids=["empty", "text", "heic", "cut", "folder"],
 )
 @pytest.mark.parametrize("read", [read_gray, read_rgb, read_picture, read_depth])
 def test_the_file_and_the_cause_are_named(tmp_path, read, content, cause):
