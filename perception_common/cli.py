@@ -1,31 +1,47 @@
-"""How a command ends: an error is one line on stderr and a non-zero exit status."""
+"""How a command ends: an error or a signal gives a non-zero exit status, and an error one line on stderr."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import NoReturn
 
 from perception_common.errors import InputError
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: ends a command as Ctrl-C does, so that whatever it began is cleaned up."""
+
+
 def run(main: Callable[[list[str] | None], int | None]) -> NoReturn:
     """Call a command's `main(None)`, which reads sys.argv, and exit with the status that it returns (None: 0).
 
-    InputError prints its text as one line on stderr and exits with 1, Ctrl-C exits with 130, and a closed pipe
-    (`command | head`) with 141. Other exceptions are bugs and keep their traceback.
+    InputError prints its text as one line on stderr and exits with 1. Ctrl-C exits with 130, SIGTERM with 143 and a
+    closed pipe (`command | head`) with 141, all without a traceback. Other exceptions are bugs and keep theirs.
+    `main` should import what takes long, so that this also holds in the first seconds.
     """
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         status = main(None) or 0
         sys.stdout.flush()
     except InputError as error:
         print(f"{os.path.basename(sys.argv[0])}: {error}", file=sys.stderr)
         status = 1
+    except Terminated:
+        status = 143
     except KeyboardInterrupt:
         status = 130
     except BrokenPipeError:
         # Python flushes stdout again at exit, which must not fail on the closed pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 141
+    for number in (signal.SIGINT, signal.SIGTERM):  # one more signal would interrupt the end of the interpreter
+        signal.signal(number, signal.SIG_IGN)
     sys.exit(status)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
