@@ -32,13 +32,13 @@ class StaleSegments:
         sentences = []
         if self.removed:
             sentences.append(
-                f"removed {self.removed} shared-memory segments ({self.removed_bytes >> 20} MB) that killed processes "
-                f"left in {folder}"
+                f"removed {self.removed} shared-memory segments ({self.removed_bytes / 1e6:.1f} MB) that killed "
+                f"processes left in {folder}"
             )
         if self.kept:
             sentences.append(
-                f"{self.kept} shared-memory segments ({self.kept_bytes >> 20} MB) of killed processes of another user "
-                f"are left in {folder}: run `fastdds shm clean` as that user"
+                f"{self.kept} shared-memory segments ({self.kept_bytes / 1e6:.1f} MB) of killed processes of another "
+                f"user are left in {folder}: run `fastdds shm clean` as that user"
             )
         return tuple(sentences)
 

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from perception_common.node.base import PerceptionNode
 
 N = TypeVar("N", bound=Node)
-_REFUSALS = (rclpy_implementation.RCLError, rclpy_implementation.UnknownROSArgsError)
+_REFUSALS = (  # what rcl raises for arguments and names that are not valid
+    *(rclpy_implementation.RCLError, rclpy_implementation.UnknownROSArgsError),
+    rclpy_implementation.RCLInvalidROSArgsError,
+)
 
 
 def run_nodes(
@@ -44,14 +47,19 @@ def run_nodes(
 
 
 def parse_arguments(description: str, example: str, arguments: list[str] | None) -> list[str]:
-    """Handle --help and unknown options of a node's command line; return the arguments for rclpy.init."""
+    """Handle --help and unknown options of a node's command line; return the arguments for rclpy.init.
+
+    Raises InputError for ROS arguments that are not valid.
+    """
     given = ["program", *(sys.argv[1:] if arguments is None else arguments)]
     parser = argparse.ArgumentParser(
         description=description,
         epilog=f"example: {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.parse_args(remove_ros_args(given)[1:])
+    with _refusing("ROS refuses the arguments"):
+        own = remove_ros_args(given)[1:]
+    parser.parse_args(own)
     return given
 
 

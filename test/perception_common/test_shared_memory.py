@@ -87,8 +87,8 @@ def test_what_cannot_be_removed_is_named(tmp_path, monkeypatch):
 
 
 def test_the_words_count_segments_and_megabytes(tmp_path):
-    (sentence,) = StaleSegments(removed=3, removed_bytes=201 * MB).describe(tmp_path)
-    assert "removed 3 shared-memory segments (201 MB)" in sentence
+    (sentence,) = StaleSegments(removed=3, removed_bytes=201_500_000).describe(tmp_path)
+    assert "removed 3 shared-memory segments (201.5 MB)" in sentence
     assert StaleSegments().describe(tmp_path) == ()
 
 

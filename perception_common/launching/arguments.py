@@ -1,0 +1,115 @@
+"""What the launch files do with their arguments: checks that refuse with the cause, and parameters for the nodes.
+
+Neither launch nor ROS is imported. An empty argument was not given: what the parameter file says then holds.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from perception_common.errors import InputError
+
+Convert = Callable[[str, str], Any]  # (argument, text) -> value
+_OF_LAUNCH = ("launch-prefix", "launch-prefix-filter", "emulate_tty", "sigterm_timeout", "sigkill_timeout")
+
+
+def to_bool(argument: str, text: str) -> bool:
+    """Convert "true" or "false", in any case. Raises InputError."""
+    if text.lower() not in ("true", "false"):
+        raise InputError(f"{argument}:={text} is neither true nor false")
+    return text.lower() == "true"
+
+
+def to_number(argument: str, text: str) -> float:
+    """Convert to float. Raises InputError."""
+    try:
+        return float(text)
+    except ValueError as error:
+        raise InputError(f"{argument}:={text} is no number") from error
+
+
+def to_text(argument: str, text: str) -> str:
+    """Return the text."""
+    return text
+
+
+def to_weights(argument: str, text: str) -> str:
+    """Return "default", "none" or the path of an existing file. Raises InputError."""
+    return text if text in ("default", "none") else str(existing_file(argument, text))
+
+
+def existing_file(argument: str, text: str) -> Path:
+    """Return the path of a file, with ~ expanded. Raises InputError where there is none."""
+    path = Path(text).expanduser()
+    if not path.is_file():
+        raise InputError(f"{argument}:={text} is no file; check the path")
+    return path
+
+
+def parameter_file(argument: str, text: str, nodes: Collection[str]) -> Path:
+    """Return the path of a parameter file for one of the nodes at least.
+
+    Raises InputError for a missing file, one that is no YAML, and one without parameters for any of the nodes, which
+    would silently start with other parameters than were meant.
+    """
+    path = existing_file(argument, text)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{argument}:={text} cannot be read: {' '.join(str(error).split())}") from error
+    patterns = list(_node_patterns(content))
+    if not any(fnmatchcase(node, pattern) for node in nodes for pattern in patterns):
+        raise InputError(f"{argument}:={text} has no ros__parameters for {' or '.join(nodes)}")
+    return path
+
+
+def _node_patterns(content: Any) -> Iterable[str]:
+    """Yield the node names in a parameter file, without their namespaces, which may be mappings around them."""
+    for name, entry in content.items() if isinstance(content, dict) else ():
+        if isinstance(entry, dict) and "ros__parameters" in entry:
+            yield str(name).rpartition("/")[2]
+        else:
+            yield from _node_patterns(entry)
+
+
+def check_names(words: Sequence[str], known: Collection[str], launch_file: Path) -> None:
+    """Raise InputError for an argument on the command line that the launch file does not have.
+
+    launch itself ignores it. words: NAME:=VALUE, those of the launch file that `ros2 launch` runs. They are checked if
+    it is this one: those of a launch file that includes this one may have any names.
+    """
+    if launch_file.name not in (Path(word).name for word in sys.argv):
+        return
+    for name in (word.partition(":=")[0] for word in words):
+        if name not in known and name not in _OF_LAUNCH:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            raise InputError(f"{launch_file.name} has no argument {name!r}: {hint}")
+
+
+def resolve_topic(namespaces: Sequence[str], topic: str) -> str:
+    """Return the full name of a topic in namespaces, the outermost first; a later absolute one replaces the earlier."""
+    result = ""
+    for part in (*namespaces, topic):
+        result = part.rstrip("/") if part.startswith("/") else f"{result}/{part}".rstrip("/")
+    return result
+
+
+def write_parameters(values: Mapping[str, Mapping[str, Any]]) -> Path:
+    """Write parameters by node into a temporary ROS parameter file.
+
+    The entries are named /**/NODE. Given as the last file they replace those of other files; launch_ros would write
+    /**, which an entry for NODE in an earlier file replaces.
+    """
+    content = {f"/**/{node}": {"ros__parameters": dict(parameters)} for node, parameters in values.items()}
+    with tempfile.NamedTemporaryFile("w", prefix="launch_params_", suffix=".yaml", delete=False) as file:
+        yaml.safe_dump(content, file)
+    return Path(file.name)
