@@ -19,6 +19,7 @@ from launch_ros.actions import Node
 from perception_common.errors import InputError
 from perception_common.launching.arguments import (
     check_names,
+    full_name,
     parameter_file,
     to_bool,
     to_number,
@@ -66,7 +67,9 @@ def start_bridges(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     bridges = [bridge for name, bridge in BRIDGES.items() if to_bool(name, given[name])]
     if not bridges:
         raise InputError(f"no bridge is chosen: give {', '.join(f'{name}:=true' for name in BRIDGES)}, or several")
-    files = [parameter_file("params_file", given["params_file"], bridges)] if given["params_file"] else []
+    namespaces = (context.launch_configurations.get("ros_namespace", ""), given["namespace"])
+    names = [full_name(namespaces, bridge) for bridge in bridges]
+    files = [parameter_file("params_file", given["params_file"], names)] if given["params_file"] else []
     files.append(write_parameters({bridge: parameters_of(given, bridge) for bridge in bridges}))
     failures = Failures()
     processes = [

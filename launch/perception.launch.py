@@ -5,7 +5,7 @@ ros2 launch yolc_ros perception.launch.py image_topic:=camera/image camera_info_
 An argument that is not given leaves what the parameter file says.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
@@ -19,8 +19,8 @@ from launch_ros.actions import Node
 from perception_common.errors import InputError
 from perception_common.launching.arguments import (
     check_names,
+    full_name,
     parameter_file,
-    resolve_topic,
     to_bool,
     to_number,
     to_text,
@@ -99,8 +99,8 @@ TOPICS = {
 }
 
 
-def parameters_of(given: Mapping[str, str], node: str, outer_namespace: str) -> dict:
-    """Return the parameters of a node that the arguments set."""
+def parameters_of(given: Mapping[str, str], node: str, namespaces: Sequence[str]) -> dict:
+    """Return the parameters of a node that the arguments set. namespaces: of the node, the outermost first."""
     values: dict = {}
     for argument, (nodes, name, convert) in PARAMETERS.items():
         if given[argument] and node in nodes:
@@ -109,7 +109,7 @@ def parameters_of(given: Mapping[str, str], node: str, outer_namespace: str) -> 
         if given[argument] and node in LOFTR:
             values |= switched
     if given["image_reliability"]:
-        image = resolve_topic((outer_namespace, given["namespace"]), given["image_topic"] or "image")
+        image = full_name(namespaces, given["image_topic"] or "image")
         for topic in (image, f"{image}/compressed"):
             values[f"qos_overrides.{topic}.subscription.reliability"] = given["image_reliability"]
     return values
@@ -142,9 +142,9 @@ def start_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     check_names(context.argv, ARGUMENTS, Path(__file__))
     executables, remappings = executables_of(given), remappings_of(given)
     nodes = [node for each in executables.values() for node in each]
-    file = parameter_file("params_file", given["params_file"], nodes)
-    outer_namespace = context.launch_configurations.get("ros_namespace", "")
-    given_parameters = write_parameters({node: parameters_of(given, node, outer_namespace) for node in nodes})
+    namespaces = (context.launch_configurations.get("ros_namespace", ""), given["namespace"])
+    file = parameter_file("params_file", given["params_file"], [full_name(namespaces, node) for node in nodes])
+    given_parameters = write_parameters({node: parameters_of(given, node, namespaces) for node in nodes})
     failures = Failures()
     processes = [
         Node(

@@ -6,10 +6,10 @@ Neither launch nor ROS is imported. An empty argument was not given: what the pa
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,8 @@ def existing_file(argument: str, text: str) -> Path:
     return path
 
 
-def parameter_file(argument: str, text: str, nodes: Collection[str]) -> Path:
-    """Return the path of a parameter file for one of the nodes at least.
+def parameter_file(argument: str, text: str, nodes: Sequence[str]) -> Path:
+    """Return the path of a parameter file for one of the nodes at least, given by their full names.
 
     Raises InputError for a missing file, one that is no YAML, and one without parameters for any of the nodes, which
     would silently start with other parameters than were meant.
@@ -65,19 +65,30 @@ def parameter_file(argument: str, text: str, nodes: Collection[str]) -> Path:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{argument}:={text} cannot be read: {' '.join(str(error).split())}") from error
-    patterns = list(_node_patterns(content))
-    if not any(fnmatchcase(node, pattern) for node in nodes for pattern in patterns):
-        raise InputError(f"{argument}:={text} has no ros__parameters for {' or '.join(nodes)}")
+    patterns = [_node_pattern(name) for name in _node_names(content)]
+    if not any(re.fullmatch(pattern, node) for node in nodes for pattern in patterns):
+        short = nodes[0].rpartition("/")[2]
+        raise InputError(
+            f"{argument}:={text} has no parameters for {' or '.join(nodes)}; "
+            f"write `/**/{short}: {{ros__parameters: {{...}}}}`"
+        )
     return path
 
 
-def _node_patterns(content: Any) -> Iterable[str]:
-    """Yield the node names in a parameter file, without their namespaces, which may be mappings around them."""
+def _node_names(content: Any, namespace: str = "") -> Iterator[str]:
+    """Yield the full names of the nodes in a parameter file, perhaps with wildcards; mappings around are namespaces."""
     for name, entry in content.items() if isinstance(content, dict) else ():
+        full = f"{namespace}/{str(name).lstrip('/')}"
         if isinstance(entry, dict) and "ros__parameters" in entry:
-            yield str(name).rpartition("/")[2]
+            yield full
         else:
-            yield from _node_patterns(entry)
+            yield from _node_names(entry, full)
+
+
+def _node_pattern(name: str) -> str:
+    """Return the regular expression of a node name, in which ** stands for any namespaces and * for one word (rcl)."""
+    words = {"**": r"(/\w+)*", "*": r"/\w+"}
+    return "".join(words.get(word, f"/{re.escape(word)}") for word in name.lstrip("/").split("/"))
 
 
 def check_names(words: Sequence[str], known: Collection[str], launch_file: Path) -> None:
@@ -95,10 +106,10 @@ def check_names(words: Sequence[str], known: Collection[str], launch_file: Path)
             raise InputError(f"{launch_file.name} has no argument {name!r}: {hint}")
 
 
-def resolve_topic(namespaces: Sequence[str], topic: str) -> str:
-    """Return the full name of a topic in namespaces, the outermost first; a later absolute one replaces the earlier."""
+def full_name(namespaces: Sequence[str], name: str) -> str:
+    """Return the full name of a topic or node in namespaces, the outermost first; an absolute one replaces those."""
     result = ""
-    for part in (*namespaces, topic):
+    for part in (*namespaces, name):
         result = part.rstrip("/") if part.startswith("/") else f"{result}/{part}".rstrip("/")
     return result
 
