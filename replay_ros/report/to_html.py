@@ -32,7 +32,7 @@ def write_html(content: ReportContent, path: Path) -> None:
     text = render_html(content)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")  # names of files may be no text
     except OSError as error:
         raise InputError(f"the report cannot be written to {path} ({error.strerror}); choose another --out") from error
 
