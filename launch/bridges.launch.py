@@ -21,6 +21,7 @@ from perception_common.launching.arguments import (
     check_names,
     full_name,
     parameter_file,
+    ros_arguments,
     to_bool,
     to_number,
     to_text,
@@ -41,6 +42,7 @@ ARGUMENTS = {
     "respawn": ("false", "start a bridge again when it has ended"),
     "respawn_delay": ("2.0", "seconds before that"),
     "log_level": ("", "debug, info, warn, error or fatal"),
+    "enclave": ("", "SROS2: folder of enclaves, such as /yolc_ros; each process takes that of its name"),
 }
 BRIDGES = {"rtabmap": "rtabmap_bridge", "swarm_slam": "swarm_slam_bridge", "vision_msgs": "vision_msgs_bridge"}
 SLAM = ("rtabmap_bridge", "swarm_slam_bridge")
@@ -79,7 +81,7 @@ def start_bridges(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             namespace=given["namespace"],
             parameters=[str(file) for file in files],
             remappings=[("odom", given["odom_topic"])] if given["odom_topic"] else [],
-            ros_arguments=["--log-level", given["log_level"]] if given["log_level"] else [],
+            ros_arguments=ros_arguments(bridge, log_level=given["log_level"], enclaves=given["enclave"]),
             respawn=to_bool("respawn", given["respawn"]),
             respawn_delay=to_number("respawn_delay", given["respawn_delay"]),
             on_exit=failures.note,

@@ -191,6 +191,14 @@ def test_respawn_and_log_level(perception):
     assert process.ros_arguments == ["--log-level", "debug"]
 
 
+def test_each_process_gets_the_enclave_of_its_name(perception):
+    processes = perception(enclave="/yolc_ros", composed="false")
+    assert [process.ros_arguments for process in processes] == [
+        ["--enclave", "/yolc_ros/yolc_node"],
+        ["--enclave", "/yolc_ros/loftr_node"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

@@ -114,6 +114,12 @@ def full_name(namespaces: Sequence[str], name: str) -> str:
     return result
 
 
+def ros_arguments(executable: str, *, log_level: str, enclaves: str) -> list[str]:
+    """Return the arguments after --ros-args for the log level and the SROS2 enclave of a process; empty: not given."""
+    level = ["--log-level", log_level] if log_level else []
+    return level + (["--enclave", f"{enclaves.rstrip('/')}/{executable}"] if enclaves else [])
+
+
 def write_parameters(values: Mapping[str, Mapping[str, Any]]) -> Path:
     """Write parameters by node into a temporary ROS parameter file.
 
