@@ -27,7 +27,7 @@ class StaleSegments:
     kept: int = 0
     kept_bytes: int = 0
 
-    def describe(self, folder: Path = FOLDER) -> tuple[str, ...]:
+    def stale_sentences(self, folder: Path = FOLDER) -> tuple[str, ...]:
         """Return one sentence for what was removed and one for what was left; empty without stale segments."""
         sentences = []
         if self.removed:

@@ -104,4 +104,5 @@ def _refusing(what: str) -> Iterator[None]:
     try:
         yield
     except _REFUSALS as error:
-        raise InputError(f"{what}: {re.sub(r', at [^ ,]+:[0-9]+', '', str(error))}") from error
+        words = re.sub(r", at [^ ,]+:[0-9]+", "", str(error))
+        raise InputError(f"{what}: {words}") from error

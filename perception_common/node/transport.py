@@ -43,7 +43,7 @@ def prepare_process(shared_memory: Path = FOLDER) -> tuple[str, ...]:
     raise_malloc_thresholds()
     if not _uses_fast_dds():
         return ()
-    stale = remove_stale_segments(shared_memory).describe(shared_memory)  # first, as it frees memory
+    stale = remove_stale_segments(shared_memory).stale_sentences(shared_memory)  # first, as it frees memory
     note = use_large_image_profile(shared_memory)
     return (*stale, note) if note else stale
 

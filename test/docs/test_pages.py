@@ -61,6 +61,7 @@ NODE_CODE = (
     *("perception_common/node", "perception_common/images", "perception_common/cameras", "perception_common/backends"),
     *(
         "perception_common/weights.py",
+        "perception_common/shared_memory.py",
         "perception_common/resources.py",
         "perception_common/config.py",
         "yolc_ros/ros",
@@ -76,7 +77,7 @@ REPORTING |= {"report": 1, "failed_pose": 1, "_error": 2}
 # Functions that return such a message.
 RETURNING = {
     *("incompatible_qos", "missing_images", "unknown", "use_large_image_profile", "_choose_device", "_choose_dtype"),
-    *("rejection", "_ground_rejection", "moving_boxes"),
+    *("rejection", "_ground_rejection", "moving_boxes", "stale_sentences"),
 }
 
 

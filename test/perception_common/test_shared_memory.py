@@ -80,16 +80,16 @@ def test_what_cannot_be_removed_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("pathlib.Path.unlink", refuse)
     found = remove_stale_segments(tmp_path)
     assert found == StaleSegments(kept=1, kept_bytes=2 * MB)
-    (sentence,) = found.describe(tmp_path)
+    (sentence,) = found.stale_sentences(tmp_path)
     assert "fastdds shm clean" in sentence
     with (tmp_path / "fastrtps_119479c4dcef5792_el").open() as lock:  # the lock was given back
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_the_words_count_segments_and_megabytes(tmp_path):
-    (sentence,) = StaleSegments(removed=3, removed_bytes=201_500_000).describe(tmp_path)
+    (sentence,) = StaleSegments(removed=3, removed_bytes=201_500_000).stale_sentences(tmp_path)
     assert "removed 3 shared-memory segments (201.5 MB)" in sentence
-    assert StaleSegments().describe(tmp_path) == ()
+    assert StaleSegments().stale_sentences(tmp_path) == ()
 
 
 def test_a_missing_folder_has_no_space_and_no_segments(tmp_path):

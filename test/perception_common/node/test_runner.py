@@ -23,7 +23,7 @@ def test_ros_arguments_that_are_not_valid(arguments, words):
     def run():
         spin_nodes([pytest.fail], parse_arguments("A node.", "a_node", given))
 
-    with pytest.raises(InputError, match="^ROS refuses the arguments: ") as refusal:
+    with pytest.raises(InputError, match=r"^ROS refuses the arguments: ") as refusal:
         run()
     assert words in str(refusal.value)
     assert ".c:" not in str(refusal.value)  # source lines of rcl tell a user nothing
@@ -31,6 +31,6 @@ def test_ros_arguments_that_are_not_valid(arguments, words):
 
 
 def test_a_namespace_that_is_not_valid():
-    with pytest.raises(InputError, match="^ROS refuses the name or namespace: "):
+    with pytest.raises(InputError, match=r"^ROS refuses the name or namespace: "):
         spin_nodes([lambda: rclpy.create_node("a_node")], ["program", "--ros-args", "-r", "__ns:=/uav1/"])
     assert not rclpy.ok()
