@@ -4,6 +4,7 @@ The last tests use the real launch where it is installed.
 """
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -232,6 +233,18 @@ def test_every_argument_is_declared(launch_file, name):
     assert [each.positional[0] for each in declared] == list(module.ARGUMENTS)
     used = {*module.PARAMETERS, *getattr(module, "TOPICS", ()), *getattr(module, "SWITCHES", ())}
     assert used <= set(module.ARGUMENTS)
+
+
+@pytest.mark.parametrize("name", ["perception", "bridges"])
+def test_the_page_has_every_argument_with_its_default(launch_file, repository, name):
+    page = (repository / "docs" / "launch.md").read_text()
+    text = page.split(f"\n## {name}.launch.py\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*) \|$", text, re.MULTILINE)
+    arguments = launch_file(name).ARGUMENTS
+    assert [row[0] for row in rows] == list(arguments)
+    for argument, default, meaning in rows:
+        assert (arguments[argument][0].endswith(default.strip("`")), arguments[argument][1]) == (True, meaning)
+        assert bool(arguments[argument][0]) == bool(default.strip("` "))
 
 
 # --- bridges --------------------------------------------------------------------------------------------------------

@@ -67,11 +67,8 @@ def parameter_file(argument: str, text: str, nodes: Sequence[str]) -> Path:
         raise InputError(f"{argument}:={text} cannot be read: {' '.join(str(error).split())}") from error
     patterns = [_node_pattern(name) for name in _node_names(content)]
     if not any(re.fullmatch(pattern, node) for node in nodes for pattern in patterns):
-        short = nodes[0].rpartition("/")[2]
-        raise InputError(
-            f"{argument}:={text} has no parameters for {' or '.join(nodes)}; "
-            f"write `/**/{short}: {{ros__parameters: {{...}}}}`"
-        )
+        example = nodes[0].rpartition("/")[2]
+        raise InputError(f"{argument}:={text} has no parameters for {' or '.join(nodes)}: name them /**/{example}")
     return path
 
 

@@ -58,6 +58,7 @@ def test_the_page_of_parameters_is_current():
 
 # Where the nodes' messages come from. Command lines, training and datasets have their own.
 NODE_CODE = (
+    *("launch/perception.launch.py", "launch/bridges.launch.py", "perception_common/launching"),
     *("perception_common/node", "perception_common/images", "perception_common/cameras", "perception_common/backends"),
     *(
         "perception_common/weights.py",

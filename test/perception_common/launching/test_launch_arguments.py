@@ -88,7 +88,7 @@ def test_a_parameter_file_may_have_namespaces_around_the_nodes(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("yolk_node: {ros__parameters: {a: 1}}", "has no parameters for /yolc_node or /loftr_node; write `/"),
+        ("yolk_node: {ros__parameters: {a: 1}}", "has no parameters for /yolc_node or /loftr_node: name them /"),
         ("yolc_node: {a: 1}", "has no parameters"),
         ("", "has no parameters"),
         ("just text", "has no parameters"),
