@@ -85,8 +85,8 @@ run(main)
 """
 SLOW_MODULE = """
 import time
-print("importing", flush=True)
 try:
+    print("importing", flush=True)
     time.sleep(60)
 finally:
     print("cleaned up", flush=True)
