@@ -1,11 +1,13 @@
-"""How a command ends: an error is one line on stderr and a non-zero exit status."""
+"""How a command ends: an error or a signal gives a non-zero exit status, and an error one line on stderr."""
 
 from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import NoReturn
 
 from perception_common.atomic_file import write_error
@@ -14,19 +16,27 @@ from perception_common.errors import InputError
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: ends a command as Ctrl-C does, so that whatever it began is cleaned up."""
+
+
 def run(main: Callable[[list[str] | None], int | None]) -> NoReturn:
     """Call a command's `main(None)`, which reads sys.argv, and exit with the status that it returns (None: 0).
 
     InputError prints its text as one line on stderr and exits with 1, as does a disk that is full or read-only, of
-    stdout too. Ctrl-C exits with 130, and a closed pipe (`command | head`) with 141. Other exceptions are bugs and keep
-    their traceback.
+    stdout too. Ctrl-C exits with 130, SIGTERM with 143 and a closed pipe (`command | head`) with 141, all without a
+    traceback. Other exceptions are bugs and keep theirs. `main` should import what takes long, so that this also holds
+    in the first seconds.
     """
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         status = main(None) or 0
         sys.stdout.flush()
     except InputError as error:
         print(f"{os.path.basename(sys.argv[0])}: {error}", file=sys.stderr)
         status = 1
+    except Terminated:
+        status = 143
     except KeyboardInterrupt:
         status = 130
     except BrokenPipeError:
@@ -38,9 +48,15 @@ def run(main: Callable[[list[str] | None], int | None]) -> NoReturn:
         _drop_output()
         print(f"{os.path.basename(sys.argv[0])}: {write_error(error.filename or 'the output', error)}", file=sys.stderr)
         status = 1
+    for number in (signal.SIGINT, signal.SIGTERM):  # one more signal would interrupt the end of the interpreter
+        signal.signal(number, signal.SIG_IGN)
     sys.exit(status)
 
 
 def _drop_output() -> None:
     """Let stdout lead nowhere: Python flushes it again at exit, which would fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated

@@ -14,7 +14,7 @@ class YolcParameters(PerceptionParameters):
     """The parameters of yolc_node."""
 
     model: str = parameter("yolc_lite", "network variant: a file in config/models")
-    max_side: int = parameter(0, "images are reduced to this long side, pixels; 0: as they are", low=0, high=8192)
+    max_side: int = parameter(1920, "images are reduced to this long side, pixels; 0: as they are", low=0, high=8192)
     score_threshold: float = parameter(0.3, "lowest score of a published detection", low=0.01, high=1.0, live=True)
     nms_iou: float = parameter(
         0.6, "IoU above which NMS removes the lower-scoring box of a class", low=0.0, high=1.0, live=True

@@ -23,13 +23,14 @@ from loftr_ros.geometry.uncertainty.covariance import to_gtsam
 from loftr_ros.ros.mount_lookup import MountLookup
 from loftr_ros.sensors.messages import pose_from_odometry
 from perception_common.errors import InputError
-from perception_common.node.bridge import load_messages, run_bridge
+from perception_common.node.bridge import PeerWatch, load_messages, publisher_of, run_bridge, server_of
 from perception_common.node.parameters import parameter
 from perception_common.node.problems import Problems
 from perception_common.node.ros_parameters import NodeParameters
 from perception_common.stamps import stamp_ns
 from yolc_ros.msg import RelativePose
 
+INSTALL = "apt install ros-jazzy-rtabmap-msgs"
 USER_CLOSURE = 4  # rtabmap::Link::kUserClosure: a loop closure from outside
 QUEUE = QoSProfile(depth=100)
 _PENDING = 200  # maximum number of relative poses that wait for their nodes; empirical
@@ -69,7 +70,7 @@ class RtabmapBridge(Node):
     """Waits until RTAB-Map has nodes near both keyframes of a relative pose, then adds a link between them."""
 
     def __init__(self) -> None:
-        messages, services = load_messages("rtabmap_msgs.msg"), load_messages("rtabmap_msgs.srv")
+        messages, services = (load_messages(f"rtabmap_msgs.{kind}", INSTALL) for kind in ("msg", "srv"))
         super().__init__("rtabmap_bridge")
         parameters = NodeParameters(self, RtabmapParameters, is_locked=lambda: True, on_change=lambda _: None)
         self._settings = parameters.values
@@ -85,6 +86,16 @@ class RtabmapBridge(Node):
         self.create_subscription(messages.Info, "rtabmap/info", self._add_node, QUEUE)
         self.create_subscription(Odometry, "odom", self._add_odometry, QUEUE)
         self.create_subscription(RelativePose, "loftr/relative_pose", self._enqueue, QUEUE)
+        rtabmap = "RTAB-Map (package rtabmap_slam)"
+        self._watch = PeerWatch(
+            self,
+            self._problems,
+            (
+                publisher_of(self, "rtabmap/info", rtabmap),
+                server_of(self._client, rtabmap),
+                publisher_of(self, "loftr/relative_pose", "loftr_node (package yolc_ros)"),
+            ),
+        )
 
     def _enqueue(self, message: RelativePose) -> None:
         self._pending.append(message)

@@ -29,7 +29,7 @@ from loftr_ros.bridges.edges import (
 from loftr_ros.ros.mount_lookup import MountLookup
 from loftr_ros.sensors.messages import pose_from_odometry
 from perception_common.errors import InputError
-from perception_common.node.bridge import load_messages, run_bridge
+from perception_common.node.bridge import PeerWatch, load_messages, publisher_of, run_bridge, server_of
 from perception_common.node.parameters import parameter
 from perception_common.node.problems import Problems
 from perception_common.node.ros_parameters import NodeParameters
@@ -37,6 +37,7 @@ from perception_common.stamps import stamp_ns
 from yolc_ros.msg import Keyframe
 from yolc_ros.srv import MatchKeyframes
 
+INSTALL = "build Swarm-SLAM (https://github.com/MISTLab/Swarm-SLAM, no apt package) in a workspace"
 QUEUE = QoSProfile(depth=100)
 
 
@@ -80,7 +81,7 @@ class SwarmSlamBridge(Node):
     """Assigns keyframes by stamp, calls loftr_node's service match_keyframes and publishes the result."""
 
     def __init__(self) -> None:
-        messages = load_messages("cslam_common_interfaces.msg")
+        messages = load_messages("cslam_common_interfaces.msg", INSTALL)
         super().__init__("swarm_slam_bridge")
         parameters = NodeParameters(self, SwarmSlamParameters, is_locked=lambda: True, on_change=lambda _: None)
         self._settings = parameters.values
@@ -98,6 +99,17 @@ class SwarmSlamBridge(Node):
         self.create_subscription(Keyframe, "loftr/keyframe", self._add_our_keyframe, QUEUE)
         self.create_subscription(Odometry, "odom", self._add_odometry, QUEUE)
         self.create_subscription(messages.LocalKeyframeMatch, "cslam/local_keyframe_match", self._match, QUEUE)
+        swarm_slam, ours = "Swarm-SLAM (package cslam)", "loftr_node (package yolc_ros)"
+        self._watch = PeerWatch(
+            self,
+            self._problems,
+            (
+                publisher_of(self, "cslam/keyframe_odom", swarm_slam),
+                publisher_of(self, "cslam/local_keyframe_match", swarm_slam),
+                publisher_of(self, "loftr/keyframe", ours),
+                server_of(self._client, ours),
+            ),
+        )
 
     def _add_their_keyframe(self, message: Any) -> None:
         self._theirs.add(GraphNode(stamp_ns(message.odom.header), int(message.id)))

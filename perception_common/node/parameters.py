@@ -11,6 +11,7 @@ The dataclass may check several fields against each other in `__post_init__` (ra
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,12 +22,17 @@ from perception_common.images.intensity import INTENSITIES
 
 @dataclass(frozen=True)
 class ParameterInfo:
-    """What is declared about one parameter. `live`: it may change while the node is configured."""
+    """What is declared about one parameter.
+
+    pattern: regular expression of the whole text, which the description puts in words. live: it may change while the
+    node is configured.
+    """
 
     description: str
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
+    pattern: str = ""
     live: bool = False
 
 
@@ -37,11 +43,12 @@ def parameter(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] = (),
+    pattern: str = "",
     live: bool = False,
 ) -> Any:
     """Return a dataclass field that declares a ROS parameter; a range needs both `low` and `high` (inclusive)."""
     return dataclasses.field(
-        default=default, metadata={"parameter": ParameterInfo(description, low, high, choices, live)}
+        default=default, metadata={"parameter": ParameterInfo(description, low, high, choices, pattern, live)}
     )
 
 
@@ -51,11 +58,13 @@ def parameter_infos(kind: type) -> dict[str, ParameterInfo]:
 
 
 def check_parameters(infos: Mapping[str, ParameterInfo], values: Mapping[str, Any]) -> None:
-    """Raise InputError for the first value that is not one of its choices or lies outside its range."""
+    """Raise InputError for the first value that does not fit its choices, its range or its pattern."""
     for name, value in values.items():
         info = infos[name]
         if info.choices and value not in info.choices:
             raise InputError(f"parameter {name!r} is {value!r}: choose one of {', '.join(info.choices)}")
+        if info.pattern and not re.fullmatch(info.pattern, value):
+            raise InputError(f"parameter {name!r} is {value!r}: use {info.description}")
         if info.low is not None and info.high is not None and not info.low <= value <= info.high:
             raise InputError(f"parameter {name!r} is {value!r}: the range is {info.low:g} to {info.high:g}")
 
@@ -69,7 +78,7 @@ class PerceptionParameters:
         "default", "weights file (.safetensors, .ckpt, .pth), 'default': the shipped ones, 'none': random ones"
     )
     weights_sha256: str = parameter("", "refuse a weights file with another SHA-256; empty: do not check")
-    device: str = parameter("auto", "auto, cpu, cuda or cuda:N")
+    device: str = parameter("auto", "auto, cpu, cuda or cuda:N", pattern=r"auto|cpu|cuda(:\d+)?")
     precision: str = parameter("fp32", "arithmetic of the network", choices=("fp32", "fp16", "bf16"))
     num_threads: int = parameter(
         0, "CPU threads of the network; 0: the cores shared out among the nodes", low=0, high=256

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.utilities import remove_ros_args
 
+from perception_common.errors import InputError
 from perception_common.node.guards.executor import GuardedExecutor
-from perception_common.node.transport import raise_malloc_thresholds, use_large_image_profile
+from perception_common.node.transport import prepare_process
 
 if TYPE_CHECKING:
     from perception_common.node.base import PerceptionNode
 
 N = TypeVar("N", bound=Node)
+_REFUSALS = (  # what rcl raises for arguments and names that are not valid
+    *(rclpy_implementation.RCLError, rclpy_implementation.UnknownROSArgsError),
+    rclpy_implementation.RCLInvalidROSArgsError,
+)
 
 
 def run_nodes(
@@ -31,12 +39,8 @@ def run_nodes(
     program's name (None: sys.argv); those after --ros-args belong to ROS (parameters, remaps, namespace).
     """
     ros_arguments = parse_arguments(description, example, arguments)
-    transport_note = use_large_image_profile()
-    raise_malloc_thresholds()
 
     def start(nodes: list[PerceptionNode]) -> None:
-        if transport_note:
-            nodes[0].get_logger().warning(transport_note)
         for node in nodes:
             node.autostart()
 
@@ -48,14 +52,19 @@ def run_nodes(
 
 
 def parse_arguments(description: str, example: str, arguments: list[str] | None) -> list[str]:
-    """Handle --help and unknown options of a node's command line; return the arguments for rclpy.init."""
+    """Handle --help and unknown options of a node's command line; return the arguments for rclpy.init.
+
+    Raises InputError for ROS arguments that are not valid.
+    """
     given = ["program", *(sys.argv[1:] if arguments is None else arguments)]
     parser = argparse.ArgumentParser(
         description=description,
         epilog=f"example: {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.parse_args(remove_ros_args(given)[1:])
+    with _refusing("ROS refuses the arguments"):
+        own = remove_ros_args(given)[1:]
+    parser.parse_args(own)
     return given
 
 
@@ -67,15 +76,22 @@ def spin_nodes(
 ) -> int:
     """Create the nodes, call `start(nodes)`, spin them until SIGINT or SIGTERM and call `stop(nodes)`.
 
-    Returns the exit status 0. Exceptions of the factories are raised; those of callbacks are logged (GuardedExecutor).
+    Returns the exit status 0. Raises InputError for ROS arguments that are not valid, such as a parameter file that
+    does not exist. Other exceptions of the factories are raised as they are; those of callbacks are logged
+    (GuardedExecutor).
     """
-    rclpy.init(args=ros_arguments)
+    notes = prepare_process()
+    with _refusing("ROS refuses the arguments"):
+        rclpy.init(args=ros_arguments)
     nodes: list[N] = []
     executor = GuardedExecutor()
     try:
         for make in factories:
-            nodes.append(make())
+            with _refusing("ROS refuses the name or namespace"):
+                nodes.append(make())
             executor.add_node(nodes[-1])
+        for note in notes:
+            nodes[0].get_logger().warning(note)
         start(nodes)
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
@@ -91,3 +107,13 @@ def spin_nodes(
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+@contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    """Turn errors of rcl, which has no classes for them, into an InputError with its words but not its source lines."""
+    try:
+        yield
+    except _REFUSALS as error:
+        words = re.sub(r", at [^ ,]+:[0-9]+", "", str(error))
+        raise InputError(f"{what}: {words}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -15,7 +16,7 @@ from loftr_ros.parameters import LoftrParameters
 from loftr_ros.sensors.topics import DETECTIONS as DETECTIONS_SENSOR
 from perception_common.errors import InputError
 from perception_common.node.parameter_file import read_parameters
-from perception_common.node.transport import raise_malloc_thresholds, use_large_image_profile
+from perception_common.node.transport import prepare_process
 from perception_common.resources import choose_weights
 from perception_common.weights import file_sha256
 from replay_ros.bags.node_inputs import find_sensors
@@ -148,8 +149,8 @@ def _search_peak(player: LivePlayer, search: PeakSearch | None) -> PeakRate | No
 
 @contextmanager
 def _ros() -> Iterator[None]:
-    use_large_image_profile()
-    raise_malloc_thresholds()
+    for note in prepare_process():
+        print(f"replay: {note}", file=sys.stderr)
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C raises KeyboardInterrupt in `LivePlayer.run`
     try:
         yield

@@ -33,7 +33,7 @@ def write_html(content: ReportContent, path: Path) -> None:
     text = render_html(content)
     make_folder(path.parent)
     with output_file(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
+        unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")  # names of files may be no text
 
 
 def render_html(content: ReportContent) -> str:

@@ -58,10 +58,12 @@ def test_the_page_of_parameters_is_current():
 
 # Where the nodes' messages come from. Command lines, training and datasets have their own.
 NODE_CODE = (
+    *("launch/perception.launch.py", "launch/bridges.launch.py", "perception_common/launching"),
     *("perception_common/node", "perception_common/images", "perception_common/cameras", "perception_common/backends"),
     *(
         "perception_common/weights.py",
         "perception_common/checkpoints",
+        "perception_common/shared_memory.py",
         "perception_common/resources.py",
         "perception_common/config.py",
         "yolc_ros/ros",
@@ -77,7 +79,7 @@ REPORTING |= {"report": 1, "failed_pose": 1, "_error": 2}
 # Functions that return such a message.
 RETURNING = {
     *("incompatible_qos", "missing_images", "unknown", "use_large_image_profile", "_choose_device", "_choose_dtype"),
-    *("rejection", "_ground_rejection", "moving_boxes"),
+    *("rejection", "_ground_rejection", "moving_boxes", "stale_sentences"),
 }
 
 

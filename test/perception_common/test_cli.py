@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -6,6 +7,15 @@ import pytest
 
 from perception_common.cli import run
 from perception_common.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def _signals_of_the_test_run():
+    """`run` ends a process and leaves its signals ignored; the test run goes on."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def raising(error: BaseException):
@@ -75,3 +85,35 @@ def test_stdout_on_a_full_disk_is_one_line(repository: Path):
         )
     assert process.returncode == 1
     assert process.stderr == "-c: the output cannot be written (No space left on device); free some space\n"
+
+
+SLOW_IMPORT = """
+import sys
+from perception_common.cli import run
+def main(arguments):
+    import slow
+run(main)
+"""
+SLOW_MODULE = """
+import time
+try:
+    print("importing", flush=True)
+    time.sleep(60)
+finally:
+    print("cleaned up", flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_command_quietly_while_it_still_imports(repository, tmp_path, number, status):
+    (tmp_path / "slow.py").write_text(SLOW_MODULE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{SLOW_IMPORT}"],
+        cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (status, "cleaned up\n", "")

@@ -14,19 +14,22 @@ BIN = find_share().parents[1] / "lib" / "yolc_ros"
 
 
 @pytest.mark.parametrize(
-    ("name", "package"),
+    ("name", "package", "install"),
     [
-        ("swarm_slam_bridge", "cslam_common_interfaces"),
-        ("rtabmap_bridge", "rtabmap_msgs"),
-        ("vision_msgs_bridge", "vision_msgs"),
+        ("rtabmap_bridge", "rtabmap_msgs", "apt install ros-jazzy-rtabmap-msgs"),
+        ("vision_msgs_bridge", "vision_msgs", "apt install ros-jazzy-vision-msgs"),
+        (  # rosdistro has no package of Swarm-SLAM
+            "swarm_slam_bridge",
+            "cslam_common_interfaces",
+            "build Swarm-SLAM (https://github.com/MISTLab/Swarm-SLAM, no apt package) in a workspace",
+        ),
     ],
 )
-def test_a_bridge_without_its_messages_says_in_one_line_what_to_install(name, package):
+def test_a_bridge_without_its_messages_says_in_one_line_what_to_install(name, package, install):
     if importlib.util.find_spec(package):
         pytest.skip(f"{package} is installed")
     told = subprocess.run([sys.executable, BIN / name], capture_output=True, text=True, check=False, timeout=60)
     assert told.returncode == 1
     assert told.stderr.strip().splitlines() == [
-        f"{name}: {package} is not installed: apt install ros-jazzy-{package.replace('_', '-')}, "
-        "or build it in a workspace and source that first"
+        f"{name}: {package} is not installed: {install}, and source its setup first"
     ]

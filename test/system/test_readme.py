@@ -1,6 +1,5 @@
 """The README's tables are true: topics of the live graph, commands that exist and explain themselves."""
 
-import ast
 import re
 import subprocess
 import sys
@@ -77,18 +76,6 @@ def test_the_python_example_runs(repository, tmp_path, monkeypatch, picture):
     exec(code, told)
     assert len(told["matches"].points0) == len(told["matches"].confidence)
     assert told["detections"].boxes.shape == (len(told["detections"].scores), 4)
-
-
-def test_the_launch_arguments_are_named(repository):
-    text = " ".join((repository / "README.md").read_text().split())
-    named = re.search(r"Its arguments: (.*?)\.", text)[1]
-    tree = ast.parse((repository / "launch" / "perception.launch.py").read_text())
-    (table,) = (
-        node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "ARGUMENTS"
-    )
-    assert re.findall(r"`(\w+)`", named) == [key.value for key in table.keys]
 
 
 @pytest.mark.parametrize("name", ["perception.yaml", "perception_cuda.yaml"])

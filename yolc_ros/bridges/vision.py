@@ -11,7 +11,8 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
-from perception_common.node.bridge import load_messages, run_bridge
+from perception_common.node.bridge import PeerWatch, load_messages, publisher_of, run_bridge
+from perception_common.node.problems import Problems
 from yolc_ros.msg import DetectionArray
 
 RELIABLE = QoSProfile(depth=10)
@@ -47,10 +48,12 @@ class VisionMsgsBridge(Node):
     """Republishes every DetectionArray as vision_msgs/Detection2DArray."""
 
     def __init__(self) -> None:
-        self._messages = load_messages("vision_msgs.msg")
+        self._messages = load_messages("vision_msgs.msg", "apt install ros-jazzy-vision-msgs")
         super().__init__("vision_msgs_bridge")
         self._publisher = self.create_publisher(self._messages.Detection2DArray, "yolc/detections_2d", RELIABLE)
         self.create_subscription(DetectionArray, "yolc/detections", self._convert, RELIABLE)
+        detections = publisher_of(self, "yolc/detections", "yolc_node (package yolc_ros) or the playback of a bag")
+        self._watch = PeerWatch(self, Problems(self.get_logger().warning), (detections,))
 
     def _convert(self, message: DetectionArray) -> None:
         self._publisher.publish(detections_2d(message, self._messages))

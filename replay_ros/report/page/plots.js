@@ -26,7 +26,13 @@ function makeRoom(element, entries) {
   element.style.height = `${Number(element.dataset.height) + room}px`;
 }
 
-function plot(id, traces, layout) {
+/** Plotly draws tags in names, such as links: show them as text. */
+function asText(name) {
+  return name.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+}
+
+function plot(id, unescaped, layout) {
+  const traces = unescaped.map((trace) => ({ ...trace, name: asText(trace.name) }));
   const touch = window.matchMedia("(pointer: coarse)").matches;
   makeRoom($(id), traces.length);
   const legend = { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", bgcolor: "rgba(0,0,0,0)" };
@@ -96,7 +102,7 @@ function drawErrors() {
   const layout = { grid: { rows: units.length, columns: 1, pattern: "independent", roworder: "top to bottom", ygap: 0.25 } };
   const traces = report.errors.map((series, k) => {
     const row = units.indexOf(series.unit), suffix = row ? row + 1 : "";
-    return { x: series.frames.map(seconds), y: series.values, customdata: series.frames, name: series.name, mode: "lines+markers", xaxis: `x${suffix}`, yaxis: `y${suffix}`, line: { color: dataColor(k), width: 2 }, marker: { size: 5, symbol: k }, hovertemplate: `%{y:.3g} ${series.unit}<extra>${series.name}</extra>` };
+    return { x: series.frames.map(seconds), y: series.values, customdata: series.frames, name: series.name, mode: "lines+markers", xaxis: `x${suffix}`, yaxis: `y${suffix}`, line: { color: dataColor(k), width: 2 }, marker: { size: 5, symbol: k }, hovertemplate: `%{y:.3g} ${series.unit}<extra>%{fullData.name}</extra>` };
   });
   units.forEach((unit, row) => {
     const suffix = row ? row + 1 : "";
@@ -120,8 +126,8 @@ function percentile(values, q) {
 
 function drawLatency() {
   const { stages, drops } = report.timing;
-  const traces = stages.map((stage, k) => ({ x: stage.frames.map(seconds), y: stage.seconds.map((s) => 1000 * s), customdata: stage.frames, name: stage.name, mode: "lines+markers", line: { color: dataColor(k), width: 1.5 }, marker: { size: 5, symbol: k }, hovertemplate: `%{y:.0f} ms<extra>${stage.name}</extra>` }));
-  drops.filter((each) => each.lost.length).forEach((each, k) => traces.push({ x: each.lost.map(seconds), y: each.lost.map(() => 0), customdata: each.lost, name: `no result of ${each.node}`, mode: "markers", marker: { color: dataColor(1 + k), symbol: "x", size: 9 }, hovertemplate: `no result<extra>${each.node}</extra>` }));
+  const traces = stages.map((stage, k) => ({ x: stage.frames.map(seconds), y: stage.seconds.map((s) => 1000 * s), customdata: stage.frames, name: stage.name, mode: "lines+markers", line: { color: dataColor(k), width: 1.5 }, marker: { size: 5, symbol: k }, hovertemplate: "%{y:.0f} ms<extra>%{fullData.name}</extra>" }));
+  drops.filter((each) => each.lost.length).forEach((each, k) => traces.push({ x: each.lost.map(seconds), y: each.lost.map(() => 0), customdata: each.lost, name: `no result of ${each.node}`, mode: "markers", marker: { color: dataColor(1 + k), symbol: "x", size: 9 }, hovertemplate: "no result<extra>%{fullData.name}</extra>" }));
   plot("plot-latency", traces, { xaxis: axis("seconds since the start"), yaxis: axis("milliseconds", { rangemode: "tozero" }), showlegend: true });
   const rows = stages.filter((stage) => stage.seconds.length).map((stage) => [stage.name, ...[50, 95, 99].map((q) => `${(1000 * percentile(stage.seconds, q)).toFixed(1)} ms`), String(stage.seconds.length)]);
   const lost = drops.map((each) => `${each.node}: ${each.images - each.lost.length} of ${each.images} images answered, ${each.refused} refused, ${each.lost.length - each.refused} missed.`).join(" ");

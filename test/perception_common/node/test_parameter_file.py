@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from loftr_ros.parameters import LoftrParameters
 from perception_common.errors import InputError
 from perception_common.node.parameter_file import read_parameters
 from perception_common.node.parameters import parameter
@@ -65,3 +66,20 @@ def test_a_missing_file_is_named(tmp_path):
 def test_the_shipped_parameter_file_is_valid():
     assert read_parameters(find_config("perception.yaml"), "yolc_node", YolcParameters).model == "yolc_lite"
     assert read_parameters(None, "yolc_node", YolcParameters) == YolcParameters()
+
+
+@pytest.mark.parametrize(("node", "kind"), [("yolc_node", YolcParameters), ("loftr_node", LoftrParameters)])
+def test_the_shipped_file_has_the_defaults_of_the_code(node, kind):
+    """So a file that holds only some parameters changes only those."""
+    assert read_parameters(find_config("perception.yaml"), node, kind) == kind()
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:0", "cuda:12"])
+def test_devices(device):
+    assert read_parameters(None, "yolc_node", YolcParameters, {"device": device}).device == device
+
+
+@pytest.mark.parametrize("device", ["banana", "CPU", "cuda:", "cuda:x", "", "cpu\n"])
+def test_a_device_that_cannot_be_is_refused_at_start(device):
+    with pytest.raises(InputError, match="use auto, cpu, cuda or cuda:N"):
+        read_parameters(None, "yolc_node", YolcParameters, {"device": device})

@@ -18,6 +18,7 @@ class Example:
     low: float = parameter(0.2, "lower bound", low=0.0, high=1.0, live=True)
     high: float = parameter(0.8, "upper bound", low=0.0, high=1.0, live=True)
     count: int = parameter(3, "a number", low=1, high=9)
+    colour: str = parameter("red", "red or blueN", pattern=r"red|blue\d", live=True)
 
     def __post_init__(self):
         if self.count == 8:
@@ -127,3 +128,12 @@ def test_unknown_overrides_are_named_with_the_nearest_parameter(make):
     (sentence,) = parameters.unknown(node)
     assert "hihg" in sentence
     assert "did you mean 'high'" in sentence
+
+
+def test_a_text_that_does_not_fit_its_pattern_is_refused_at_start_and_later(make):
+    with pytest.raises(InputError, match="parameter 'colour' is 'green': use red or blueN"):
+        make([("colour", "green")])
+    node, parameters, _ = make([("colour", "blue1")])
+    assert not set_parameters(node, colour="blue").successful
+    assert set_parameters(node, colour="blue2").successful
+    assert parameters.values.colour == "blue2"

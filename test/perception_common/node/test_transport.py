@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from perception_common.node.transport import raise_malloc_thresholds, use_large_image_profile
+from perception_common.node.transport import prepare_process, raise_malloc_thresholds, use_large_image_profile
 from perception_common.resources import find_config
 
-VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE", "FASTDDS_BUILTIN_TRANSPORTS")
 NAMESPACE = "{http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles}"
 MB = 1 << 20
 
@@ -18,7 +18,7 @@ MB = 1 << 20
 @pytest.fixture
 def environment(monkeypatch):
     """The environment without profiles; restored afterwards."""
-    for variable in VARIABLES:
+    for variable in (*VARIABLES, "RMW_IMPLEMENTATION"):
         monkeypatch.setenv(variable, "")
         monkeypatch.delenv(variable)
     return os.environ
@@ -46,6 +46,41 @@ def test_a_profile_set_by_the_user_is_kept(environment, shared_memory, variable)
     environment[variable] = "mine.xml"
     assert use_large_image_profile() is None
     assert {name: environment.get(name) for name in VARIABLES} == {**dict.fromkeys(VARIABLES), variable: "mine.xml"}
+
+
+@pytest.mark.parametrize("name", ["DEFAULT_FASTRTPS_PROFILES.xml", "DEFAULT_FASTDDS_PROFILES.xml"])
+def test_a_profile_in_the_working_directory_is_kept(environment, shared_memory, tmp_path, monkeypatch, name):
+    (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    assert use_large_image_profile() is None
+    assert VARIABLES[0] not in environment
+
+
+def test_other_middlewares_are_left_alone(environment, shared_memory):
+    environment["RMW_IMPLEMENTATION"] = "rmw_cyclonedds_cpp"
+    shared_memory(64 * MB)
+    assert prepare_process() == ()
+    assert VARIABLES[0] not in environment
+
+
+@pytest.mark.parametrize("variable", VARIABLES[:2])
+def test_our_profile_is_not_kept_where_its_segment_does_not_fit(environment, shared_memory, variable):
+    """A parent process, such as a live replay or a launch file, may have set it while there was more room."""
+    environment[variable] = "/elsewhere/share/yolc_ros/config/fastdds_large_images.xml"
+    shared_memory(64 * MB)
+    assert "64 MB free" in (use_large_image_profile() or "")
+    assert variable not in environment
+
+
+def test_preparing_a_process_tells_about_removed_segments_and_small_memory(environment, shared_memory, tmp_path):
+    lock = tmp_path / "fastrtps_119479c4dcef5792_el"
+    for path in (tmp_path / "fastrtps_119479c4dcef5792", lock):
+        path.touch()
+    os.utime(lock, (0, 0))
+    shared_memory(64 * MB)
+    removed, small = prepare_process(tmp_path)
+    assert "removed 1 shared-memory segments" in removed
+    assert "64 MB free" in small
 
 
 def test_too_little_shared_memory_is_noted(environment, shared_memory):

@@ -9,6 +9,7 @@ import pytest
 
 from replay_ros.report.build import read_content
 from replay_ros.report.content.plots import Resources
+from replay_ros.report.content.text import FrameToCheck, ReportedProblem, Table, Tile
 from replay_ros.report.to_html import write_html
 
 pytestmark = pytest.mark.slow
@@ -187,6 +188,36 @@ def test_names_from_the_bag_are_not_interpreted_as_html(page):
     page.fill("#scrubber", "0")
     titles = page.evaluate("[...document.querySelectorAll('#picture title')].map((each) => each.textContent)")
     assert any("</script><b>van" in title for title in titles)
+    legend = page.evaluate("[...document.querySelectorAll('#plot-curves .legendtext')].map((each) => each.textContent)")
+    assert any(text.startswith("</script><b>van") for text in legend)  # Plotly would draw tags, links among them
+
+
+HOSTILE = "<a href='https://example.com'>&lt;b&gt;</a> <img src=x onerror=alert(1)>"
+
+
+def test_hostile_names_of_files_topics_stages_and_classes_are_text(browser, content, tmp_path):
+    timing = dataclasses.replace(
+        content.timing, stages=tuple(dataclasses.replace(each, name=HOSTILE) for each in content.timing.stages)
+    )
+    tables = (Table(HOSTILE, (HOSTILE, "b", "c"), ((HOSTILE, "1", "2"),), HOSTILE),)
+    hostile = dataclasses.replace(
+        content,
+        title=HOSTILE, subtitle=HOSTILE, classes=tuple(HOSTILE for _ in content.classes), shown=HOSTILE,
+        tiles=(Tile(HOSTILE, HOSTILE, HOSTILE),), problems=(ReportedProblem(HOSTILE, frame=0),),
+        frames_to_check=(FrameToCheck(0, (HOSTILE,)),), timing=timing, tables=tables, provenance=tables,
+        curves=tuple(dataclasses.replace(each, name=HOSTILE) for each in content.curves),
+        errors=tuple(dataclasses.replace(each, name=HOSTILE) for each in content.errors),
+    )  # fmt: skip
+    write_html(hostile, tmp_path / "report.html")
+    with opened(browser, tmp_path / "report.html") as page:
+        assert page.locator("a[href^=http], img, b").count() == 0
+        assert page.title() == f"{HOSTILE} · replay report"
+        assert page.inner_text("h1") == HOSTILE
+        for plot in ("plot-curves", "plot-latency", "plot-errors"):
+            names = page.evaluate(
+                f"[...document.querySelectorAll('#{plot} .legendtext')].map((each) => each.textContent)"
+            )
+            assert [name for name in names if HOSTILE in name], plot
 
 
 def test_resource_use_is_drawn_when_it_was_measured(browser, content, tmp_path):

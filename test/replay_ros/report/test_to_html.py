@@ -6,9 +6,11 @@ from enum import Enum
 from html.parser import HTMLParser
 
 import numpy as np
+import pytest
 
 from replay_ros.report.content.images import ReportFrame
 from replay_ros.report.content.report import ReportContent
+from replay_ros.report.content.text import FrameToCheck, ReportedProblem, Table, Tile
 from replay_ros.report.pictures import MAX_PICTURES, PICTURE_BYTES
 from replay_ros.report.to_html import render_html, to_plain, write_html
 
@@ -59,6 +61,51 @@ def test_values_become_json_types():
 
 def test_the_title_is_escaped():
     assert "<title>a &lt;b&gt; · replay report</title>" in render_html(ReportContent("a <b>", "", ()))
+
+
+class Structure(HTMLParser):
+    """The tags of a page with their attributes, in order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, sorted(attributes)))
+
+
+HOSTILE = (
+    *("</script><script>alert(1)</script>", "</title><img src=x onerror=alert(1)>", "<!--", "-->", "]]>", "\u2028"),
+    *("{{content}}", "{{title}}", "\\1", "&lt;", '" onload="x', "'", "\x00"),
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_text_of_a_report_becomes_a_tag(text):
+    """Names of bags, topics, classes and models come from outside."""
+
+    def page(word):
+        table = Table(word, (word,), ((word,),), word)
+        return render_html(
+            ReportContent(
+                title=word, subtitle=word, frames=(ReportFrame(10**9, (8, 8), b"x"),), classes=(word,), shown=word,
+                tiles=(Tile(word, word, word),), problems=(ReportedProblem(word),),
+                frames_to_check=(FrameToCheck(0, (word,)),), tables=(table,), provenance=(table,),
+            )
+        )  # fmt: skip
+
+    written = page(text)
+    assert Structure(written).tags == Structure(page("plain")).tags
+    data = json.loads(re.search(r'id="content">(.*?)</script>', written, re.DOTALL)[1])
+    assert data["title"] == data["classes"][0] == data["tables"][0]["rows"][0][0] == text
+
+
+def test_a_name_that_is_no_text_is_written_with_escapes(tmp_path):
+    """Linux allows any bytes in the name of a bag; Python reads them as lone surrogates."""
+    write_html(ReportContent("bag\udcff", "", ()), tmp_path / "report.html")
+    written = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert json.loads(re.search(r'id="content">(.*?)</script>', written, re.DOTALL)[1])["title"] == "bag\udcff"
 
 
 def test_the_largest_report_is_small_enough_to_mail(tmp_path):
