@@ -22,7 +22,7 @@ _HIGHEST_HZ = 400.0  # what a Python publisher sends of this size beside two bus
 _SETTLE_SECONDS = 4.0  # for the last answers and the diagnostics after them
 _WARM_UP_SECONDS = 10.0  # of load before the first minute begins
 _COUNTS = ("answered", "dropped", "refused")
-_PARAMETERS = {"yolc_node": {"lsm": "none"}, "loftr_node": {"model": "sift", "keyframe_memory_mb": 16}}
+_PARAMETERS: dict[str, dict[str, object]] = {"yolc_node": {"lsm": "none"}, "loftr_node": {"keyframe_memory_mb": 16}}
 
 
 def run_overload(minutes: float, folder: Path) -> ReliabilityReport:

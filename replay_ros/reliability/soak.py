@@ -28,7 +28,7 @@ _ANSWER_SECONDS = 20.0  # after which an image counts as unanswered
 _SAMPLES = 200  # of memory, descriptors and threads over the run
 _WARM_UP = 0.3  # share of the run before memory is judged
 # The keyframe store fills up within the warm-up. SIFT needs no network, so that images take milliseconds.
-_PARAMETERS = {
+_PARAMETERS: dict[str, dict[str, object]] = {
     "yolc_node": {"lsm": "none"},
     "loftr_node": {"model": "sift", "keyframe_memory_mb": 1, "max_side": 0},
 }
@@ -47,7 +47,7 @@ class Sample:
 def run_soak(frames: int, folder: Path) -> ReliabilityReport:
     """Send `frames` images of 64x48 to both nodes. folder: gets the logs of the nodes."""
     with running_bench(folder) as bench:
-        common = {"processing_mode": "every", "num_threads": 1}
+        common: dict[str, object] = {"processing_mode": "every", "num_threads": 1}
         processes = {
             name: psutil.Process(
                 bench.start_node(

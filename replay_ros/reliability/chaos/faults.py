@@ -88,10 +88,11 @@ def _random_parameters(system: System) -> None:
 
 def random_value(rng: random.Random, info: ParameterInfo) -> bool | int | float | str:
     """Return a value that may have any type, within the range or not."""
-    numbers = [-1, 0, 1, 10**12, -1.5, 0.3, float("nan"), float("inf")]
+    numbers: list[int | float] = [-1, 0, 1, 10**12, -1.5, 0.3, float("nan"), float("inf")]
     if info.low is not None and info.high is not None:
         numbers += [info.low, info.high, rng.uniform(info.low, info.high), int(rng.uniform(info.low, info.high))]
-    return rng.choice([*numbers, True, False, "", "none", *info.choices])
+    values: list[bool | int | float | str] = [*numbers, True, False, "", "none", *info.choices]
+    return rng.choice(values)
 
 
 def _corrupt_weights(system: System) -> None:

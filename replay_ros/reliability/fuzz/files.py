@@ -32,9 +32,10 @@ from replay_ros.bags.datasets.recording import FrameTiming
 from replay_ros.evaluation.detection.datasets import Dataset, coco_dataset, uavdt_dataset, visdrone_dataset
 from replay_ros.evaluation.detection.truth import choose_classes
 from replay_ros.reliability.fuzz.target import Target
+from replay_ros.result.answers import NodeAnswers
 from replay_ros.result.provenance import Provenance
 from replay_ros.result.replay_result import ReplayResult, read_result, write_result
-from replay_ros.result.timing import Dropped, StageTimes, Timing
+from replay_ros.result.timing import StageTimes, Timing
 from yolc_ros.network.config import YolcConfig
 from yolc_ros.parameters import YolcParameters
 
@@ -223,14 +224,15 @@ def _run_checkpoint() -> bytes:
 def _read_run(data: bytes, folder: Path) -> object:
     path = folder / "checkpoint.pt"
     path.write_bytes(data)
-    return _run_state().load(path, Processes())
+    _run_state().load(path, Processes())
+    return None
 
 
 def _result_seeds() -> list[bytes]:
     facts = Provenance(
         "bag", "0", {"yolc_lite": "1"}, {"yolc_node": {}}, "2", "3", {"torch": "2"}, "x86_64 Linux, 2 cores"
     )
-    timing = Timing((StageTimes("network", (1, 2), (0.1, 0.2)),), (Dropped("yolc_node", 2, (1,)),))
+    timing = Timing((StageTimes("network", (0, 1), (0.1, 0.2)),))
     result = ReplayResult(
         kind="offline",
         out="answers",
@@ -238,7 +240,7 @@ def _result_seeds() -> list[bytes]:
         frames=2,
         seconds=1.0,
         topics={"yolc/detections": 2},
-        refused={},
+        answers=(NodeAnswers("yolc_node", 2, missed=(1,)),),
         timing=timing,
         provenance=facts,
     )

@@ -143,7 +143,7 @@ def _sensor_seeds(topic: SensorTopic) -> list[bytes]:
         ),
         "sensor_msgs/msg/Image": lambda: depth_message(types, np.ones(_SIZE[::-1], np.float32), stamp, "camera"),
         "nav_msgs/msg/Odometry": lambda: odometry_message(types, pose, stamp, "map", "camera"),
-        "sensor_msgs/msg/Imu": lambda: imu_message(types, np.zeros(3), np.ones(3), stamp, "imu"),
+        "sensor_msgs/msg/Imu": lambda: imu_message(types, [0.0] * 3, [1.0] * 3, stamp, "imu"),
     }
     return [_serialise(makers[topic.type]())]
 

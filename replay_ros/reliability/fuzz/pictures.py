@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from loftr_ros.datasets.image_pairs import read_gray
+from perception_common.images.pictures.files import read_gray, read_rgb
 from replay_ros.reliability.fuzz.target import Target
 
 _SUFFIXES = (".jpg", ".png", ".bmp", ".tiff", ".webp")
@@ -29,4 +29,4 @@ def _seeds() -> list[bytes]:
 def _read(data: bytes, folder: Path) -> object:
     path = folder / "picture.jpg"
     path.write_bytes(data)
-    return read_gray(path).shape
+    return read_gray(path).shape, read_rgb(path).shape
