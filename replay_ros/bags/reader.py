@@ -149,7 +149,8 @@ class Bag:
         missing or of an unknown type, and for one none of whose messages can be decoded.
         """
         names = {self.topic(name).name for name in topics} if topics is not None else set(self.decodable_topics())
-        decoded, broken = set(), {}
+        decoded: set[str] = set()
+        broken: dict[str, tuple[int, InputError]] = {}
         for name in names:
             self._decoder(self.topics[name])
         for raw in self.raw_messages(names):
@@ -161,10 +162,10 @@ class Bag:
                 continue
             decoded.add(raw.topic)
             yield BagMessage(raw.topic, raw.type, raw.stamp_ns, message)
-        for name, (count, error) in broken.items():
+        for name, (count, cause) in broken.items():
             if name not in decoded:
-                raise error
-            self._broken[name] = (count, f"not a {self.topics[name].type} ({error.__cause__})")
+                raise cause
+            self._broken[name] = (count, f"not a {self.topics[name].type} ({cause.__cause__})")
 
     def decodable_topics(self) -> list[str]:
         """Return the names of the topics whose messages can be decoded."""
