@@ -138,7 +138,8 @@ def _apply_window(pixels: np.ndarray, low: float, high: float, has_gaps: bool) -
 
 
 def _scale(values: np.ndarray, low: float, high: float, has_gaps: bool) -> np.ndarray:
-    values = values.astype(np.float32)
+    with np.errstate(over="ignore"):  # what no float32 can hold becomes infinite, which is no measurement
+        values = values.astype(np.float32)
     darkest = 1 if has_gaps else 0
     factor = (255 - darkest) / (high - low) if high > low else 0.0
     is_valid = np.isfinite(values) & (values > 0) if has_gaps else np.ones(values.shape, bool)

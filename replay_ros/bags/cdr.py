@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from rosbags.interfaces import Nodetype
@@ -137,7 +137,7 @@ class _Source:
             raise CdrError("it does not begin as CDR does")
         self.data = view[ENCAPSULATION:]
         self.end = len(self.data)
-        self.order = "<" if view[1] else ">"
+        self.order: Literal["<", ">"] = "<" if view[1] else ">"
         self.position = self.padded_position = 0
         self.has_empty = False
         self.dirty = 0

@@ -7,12 +7,14 @@ from typing import Any
 
 import cv2
 import numpy as np
+from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, TypesysError, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from perception_common.errors import InputError
 from perception_common.resources import find_share
 from perception_common.stamps import stamp_ns
+from replay_ros.bags.cdr import CdrError, Decoder
 from replay_ros.bags.datasets.calibration import Calibration
 from replay_ros.bags.datasets.ground_truth import Pose
 
@@ -23,6 +25,17 @@ ENCODINGS = RAW_ENCODINGS + COMPRESSED_ENCODINGS
 JPEG_QUALITY = 95  # OpenCV's default
 RANGE_INFRARED = 1  # sensor_msgs/Range.INFRARED: a narrow beam
 MAX_RANGE = 10_000.0  # metres, max_range of sensor_msgs/Range; above any drone's altitude
+
+
+class MessageTypes(Typestore):
+    """Message types that decode the messages of every middleware; see `cdr`."""
+
+    def deserialize_cdr(self, rawdata: bytes | memoryview, typename: str) -> Any:
+        """Decode a message. Raises SerdeError when the bytes do not fit the type."""
+        try:
+            return Decoder(self).decode(rawdata, typename)
+        except CdrError as error:
+            raise SerdeError(str(error)) from error
 
 
 def load_types(definitions: Path | None = None) -> Typestore:
@@ -41,7 +54,10 @@ def load_types(definitions: Path | None = None) -> Typestore:
             types.update(get_types_from_msg(file.read_text(encoding="utf-8"), f"{PACKAGE}/msg/{file.stem}"))
         except (TypesysError, UnicodeDecodeError) as error:
             raise InputError(f"{file} is not a message definition: {error}") from error
-    store = get_typestore(Stores.ROS2_JAZZY)
+    store = MessageTypes()
+    jazzy = get_typestore(Stores.ROS2_JAZZY)
+    store.fielddefs |= jazzy.fielddefs
+    store.types |= jazzy.types
     store.register(types)
     return store
 

@@ -75,21 +75,26 @@ class Bag:
         self.start_ns, self.end_ns = span_of(used)
         start, end = span_of([each for _, each in channels])
         span_s = (end - start) / 1e9
-        self._remarks = [
-            *files.remarks,
-            *(f"{file.name} is left out: {cause}" for file, cause in unread.items()),
+        self._lost_files = [*files.losses, *(f"{file.name} is left out: {cause}" for file, cause in unread.items())]
+        self._notes = [
+            *files.notes,
             *(compare_with_metadata(files.metadata, files.missing, counts, span_s) if files.metadata else ()),
             *(str(each) for each in self.left_out),
         ]
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What is left out, what could not be read and what contradicts the files; reading may add some."""
+        """What the user should know: contradictions, topics that are left out, and losses; reading may add some."""
+        return (*self._notes, *self.losses)
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """What of the ROS 2 messages could not be read, in words; reading may add some."""
         losses = [f"{file.name}: {each}" for file, piece in self._pieces.items() for each in piece.losses]
         broken = [
             f"{count} messages on {topic} are left out: {cause}" for topic, (count, cause) in self._broken.items()
         ]
-        return (*self._remarks, *losses, *broken)
+        return (*self._lost_files, *losses, *broken)
 
     @property
     def count(self) -> int:
@@ -149,7 +154,8 @@ class Bag:
         missing or of an unknown type, and for one none of whose messages can be decoded.
         """
         names = {self.topic(name).name for name in topics} if topics is not None else set(self.decodable_topics())
-        decoded, broken = set(), {}
+        decoded: set[str] = set()
+        broken: dict[str, tuple[int, InputError]] = {}
         for name in names:
             self._decoder(self.topics[name])
         for raw in self.raw_messages(names):
@@ -161,10 +167,10 @@ class Bag:
                 continue
             decoded.add(raw.topic)
             yield BagMessage(raw.topic, raw.type, raw.stamp_ns, message)
-        for name, (count, error) in broken.items():
+        for name, (count, cause) in broken.items():
             if name not in decoded:
-                raise error
-            self._broken[name] = (count, f"not a {self.topics[name].type} ({error.__cause__})")
+                raise cause
+            self._broken[name] = (count, f"not a {self.topics[name].type} ({cause.__cause__})")
 
     def decodable_topics(self) -> list[str]:
         """Return the names of the topics whose messages can be decoded."""
@@ -262,7 +268,7 @@ def open_bag(path: Path | str, tell: Callable[[Path, str], None] = print_remark)
 
 def _why_without_messages(bag: Bag) -> str:
     """Say why no message of a bag can be used, and what to do."""
-    if any(piece.losses for piece in bag._pieces.values()):
+    if bag.losses:
         return f"{bag.path} cannot be read as a bag ({'; '.join(bag.remarks)}); {recovery_advice(bag.path)}"
     if bag.left_out:
         causes = "; ".join(map(str, bag.left_out))

@@ -27,13 +27,14 @@ class BagFiles:
     """The storage files of a bag, in their order.
 
     metadata: what metadata.yaml says; None without one. missing: names of the files that it lists and that are gone.
-    remarks: what the user should know about the choice of files.
+    losses: what is left out with them. notes: what else the user should know about the choice of files.
     """
 
     files: tuple[Path, ...]
     metadata: Metadata | None = None
     missing: tuple[str, ...] = ()
-    remarks: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def find_files(path: Path) -> BagFiles:
@@ -128,21 +129,21 @@ def _files_in_folder(folder: Path) -> BagFiles:
             raise InputError(
                 f"{folder} has no storage file, and its {metadata.NAME} cannot be used ({error}); {RESTORE}"
             ) from error
-        return BagFiles(tuple(there), remarks=(f"{metadata.NAME} cannot be used ({error}): the files are read",))
+        return BagFiles(tuple(there), notes=(f"{metadata.NAME} cannot be used ({error}): the files are read",))
     located = {name: _locate(folder, name) for name in known.files}
     missing = tuple(name for name, file in located.items() if file is None)
     listed = [file for file in located.values() if file is not None]
     others = [file for file in there if file not in listed]
     if listed:
-        remarks = [_missing_remark(name, known) for name in missing]
-        remarks += [f"{file.name} is not listed in {metadata.NAME} and is not read" for file in others]
-        return BagFiles(tuple(listed), known, missing, tuple(remarks))
+        losses = tuple(_missing_remark(name, known) for name in missing)
+        notes = tuple(f"{file.name} is not listed in {metadata.NAME} and is not read" for file in others)
+        return BagFiles(tuple(listed), known, missing, losses, notes)
     if not there:
         raise InputError(
             f"{folder}: the storage files are missing ({', '.join(missing)}); put them back into the folder"
         )
     remark = f"{metadata.NAME} names other files ({', '.join(missing)}): the storage files in the folder are read"
-    return BagFiles(tuple(there), remarks=(remark,))
+    return BagFiles(tuple(there), notes=(remark,))
 
 
 def _missing_remark(name: str, known: Metadata) -> str:

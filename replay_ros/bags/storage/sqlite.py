@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import sys
 import tempfile
 from array import array
 from collections.abc import Collection, Iterator
@@ -159,7 +160,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     mode = "mode=rw" if is_copy else "mode=ro&immutable=1"  # immutable: without locks, also in read-only folders
     database = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, check_same_thread=False)
     database.text_factory = lambda data: data.decode(errors="replace")
-    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_BLOCK_BYTES)
+    if sys.version_info >= (3, 11):  # before, the limit of sqlite holds: 1 GB
+        database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_BLOCK_BYTES)
     database.execute("PRAGMA trusted_schema = OFF")
     return database
 

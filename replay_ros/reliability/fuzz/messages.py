@@ -82,7 +82,7 @@ def _image_seeds() -> list[bytes]:
             encoding=name,
             is_bigendian=0,
             step=step,
-            data=rng.integers(0, 256, step * 12, np.uint8),
+            data=rng.integers(0, 256, step * round(8 * (1 + encoding.chroma_rows)), np.uint8),
         )
         seeds.append(_serialise(message))
     return seeds

@@ -289,6 +289,19 @@ def test_the_error_for_a_bag_without_images_lists_its_topics(tmp_path):
         find_image_topic(bag)
 
 
+def test_a_named_topic_without_messages_is_refused(tmp_path):
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.write("camera/image", image(), 5)
+        bag.declare("empty/image", "sensor_msgs/msg/Image")
+        bag.declare("empty/camera_info", "sensor_msgs/msg/CameraInfo")
+    with open_bag(tmp_path / "bag") as bag:
+        assert find_image_topic(bag) == "/camera/image"
+        with pytest.raises(InputError, match=r"/empty/image in .* has no messages: check that it was published"):
+            find_image_topic(bag, "empty/image")
+        with pytest.raises(InputError, match=r"/empty/camera_info in .* has no messages"):
+            find_camera_info_topic(bag, "/camera/image", "empty/camera_info")
+
+
 @pytest.mark.parametrize(
     ("topics", "image_topic", "expected"),
     [

@@ -11,7 +11,8 @@ import yaml
 
 from perception_common.errors import InputError
 from replay_ros.bags.messages import header, image_message, load_types, new, range_message
-from replay_ros.bags.reader import open_bag
+from replay_ros.bags.reader import Topic, open_bag
+from replay_ros.bags.storage.piece import Definition
 from replay_ros.bags.writer import BagWriter
 
 TYPES = load_types()
@@ -250,3 +251,21 @@ def test_a_recording_on_a_full_disk_is_kept_as_unfinished(tmp_path, monkeypatch)
     with open_bag(tmp_path / "bag.unfinished") as bag:
         assert bag.topic("/altitude").count >= 1
     assert not (tmp_path / "bag").exists()
+
+
+@pytest.mark.parametrize(
+    ("form", "text"), [("ros2msg", "float99 yaw"), ("ros2msg", ""), ("ros2idl", "module broken {")]
+)
+def test_messages_of_types_that_cannot_be_decoded_are_copied(tmp_path, form, text):
+    topic = Topic("/gimbal", "acme_msgs/msg/Gimbal", 1, (), Definition(form, text))
+    for storage in ("mcap", "sqlite3"):
+        with BagWriter(tmp_path / storage, storage) as bag:
+            bag.declare_copy(topic)
+            bag.write_raw("/gimbal", b"\0\1\0\0data", STAMP)
+        with open_bag(tmp_path / storage) as bag:
+            (raw,) = bag.raw_messages()
+            assert (raw.topic, raw.type, raw.stamp_ns, raw.data) == (topic.name, topic.type, STAMP, b"\0\1\0\0data")
+            assert bag.topic("gimbal").definition.text.endswith(text)
+            with pytest.raises(InputError, match="is a acme_msgs/msg/Gimbal, which cannot be decoded"):
+                list(bag.messages(["gimbal"]))
+            assert list(bag.messages()) == []

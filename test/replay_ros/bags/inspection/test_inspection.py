@@ -15,8 +15,9 @@ from replay_ros.bags.messages import (
     range_message,
     world_pose_message,
 )
-from replay_ros.bags.reader import open_bag
+from replay_ros.bags.reader import Topic, open_bag
 from replay_ros.bags.sensor_messages import depth_message
+from replay_ros.bags.storage.piece import Definition
 from replay_ros.bags.writer import BagWriter
 
 TYPES = load_types()
@@ -108,6 +109,40 @@ def test_unreadable_images_are_not_usable_with_a_reason(tmp_path):
     assert "unknown image encoding 'acme12'" in topic(report, "/camera/image").problem
     assert not usability(report)["detection"].usable
     assert "acme12" in usability(report)["detection"].reason
+
+
+def test_messages_before_the_first_usable_one_are_counted_and_do_not_decide(tmp_path):
+    cut = image(5, encoding="compressed-jpeg")
+    cut.data = cut.data[:20]
+    triples = [("camera/camera_info", camera_info_message(TYPES, uncalibrated(6, 4), 1, "camera"), 1)]
+    triples += [("camera/image", cut, 2), ("camera/image", image(6, encoding="compressed-jpeg"), 3)]
+    triples += [("camera/camera_info", camera_info_message(TYPES, calibrated(), 4, "camera"), 4)]
+    report = report_of(tmp_path / "bag", triples)
+    assert usability(report)["detection"].usable
+    assert usability(report)["relative"].usable
+    assert sum(topic(report, "/camera/image").unusable.values()) == 1
+    text = describe_report(report)
+    assert "1 messages are not usable: the camera is not calibrated (K is zero)" in text
+
+
+def test_a_topic_that_cannot_be_decoded_is_named_and_bars_nothing(tmp_path):
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.declare_copy(Topic("/gimbal", "acme_msgs/msg/Gimbal", 1, (), Definition("ros2msg", "float99 yaw")))
+        bag.write_raw("/gimbal", b"\0\1\0\0data", 4)
+        bag.write("camera/image", image(5), 5)
+    with open_bag(tmp_path / "bag") as bag:
+        report = inspect_bag(bag)
+    assert topic(report, "/gimbal").problem == "there is no definition of acme_msgs/msg/float99"
+    assert usability(report)["detection"].usable
+
+
+def test_what_is_left_out_stands_in_the_report(tmp_path):
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.write("camera/image", image(5), 5)
+    (tmp_path / "bag" / "metadata.yaml").write_text("")
+    with open_bag(tmp_path / "bag") as bag:
+        report = inspect_bag(bag)
+    assert "note: metadata.yaml cannot be used (it is empty): the files are read" in describe_report(report)
 
 
 def test_all_sizes_of_raw_images_are_reported(tmp_path):

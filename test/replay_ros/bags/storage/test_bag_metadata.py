@@ -86,8 +86,8 @@ def test_the_missing_piece_of_a_split_bag_is_named_and_the_others_are_read(tmp_p
     assert read_words(bag) == (
         ["a", "b"],
         [
-            "gone.mcap is missing, so its 5 messages are left out: put it back into the folder",
             "stranger.mcap is not listed in metadata.yaml and is not read",
+            "gone.mcap is missing, so its 5 messages are left out: put it back into the folder",
         ],
     )
 
