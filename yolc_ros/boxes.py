@@ -44,12 +44,14 @@ def concatenate(parts: Sequence[ScoredBoxes]) -> ScoredBoxes:
     )
 
 
-def suppress_duplicates(found: ScoredBoxes, max_iou: float) -> np.ndarray:
+def suppress_duplicates(found: ScoredBoxes, max_iou: float | None) -> np.ndarray:
     """Non-maximum suppression within each class -> indices (M,) of the boxes that remain, best score first.
 
-    A box is dropped if its IoU with a remaining box of its class and a better score exceeds `max_iou`.
+    A box is dropped if its IoU with a remaining box of its class and a better score exceeds `max_iou`; None: never.
     """
     order = np.argsort(-found.scores, kind="stable")
+    if max_iou is None:
+        return order
     survives = np.zeros(len(found), dtype=bool)
     for label in np.unique(found.labels):
         members = order[found.labels[order] == label]

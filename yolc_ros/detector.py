@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -28,12 +28,13 @@ from yolc_ros.clusters import (
     to_regions,
 )
 from yolc_ros.decoding import Peaks, cells_of, decode_boxes, move_to_peaks, read_heatmap
-from yolc_ros.fusion import fuse
+from yolc_ros.fusion import fuse, fuse_as_release
 from yolc_ros.network.config import YolcConfig
 from yolc_ros.network.fuse import prepare_for_inference
 from yolc_ros.network.yolc import Yolc, YolcMaps, initialise
 from yolc_ros.preprocessing import Placement, limiting_scale, place, render
 
+LsmMerge = Literal["ours", "release"]
 SMALLEST_BOX = 1e-3  # image pixels; a narrower box lies outside the image and was clipped to nothing
 
 
@@ -43,25 +44,28 @@ class DetectorSettings:
 
     max_side: maximum length of the longer side of the network's input, pixels; 0: the image's own size.
     score_threshold: minimum score of a detection. nms_iou: IoU of two boxes of a class above which the one with the
-    lower score is dropped. max_detections: per image. max_peaks: heatmap peaks that become boxes, per network pass.
-    lsm: the crop pass over crowded regions (see `LSM_PRESETS`); None: the first pass alone.
+    lower score is dropped; None: none is dropped, as in the authors' evaluation. max_detections: per image. max_peaks:
+    heatmap peaks that become boxes, per network pass.
+    lsm: the crop pass over crowded regions (see `LSM_PRESETS`); None: the first pass alone. merge: how its boxes and
+    those of the first pass are fused, by our rules (`fuse`) or as in the authors' code (`fuse_as_release`).
     flip: also detect in the mirrored image (test-time augmentation). scales: of the first pass, relative to the size
     that max_side gives; regions are found at the first of them.
     """
 
     max_side: int = 0
     score_threshold: float = 0.3
-    nms_iou: float = 0.6
+    nms_iou: float | None = 0.6
     max_detections: int = 500
     max_peaks: int = 1000
     lsm: LsmConfig | None = field(default_factory=lambda: LSM_PRESETS["ours"])
+    merge: LsmMerge = "ours"
     flip: bool = False
     scales: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
         if self.max_side and self.max_side < 32:
             raise ValueError(f"max_side must be 0 or at least 32 pixels, not {self.max_side}")
-        if not 0 < self.score_threshold <= 1 or not 0 <= self.nms_iou <= 1:
+        if not 0 < self.score_threshold <= 1 or not 0 <= (self.nms_iou or 0) <= 1:
             raise ValueError("score_threshold must lie in (0, 1] and nms_iou in [0, 1]")
         if self.max_detections < 1 or self.max_peaks < 1:
             raise ValueError("max_detections and max_peaks must be at least 1")
@@ -179,7 +183,11 @@ class Detector:
         height, width = image.shape[:2]
         of_image, regions = self._first_pass(image)
         of_crops = self._crop_pass(image, regions)
-        fused = fuse(of_image, of_crops, regions, (width, height), self.settings.nms_iou)
+        nms_iou = self.settings.nms_iou
+        if self.settings.merge == "release":
+            fused = fuse_as_release(of_image, of_crops, regions, nms_iou)
+        else:
+            fused = fuse(of_image, of_crops, regions, (width, height), nms_iou)
         return Detections(
             boxes=fused.found.boxes[: self.settings.max_detections],
             scores=fused.found.scores[: self.settings.max_detections],

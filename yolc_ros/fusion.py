@@ -49,7 +49,7 @@ def fuse(
     of_crops: Sequence[ScoredBoxes],
     regions: Sequence[Region],
     image_size: tuple[int, int],
-    nms_iou: float,
+    nms_iou: float | None,
     config: FusionConfig = FusionConfig(),
 ) -> Fused:
     """Fuse the boxes of both passes, all in image pixels; of_crops[i] was found in regions[i].
@@ -70,6 +70,24 @@ def fuse(
     found, origin = found.select(kept), origin[kept]
     kept = ~_covered_by_crops(found, origin, config)
     found, origin = found.select(kept), origin[kept]
+    best = suppress_duplicates(found, nms_iou)
+    return Fused(found.select(best), origin[best])
+
+
+def fuse_as_release(
+    of_image: ScoredBoxes, of_crops: Sequence[ScoredBoxes], regions: Sequence[Region], nms_iou: float | None
+) -> Fused:
+    """Merge the boxes of both passes as the authors' code does, in place of the four rules; boxes as in `fuse`.
+
+    A whole-image box that lies fully inside a region is dropped. One that crosses its border stays, and all boxes of
+    the crops are added, so that cut objects and those at the borders can be there twice.
+    """
+    inside = np.zeros(len(of_image), dtype=bool)
+    for region in regions:
+        low, high = np.array([region.x0, region.y0]), np.array([region.x1, region.y1])
+        inside |= (of_image.boxes[:, :2] >= low).all(axis=1) & (of_image.boxes[:, 2:] <= high).all(axis=1)
+    found = concatenate([of_image.select(~inside), *of_crops])
+    origin = np.repeat(np.arange(WHOLE_IMAGE, len(of_crops)), [(~inside).sum(), *map(len, of_crops)])
     best = suppress_duplicates(found, nms_iou)
     return Fused(found.select(best), origin[best])
 

@@ -26,9 +26,10 @@ class OutputProblems:
 
         kinds: further exceptions, besides those of writing, that do not end the run.
         """
+        expected: tuple[type[Exception], ...] = (InputError, OSError, *kinds)
         try:
             yield
-        except (InputError, OSError, *kinds) as error:
+        except expected as error:
             reason = str(error if isinstance(error, InputError) else write_error(name, error))
             if name not in self._reasons:
                 logging.getLogger(__name__).warning("%s. The training goes on without it", reason)

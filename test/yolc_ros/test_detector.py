@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from perception_common.backends.devices import DevicePolicy, choose_device
 from perception_common.errors import InputError
 from perception_common.weights import save_weights
+from yolc_ros import detector as detector_module
 from yolc_ros.clusters import LsmConfig, Region
 from yolc_ros.detector import Detections, Detector, DetectorSettings
 from yolc_ros.network.config import HrnetConfig, YolcConfig
@@ -293,6 +294,41 @@ def test_bfloat16_gives_nearly_the_same_scores():
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(ValueError, match="must"):
         DetectorSettings(**wrong)
+
+
+# --- as the authors evaluate -------------------------------------------------------------------------------------
+
+
+def test_without_nms_all_peaks_are_boxes():
+    """Two peaks of one object: its heatmap has two maxima, and both cells predict its box."""
+
+    class TwoPeaks(RectangleReader):
+        def maps(self, images: Tensor) -> YolcMaps:
+            maps = super().maps(images)
+            maps.heatmap[:, 0, 23:26, 35:38] = 1.0
+            maps.heatmap[:, 0, 24, 36] = 3.0  # beside the peak at (28, 24)
+            maps.box_features[:, :, 6, 9] = maps.box_features[:, :, 6, 7] - torch.tensor([2.0, 0, 0, 0])[None]
+            return maps
+
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[16:32, 16:40] = COLOURS[0]
+    counts = {}
+    for nms in (0.6, None):
+        settings = dataclasses.replace(SETTINGS, nms_iou=nms)
+        detector = Detector("peaks", TwoPeaks(), CPU, settings, weights=None)  # type: ignore[arg-type]
+        counts[nms] = len(detector.detect(image).boxes)
+    assert counts == {0.6: 1, None: 2}
+
+
+@pytest.mark.parametrize("merge", ["ours", "release"])
+def test_the_merge_is_chosen_by_name(merge, monkeypatch):
+    called = []
+    for name in ("fuse", "fuse_as_release"):
+        original = getattr(detector_module, name)
+        monkeypatch.setattr(detector_module, name, lambda *a, n=name, f=original: called.append(n) or f(*a))
+    image = np.zeros((64, 96, 3), np.uint8)
+    reader(dataclasses.replace(SETTINGS, merge=merge)).detect(image)
+    assert called == [{"ours": "fuse", "release": "fuse_as_release"}[merge]]
 
 
 # --- outputs that are not finite ---------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from yolc_ros.boxes import ScoredBoxes
 from yolc_ros.clusters import Region
-from yolc_ros.fusion import Fused, fuse, inner_distance
+from yolc_ros.fusion import Fused, fuse, fuse_as_release, inner_distance
 
 SIZE = (1000, 800)
 MIDDLE = Region(300, 200, 700, 600, 1, 1.5)
@@ -203,3 +203,51 @@ def test_every_object_of_a_random_scene_is_found_exactly_once(scene, image_score
     for box in objects:
         distance = np.abs(fused.found.boxes - np.array(box)).max(axis=1)
         assert (distance <= 1.01).sum() == 1
+
+
+@settings(deadline=None, max_examples=50)
+@given(seed=st.integers(0, 2**31), nms=st.sampled_from([None, 0.5]))
+def test_the_merge_of_the_release_equals_a_slow_implementation(seed: int, nms: float | None) -> None:
+    """A whole-image box fully inside a region is dropped; the boxes of the crops are added; NMS only if asked for."""
+    rng = np.random.default_rng(seed)
+    regions = [MIDDLE, OVERLAPPING, CORNER]
+
+    def random_boxes(count: int, low: tuple[int, int], high: tuple[int, int]) -> ScoredBoxes:
+        corner = rng.integers(low, np.array(high) - 30, (count, 2))
+        boxes = np.concatenate([corner, np.minimum(corner + rng.integers(10, 300, (count, 2)), high)], axis=1)
+        return ScoredBoxes(boxes.astype(np.float32), rng.random(count).astype(np.float32), rng.integers(0, 2, count))
+
+    of_image = random_boxes(40, (0, 0), SIZE)
+    of_image.boxes[0] = (MIDDLE.x0, MIDDLE.y0, MIDDLE.x1, MIDDLE.y1)  # fills its region
+    of_crops = [random_boxes(10, (r.x0, r.y0), (r.x1, r.y1)) for r in regions]
+
+    kept = []
+    for box, score, label in zip(of_image.boxes, of_image.scores, of_image.labels, strict=True):
+        x0, y0, x1, y1 = box
+        if not any(r.x0 <= x0 and r.y0 <= y0 and x1 <= r.x1 and y1 <= r.y1 for r in regions):
+            kept.append((float(score), tuple(box), int(label), -1))
+    for index, found in enumerate(of_crops):
+        for box, score, label in zip(found.boxes, found.scores, found.labels, strict=True):
+            kept.append((float(score), tuple(box), int(label), index))
+    kept.sort(key=lambda each: -each[0])
+
+    def iou(a: tuple, b: tuple) -> float:
+        shared = max(0, min(a[2], b[2]) - max(a[0], b[0])) * max(0, min(a[3], b[3]) - max(a[1], b[1]))
+        return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
+
+    expected: list = []
+    for each in kept:
+        if nms is None or not any(each[2] == other[2] and iou(each[1], other[1]) > nms for other in expected):
+            expected.append(each)
+    fused = fuse_as_release(of_image, of_crops, regions, nms)
+    rows = zip(fused.found.scores, fused.found.boxes, fused.found.labels, fused.region, strict=True)
+    assert [(float(score), tuple(box), int(label), int(region)) for score, box, label, region in rows] == expected
+    assert len(expected) < 40 + 30
+
+
+def test_the_merge_of_the_release_keeps_what_ours_drops() -> None:
+    """An object on the border of a region: the whole box of the image, and the cut one of the crop."""
+    whole, cut = (280, 300, 340, 340), (300, 300, 340, 340)
+    of_image, of_crops = scored([whole], 0.6), [scored([cut], 0.8)]
+    assert len(fuse(of_image, of_crops, [MIDDLE], SIZE, nms_iou=0.9).found) == 1
+    assert len(fuse_as_release(of_image, of_crops, [MIDDLE], nms_iou=None).found) == 2

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-BoxLossName = Literal["l1", "giou", "diou", "ciou", "point_giou", "gwd", "gwd_l1"]
+BoxLossName = Literal["l1", "giou", "diou", "ciou", "ciou_gated", "point_giou", "gwd", "gwd_l1"]
 
 L1_WEIGHTS = (1.0, 1.0, 0.2, 0.2)  # of the authors' code
 _EPSILON = 1e-7  # avoids 0 / 0
@@ -136,13 +136,17 @@ def diou_loss(predicted: Tensor, true: Tensor) -> Tensor:
     return 1 - iou + distance / (around.square().sum(-1) + _EPSILON)
 
 
-def ciou_loss(predicted: Tensor, true: Tensor) -> Tensor:
-    """1 - CIoU (arXiv 1911.08287, equation 10): DIoU and an aspect-ratio term whose weight is detached -> (N,)."""
+def ciou_loss(predicted: Tensor, true: Tensor, aspect_from_iou: float = 0.0) -> Tensor:
+    """1 - CIoU (arXiv 1911.08287, equation 10): DIoU and an aspect-ratio term whose weight is detached -> (N,).
+
+    aspect_from_iou: the IoU above which the aspect-ratio term counts. Equation 10 has no such gate, and we have none by
+    default; mmdetection gates at 0.5, following the journal version of the paper (arXiv 2005.03572).
+    """
     iou, _, _ = iou_loss_terms(predicted, true)
     angle_p, angle_t = (torch.atan2(half[:, 0], half[:, 1]) for half in (positive_size(predicted[:, 2:]), true[:, 2:]))
     aspect = 4 / math.pi**2 * (angle_t - angle_p).square()
     with torch.no_grad():
-        weight = aspect / (1 - iou + aspect + _EPSILON)
+        weight = aspect / (1 - iou + aspect + _EPSILON) * (iou >= aspect_from_iou)
     return diou_loss(predicted, true) + weight * aspect
 
 
@@ -178,11 +182,16 @@ def _gwd_l1(predicted: Tensor, true: Tensor) -> Tensor:
     return 2 * gwd_loss(predicted, true) + 0.5 * l1_loss(predicted, true)
 
 
+def _ciou_gated(predicted: Tensor, true: Tensor) -> Tensor:
+    return ciou_loss(predicted, true, aspect_from_iou=0.5)
+
+
 _BOX_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l1": l1_loss,
     "giou": giou_loss,
     "diou": diou_loss,
     "ciou": ciou_loss,
+    "ciou_gated": _ciou_gated,
     "point_giou": point_giou_loss,
     "gwd": _gwd,
     "gwd_l1": _gwd_l1,

@@ -22,6 +22,7 @@ from replay_ros.evaluation.detection.results import DetectionResult
 from replay_ros.evaluation.detection.slicing import Merge, SlicingConfig
 from replay_ros.evaluation.detection.tables import detection_lines
 from replay_ros.evaluation.results_file import write_results
+from yolc_ros.detector import DetectorSettings, LsmMerge
 
 NAME = "evaluate_detection"
 
@@ -31,7 +32,9 @@ _ONLY_FOR = {
     "images": ("coco",),
     "split": ("uavdt",),
     **dict.fromkeys(("files", "weights", "model", "lsm", "slicing", "slice_overlap", "slice_zoom"), _IMAGES),
-    **dict.fromkeys(("slice_merge", "predictions", "max_side", "device"), _IMAGES),
+    **dict.fromkeys(
+        ("slice_merge", "predictions", "max_side", "device", "lsm_merge", "nms", "smallest_score"), _IMAGES
+    ),
     **dict.fromkeys(("truth_bag", "topic", "truth_topic", "tolerance", "unanswered"), ("bag",)),
 }
 
@@ -54,6 +57,8 @@ example:
   {prog} aerial_cars/coco.json --files 'MunichStreet*' --classes car --lsm on --lsm off --json result.json
   {prog} aerial_cars/coco.json --classes car --lsm on --slicing 640 --predictions seen.npz
   {prog} --dataset visdrone VisDrone2019-DET-val --weights yolc.pth --model yolc_w48
+  {prog} --dataset visdrone VisDrone2019-DET-val --weights yolc.pth --model yolc_w48 --protocol yolc-release \
+    --lsm release --lsm-merge release --nms off --smallest-score 0.001
   {prog} --dataset bag replayed_city --protocol coco
   {prog} --dataset uavdt UAVDT --classes car=car+van,truck,bus --predictions uavdt.npz
 """,
@@ -91,6 +96,27 @@ def _add_network_options(group: argparse._ArgumentGroup) -> None:
         action="append",
         choices=LSM,
         help="second pass over crowded regions (default: on, unless --slicing is given); repeatable",
+    )
+    group.add_argument(
+        "--lsm-merge",
+        choices=get_args(LsmMerge),
+        default="ours",
+        help="fusion of both passes of the LSM: our rules, or those of the authors' code (default: ours)",
+    )
+    group.add_argument(
+        "--nms",
+        type=_nms_iou,
+        default=DetectorSettings.nms_iou,
+        metavar="IOU|off",
+        help="IoU above which boxes of a class are duplicates; off: keep all, as the authors' evaluation does "
+        f"(default: {DetectorSettings.nms_iou:g})",
+    )
+    group.add_argument(
+        "--smallest-score",
+        type=float,
+        default=SMALLEST_SCORE,
+        metavar="S",
+        help=f"detections below it are not evaluated (default: {SMALLEST_SCORE:g})",
     )
     group.add_argument(
         "--slicing", action="append", type=int, metavar="N", help="uniform slices of N pixels; repeatable"
@@ -169,8 +195,10 @@ def _check_options(parser: argparse.ArgumentParser, given: argparse.Namespace) -
             raise InputError(f"{option} is for --dataset {' and '.join(datasets)}, not for {given.dataset}")
     if given.max_side and given.max_side < 32:
         raise InputError("--max-side must be 0 or at least 32")
-    if not SMALLEST_SCORE <= given.score_threshold <= 1:
-        raise InputError(f"--score-threshold must lie between {SMALLEST_SCORE:g} and 1")
+    if not 0 < given.smallest_score <= 1:
+        raise InputError("--smallest-score must lie between 0 (exclusive) and 1")
+    if not given.smallest_score <= given.score_threshold <= 1:
+        raise InputError(f"--score-threshold must lie between {given.smallest_score:g} and 1")
 
 
 def _score_bag(given: argparse.Namespace) -> list[DetectionResult]:
@@ -203,10 +231,23 @@ def _network(given: argparse.Namespace) -> NetworkOptions:
         classes=given.classes,
         protocols=tuple(given.protocol or ()),
         score_threshold=given.score_threshold,
+        smallest_score=given.smallest_score,
+        nms_iou=given.nms,
+        merge=given.lsm_merge,
         predictions=given.predictions,
         max_side=given.max_side,
         device=given.device,
     )
+
+
+def _nms_iou(text: str) -> float | None:
+    """Parse the value of --nms."""
+    if text == "off":
+        return None
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise ValueError("an IoU lies in 0 to 1")
+    return value
 
 
 def _modes(given: argparse.Namespace) -> tuple[InferenceMode, ...]:

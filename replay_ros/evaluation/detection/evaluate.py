@@ -15,7 +15,7 @@ from replay_ros.evaluation.detection.protocols import PROTOCOLS
 from replay_ros.evaluation.detection.results import DetectionResult, detection_result_to_mapping
 from replay_ros.evaluation.detection.truth import ClassChoice, choose_classes, truth_sha256
 from replay_ros.evaluation.model_choice import find_model_weights
-from yolc_ros.detector import Detector, DetectorSettings
+from yolc_ros.detector import Detector, DetectorSettings, LsmMerge
 
 SMALLEST_SCORE = 0.01  # the precision-recall curve also needs detections of low score (empirical)
 MAX_DETECTIONS = max(max(each.max_detections, each.max_detections_else) for each in PROTOCOLS.values())
@@ -26,7 +26,8 @@ class NetworkOptions:
     """The network to evaluate, and how.
 
     weights, model: see `find_model_weights`. modes: inference modes to compare. classes: see `choose_classes`.
-    protocols: their names; empty: those of the dataset. score_threshold: of the operating point. predictions: file of
+    protocols: their names; empty: those of the dataset. score_threshold: of the operating point. smallest_score: of the
+    detections that are evaluated at all. nms_iou, merge: see `DetectorSettings`. predictions: file of
     cached predictions; None: no cache. max_side: of the network's input, pixels; 0: the image's size. device: see
     `choose_device`.
     """
@@ -37,6 +38,9 @@ class NetworkOptions:
     classes: str | None = None
     protocols: tuple[str, ...] = ()
     score_threshold: float = DetectorSettings.score_threshold
+    smallest_score: float = SMALLEST_SCORE
+    nms_iou: float | None = DetectorSettings.nms_iou
+    merge: LsmMerge = "ours"
     predictions: Path | None = None
     max_side: int = 0
     device: str = "auto"
@@ -46,7 +50,13 @@ def evaluate_network(dataset: Dataset, options: NetworkOptions) -> list[Detectio
     """Run the network over the dataset; return a result for each protocol and inference mode. Raises InputError."""
     variants = [f"yolc_{name}" for name in list_models("yolc_")]
     model, weights = find_model_weights(options.weights, options.model, default="yolc_lite", variants=variants)
-    settings = DetectorSettings(options.max_side, score_threshold=SMALLEST_SCORE, max_detections=MAX_DETECTIONS)
+    settings = DetectorSettings(
+        options.max_side,
+        score_threshold=options.smallest_score,
+        nms_iou=options.nms_iou,
+        max_detections=MAX_DETECTIONS,
+        merge=options.merge,
+    )
     detector = Detector.load(model, weights, choose_device(options.device), settings)
     choice = choose_classes(dataset.categories, detector.class_names, options.classes)
     labelled = dataset.read(choice)
@@ -87,7 +97,9 @@ def _result(
         model=conditions["model"],
         weights_sha256=conditions["weights_sha256"],
         settings={
-            "smallest_score": SMALLEST_SCORE,
+            "smallest_score": options.smallest_score,
+            "nms_iou": options.nms_iou,
+            "lsm_merge": options.merge,
             "lsm": run.mode.lsm if run.mode.slicing is None else "off",
             "slicing": conditions["slicing"],
             "max_side": options.max_side,
@@ -103,6 +115,6 @@ def _result(
 
 def detection_run_to_mapping(result: DetectionResult) -> dict[str, Any]:
     """Return the JSON content of a run: the result, with the most important settings repeated on its top level."""
-    names = ("lsm", "slicing", "max_side", "smallest_score")
+    names = ("lsm", "slicing", "max_side", "smallest_score", "nms_iou", "lsm_merge")
     top = {name: result.settings[name] for name in names if name in result.settings}
     return detection_result_to_mapping(result) | top

@@ -12,6 +12,7 @@ from replay_ros.evaluation.detection.protocols import (
     ImageTruth,
     Protocol,
     apply_regions,
+    is_counted,
     is_set_aside,
 )
 from replay_ros.evaluation.detection.results import (
@@ -21,6 +22,7 @@ from replay_ros.evaluation.detection.results import (
     ImageCounts,
     OperatingPoint,
 )
+from yolc_ros.boxes import box_areas
 from yolc_ros.training.average_precision import (
     ANY_AREA,
     HIT,
@@ -100,15 +102,17 @@ class _Group:
     """The assignments of one or more classes together, one for each image.
 
     ranks: of each detection by score, among the detections that the protocol's limit counts: those of the group, or
-    all of the image.
+    all of the image. unscored: number of objects that are never found and count in recall and AP; those of `images` do
+    not include them, so that the counts of hits and missed objects do not either.
     """
 
     images: tuple[MatchedDetections, ...]
     ranks: tuple[np.ndarray, ...]
+    unscored: tuple[int, ...]
 
     @property
     def objects(self) -> int:
-        return sum(image.objects for image in self.images)
+        return sum(image.objects for image in self.images) + sum(self.unscored)
 
     def limited(self, limit: int) -> list[MatchedDetections]:
         """Return the assignments of the `limit` highest-scoring detections of each image.
@@ -117,8 +121,8 @@ class _Group:
         """
         counts = [int((ranks < limit).sum()) for ranks in self.ranks]
         return [
-            MatchedDetections(image.scores[:count], image.outcomes[:, :count], image.objects)
-            for image, count in zip(self.images, counts, strict=True)
+            MatchedDetections(image.scores[:count], image.outcomes[:, :count], image.objects + unscored)
+            for image, count, unscored in zip(self.images, counts, self.unscored, strict=True)
         ]
 
 
@@ -131,7 +135,7 @@ def _assign(
 ) -> _Group:
     """Assign the detections of these classes to objects; `found` is sorted, highest score first."""
     limit = max(protocol.max_detections, protocol.max_detections_else)
-    images, ranks = [], []
+    images, ranks, unscored = [], [], []
     for truth, detections in zip(truths, found, strict=True):
         chosen = np.flatnonzero(np.isin(detections.labels, labels))
         rank = chosen if protocol.limit_over == "image" else np.arange(len(chosen))
@@ -144,8 +148,10 @@ def _assign(
             truth.boxes[of_group & aside],
         )
         images.append(assign_hits(result, MIN_IOUS, areas))
+        never_found = box_areas(truth.boxes[of_group & aside & is_counted(truth, protocol)])
+        unscored.append(int(((never_found >= areas[0]) & (never_found <= areas[1])).sum()))
         ranks.append(rank)
-    return _Group(tuple(images), tuple(ranks))
+    return _Group(tuple(images), tuple(ranks), tuple(unscored))
 
 
 def _apply_protocol(
@@ -164,7 +170,7 @@ def _class_weights(truths: Sequence[ImageTruth], classes: Sequence[str], protoco
     """Return (C,): number of images with an object of the class, or 1 without weighting."""
     if not protocol.weighted_classes or not truths:
         return np.ones(len(classes))
-    held = [np.unique(truth.labels[~is_set_aside(truth, protocol)]) for truth in truths]
+    held = [np.unique(truth.labels[is_counted(truth, protocol)]) for truth in truths]
     return np.bincount(np.concatenate(held).astype(np.int64), minlength=len(classes)).astype(np.float64)
 
 

@@ -27,8 +27,9 @@ class Protocol:
     its number of images, else 1. joins_classes: detections and objects match whatever their classes; the figures of
     single classes are still computed class by class.
     regions: effect of ignored regions. "kept": none, as in pycocotools, which has only crowds (iscrowd). "half":
-    objects and detections with at least half of their area in them are dropped, and objects marked as not scored are
-    neither found nor missed. "inside": detections that lie wholly in one are dropped.
+    objects and detections with at least half of their area in them are dropped. Objects marked as not scored are never
+    found, and detections on them do not count; but they count as objects, in recall and in the weight of their class,
+    as in VisDrone's toolkit. "inside": detections that lie wholly in one are dropped.
     """
 
     about: str
@@ -116,8 +117,13 @@ def apply_regions(truth: ImageTruth, found: ImageDetections, protocol: Protocol)
 
 
 def is_set_aside(truth: ImageTruth, protocol: Protocol) -> np.ndarray:
-    """Return (N,) bool: the objects that count as neither found nor missed."""
+    """Return (N,) bool: the objects that are never found; a detection on one is neither right nor false."""
     return truth.crowd | truth.unscored if protocol.regions == "half" else truth.crowd
+
+
+def is_counted(truth: ImageTruth, protocol: Protocol) -> np.ndarray:
+    """Return (N,) bool: the objects that count in recall and in the weight of their class."""
+    return ~truth.crowd if protocol.regions == "half" else ~is_set_aside(truth, protocol)
 
 
 def drop_ignored(truth: ImageTruth, found: ImageDetections) -> tuple[ImageTruth, ImageDetections]:

@@ -21,7 +21,7 @@ from yolc_ros.training.losses import (
     point_giou_loss,
 )
 
-NAMES = ["l1", "giou", "diou", "ciou", "point_giou", "gwd", "gwd_l1"]
+NAMES = ["l1", "giou", "diou", "ciou", "ciou_gated", "point_giou", "gwd", "gwd_l1"]
 
 
 def boxes(*rows: tuple[float, float, float, float]) -> torch.Tensor:
@@ -138,6 +138,26 @@ def test_disjoint_boxes_by_hand() -> None:
     assert ciou_loss(predicted, true).item() == pytest.approx(1 + 16 / 40)  # same aspect ratio
 
 
+def test_the_gate_of_mmdetection_counts_the_aspect_ratio_from_an_iou_of_one_half() -> None:
+    rng = np.random.default_rng(0)
+    true = np.tile([0.0, 0.0, 3.0, 2.0], (200, 1))
+    predicted = true + rng.normal(0, 0.8, (200, 4)) * (1, 1, 0.5, 0.5)
+    predicted[:, 2:] = np.maximum(predicted[:, 2:], 1.0)
+    expected, above = [], 0
+    for (px, py, pw, ph), (tx, ty, tw, th) in zip(predicted, true, strict=True):
+        width = max(0, min(px + pw, tx + tw) - max(px - pw, tx - tw))
+        height = max(0, min(py + ph, ty + th) - max(py - ph, ty - th))
+        iou = width * height / (4 * pw * ph + 4 * tw * th - width * height)
+        around = max(px + pw, tx + tw) - min(px - pw, tx - tw), max(py + ph, ty + th) - min(py - ph, ty - th)
+        v = 4 / math.pi**2 * (math.atan(tw / th) - math.atan(pw / ph)) ** 2
+        alpha = v / (1 - iou + v) if iou > 0.5 else 0
+        above += iou > 0.5
+        expected.append(1 - iou + ((px - tx) ** 2 + (py - ty) ** 2) / (around[0] ** 2 + around[1] ** 2) + alpha * v)
+    assert 50 < above < 190
+    found = box_loss("ciou_gated")(torch.from_numpy(predicted), torch.from_numpy(true))
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
+
+
 def test_ciou_adds_the_aspect_ratio() -> None:
     predicted, true = boxes((0, 0, 2, 1)), boxes((0, 0, 1, 2))
     iou = 4 / 12
@@ -174,7 +194,7 @@ def test_iou_losses_equal_those_of_painted_boxes(first: tuple[int, ...], second:
     assert diou_loss(predicted, true).item() == pytest.approx(1 - iou + apart / (width**2 + height**2), abs=1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "ciou"])
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("ciou")])
 def test_gradients_equal_numerical_ones(name: str) -> None:
     generator = torch.Generator().manual_seed(3)
     predicted = torch.rand(6, 4, generator=generator, dtype=torch.float64) * 3 + 0.5

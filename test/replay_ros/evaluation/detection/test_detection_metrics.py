@@ -150,11 +150,14 @@ def without_halves(part, true):
 
 
 def slow_visdrone(truths, detections):
-    """AP at each IoU, (10,)."""
+    """AP at each IoU, (10,).
+
+    Objects with score 0 are matched like ignored regions, but count as objects and in the weight of their class.
+    """
     scenes, weights = [], dict.fromkeys(range(len(CLASSES)), 0)
     for true, seen in zip(truths, detections, strict=True):
         objects = [
-            (tuple(box), int(label), bool(crowd or unscored))
+            (tuple(box), int(label), bool(crowd or unscored), not crowd)
             for box, label, crowd, unscored in zip(true.boxes, true.labels, true.crowd, true.unscored, strict=True)
             if share_in_regions(box, true.regions) < 0.5
         ]
@@ -165,7 +168,7 @@ def slow_visdrone(truths, detections):
         ]
         everything = sorted(everything, key=lambda each: -each[0])[:500]
         scenes.append((objects, everything))
-        for label in {label for _, label, ignored in objects if not ignored}:
+        for label in {label for _, label, _, counted in objects if counted}:
             weights[label] += 1
     result = []
     for min_iou in np.linspace(0.5, 0.95, 10):
@@ -177,9 +180,9 @@ def slow_visdrone(truths, detections):
 def slow_class(scenes, label, min_iou):
     verdicts, count = [], 0
     for objects, everything in scenes:
-        free = [box for box, of, ignored in objects if of == label and not ignored]
-        ignored_ones = [box for box, of, ignored in objects if of == label and ignored]
-        count += len(free)
+        free = [box for box, of, ignored, _ in objects if of == label and not ignored]
+        ignored_ones = [box for box, of, ignored, _ in objects if of == label and ignored]
+        count += sum(of == label and counted for _, of, _, counted in objects)
         for score, box, of in everything:
             if of != label:
                 continue
@@ -249,13 +252,18 @@ class TestVisDroneByHand:
         smaller = [truth([[0, 0, 60, 60], [100, 100, 140, 140]], regions=[[0, 0, 29, 60]])]
         assert self.score(smaller, detections).ap < 1
 
-    def test_unscored_objects_are_neither_found_nor_missed(self):
+    def test_objects_with_score_0_are_never_found_and_count_in_recall_and_weights(self):
         box, other = [10, 10, 50, 50], [100, 100, 140, 140]
         for detections in ([found([box], [0.5])], [found([box, other], [0.5, 0.9])]):
-            assert self.score([truth([box, other], unscored=[1])], detections).ap == 1
+            scores = self.score([truth([box, other], unscored=[1])], detections)
+            assert (scores.ap, scores.recall["500"]) == (0.5, 0.5)
+            assert (scores.operating.hits, scores.operating.false, scores.operating.missed) == (1, 0, 0)
             # pycocotools has no such marks.
             scores = score_detections([truth([box, other], unscored=[1])], detections, CLASSES, PROTOCOLS["coco"])
             assert (scores.ap == 1) == (len(detections[0].boxes) == 2)
+        # Buses: one with score 0 alone. Their AP is 0, and they weigh as much as the cars.
+        alone = self.score([truth([box, other], [0, 1], unscored=[1])], [found([box], [0.5])])
+        assert alone.ap == 0.5
 
 
 def test_ap_is_none_without_objects_and_zero_without_detections():
@@ -291,7 +299,7 @@ def slow_uavdt(truths, detections, min_iou):
     """AP of all vehicles as one class, as the toolkit: detections strictly inside an ignored region are dropped."""
     scenes = []
     for true, seen in zip(truths, detections, strict=True):
-        objects = [(tuple(box), 0, bool(crowd)) for box, crowd in zip(true.boxes, true.crowd, strict=True)]
+        objects = [(tuple(box), 0, bool(crowd), not crowd) for box, crowd in zip(true.boxes, true.crowd, strict=True)]
         everything = [
             (float(score), tuple(box), 0)
             for box, score in zip(seen.boxes, seen.scores, strict=True)
