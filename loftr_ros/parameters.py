@@ -133,6 +133,9 @@ class LoftrParameters(PerceptionParameters):
     trajectory_file: str = parameter("", "TUM file for the trajectory; empty: none")
     base_frame: str = parameter("", "publish loftr/relative_pose_base between poses of this frame, from TF; empty: no")
     base_from_optical: str = parameter("", "x y z qx qy qz qw: pose of the optical frame in base_frame, in place of TF")
+    tf_timeout: float = parameter(
+        0.1, "seconds that a new keyframe waits for a transform that is late", low=0.0, high=10.0, live=True
+    )
 
     def __post_init__(self) -> None:
         if self.min_interval > self.max_interval:

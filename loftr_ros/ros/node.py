@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rclpy.clock import Clock, ClockType
 from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
@@ -17,11 +18,11 @@ from loftr_ros.keyframes.policy import Outcome
 from loftr_ros.matcher_choice import load_matcher
 from loftr_ros.parameters import LoftrParameters
 from loftr_ros.results import FrameResult
+from loftr_ros.ros.base_edges import BaseEdges
 from loftr_ros.ros.messages import (
     BASE_POSE,
     ON_DEMAND,
     TOPICS,
-    FrameNames,
     failed_match,
     frame_messages,
     match_response,
@@ -40,6 +41,9 @@ from perception_common.node.runner import run_nodes
 from perception_common.stamps import stamp_ns
 from yolc_ros.srv import MatchKeyframes
 
+_EDGE_SECONDS = 0.5  # between two looks for late transforms while no image comes
+_STEADY = Clock(clock_type=ClockType.STEADY_TIME)  # so that the timer also fires while sim time is stopped
+
 
 class LoftrNode(PerceptionNode[LoftrParameters]):
     """Publishes the results of the front end; see msg/ for the fields."""
@@ -51,6 +55,7 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         self._trajectories = 0
         self._file: TrajectoryFile | None = None
         self._mount: MountLookup | None = None
+        self._edges: BaseEdges | None = None
         super().__init__("loftr_node", LoftrParameters, nodes_in_process)
         self.create_service(MatchKeyframes, "match_keyframes", self._match_keyframes)
 
@@ -69,6 +74,9 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         matcher.match(blank, blank)
         self._device = matcher.device_name
         self._mount = MountLookup(self, self.problems, parameters.base_frame, parameters.base_from_optical)
+        if parameters.base_frame:
+            self._edges = BaseEdges(self._mount.mount)
+            self._edge_timer = self.create_timer(_EDGE_SECONDS, self._complete_edges, clock=_STEADY)
         self._trajectories = 0
         self._frontend = Frontend(matcher, parameters.frontend)
         self._results = {
@@ -86,6 +94,9 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         if self._mount is not None:
             self._mount.destroy()
             self._mount = None
+        if self._edges is not None:
+            self.destroy_timer(self._edge_timer)
+            self._edges = None
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -127,6 +138,11 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
             }
             for reason, count in frontend.sensors.ignored().items():
                 values[f"ignored: {reason}"] = str(count)
+        if self._edges is not None and self._mount is not None:
+            values["base edges waiting"] = str(self._edges.waiting)
+            for reason, count in self._edges.given_up.copy().items():
+                values[f"base edges given up: {reason}"] = str(count)
+            values["transforms ignored"] = str(self._mount.mount.invalid_transforms)
         return values
 
     def decode(self, message: Image | CompressedImage) -> np.ndarray:
@@ -137,32 +153,55 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         """Start a new trajectory; ids are not used again."""
         if self._frontend is not None:
             self._frontend.forget()
+        if self._edges is not None:
+            self._edges.forget()
 
     def process(self, header: Header, image: np.ndarray) -> None:
         """Run the front end on an image and publish its result."""
-        frontend, mount = self._frontend, self._mount
-        if frontend is None or mount is None:
+        frontend, lookup = self._frontend, self._mount
+        if frontend is None or lookup is None:
             return
-        stamp = stamp_ns(header)
+        stamp, mount = stamp_ns(header), lookup.mount
         height, width = image.shape
+        mount.begin_image(stamp)
+        frontend.complete_mounts(mount.lookup)
         result = frontend.process(
             stamp,
             image,
             self._camera(stamp, width, height),
             frame_id=header.frame_id,
-            T_base_camera=mount.lookup(header.frame_id, stamp),
+            mount=lambda: mount.find(header.frame_id, stamp, wait=self.parameters.tf_timeout).T,
         )
         for stage, seconds in result.seconds.items():
             self.record(stage, seconds)
         with self.stage("publishing"):
-            frames = FrameNames(self.parameters.map_frame, self.parameters.base_frame)
-            for topic, message in frame_messages(frontend, result, frames, self._is_wanted):
+            edges = self._edges.update if self._edges else None
+            for topic, message in frame_messages(frontend, result, self.parameters.map_frame, self._is_wanted, edges):
                 self._results[topic].publish(message)
+        self._watch_edges()
         if result.new_keyframe:
             self._write_trajectory(result)
             self._watch_sensors(result)
         if result.decision.outcome == Outcome.LOST:
             self.get_logger().warning(result.decision.reason, throttle_duration_sec=5.0)
+
+    def _complete_edges(self) -> None:
+        """Publish the base edges whose transforms came after the last image; called by a timer."""
+        if self._edges is not None and self._edges.waiting:
+            self.call_worker(self._publish_late_edges)
+
+    def _publish_late_edges(self) -> None:
+        if self._edges is not None:
+            for message in self._edges.update():
+                self._results[BASE_POSE].publish(message)
+            self._watch_edges()
+
+    def _watch_edges(self) -> None:
+        if self._edges is not None and self._mount is not None and self._mount.is_available:
+            if problem := self._edges.problem:
+                self.problems.report("tf", problem)
+            else:
+                self.problems.resolve("tf")
 
     def _is_wanted(self, topic: str) -> bool:
         return topic not in ON_DEMAND or self._results[topic].get_subscription_count() > 0

@@ -20,13 +20,15 @@ from tqdm import tqdm
 
 from loftr_ros.frontend import Frontend
 from loftr_ros.ros import messages as matching
+from loftr_ros.ros.base_edges import BaseEdges
+from loftr_ros.sensors.camera_mount import CameraMount
 from perception_common.cameras.camera import Camera
 from perception_common.cameras.camera_info import CameraInfoBuffer
 from perception_common.errors import InputError
 from perception_common.images.conversion import to_gray, to_rgb
 from perception_common.stamps import stamp_ns
 from perception_common.timing.stage_timer import StageTimer
-from replay_ros.bags.node_inputs import TF_TOPICS, BagMountLookup, find_sensors
+from replay_ros.bags.node_inputs import TF_TOPICS, find_sensors
 from replay_ros.bags.reader import Bag, RawMessage, absolute, open_bag
 from replay_ros.bags.topic_choice import find_camera_info_topic, find_image_topic
 from replay_ros.bags.writer import BagWriter
@@ -124,7 +126,8 @@ class _Run:
         self.frontend = None if matcher is None else Frontend(KeptMatcher(matcher, self.cache), parameters.frontend)
         self.cameras = CameraInfoBuffer(self.info_topic or "camera_info")
         self.sensors = {} if self.frontend is None else find_sensors(self.bag, parameters, self._name)
-        self.mount = BagMountLookup(parameters.base_frame, parameters.base_from_optical)
+        self.mount = CameraMount(parameters.base_frame, parameters.base_from_optical)
+        self.edges = BaseEdges(self.mount) if parameters.base_frame else None
 
     def play(self) -> None:
         """Process all messages in the order in which they were received."""
@@ -152,6 +155,17 @@ class _Run:
             for raw in waiting:
                 self._process(raw)
                 progress.update()
+        self._end_edges()
+
+    def _end_edges(self) -> None:
+        """Write the base edges whose transforms came after the last image, and count those that never came."""
+        if self.edges is None:
+            return
+        for edge in self.edges.update():
+            self._write(matching.BASE_POSE, edge, self.bag.end_ns)
+        self.edges.forget()
+        for reason, count in self.edges.given_up.items():
+            self.refused[f"no base edge: {reason}"] = count
 
     def stages(self) -> tuple[StageTimes, ...]:
         """Return the durations of all stages."""
@@ -168,7 +182,7 @@ class _Run:
         if self.frontend is not None and raw.topic in self.sensors:
             self.sensors[raw.topic].add(self.frontend.sensors, self.bag.deserialize(raw), raw.stamp_ns)
         elif raw.topic in TF_TOPICS:
-            self.mount.add(raw.topic, self.bag.deserialize(raw))
+            self.mount.add(self.bag.deserialize(raw), is_static=raw.topic == "/tf_static")
 
     def _process(self, raw: RawMessage) -> None:
         self.frames += 1
@@ -211,17 +225,21 @@ class _Run:
         with timer.stage("decode gray"):
             image = to_gray(message)
         stamp = stamp_ns(header)
+        self.mount.begin_image(stamp)
+        self.frontend.complete_mounts(self.mount.lookup)
         result = self.frontend.process(
             stamp,
             image,
             self._camera(stamp, image),
             frame_id=header.frame_id,
-            T_base_camera=self.mount.lookup(header.frame_id, stamp),
+            mount=lambda: self.mount.lookup(header.frame_id, stamp),
         )
         timer.seconds |= {f"matching: {stage}": seconds for stage, seconds in result.seconds.items()}
-        frames = matching.FrameNames(self.networks.loftr.map_frame, self.networks.loftr.base_frame)
+        edges = self.edges.update if self.edges else None
         untimed = dataclasses.replace(result, seconds={})
-        for topic, output in matching.frame_messages(self.frontend, untimed, frames, OUTPUTS.__contains__):
+        for topic, output in matching.frame_messages(
+            self.frontend, untimed, self.networks.loftr.map_frame, OUTPUTS.__contains__, edges
+        ):
             self._write(topic, output, received_ns)
 
     def _camera(self, stamp: int, image: np.ndarray) -> Camera | None:

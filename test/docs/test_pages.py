@@ -76,7 +76,7 @@ REPORTING |= {"report": 1, "failed_pose": 1, "_error": 2}
 # Functions that return such a message.
 RETURNING = {
     *("incompatible_qos", "missing_images", "unknown", "use_large_image_profile", "_choose_device", "_choose_dtype"),
-    *("rejection", "_ground_rejection", "moving_boxes"),
+    *("rejection", "_ground_rejection", "moving_boxes", "_in_parent"),
 }
 
 
