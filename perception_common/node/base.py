@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
-from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -29,9 +30,10 @@ from perception_common.errors import InputError
 from perception_common.node.counters import FrameCounters
 from perception_common.node.diagnostics import node_status
 from perception_common.node.parameters import PerceptionParameters
-from perception_common.node.problems import Problems, incompatible_qos, missing_images
+from perception_common.node.problems import Problems, incompatible_qos, lost_images, missing_images
 from perception_common.node.ros_parameters import NodeParameters
 from perception_common.node.worker import Worker
+from perception_common.resources import find_config
 from perception_common.stamps import stamp_ns
 from perception_common.timing.stage_timer import StageTimer
 
@@ -114,20 +116,31 @@ class PerceptionNode(LifecycleNode, Generic[P]):
         self._result_publishers.append(publisher)
         return publisher
 
-    def sensor_subscription(self, kind: type, topic: str, callback: Any, depth: int = 1) -> Any:
-        """Create a subscription that is destroyed at deactivation; its QoS can be overridden by parameters."""
+    def sensor_subscription(
+        self, kind: type, topic: str, callback: Any, depth: int = 1, on_lost: Callable[[Any], None] | None = None
+    ) -> Any:
+        """Create a subscription that is destroyed at deactivation; its QoS can be overridden by parameters.
+
+        on_lost: called with rclpy's QoSMessageLostInfo when messages are lost, if the middleware tells.
+        """
         depth = self.parameters.queue_size if self.parameters.processing_mode == "every" else depth
         name = self.resolve_topic_name(topic)
-        subscription = self.create_subscription(
+        subscribe = partial(
+            self.create_subscription,
             kind,
             topic,
             callback,
             QoSProfile(depth=depth, reliability=QoSReliabilityPolicy.BEST_EFFORT),
-            event_callbacks=SubscriptionEventCallbacks(
-                incompatible_qos=lambda info: self.problems.report(f"qos {name}", incompatible_qos(name, info))
-            ),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
+        events = partial(
+            SubscriptionEventCallbacks,
+            incompatible_qos=lambda info: self.problems.report(f"qos {name}", incompatible_qos(name, info)),
+        )
+        try:
+            subscription = subscribe(event_callbacks=events(message_lost=on_lost))
+        except UnsupportedEventTypeError:
+            subscription = subscribe(event_callbacks=events())
         self._active_subscriptions.append(subscription)
         return subscription
 
@@ -135,7 +148,9 @@ class PerceptionNode(LifecycleNode, Generic[P]):
         """Create the subscriptions of an active node; a subclass adds its own."""
         kinds = {"raw": (Image, "image"), "compressed": (CompressedImage, "image/compressed")}
         kind, topic = kinds[self.parameters.image_transport]
-        self._image_topic = self.sensor_subscription(kind, topic, self._receive).topic_name
+        self._image_topic = self.sensor_subscription(
+            kind, topic, self._receive, on_lost=lambda info: self.counters.lost.add_event(info.total_count)
+        ).topic_name
 
     def call_worker(self, task: Callable[[], None]) -> bool:
         """Run a task on the worker thread between two images; False when the node is not active."""
@@ -231,7 +246,8 @@ class PerceptionNode(LifecycleNode, Generic[P]):
         if self._worker is not None:
             self._worker.stop(timeout=_WORKER_STOP_SECONDS)
             self._worker = None
-        self.problems.resolve("input")
+        for problem in ("input", "lost images"):
+            self.problems.resolve(problem)
 
     def _release(self) -> None:
         for publisher in self._result_publishers:
@@ -246,9 +262,13 @@ class PerceptionNode(LifecycleNode, Generic[P]):
 
     # --- frames --------------------------------------------------------------------------------------------------
 
-    def _receive(self, message: Image | CompressedImage) -> None:
-        """Hand the message to the worker; runs on the executor thread, which must not block."""
-        if jump := self.counters.add_arrival(stamp_ns(message.header), time.monotonic()):
+    def _receive(self, message: Image | CompressedImage, info: Mapping[str, Any]) -> None:
+        """Hand the message to the worker; runs on the executor thread, which must not block.
+
+        info: about the message, by rclpy; its sequence number is None where the middleware gives none.
+        """
+        sequence = info.get("publication_sequence_number")
+        if jump := self.counters.add_arrival(stamp_ns(message.header), time.monotonic(), sequence):
             self._forget_pending = True
             self.get_logger().warning(
                 f"stamps on {self._image_topic} jumped back by {jump / 1e9:.3f} s: "
@@ -284,6 +304,15 @@ class PerceptionNode(LifecycleNode, Generic[P]):
         if self.context.ok():  # else a signal shut ROS down while this image was processed, which is no failure
             self._refuse(f"{type(error).__name__}: {error}")
 
+    def _watch_losses(self, now: float) -> None:
+        counters = self.counters
+        if counters.lost.is_alarming(now):
+            profile = find_config("fastdds_large_images.xml")
+            text = lost_images(self._image_topic, counters.received, counters.lost, profile)
+            self.problems.report("lost images", text)
+        else:
+            self.problems.resolve("lost images")
+
     def _watch(self) -> None:
         """Check for missing input and publish the diagnostics; called once a second."""
         now = time.monotonic()
@@ -294,6 +323,7 @@ class PerceptionNode(LifecycleNode, Generic[P]):
                 self.problems.report("input", missing_images(topic, timeout, self.count_publishers(topic)))
             else:
                 self.problems.resolve("input")
+            self._watch_losses(now)
         status = node_status(
             self.counters,
             now,
