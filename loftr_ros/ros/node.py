@@ -28,11 +28,13 @@ from loftr_ros.ros.messages import (
     match_response,
 )
 from loftr_ros.ros.mount_lookup import MountLookup
+from loftr_ros.ros.pairing import installed_pairing
 from loftr_ros.sensors.topics import SensorTopic, sensor_topics
 from loftr_ros.trajectory.tum_file import TrajectoryFile, numbered
 from perception_common.backends.devices import DevicePolicy
 from perception_common.cameras.camera import Camera
 from perception_common.cameras.camera_info import CameraInfoBuffer
+from perception_common.cameras.pairing import Partners, SyncSettings
 from perception_common.errors import InputError
 from perception_common.images.conversion import to_gray
 from perception_common.node.base import PerceptionNode
@@ -105,11 +107,13 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
 
     def subscribe(self) -> None:
         """Subscribe to images, camera_info and the sensors that are switched on."""
-        super().subscribe()
-        self._cameras = CameraInfoBuffer(self.resolve_topic_name("camera_info"))
-        self.sensor_subscription(CameraInfo, "camera_info", self._cameras.add)
+        sync = SyncSettings(installed_pairing(), self.parameters.sync_slop)
+        self._cameras, self._partners = CameraInfoBuffer(self.resolve_topic_name("camera_info")), Partners(sync)
         if self._frontend is not None:
             self._frontend.sensors.clear()
+            self._frontend.sensors.synchronise(sync)
+        super().subscribe()
+        self.sensor_subscription(CameraInfo, "camera_info", self._add_camera_info)
         for topic in sensor_topics(self.parameters):
             kind = message_class(topic.type)
             self.sensor_subscription(kind, topic.name, partial(self._add_reading, topic), depth=topic.depth)
@@ -208,12 +212,22 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
 
     def _camera(self, stamp: int, width: int, height: int) -> Camera | None:
         try:
-            camera = self._cameras.camera(stamp, width, height)
+            camera = self._cameras.camera(self._partners.of(stamp), width, height)
         except InputError as error:
             self.problems.report("camera", str(error))
             return None
         self.problems.resolve("camera")
         return camera
+
+    def arrived(self, header: Header) -> None:
+        """Pair the image with its camera_info and its depth image."""
+        self._partners.add_image(stamp_ns(header))
+        if self._frontend is not None:
+            self._frontend.sensors.add_image(stamp_ns(header))
+
+    def _add_camera_info(self, info: CameraInfo) -> None:
+        self._cameras.add(info)
+        self._partners.add(stamp_ns(info.header))
 
     def _add_reading(self, topic: SensorTopic, message: object) -> None:
         if self._frontend is not None:

@@ -88,6 +88,9 @@ class PerceptionNode(LifecycleNode, Generic[P]):
     def process(self, header: Header, image: np.ndarray) -> None:
         """Process one image and publish the results. Runs on the worker thread."""
 
+    def arrived(self, header: Header) -> None:
+        """Take note of an image that arrived. Runs on the executor thread, which must not block."""
+
     def forget(self) -> None:
         """Drop state of earlier frames: stamps jumped back, or the node was just activated.
 
@@ -274,6 +277,7 @@ class PerceptionNode(LifecycleNode, Generic[P]):
                 f"stamps on {self._image_topic} jumped back by {jump / 1e9:.3f} s: "
                 "starting anew (did a bag start over?)"
             )
+        self.arrived(message.header)
         if self._worker is not None:
             self._worker.submit(message)
 

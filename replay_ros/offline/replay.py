@@ -24,6 +24,7 @@ from loftr_ros.ros.base_edges import BaseEdges
 from loftr_ros.sensors.camera_mount import CameraMount
 from perception_common.cameras.camera import Camera
 from perception_common.cameras.camera_info import CameraInfoBuffer
+from perception_common.cameras.pairing import Partners, SyncSettings
 from perception_common.errors import InputError
 from perception_common.images.conversion import to_gray, to_rgb
 from perception_common.stamps import stamp_ns
@@ -125,6 +126,7 @@ class _Run:
         self.detector = None if detector is None else KeptDetector(detector, self.cache)
         self.frontend = None if matcher is None else Frontend(KeptMatcher(matcher, self.cache), parameters.frontend)
         self.cameras = CameraInfoBuffer(self.info_topic or "camera_info")
+        self.partners = Partners(SyncSettings(slop=parameters.sync_slop))
         self.sensors = {} if self.frontend is None else find_sensors(self.bag, parameters, self._name)
         self.mount = CameraMount(parameters.base_frame, parameters.base_from_optical)
         self.edges = BaseEdges(self.mount) if parameters.base_frame else None
@@ -132,7 +134,7 @@ class _Run:
     def play(self) -> None:
         """Process all messages in the order in which they were received."""
         if self.info_topic:  # images may come before the first camera_info
-            self.cameras.add(next(iter(self.bag.messages([self.info_topic]))).message)
+            self._add_camera_info(next(iter(self.bag.messages([self.info_topic]))).message)
         inputs = [topic for topic in self.bag.topics.values() if topic.name not in self._output_names()]
         for topic in inputs:
             self.writer.declare(topic.name, topic.type, types=self.bag.types)
@@ -148,7 +150,7 @@ class _Run:
                         break
                     waiting.append(raw)
                 elif raw.topic == self.info_topic:
-                    self.cameras.add(self.bag.deserialize(raw))
+                    self._add_camera_info(self.bag.deserialize(raw))
                 else:
                     self._read_sensor(raw)
                 self.writer.write_raw(raw.topic, raw.data, raw.stamp_ns)
@@ -177,6 +179,10 @@ class _Run:
 
     def _name(self, topic: str) -> str:
         return topic if topic.startswith("/") else absolute(f"{self.options.namespace.strip('/')}/{topic}".lstrip("/"))
+
+    def _add_camera_info(self, message: Any) -> None:
+        self.cameras.add(message)
+        self.partners.add(stamp_ns(message.header))
 
     def _read_sensor(self, raw: RawMessage) -> None:
         if self.frontend is not None and raw.topic in self.sensors:
@@ -225,6 +231,8 @@ class _Run:
         with timer.stage("decode gray"):
             image = to_gray(message)
         stamp = stamp_ns(header)
+        self.partners.add_image(stamp)
+        self.frontend.sensors.add_image(stamp)
         self.mount.begin_image(stamp)
         self.frontend.complete_mounts(self.mount.lookup)
         result = self.frontend.process(
@@ -244,7 +252,7 @@ class _Run:
 
     def _camera(self, stamp: int, image: np.ndarray) -> Camera | None:
         try:
-            return self.cameras.camera(stamp, image.shape[1], image.shape[0])
+            return self.cameras.camera(self.partners.of(stamp), image.shape[1], image.shape[0])
         except InputError as error:
             self.refused.setdefault(f"no pose: {error}", 0)
             self.refused[f"no pose: {error}"] += 1
