@@ -263,7 +263,7 @@ def test_what_cv_bridge_cannot_convert_is_refused_with_its_cause(rgb, monkeypatc
             raise ImportError("numpy.core.multiarray failed to import")
 
     monkeypatch.setitem(sys.modules, "cv_bridge", Broken())
-    with pytest.raises(InputError, match="needs cv_bridge, which fails: .*multiarray"):
+    with pytest.raises(InputError, match=r"needs cv_bridge, which fails: .*multiarray"):
         to_rgb(message(rgb, "p010"))
 
 
