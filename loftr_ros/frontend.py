@@ -9,6 +9,7 @@ The live node and the offline replay both run it, so their results are equal.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Generic
 
@@ -161,18 +162,19 @@ class Frontend(Generic[Encoded]):
         camera: Camera | None,
         *,
         frame_id: str = "",
-        T_base_camera: np.ndarray | None = None,
+        mount: Callable[[], np.ndarray | None] = lambda: None,
     ) -> FrameResult:
         """Match an image (H, W) uint8 with the last keyframe; make it a keyframe when the policy decides so.
 
-        camera: of the image, None while it is unknown (pairs then have no pose). T_base_camera: (4, 4), pose of the
-        camera in the vehicle; None where it is unknown. Raises InputError for anything but a gray image.
+        camera: of the image, None while it is unknown (pairs then have no pose). mount: returns T_base_camera (4, 4),
+        the pose of the camera in the vehicle, None where it is unknown; it may wait, so only a new keyframe calls it.
+        Raises InputError for anything but a gray image.
         """
         check_gray(image)
         timer = StageTimer()
         height, width = image.shape
         # The id is used up only when the image becomes a keyframe.
-        info = KeyframeInfo(self._next_keyframe_id, stamp_ns, frame_id, width, height, camera, T_base_camera)
+        info = KeyframeInfo(self._next_keyframe_id, stamp_ns, frame_id, width, height, camera)
         last = next(iter(self._store.newest(1)), None)
         seconds = (stamp_ns - last.info.stamp_ns) / 1e9 if last else 0.0
         if last and (too_soon := is_too_soon(self._settings.policy, seconds)):
@@ -180,20 +182,44 @@ class Frontend(Generic[Encoded]):
         with timer.stage("quality"):
             quality = self._monitor.assess(image, stamp_ns / 1e9)
         if last is None:
-            return self._process_first(info, image, quality, timer)
-        return self._process_next(last, info, image, quality, timer)
+            return self._process_first(info, image, quality, timer, mount)
+        return self._process_next(last, info, image, quality, timer, mount)
 
-    def _process_first(self, info: KeyframeInfo, image: np.ndarray, quality: Quality, timer: StageTimer) -> FrameResult:
+    def complete_mounts(self, lookup: Callable[[str, int], np.ndarray | None]) -> None:
+        """Look up the mounts of kept keyframes that have none: their transforms may have arrived meanwhile.
+
+        lookup: returns T_base_camera (4, 4) of a frame_id at a stamp in nanoseconds, or None.
+        """
+        for keyframe in self._store.newest(len(self._store)):
+            info = keyframe.info
+            if info.T_base_camera is None and (found := lookup(info.frame_id, info.stamp_ns)) is not None:
+                self._store.replace(info.id, replace(keyframe, info=replace(info, T_base_camera=found)))
+
+    def _process_first(
+        self,
+        info: KeyframeInfo,
+        image: np.ndarray,
+        quality: Quality,
+        timer: StageTimer,
+        mount: Callable[[], np.ndarray | None],
+    ) -> FrameResult:
         decision = decide_first(self._settings.policy, quality)
         if decision.makes_keyframe:
             with timer.stage("network"):
                 encoded = self._matcher.encode(image)
+            info = replace(info, T_base_camera=mount())
             self._keep(Keyframe(info, encoded, image, self.sensors.at(info.stamp_ns)))
             self._trajectory.start(info)
         return self._result(info, decision, timer)
 
     def _process_next(
-        self, last: Keyframe[Encoded], info: KeyframeInfo, image: np.ndarray, quality: Quality, timer: StageTimer
+        self,
+        last: Keyframe[Encoded],
+        info: KeyframeInfo,
+        image: np.ndarray,
+        quality: Quality,
+        timer: StageTimer,
+        mount: Callable[[], np.ndarray | None],
     ) -> FrameResult:
         with timer.stage("network"):
             encoded = self._matcher.encode(image)
@@ -206,6 +232,7 @@ class Frontend(Generic[Encoded]):
         if not decision.makes_keyframe:
             return self._result(info, decision, timer, change)
 
+        info = replace(info, T_base_camera=mount())
         newer = Keyframe(info, encoded, image, self.sensors.at(info.stamp_ns))
         others = self._store.newest(self._settings.match_last)[:-1]
         found = self._recover(newer, timer) if decision.outcome == Outcome.LOST else None

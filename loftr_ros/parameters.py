@@ -113,6 +113,9 @@ class LoftrParameters(PerceptionParameters):
     gimbal_pitch: float = parameter(
         -90.0, "degrees of the optical axis above the horizon; -90: straight down", low=-180.0, high=180.0, live=True
     )
+    sync_slop: float = parameter(
+        0.1, "seconds between an image and the camera_info or depth image of it; 0: equal stamps", low=0.0, high=1.0
+    )
     sensor_max_age: float = parameter(
         0.5, "seconds between a reading and the image; an older one counts as missing", low=0.001, high=60.0, live=True
     )
@@ -133,6 +136,9 @@ class LoftrParameters(PerceptionParameters):
     trajectory_file: str = parameter("", "TUM file for the trajectory, numbered where it exists; empty: none")
     base_frame: str = parameter("", "publish loftr/relative_pose_base between poses of this frame, from TF; empty: no")
     base_from_optical: str = parameter("", "x y z qx qy qz qw: pose of the optical frame in base_frame, in place of TF")
+    tf_timeout: float = parameter(
+        0.1, "seconds that a new keyframe waits for a transform that is late", low=0.0, high=10.0, live=True
+    )
 
     def __post_init__(self) -> None:
         if self.min_interval > self.max_interval:
@@ -184,6 +190,7 @@ class LoftrParameters(PerceptionParameters):
             altitude_along=self.altitude_along,  # type: ignore[arg-type]  # one of the declared choices
             ground_height=None if self.ground_height == FIRST_FIX else self.ground_height,
             depth_deviation=self.depth_deviation,
+            sync_slop=self.sync_slop,
             limits=ScaleLimits(max_age=self.sensor_max_age),
         )
 

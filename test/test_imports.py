@@ -28,6 +28,7 @@ ROS = {
     "diagnostic_msgs",
     "geometry_msgs",
     "lifecycle_msgs",
+    "message_filters",
     "nav_msgs",
     "rcl_interfaces",
     "rclpy",

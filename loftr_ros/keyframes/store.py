@@ -74,6 +74,10 @@ class KeyframeStore(Generic[Entry]):
         self._nbytes += size
         return self._evict()
 
+    def replace(self, keyframe_id: int, entry: Entry) -> None:
+        """Put another entry of the same size in the place of a kept one. Raises KeyError for an id that is not kept."""
+        self._entries[keyframe_id] = entry, self._entries[keyframe_id][1]
+
     def resize(self, limit_bytes: int, pinned: int) -> tuple[int, ...]:
         """Change the limits; returns the ids of the dropped entries. Raises ValueError for limits below 0 and 1."""
         if limit_bytes < 0 or pinned < 1:

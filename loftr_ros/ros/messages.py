@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,7 +15,6 @@ from nav_msgs.msg import Path
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from loftr_ros.base_frame import edge_between_bases
 from loftr_ros.drawing import draw_matches
 from loftr_ros.frontend import Frontend
 from loftr_ros.geometry.two_view.relative_pose import Geometry
@@ -51,28 +49,29 @@ ON_DEMAND = frozenset({PATH, DEBUG_IMAGE})
 """Made for viewers: published only while somebody subscribes, and not recorded by a replay."""
 
 
-@dataclass(frozen=True)
-class FrameNames:
-    """Names of frames. map_frame: of the trajectory. base_frame: of the vehicle, empty for none."""
-
-    map_frame: str
-    base_frame: str = ""
+BaseEdgesOf = Callable[[Sequence[PairResult]], Sequence[RelativePose]]
+"""Takes the pairs of an image; returns the base edges that are known now, also those of earlier images."""
 
 
 def frame_messages(
-    frontend: Frontend[Any], result: FrameResult, frames: FrameNames, wants: Callable[[str], bool]
+    frontend: Frontend[Any],
+    result: FrameResult,
+    map_frame: str,
+    wants: Callable[[str], bool],
+    base_edges: BaseEdgesOf | None = None,
 ) -> Iterator[tuple[str, Any]]:
     """Yield (topic, message) of the result of one image, the status last.
 
-    wants: whether a topic is wanted; messages of others are not built.
+    map_frame: name of the trajectory's frame. wants: whether a topic is wanted; messages of others are not built.
+    base_edges: `BaseEdges.update` where a base frame is given.
     """
-    for topic, build in _builders(frontend, result, frames):
-        if wants(topic) and (message := build()) is not None:
-            yield topic, message
+    for topic, build in _builders(frontend, result, map_frame, base_edges):
+        if wants(topic):
+            yield topic, build()
 
 
 def _builders(
-    frontend: Frontend[Any], result: FrameResult, frames: FrameNames
+    frontend: Frontend[Any], result: FrameResult, map_frame: str, base_edges: BaseEdgesOf | None
 ) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Yield the topics of a result with functions that build their messages."""
     if keyframe := result.new_keyframe:
@@ -80,13 +79,17 @@ def _builders(
         for pair in result.pairs:
             yield CORRESPONDENCES, partial(correspondences_message, pair, frontend.model, frontend.trained)
             yield RELATIVE_POSE, partial(relative_pose_message, pair)
-            if frames.base_frame:
-                yield BASE_POSE, partial(base_pose_message, pair, frames.base_frame)
-        yield POSE, partial(pose_stamped_message, keyframe.stamp_ns, frames.map_frame, result.T_map_camera)
-        yield PATH, partial(path_message, frontend.trajectory.poses, frames.map_frame)
+        yield POSE, partial(pose_stamped_message, keyframe.stamp_ns, map_frame, result.T_map_camera)
+        yield PATH, partial(path_message, frontend.trajectory.poses, map_frame)
         if result.pairs:
             yield DEBUG_IMAGE, partial(debug_image_message, frontend, result.pairs[0])
+    for edge in base_edges(result.pairs) if base_edges else ():
+        yield BASE_POSE, partial(_same, edge)
     yield STATUS, partial(status_message, result)
+
+
+def _same(message: RelativePose) -> RelativePose:
+    return message
 
 
 def debug_image_message(frontend: Frontend[Any], pair: PairResult) -> Image:
@@ -197,18 +200,6 @@ def relative_pose_message(pair: PairResult) -> RelativePose:
         reason=motion.reason if motion.geometry != Geometry.GENERAL else "",
         scale_reason=pair.scale.reason,
     )
-
-
-def base_pose_message(pair: PairResult, base_frame: str) -> RelativePose | None:
-    """Return the relative pose of the vehicle, axes of `base_frame`; None where the camera mount is unknown."""
-    mount0, mount1 = pair.older.T_base_camera, pair.newer.T_base_camera
-    if mount0 is None or mount1 is None:
-        return None
-    T, covariance = edge_between_bases(pair.matrix, pair.covariance, mount0, mount1, is_metric=pair.is_metric)
-    message = relative_pose_message(pair)
-    message.header.frame_id = base_frame
-    message.pose = PoseWithCovariance(pose=pose_message(T), covariance=covariance.ravel())
-    return message
 
 
 def failed_match(reason: str) -> MatchKeyframes.Response:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.clock import Clock, ClockType
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -19,21 +20,23 @@ from loftr_ros.keyframes.policy import Outcome
 from loftr_ros.matcher_choice import load_matcher
 from loftr_ros.parameters import LoftrParameters
 from loftr_ros.results import FrameResult
+from loftr_ros.ros.base_edges import BaseEdges
 from loftr_ros.ros.messages import (
     BASE_POSE,
     ON_DEMAND,
     TOPICS,
-    FrameNames,
     failed_match,
     frame_messages,
     match_response,
 )
 from loftr_ros.ros.mount_lookup import MountLookup
+from loftr_ros.ros.pairing import installed_pairing
 from loftr_ros.sensors.topics import SensorTopic, sensor_topics
 from loftr_ros.trajectory.tum_file import TrajectoryRecorder
 from perception_common.backends.devices import DevicePolicy
 from perception_common.cameras.camera import Camera
 from perception_common.cameras.camera_info import CameraInfoBuffer
+from perception_common.cameras.pairing import Partners, SyncSettings
 from perception_common.errors import InputError
 from perception_common.images.conversion import to_gray
 from perception_common.images.intensity import Intensity
@@ -45,6 +48,8 @@ from perception_common.stamps import stamp_ns
 from yolc_ros.srv import MatchKeyframes
 
 _REQUEST_DEPTH = 1000  # requests that the middleware keeps during a transition: 30 s of more than 30 a second
+_EDGE_SECONDS = 0.5  # between two looks for late transforms while no image comes
+_STEADY = Clock(clock_type=ClockType.STEADY_TIME)  # so that the timer also fires while sim time is stopped
 
 
 class LoftrNode(PerceptionNode[LoftrParameters]):
@@ -60,6 +65,7 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         self._recorder: TrajectoryRecorder | None = None
         self._requests_answered = self._requests_refused = 0
         self._mount: MountLookup | None = None
+        self._edges: BaseEdges | None = None
         super().__init__("loftr_node", LoftrParameters, nodes_in_process)
         self.create_service(  # type: ignore[misc]  # rclpy's annotations know no coroutines
             MatchKeyframes,
@@ -85,6 +91,9 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         matcher.match(blank, blank)
         self._device = matcher.device_name
         self._mount = MountLookup(self, self.problems, parameters.base_frame, parameters.base_from_optical)
+        if parameters.base_frame:
+            self._edges = BaseEdges(self._mount.mount)
+            self._edge_timer = self.create_timer(_EDGE_SECONDS, self._complete_edges, clock=_STEADY)
         self._frontend = Frontend(matcher, parameters.frontend)
         self._results = {
             topic: self.result_publisher(kind, topic)
@@ -101,6 +110,9 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         if self._mount is not None:
             self._mount.destroy()
             self._mount = None
+        if self._edges is not None:
+            self.destroy_timer(self._edge_timer)
+            self._edges = None
         if self._recorder is not None:
             if lost := self._recorder.close():
                 self.get_logger().error(lost)
@@ -110,11 +122,13 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
 
     def subscribe(self) -> None:
         """Subscribe to images, camera_info and the sensors that are switched on."""
-        super().subscribe()
-        self._cameras = CameraInfoBuffer(self.resolve_topic_name("camera_info"))
-        self.sensor_subscription(CameraInfo, "camera_info", self._cameras.add)
+        sync = SyncSettings(installed_pairing(), self.parameters.sync_slop)
+        self._cameras, self._partners = CameraInfoBuffer(self.resolve_topic_name("camera_info")), Partners(sync)
         if self._frontend is not None:
             self._frontend.sensors.clear()
+            self._frontend.sensors.synchronise(sync)
+        super().subscribe()
+        self.sensor_subscription(CameraInfo, "camera_info", self._add_camera_info)
         for topic in sensor_topics(self.parameters):
             kind = message_class(topic.type)
             self.sensor_subscription(kind, topic.name, partial(self._add_reading, topic), depth=topic.depth)
@@ -143,6 +157,11 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
             }
             for reason, count in frontend.sensors.ignored().items():
                 values[f"ignored: {reason}"] = str(count)
+        if self._edges is not None and self._mount is not None:
+            values["base edges waiting"] = str(self._edges.waiting)
+            for reason, count in self._edges.given_up.copy().items():
+                values[f"base edges given up: {reason}"] = str(count)
+            values["transforms ignored"] = str(self._mount.mount.invalid_transforms)
         return values
 
     def decode(self, message: Image | CompressedImage) -> np.ndarray:
@@ -154,27 +173,32 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         self._intensity.forget()
         if self._frontend is not None:
             self._frontend.forget()
+        if self._edges is not None:
+            self._edges.forget()
 
     def process(self, header: Header, image: np.ndarray) -> None:
         """Run the front end on an image and publish its result."""
-        frontend, mount = self._frontend, self._mount
-        if frontend is None or mount is None:
+        frontend, lookup = self._frontend, self._mount
+        if frontend is None or lookup is None:
             return
-        stamp = stamp_ns(header)
+        stamp, mount = stamp_ns(header), lookup.mount
         height, width = image.shape
+        mount.begin_image(stamp)
+        frontend.complete_mounts(mount.lookup)
         result = frontend.process(
             stamp,
             image,
             self._camera(stamp, width, height),
             frame_id=header.frame_id,
-            T_base_camera=mount.lookup(header.frame_id, stamp),
+            mount=lambda: mount.find(header.frame_id, stamp, wait=self.parameters.tf_timeout).T,
         )
         for stage, seconds in result.seconds.items():
             self.record(stage, seconds)
         with self.stage("publishing"):
-            frames = FrameNames(self.parameters.map_frame, self.parameters.base_frame)
-            for topic, message in frame_messages(frontend, result, frames, self._is_wanted):
+            edges = self._edges.update if self._edges else None
+            for topic, message in frame_messages(frontend, result, self.parameters.map_frame, self._is_wanted, edges):
                 self._results[topic].publish(message)
+        self._watch_edges()
         if self._recorder is not None:
             self._record(self._recorder, result)
         if result.new_keyframe:
@@ -182,17 +206,45 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         if result.decision.outcome == Outcome.LOST:
             self.get_logger().warning(result.decision.reason, throttle_duration_sec=5.0)
 
+    def _complete_edges(self) -> None:
+        """Publish the base edges whose transforms came after the last image; called by a timer."""
+        if self._edges is not None and self._edges.waiting:
+            self.ask_worker(Request(answer=self._publish_late_edges, refuse=lambda why: None))  # asked again soon
+
+    def _publish_late_edges(self) -> None:
+        if self._edges is not None:
+            for message in self._edges.update():
+                self._results[BASE_POSE].publish(message)
+            self._watch_edges()
+
+    def _watch_edges(self) -> None:
+        if self._edges is not None and self._mount is not None and self._mount.is_available:
+            if problem := self._edges.problem:
+                self.problems.report("tf", problem)
+            else:
+                self.problems.resolve("tf")
+
     def _is_wanted(self, topic: str) -> bool:
         return topic not in ON_DEMAND or self._results[topic].get_subscription_count() > 0
 
     def _camera(self, stamp: int, width: int, height: int) -> Camera | None:
         try:
-            camera = self._cameras.camera(stamp, width, height)
+            camera = self._cameras.camera(self._partners.of(stamp), width, height)
         except InputError as error:
             self.problems.report("camera", str(error))
             return None
         self.problems.resolve("camera")
         return camera
+
+    def arrived(self, header: Header) -> None:
+        """Pair the image with its camera_info and its depth image."""
+        self._partners.add_image(stamp_ns(header))
+        if self._frontend is not None:
+            self._frontend.sensors.add_image(stamp_ns(header))
+
+    def _add_camera_info(self, info: CameraInfo) -> None:
+        self._cameras.add(info)
+        self._partners.add(stamp_ns(info.header))
 
     def _add_reading(self, topic: SensorTopic, message: object) -> None:
         if self._frontend is not None:

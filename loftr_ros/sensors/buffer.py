@@ -72,6 +72,12 @@ class StampedBuffer(Generic[T]):
         with self._lock:
             return len(self._stamps)
 
+    @property
+    def newest(self) -> T | None:
+        """The reading with the newest stamp; None in an empty buffer."""
+        with self._lock:
+            return self._readings[-1] if self._readings else None
+
     def neighbours(self, stamp_ns: int) -> tuple[T | None, T | None]:
         """Return the last reading at or before a stamp and the first one at or after it; None where there is none."""
         with self._lock:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from loftr_ros.geometry.rays import RayPairs, ray_pairs
@@ -55,7 +57,7 @@ def pair_scale(
             measured=sample_depth(older.depth.value.depth, at0[has_rays], camera0),
             age=older.depth.age,
             relative_deviation=settings.depth_deviation,
-            limits=settings.limits,
+            limits=replace(settings.limits, max_age=min(settings.limits.max_age, settings.sync_slop)),
         )
         scales.append(by_depth)
     moved = odometry_motion(older, newer, mount, settings)

@@ -29,7 +29,8 @@ class SensorSettings:
     with the square root of the distance.
     gravity_deviation: degrees, of a gimbal pitch or an orientation without covariance. ground_tilt: degrees, of the
     angle between the normal of the ground and gravity.
-    max_gap: seconds between two readings to interpolate. limits: of the acceptance of a scale.
+    max_gap: seconds between two readings to interpolate. sync_slop: seconds between an image and its depth image.
+    limits: of the acceptance of a scale.
     """
 
     altitude_deviation: float = 0.02
@@ -42,13 +43,14 @@ class SensorSettings:
     gravity_deviation: float = 2.0
     ground_tilt: float = 5.0
     max_gap: float = 1.0
+    sync_slop: float = 0.1
     limits: ScaleLimits = field(default_factory=ScaleLimits)
 
     def __post_init__(self) -> None:
         for name in ("altitude_deviation", "depth_deviation", "gravity_deviation", "ground_tilt", "max_gap"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name):g}")
-        for name in ("altitude_floor", "odometry_deviation", "odometry_drift"):
+        for name in ("altitude_floor", "odometry_deviation", "odometry_drift", "sync_slop"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative: {getattr(self, name):g}")
 

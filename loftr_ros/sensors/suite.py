@@ -21,7 +21,9 @@ from loftr_ros.sensors.readings import (
     orientation_between,
 )
 from loftr_ros.sensors.settings import DEFAULT_SENSORS, SensorSettings
+from perception_common.cameras.pairing import Partners, SyncSettings
 from perception_common.errors import InputError
+from perception_common.stamps import stamp_ns
 
 # Readings that are kept of each sensor: 2.5 s of an IMU at 400 Hz, 4 s at 50 Hz, and few of the large depth images.
 _FAST, _SLOW, _DEPTH_IMAGES = 1000, 200, 12
@@ -54,6 +56,7 @@ class Sensors:
         self._odometry: StampedBuffer[OdometryPose] = StampedBuffer(_SLOW)
         self._orientations: StampedBuffer[Orientation] = StampedBuffer(_FAST)
         self._objects: StampedBuffer[DetectedObjects] = StampedBuffer(_SLOW)
+        self._depth_partners = Partners(SyncSettings(slop=settings.sync_slop))
         self._lock = threading.Lock()
         self._ignored: Counter[str] = Counter()
         self._first_height: float | None = None  # of the first NavSatFix
@@ -72,7 +75,10 @@ class Sensors:
 
     def add_depth(self, message: Any) -> bool:
         """Add a depth image, registered to the camera's images, of any size."""
-        return self._add(self._depths, lambda: messages.depth_from_image(message))
+        usable = self._add(self._depths, lambda: messages.depth_from_image(message))
+        if usable:
+            self._depth_partners.add(stamp_ns(message.header))
+        return usable
 
     def add_odometry(self, message: Any) -> bool:
         """Add the pose of a nav_msgs/Odometry."""
@@ -86,6 +92,14 @@ class Sensors:
         """Add a yolc_ros/DetectionArray."""
         return self._add(self._objects, lambda: messages.objects_from_detections(message))
 
+    def synchronise(self, sync: SyncSettings) -> None:
+        """Pair depth images with images in another way from now on."""
+        self._depth_partners = Partners(sync)
+
+    def add_image(self, stamp_ns: int) -> None:
+        """Take the stamp of each image when it arrives: a depth image may belong to it."""
+        self._depth_partners.add_image(stamp_ns)
+
     def at(self, stamp_ns: int, known: FrameReadings | None = None) -> FrameReadings:
         """Return the readings at a stamp; of each sensor the younger of this and of `known`, an earlier result for it.
 
@@ -96,7 +110,7 @@ class Sensors:
         found = FrameReadings(
             stamp_ns,
             altitude=self._altitude_at(stamp_ns),
-            depth=self._depths.nearest(stamp_ns),
+            depth=self._depth_at(stamp_ns),
             odometry=self._odometry.between(stamp_ns, odometry_between, gap),
             orientation=self._orientations.between(stamp_ns, orientation_between, gap),
             objects=self._objects.nearest(stamp_ns),
@@ -142,6 +156,10 @@ class Sensors:
         if above <= 0:
             raise InputError("a NavSatFix at or below the height of the ground: nothing to measure with")
         return replace(height, value=above)
+
+    def _depth_at(self, image_ns: int) -> Aged[DepthImage] | None:
+        found = self._depths.nearest(self._depth_partners.of(image_ns))
+        return None if found is None else Aged(found.value, abs(found.value.stamp_ns - image_ns) / 1e9)
 
     def _altitude_at(self, stamp_ns: int) -> Aged[Altitude] | None:
         """Return the altitude at a stamp; not interpolated between two surfaces, such as ground and roof."""

@@ -1,23 +1,29 @@
 """The tree of frames of /tf and /tf_static with lookup by stamp: what tf2_ros does, without the need to install it.
 
-The node fills it from subscriptions (loftr_ros/ros/mount_lookup.py), the replay from a bag.
+A transform is never older than it claims. Between two transforms of a moving frame, at most MAX_GAP_NS apart, the one
+at the stamp is interpolated; before the first and after the last one nothing is known. The node fills the tree from
+subscriptions (loftr_ros/ros/mount_lookup.py), the replay from a bag.
 """
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import numpy as np
 
 from loftr_ros.sensors.buffer import StampedBuffer
-from loftr_ros.sensors.readings import is_orientation, pose_between, stamp_between
+from loftr_ros.sensors.readings import is_orientation, pose_between
 from perception_common.geometry import inverse, matrix_from_quaternion, transform
 from perception_common.stamps import stamp_ns
 
+MAX_GAP_NS = 10 * 10**9  # between two transforms to interpolate; the length of tf2's buffer, which bounds it there
+RESTART_NS = 10**9  # a transform older than the newest one of its frame by more is not late: the clock restarted
 _SIZE = 1000  # transforms that are kept of each moving frame
-_MAX_GAP = 1.0  # seconds between two transforms to interpolate
-_MAX_AGE = 0.2  # seconds between the nearest transform and the requested stamp, outside of interpolation
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,59 +34,155 @@ class StampedTransform:
     T_parent_child: np.ndarray
 
 
-class TransformTree:
-    """Frames by name, each with one parent and either one static transform or stamped ones. Thread-safe."""
+class Missing(Enum):
+    """Why a transform is unknown. LATE: it is known as soon as the next transform of a frame arrives."""
 
-    def __init__(self, max_age: float = _MAX_AGE):
-        """max_age: seconds between the transform of a moving frame and the requested stamp."""
-        self._max_age = max_age
-        self._parents: dict[str, str] = {}
-        self._static: dict[str, np.ndarray] = {}
-        self._moving: dict[str, StampedBuffer[StampedTransform]] = {}
+    UNCONNECTED = "unconnected"
+    LATE = "late"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, eq=False)
+class TransformLookup:
+    """T: (4, 4), T_target_source; None where it is unknown. missing, reason: why it is unknown, else None and empty."""
+
+    T: np.ndarray | None
+    missing: Missing | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class _Frame:
+    """A frame in its parent: either a static transform (4, 4) or stamped ones."""
+
+    parent: str
+    static: np.ndarray | None
+    moving: StampedBuffer[StampedTransform]
+
+
+class TransformTree:
+    """Frames by name, each with one parent and either one static transform or stamped ones. Thread-safe.
+
+    invalid: count of the transforms that were left out, because they are not finite or have no unit quaternion.
+    """
+
+    def __init__(self) -> None:
+        self.invalid = 0
+        self._frames: dict[str, _Frame] = {}
+        self._changed = threading.Condition()
 
     def add(self, message: Any, *, is_static: bool) -> None:
-        """Add a geometry_msgs/TransformStamped; an invalid one (not finite, no unit quaternion) is ignored."""
+        """Add a geometry_msgs/TransformStamped. A frame that gets another parent forgets the earlier one."""
         t, q = message.transform.translation, message.transform.rotation
         position, quaternion = np.array([t.x, t.y, t.z]), np.array([q.x, q.y, q.z, q.w])
         if not np.isfinite(position).all() or not is_orientation(quaternion):
+            self.invalid += 1
             return
-        child, T = _name(message.child_frame_id), transform(matrix_from_quaternion(quaternion), position)
-        if is_static:
-            self._static[child] = T
-        else:
-            self._moving.setdefault(child, StampedBuffer(_SIZE)).add(StampedTransform(stamp_ns(message.header), T))
-        self._parents[child] = _name(message.header.frame_id)
+        child, parent = _name(message.child_frame_id), _name(message.header.frame_id)
+        T = transform(matrix_from_quaternion(quaternion), position)
+        with self._changed:
+            if is_static:
+                self._frames[child] = _Frame(parent, T, StampedBuffer(_SIZE))
+            else:
+                self._add_moving(child, parent, StampedTransform(stamp_ns(message.header), T))
+            self._changed.notify_all()
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> np.ndarray | None:
-        """Return T_target_source (4, 4) at a stamp, p_target = T p_source; None for frames that are not connected."""
-        target_ancestors = self._ancestors(_name(target), stamp_ns)
-        source_ancestors = self._ancestors(_name(source), stamp_ns)
-        for ancestor, T_ancestor_source in source_ancestors.items():
-            if ancestor in target_ancestors:
-                return inverse(target_ancestors[ancestor]) @ T_ancestor_source
-        return None
+        """Return T_target_source (4, 4) at a stamp, p_target = T p_source; None where it is unknown."""
+        return self.find(target, source, stamp_ns).T
 
-    def _ancestors(self, frame: str, stamp_ns: int) -> dict[str, np.ndarray]:
-        """Return T_ancestor_frame (4, 4) of the frame itself and all its ancestors, nearest first."""
-        T = np.eye(4)
-        ancestors = {frame: T}
-        while frame in self._parents and self._parents[frame] not in ancestors:  # a cycle would not end
-            T_parent_frame = self._parent_transform(frame, stamp_ns)
-            if T_parent_frame is None:
-                break
-            frame, T = self._parents[frame], T_parent_frame @ T
-            ancestors[frame] = T
-        return ancestors
+    def find(self, target: str, source: str, stamp_ns: int) -> TransformLookup:
+        """Look a transform up; see `lookup`."""
+        with self._changed:
+            return self._find(_name(target), _name(source), stamp_ns)
 
-    def _parent_transform(self, frame: str, stamp_ns: int) -> np.ndarray | None:
-        if frame in self._static:
-            return self._static[frame]
-        found = self._moving[frame].between(stamp_ns, _interpolate, _MAX_GAP)
-        return found.value.T_parent_child if found is not None and found.age <= self._max_age else None
+    def wait(self, target: str, source: str, stamp_ns: int, timeout: float) -> TransformLookup:
+        """Look a transform up; wait up to `timeout` seconds for one that is LATE."""
+        end = time.monotonic() + timeout
+        with self._changed:
+            while True:
+                found = self._find(_name(target), _name(source), stamp_ns)
+                left = end - time.monotonic()
+                if found.missing is not Missing.LATE or left <= 0:
+                    return found
+                self._changed.wait(left)
+
+    def restart(self, stamp_ns: int) -> None:
+        """Drop the transforms of a clock that restarted: images go on from this stamp.
+
+        A frame whose transforms are from after the restart already keeps them.
+        """
+        with self._changed:
+            for frame in self._frames.values():
+                newest = frame.moving.newest
+                if newest is not None and newest.stamp_ns > stamp_ns + RESTART_NS:
+                    frame.moving.clear()
+
+    def _add_moving(self, child: str, parent: str, reading: StampedTransform) -> None:
+        frame = self._frames.get(child)
+        if frame is None or frame.parent != parent or frame.static is not None:
+            frame = self._frames[child] = _Frame(parent, None, StampedBuffer(_SIZE))
+        newest = frame.moving.newest
+        if newest is not None and reading.stamp_ns < newest.stamp_ns - RESTART_NS:
+            for other in self._frames.values():  # the others are older than they claim too
+                other.moving.clear()
+        frame.moving.add(reading)
+
+    def _find(self, target: str, source: str, stamp_ns: int) -> TransformLookup:
+        of_source, of_target = list(self._ancestors(source)), list(self._ancestors(target))
+        common = next((frame for frame in of_source if frame in of_target), None)
+        if common is None:
+            return TransformLookup(None, Missing.UNCONNECTED, f"/tf has no way from {source!r} to {target!r}")
+        below_source, below_target = of_source[: of_source.index(common)], of_target[: of_target.index(common)]
+        found = {frame: self._in_parent(frame, stamp_ns) for frame in (*below_source, *below_target)}
+        for kind in (Missing.NEVER, Missing.LATE):
+            for each in found.values():
+                if each.missing is kind:
+                    return each
+        return TransformLookup(inverse(_product(found, below_target)) @ _product(found, below_source))
+
+    def _ancestors(self, frame: str) -> Iterator[str]:
+        """Yield the frame itself and all its ancestors, nearest first."""
+        seen = set()
+        while frame not in seen:  # a cycle would not end
+            yield frame
+            seen.add(frame)
+            if frame not in self._frames:
+                return
+            frame = self._frames[frame].parent
+
+    def _in_parent(self, name: str, stamp_ns: int) -> TransformLookup:
+        frame = self._frames[name]
+        if frame.static is not None:
+            return TransformLookup(frame.static)
+        before, after = frame.moving.neighbours(stamp_ns)
+        if before is not None and after is not None and after.stamp_ns - before.stamp_ns <= MAX_GAP_NS:
+            return TransformLookup(_between(before, after, stamp_ns))
+        if after is None and (before is None or stamp_ns - before.stamp_ns <= MAX_GAP_NS):
+            return TransformLookup(None, Missing.LATE, f"the next transform of {name!r} on /tf has not arrived")
+        if after is None:
+            reason = f"the newest transform of {name!r} on /tf is more than {MAX_GAP_NS / 1e9:g} s old"
+        elif before is None:
+            reason = f"/tf has no transform of {name!r} from before the image"
+        else:
+            reason = f"/tf has no transform of {name!r} for more than {MAX_GAP_NS / 1e9:g} s around the image"
+        return TransformLookup(None, Missing.NEVER, reason)
 
 
-def _interpolate(a: StampedTransform, b: StampedTransform, share: float) -> StampedTransform:
-    return StampedTransform(stamp_between(a, b, share), pose_between(a.T_parent_child, b.T_parent_child, share))
+def _product(found: dict[str, TransformLookup], frames: list[str]) -> np.ndarray:
+    """Return the pose (4, 4) of the first frame in the parent of the last one; the identity for no frames."""
+    T = np.eye(4)
+    for frame in frames:
+        T_parent_frame = found[frame].T
+        assert T_parent_frame is not None
+        T = T_parent_frame @ T
+    return T
+
+
+def _between(before: StampedTransform, after: StampedTransform, stamp_ns: int) -> np.ndarray:
+    gap = after.stamp_ns - before.stamp_ns
+    share = (stamp_ns - before.stamp_ns) / gap if gap else 0.0
+    return pose_between(before.T_parent_child, after.T_parent_child, share)
 
 
 def _name(frame: str) -> str:

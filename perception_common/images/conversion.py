@@ -155,12 +155,21 @@ def _bytes_of(message: Any) -> np.ndarray:
 
 
 def _convert_with_cv_bridge(message: Any) -> np.ndarray:
+    """Return the (H, W, 3) uint8 RGB image that cv_bridge, where it is installed, makes of another encoding."""
     known = ", ".join(sorted(ENCODINGS))
     try:
         from cv_bridge import CvBridge
-    except ImportError:
+    except ModuleNotFoundError:
         raise InputError(f"unknown image encoding {message.encoding!r}; known are {known}") from None
+    except Exception as error:  # built for another numpy, for example
+        raise InputError(f"image encoding {message.encoding!r} needs cv_bridge, which fails: {error}") from error
     try:
-        return np.array(CvBridge().imgmsg_to_cv2(message, "rgb8"))
+        image = np.array(CvBridge().imgmsg_to_cv2(message, "rgb8"))
     except Exception as error:  # cv_bridge documents no exception types
-        raise InputError(f"image encoding {message.encoding!r}: {error}; known are {known} and cv_bridge's") from error
+        cause = " ".join(str(error).split())
+        raise InputError(f"image encoding {message.encoding!r}: {cause}; known are {known} and cv_bridge's") from error
+    if image.shape != (message.height, message.width, 3) or image.dtype != np.uint8:
+        raise InputError(
+            f"image encoding {message.encoding!r}: cv_bridge makes {image.shape} {image.dtype} of it, no RGB image"
+        )
+    return image

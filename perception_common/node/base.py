@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
-from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -32,9 +33,10 @@ from perception_common.node.guards.executor import callback_problem
 from perception_common.node.guards.lifecycle import GuardedLifecycleNode
 from perception_common.node.guards.memory import RETURN_SECONDS, return_free_memory
 from perception_common.node.parameters import PerceptionParameters
-from perception_common.node.problems import Problems, incompatible_qos, missing_images
+from perception_common.node.problems import Problems, incompatible_qos, lost_images, missing_images
 from perception_common.node.ros_parameters import NodeParameters
 from perception_common.node.worker import Request, Worker
+from perception_common.resources import find_config
 from perception_common.stamps import stamp_ns
 from perception_common.timing.stage_timer import StageTimer
 
@@ -96,6 +98,9 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
     def process(self, header: Header, image: np.ndarray) -> None:
         """Process one image and publish the results. Runs on the worker thread."""
 
+    def arrived(self, header: Header) -> None:
+        """Take note of an image that arrived. Runs on the executor thread, which must not block."""
+
     def forget(self) -> None:
         """Drop state of earlier frames: stamps jumped back, or the node was just activated.
 
@@ -127,20 +132,31 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
         self._result_publishers.append(publisher)
         return publisher
 
-    def sensor_subscription(self, kind: type, topic: str, callback: Any, depth: int = 1) -> Any:
-        """Create a subscription that is destroyed at deactivation; its QoS can be overridden by parameters."""
+    def sensor_subscription(
+        self, kind: type, topic: str, callback: Any, depth: int = 1, on_lost: Callable[[Any], None] | None = None
+    ) -> Any:
+        """Create a subscription that is destroyed at deactivation; its QoS can be overridden by parameters.
+
+        on_lost: called with rclpy's QoSMessageLostInfo when messages are lost, if the middleware tells.
+        """
         depth = self.parameters.queue_size if self.parameters.processing_mode == "every" else depth
         name = self.resolve_topic_name(topic)
-        subscription = self.create_subscription(
+        subscribe = partial(
+            self.create_subscription,
             kind,
             topic,
             callback,
             QoSProfile(depth=depth, reliability=QoSReliabilityPolicy.BEST_EFFORT),
-            event_callbacks=SubscriptionEventCallbacks(
-                incompatible_qos=lambda info: self.problems.report(f"qos {name}", incompatible_qos(name, info))
-            ),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
+        events = partial(
+            SubscriptionEventCallbacks,
+            incompatible_qos=lambda info: self.problems.report(f"qos {name}", incompatible_qos(name, info)),
+        )
+        try:
+            subscription = subscribe(event_callbacks=events(message_lost=on_lost))
+        except UnsupportedEventTypeError:
+            subscription = subscribe(event_callbacks=events())
         self._active_subscriptions.append(subscription)
         return subscription
 
@@ -148,7 +164,9 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
         """Create the subscriptions of an active node; a subclass adds its own."""
         kinds = {"raw": (Image, "image"), "compressed": (CompressedImage, "image/compressed")}
         kind, topic = kinds[self.parameters.image_transport]
-        self._image_topic = self.sensor_subscription(kind, topic, self._receive).topic_name
+        self._image_topic = self.sensor_subscription(
+            kind, topic, self._receive, on_lost=lambda info: self.counters.lost.add_event(info.total_count)
+        ).topic_name
 
     def ask_worker(self, request: Request) -> None:
         """Answer a request on the worker thread, in turn with images; refused at once when the node is not active.
@@ -286,14 +304,19 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
 
     # --- frames --------------------------------------------------------------------------------------------------
 
-    def _receive(self, message: Image | CompressedImage) -> None:
-        """Hand the message to the worker; runs on the executor thread, which must not block."""
-        if jump := self.counters.add_arrival(stamp_ns(message.header), time.monotonic()):
+    def _receive(self, message: Image | CompressedImage, info: Mapping[str, Any]) -> None:
+        """Hand the message to the worker; runs on the executor thread, which must not block.
+
+        info: about the message, by rclpy; its sequence number is None where the middleware gives none.
+        """
+        sequence = info.get("publication_sequence_number")
+        if jump := self.counters.add_arrival(stamp_ns(message.header), time.monotonic(), sequence):
             self._forget_pending = True
             self.get_logger().warning(
                 f"stamps on {self._image_topic} jumped back by {jump / 1e9:.3f} s: "
                 "starting anew (did a bag start over?)"
             )
+        self.arrived(message.header)
         if self._worker is not None:
             self._worker.submit(message)
 
@@ -335,6 +358,15 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
         if self.context.ok():  # else a signal shut ROS down while this image was processed, which is no failure
             self._refuse(str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}")
 
+    def _watch_losses(self, now: float) -> None:
+        counters = self.counters
+        if counters.lost.is_alarming(now):
+            profile = find_config("fastdds_large_images.xml")
+            text = lost_images(self._image_topic, counters.received, counters.lost, profile)
+            self.problems.report("lost images", text)
+        else:
+            self.problems.resolve("lost images")
+
     def _watch(self) -> None:
         """Check for missing input and publish the diagnostics; called once a second."""
         now = time.monotonic()
@@ -345,6 +377,7 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
                 self.problems.report("input", missing_images(topic, timeout, self.count_publishers(topic)))
             else:
                 self.problems.resolve("input")
+            self._watch_losses(now)
             for subscription in self._active_subscriptions:
                 topic = subscription.topic_name
                 if subscription.get_publisher_count() >= self.count_publishers(topic):  # all of them are compatible

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from perception_common.timing.lost_images import LostImages
 from perception_common.timing.windows import LatencyWindow, RateWindow
 
 _RATE_SECONDS = 5.0  # window of the published rates
@@ -23,11 +24,16 @@ class FrameCounters:
         self.input_rate = RateWindow(_RATE_SECONDS)
         self.output_rate = RateWindow(_RATE_SECONDS)
         self.stages: dict[str, LatencyWindow] = {}
+        self.lost = LostImages()
         self._last_stamp_ns: int | None = None
 
-    def add_arrival(self, stamp_ns: int, now: float) -> int:
-        """Count an image; return by how many nanoseconds its stamp is older than the previous one's, or 0."""
+    def add_arrival(self, stamp_ns: int, now: float, sequence: int | None = None) -> int:
+        """Count an image; return by how many nanoseconds its stamp is older than the previous one's, or 0.
+
+        sequence: number that the publisher gave it, where the middleware tells.
+        """
         self.received += 1
+        self.lost.add_arrival(stamp_ns, sequence)
         self.last_arrival = now
         self.input_rate.add(now)
         jump = 0 if self._last_stamp_ns is None else max(0, self._last_stamp_ns - stamp_ns)

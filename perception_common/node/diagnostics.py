@@ -38,6 +38,8 @@ def node_status(
         "images received": str(counters.received),
         "images answered": str(counters.processed),
         "images dropped": str(dropped),
+        "images lost before this node": str(counters.lost.total),
+        "of these in the middleware": str(counters.lost.in_middleware),
         "images refused": str(counters.refused),
         "last refusal": counters.last_refusal,
         "stamps jumped back": str(counters.stamp_jumps),

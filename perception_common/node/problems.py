@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+from perception_common.timing.lost_images import LostImages
 
 
 class Problems:
@@ -51,3 +54,15 @@ def missing_images(topic: str, timeout: float, publishers: int) -> str:
     else:
         hint = "it has no publisher: is the camera running, is 'image' remapped?"
     return f"no image on {topic} for {timeout:g} s: {hint}"
+
+
+def lost_images(topic: str, received: int, lost: LostImages, profile: Path) -> str:
+    """Describe images that were lost before the node. profile: of Fast DDS, for the camera's process."""
+    remedy = (
+        f"start its process with FASTRTPS_DEFAULT_PROFILES_FILE={profile}, or, if it publishes reliably, set the "
+        f"parameter qos_overrides.{topic}.subscription.reliability to reliable; see docs/lossless_images.md"
+    )
+    counted = f"{lost.total} of {lost.total + received} images on {topic} were lost before this node"
+    if 2 * lost.in_middleware >= lost.total:
+        return f"{counted}, between the camera and here: {remedy}"
+    return f"{counted}, by the gaps in their stamps: the camera skips them, or a relay before it loses them: {remedy}"

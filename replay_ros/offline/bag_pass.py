@@ -16,15 +16,18 @@ from tqdm import tqdm
 from loftr_ros.frontend import Frontend
 from loftr_ros.pair_estimation import NO_CAMERA
 from loftr_ros.ros import messages as matching
+from loftr_ros.ros.base_edges import BaseEdges
+from loftr_ros.sensors.camera_mount import CameraMount
 from perception_common.cameras.camera import Camera
 from perception_common.cameras.camera_info import CameraInfoBuffer
+from perception_common.cameras.pairing import Partners, SyncSettings
 from perception_common.errors import InputError
 from perception_common.images.conversion import to_gray, to_rgb
 from perception_common.images.intensity import Intensity
 from perception_common.stamps import stamp_ns
 from perception_common.timing.stage_timer import StageTimer
 from replay_ros.bags.cdr import Decoder
-from replay_ros.bags.node_inputs import TF_TOPICS, BagMountLookup, find_sensors
+from replay_ros.bags.node_inputs import TF_TOPICS, find_sensors
 from replay_ros.bags.reader import Bag, RawMessage, absolute
 from replay_ros.bags.writer import BagWriter
 from replay_ros.inputs import Undecoded, first_calibration
@@ -73,7 +76,9 @@ class BagPass:
         self.gray_intensity = Intensity(parameters.intensity, logger.warning)
         self.cameras = CameraInfoBuffer(self.info_topic or "camera_info")
         self.sensors = {} if self.frontend is None else find_sensors(self.bag, parameters, self._name)
-        self.mount = BagMountLookup(parameters.base_frame, parameters.base_from_optical)
+        self.partners = Partners(SyncSettings(slop=parameters.sync_slop))
+        self.mount = CameraMount(parameters.base_frame, parameters.base_from_optical)
+        self.edges = BaseEdges(self.mount) if parameters.base_frame else None
         self.undecoded = Undecoded()
         self.decoder = Decoder(self.writer.types)
         self._steps: dict[str, Callable[[Header, Any, int, StageTimer], None]] = {}
@@ -85,7 +90,7 @@ class BagPass:
     def play(self) -> None:
         """Process all messages in the order in which they were received."""
         if calibration := first_calibration(self.bag, self.info_topic):
-            self.cameras.add(self.bag.deserialize(calibration))
+            self._add_camera_info(self.bag.deserialize(calibration))
         inputs = [topic for topic in self.bag.topics.values() if topic.name not in self._output_names()]
         for topic in inputs:
             self.writer.declare_copy(topic)
@@ -106,6 +111,17 @@ class BagPass:
             for raw in waiting:
                 self._process(raw)
                 progress.update()
+        self._end_edges()
+
+    def _end_edges(self) -> None:
+        """Write the base edges whose transforms came after the last image, and count those that never came."""
+        if self.edges is None:
+            return
+        for edge in self.edges.update():
+            self._write(matching.BASE_POSE, edge, self.bag.end_ns)
+        self.edges.forget()
+        for reason, count in self.edges.given_up.items():
+            self.undecoded.counts[f"no base edge: {reason}"] = count
 
     def stages(self) -> tuple[StageTimes, ...]:
         """Return the durations of all stages."""
@@ -138,11 +154,15 @@ class BagPass:
             self.undecoded.add(raw, error)
             return
         if raw.topic == self.info_topic:
-            self.cameras.add(message)
+            self._add_camera_info(message)
         elif is_sensor and self.frontend is not None:
             self.sensors[raw.topic].add(self.frontend.sensors, message, raw.stamp_ns)
         else:
-            self.mount.add(raw.topic, message)
+            self.mount.add(message, is_static=raw.topic == "/tf_static")
+
+    def _add_camera_info(self, message: Any) -> None:
+        self.cameras.add(message)
+        self.partners.add(stamp_ns(message.header))
 
     def _process(self, raw: RawMessage) -> None:
         position = len(self.images)
@@ -173,6 +193,8 @@ class BagPass:
         self.gray_intensity.forget()
         if self.frontend is not None:
             self.frontend.forget()
+        if self.edges is not None:
+            self.edges.forget()
 
     def _refuse(self, topic: str, position: int, error: InputError) -> None:
         self.refused.setdefault(topic, {})[position] = str(error)
@@ -203,24 +225,30 @@ class BagPass:
         with timer.stage("decode gray"):
             image = to_gray(message, self.gray_intensity)
         stamp = stamp_ns(header)
+        self.partners.add_image(stamp)
+        self.frontend.sensors.add_image(stamp)
+        self.mount.begin_image(stamp)
+        self.frontend.complete_mounts(self.mount.lookup)
         result = self.frontend.process(
             stamp,
             image,
             self._camera(stamp, image),
             frame_id=header.frame_id,
-            T_base_camera=self.mount.lookup(header.frame_id, stamp),
+            mount=lambda: self.mount.lookup(header.frame_id, stamp),
         )
         timer.seconds |= {f"matching: {stage}": seconds for stage, seconds in result.seconds.items()}
-        frames = matching.FrameNames(self.networks.loftr.map_frame, self.networks.loftr.base_frame)
+        edges = self.edges.update if self.edges else None
         untimed = dataclasses.replace(result, seconds={})
-        for topic, output in matching.frame_messages(self.frontend, untimed, frames, OUTPUTS.__contains__):
+        for topic, output in matching.frame_messages(
+            self.frontend, untimed, self.networks.loftr.map_frame, OUTPUTS.__contains__, edges
+        ):
             self._write(topic, output, received_ns)
             if topic == matching.RELATIVE_POSE:
                 self.pairs_without_camera += output.reason == NO_CAMERA
 
     def _camera(self, stamp: int, image: np.ndarray) -> Camera | None:
         try:
-            return self.cameras.camera(stamp, image.shape[1], image.shape[0])
+            return self.cameras.camera(self.partners.of(stamp), image.shape[1], image.shape[0])
         except InputError as error:
             self.without_camera[str(error)] = self.without_camera.get(str(error), 0) + 1
             return None

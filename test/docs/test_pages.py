@@ -78,8 +78,16 @@ REPORTING = dict.fromkeys(("InputError", "warning", "error", "_fail", "failed_ma
 REPORTING |= {"report": 1, "failed_pose": 1, "_error": 2}
 # Functions that return such a message.
 RETURNING = {
-    *("incompatible_qos", "missing_images", "unknown", "use_large_image_profile", "_choose_device", "_choose_dtype"),
-    *("rejection", "_ground_rejection", "moving_boxes", "stale_sentences"),
+    *(
+        "incompatible_qos",
+        "missing_images",
+        "lost_images",
+        "unknown",
+        "use_large_image_profile",
+        "_choose_device",
+        "_choose_dtype",
+    ),
+    *("rejection", "_ground_rejection", "moving_boxes", "_in_parent", "stale_sentences"),
 }
 
 

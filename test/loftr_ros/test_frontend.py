@@ -264,3 +264,25 @@ def test_anything_but_a_gray_image_is_refused(frontend, image):
     with pytest.raises(InputError, match="expected a gray image"):
         frontend.process(0, image, None)
     assert frontend.keyframes_made == 0
+
+
+def test_only_new_keyframes_ask_for_their_mount_and_a_late_one_is_completed(matcher, small_flight):
+    frontend = Frontend(matcher, FrontendSettings(policy=replace(EVERY, min_interval=3.0), pair=PAIR))
+    asked, mount = [], np.diag([-1.0, 1.0, -1.0, 1.0])
+
+    def ask(stamp, found):
+        asked.append(stamp)
+        return found
+
+    for k, found in ((0, None), (1, mount), (2, mount)):  # the second one is too soon after the first
+        stamp = small_flight.stamps_ns[k]
+        result = frontend.process(stamp, small_flight.images[k], small_flight.camera, mount=lambda: ask(stamp, found))  # noqa: B023  # called at once
+    assert asked == [small_flight.stamps_ns[k] for k in (0, 2)]
+    (pair,) = result.pairs
+    assert pair.older.T_base_camera is None
+    np.testing.assert_array_equal(pair.newer.T_base_camera, mount)
+
+    later = {}
+    frontend.complete_mounts(lambda frame, stamp: later.setdefault((frame, stamp), mount))
+    assert list(later) == [("", small_flight.stamps_ns[0])]  # the others are known
+    np.testing.assert_array_equal(frontend.match_keyframes(0, 1).older.T_base_camera, mount)

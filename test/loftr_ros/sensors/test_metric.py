@@ -129,6 +129,8 @@ def test_stale_or_contradicting_readings_give_an_unknown_scale_with_the_reason(f
 
     assert reason(FrameReadings(0, altitude=good)) == ""
     assert "2.00 s old" in reason(FrameReadings(0, altitude=Aged(Altitude(0, height0), 2.0)))
+    far = Aged(DepthImage(0, pair.older.depth), 0.2)
+    assert "depth image is 0.20 s old, more than 0.1 s" in reason(FrameReadings(0, depth=far))  # sync_slop
     assert "depth gives" in reason(FrameReadings(0, altitude=Aged(Altitude(0, 1.4 * height0), 0.0), depth=depth))
     on_roof = FrameReadings(1, altitude=Aged(Altitude(1, 0.7 * height1), 0.0))
     assert "one of them" in reason(FrameReadings(0, altitude=good), on_roof)

@@ -133,3 +133,16 @@ def test_a_keyframe_keeps_readings_that_the_buffers_drop_and_takes_later_ones():
     assert (again.altitude.value.value, again.altitude.age) == (10.0, 0.0)
     assert again.objects.age == 0.0
     assert sensors.at(SECOND).altitude.age > 1
+
+
+def test_the_depth_image_of_an_image_is_the_one_it_was_paired_with():
+    """Whichever of them arrives first; its age counts from the image. An equal stamp goes before a near one."""
+    sensors = Sensors(SensorSettings(sync_slop=0.05))
+    sensors.add_image(1 * SECOND)
+    sensors.add_depth(depth_image(5.0, 1.03))
+    sensors.add_depth(depth_image(6.0, 2.0))
+    sensors.add_image(2 * SECOND)
+    first, second = (sensors.at(seconds * SECOND).depth for seconds in (1, 2))
+    assert (first.value.depth[0, 0], first.age) == (5.0, pytest.approx(0.03))
+    assert (second.value.depth[0, 0], second.age) == (6.0, 0.0)
+    assert sensors.at(3 * SECOND).depth.age == pytest.approx(1.0)  # none belongs to it; the scale refuses it

@@ -1,34 +1,50 @@
-"""Lookups in a transform tree against products of its transforms."""
+"""Lookups in a transform tree against products of its transforms, and against SciPy's Slerp."""
+
+import threading
+import time
 
 import numpy as np
 import pytest
 from geometry_msgs.msg import TransformStamped
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.spatial.transform import Rotation
+from scipy.spatial.transform import Rotation, Slerp
 
-from loftr_ros.sensors.transform_tree import TransformTree
+from loftr_ros.sensors.transform_tree import MAX_GAP_NS, Missing, TransformTree
 from perception_common.geometry import inverse, so3_exp, transform
 
 SECOND = 10**9
-poses = st.tuples(*[st.floats(-2, 2)] * 6).map(lambda v: transform(so3_exp(np.array(v[:3])), np.array(v[3:])))
+poses = st.tuples(*[st.floats(-1.7, 1.7)] * 3, *[st.floats(-2, 2)] * 3).map(
+    lambda v: transform(so3_exp(np.array(v[:3])), np.array(v[3:]))
+)
 
 
-def message(parent, child, T, stamp_s=0):
+def message(parent, child, T, stamp_ns=0):
     result = TransformStamped(child_frame_id=child)
     result.header.frame_id = parent
-    result.header.stamp.sec = stamp_s
+    result.header.stamp.sec, result.header.stamp.nanosec = divmod(stamp_ns, SECOND)
     translation, rotation = result.transform.translation, result.transform.rotation
     translation.x, translation.y, translation.z = T[:3, 3].tolist()
     rotation.x, rotation.y, rotation.z, rotation.w = Rotation.from_matrix(T[:3, :3]).as_quat().tolist()
     return result
 
 
+def moving_tree(*stamps_ns, parent="base_link", child="camera"):
+    tree = TransformTree()
+    for stamp in stamps_ns:
+        tree.add(message(parent, child, np.eye(4), stamp), is_static=False)
+    return tree
+
+
+def missing(tree, stamp_ns):
+    return tree.find("base_link", "camera", stamp_ns).missing
+
+
 @given(poses, poses, poses)
 @settings(deadline=None, max_examples=20)
 def test_transforms_are_composed_up_and_down_the_tree(base_gimbal, gimbal_camera, base_lidar):
     tree = TransformTree()
-    tree.add(message("base_link", "gimbal", base_gimbal, stamp_s=5), is_static=False)
+    tree.add(message("base_link", "gimbal", base_gimbal, 5 * SECOND), is_static=False)
     tree.add(message("gimbal", "camera", gimbal_camera), is_static=True)
     tree.add(message("/base_link", "lidar", base_lidar), is_static=True)
     expected = base_gimbal @ gimbal_camera
@@ -38,22 +54,128 @@ def test_transforms_are_composed_up_and_down_the_tree(base_gimbal, gimbal_camera
     np.testing.assert_allclose(tree.lookup("camera", "camera", 0), np.eye(4))
 
 
-def test_transforms_are_interpolated_at_constant_velocity():
+@st.composite
+def chains(draw):
+    """Frames f0 (the root) to fN with transforms by stamp, static or moving; some are lost, all arrive in any order."""
+    links = []
+    for _ in range(draw(st.integers(1, 3))):
+        if draw(st.booleans()):
+            links.append({None: draw(poses)})
+            continue
+        times = draw(st.lists(st.integers(0, 950), min_size=1, max_size=6, unique=True))  # within the restart limit
+        links.append({100 * SECOND + t * SECOND // 1000: draw(poses) for t in times})
+    arrivals = [(child, stamp) for child, link in enumerate(links) for stamp in link]
+    return links, draw(st.permutations(arrivals)), 100 * SECOND + draw(st.integers(-200, 1200)) * SECOND // 1000
+
+
+def interpolated(link, stamp):
+    """The pose (4, 4) of a link at a stamp by SciPy; None where its transforms do not bracket the stamp."""
+    if None in link:
+        return link[None]
+    known = sorted(link)
+    if not known[0] <= stamp <= known[-1]:
+        return None
+    if len(known) == 1:
+        return link[known[0]]
+    seconds = (np.array(known) - known[0]) / SECOND
+    at = (stamp - known[0]) / SECOND
+    rotation = Slerp(seconds, Rotation.from_matrix([link[s][:3, :3] for s in known]))(min(at, seconds[-1]))
+    position = [np.interp(at, seconds, [link[s][k, 3] for s in known]) for k in range(3)]
+    return transform(rotation.as_matrix(), np.array(position))
+
+
+@given(chains())
+@settings(deadline=None, max_examples=300)
+def test_a_lookup_is_the_interpolation_of_scipy_or_nothing(drawn):
+    """After each arrival the tree knows what the transforms that have arrived bracket, and nothing else."""
+    links, arrivals, stamp = drawn
+    tree, arrived = TransformTree(), [{} for _ in links]
+    for child, at in arrivals:
+        arrived[child][at] = links[child][at]
+        sent = message(f"f{child}", f"f{child + 1}", links[child][at], at or 0)
+        tree.add(sent, is_static=at is None)
+        found = tree.lookup("f0", f"f{len(links)}", stamp)
+        parts = [interpolated(link, stamp) if link else None for link in arrived]
+        if any(part is None for part in parts):
+            assert found is None
+        else:
+            np.testing.assert_allclose(found, np.linalg.multi_dot([np.eye(4), *parts, np.eye(4)]), atol=1e-7)
+
+
+@given(st.integers(1, 9), st.floats(0, 1), st.floats(-3, 3))
+@settings(deadline=None, max_examples=30)
+def test_slow_transforms_are_interpolated_between_those_that_bracket_the_stamp(period, share, angle):
     tree = TransformTree()
-    quarter = so3_exp(np.array([0, 0, np.pi / 2]))
-    tree.add(message("base_link", "camera", np.eye(4), stamp_s=10), is_static=False)
-    tree.add(message("base_link", "camera", transform(quarter, np.array([2.0, 0, 0])), stamp_s=11), is_static=False)
-    halfway = tree.lookup("base_link", "camera", 10 * SECOND + SECOND // 2)
-    np.testing.assert_allclose(halfway[:3, 3], [1, 0, 0])
-    np.testing.assert_allclose(halfway[:3, :3], so3_exp(np.array([0, 0, np.pi / 4])), atol=1e-9)
+    turned = transform(so3_exp(np.array([0, 0, angle])), np.array([2.0, 0, 0]))
+    tree.add(message("base_link", "camera", np.eye(4), 10 * SECOND), is_static=False)
+    tree.add(message("base_link", "camera", turned, (10 + period) * SECOND), is_static=False)
+    between = tree.lookup("base_link", "camera", 10 * SECOND + round(share * period * SECOND))
+    expected = transform(so3_exp(np.array([0, 0, share * angle])), np.array([2.0 * share, 0, 0]))
+    np.testing.assert_allclose(between, expected, atol=1e-8)
 
 
-@pytest.mark.parametrize("stamp", [9 * SECOND, 12 * SECOND])
-def test_a_moving_frame_is_unknown_far_from_its_stamps(stamp):
-    tree = TransformTree(max_age=0.2)
-    tree.add(message("base_link", "camera", np.eye(4), stamp_s=10), is_static=False)
-    assert tree.lookup("base_link", "camera", stamp) is None
-    assert tree.lookup("base_link", "camera", 10 * SECOND + SECOND // 10) is not None
+def test_nothing_is_extrapolated_and_the_reason_tells_whether_waiting_helps():
+    tree = moving_tree(10 * SECOND, 11 * SECOND, 11 * SECOND + MAX_GAP_NS + 1)
+    assert missing(tree, 10 * SECOND) is None
+    assert missing(tree, 10 * SECOND - 1) is Missing.NEVER
+    assert missing(tree, 12 * SECOND) is Missing.NEVER  # the gap is too long
+    newest = 11 * SECOND + MAX_GAP_NS + 1
+    assert missing(tree, newest) is None
+    assert missing(tree, newest + 1) is Missing.LATE
+    assert missing(tree, newest + MAX_GAP_NS) is Missing.LATE
+    assert missing(tree, newest + MAX_GAP_NS + 1) is Missing.NEVER
+    assert missing(moving_tree(), 0) is Missing.UNCONNECTED
+    assert "'camera'" in tree.find("base_link", "camera", newest + 1).reason
+
+
+def test_a_late_transform_is_waited_for_and_no_longer_than_asked():
+    tree = moving_tree(10 * SECOND)
+    arriving = threading.Timer(
+        0.1, lambda: tree.add(message("base_link", "camera", np.eye(4), 11 * SECOND), is_static=False)
+    )
+    arriving.start()
+    assert tree.wait("base_link", "camera", 10 * SECOND + 1, timeout=20.0).T is not None
+    arriving.join()
+    start = time.monotonic()
+    assert tree.wait("base_link", "camera", 12 * SECOND, timeout=0.05).missing is Missing.LATE
+    assert time.monotonic() - start >= 0.05
+    start = time.monotonic()
+    assert tree.wait("base_link", "nowhere", 12 * SECOND, timeout=20.0).missing is Missing.UNCONNECTED
+    assert tree.wait("base_link", "camera", 9 * SECOND, timeout=20.0).missing is Missing.NEVER
+    assert time.monotonic() - start < 10.0  # waiting would not help
+
+
+def test_transforms_from_before_a_restart_of_the_clock_are_not_used():
+    """A bag that starts over: the second frame has not been sent again, so the chain is unknown."""
+    tree = moving_tree(100 * SECOND, 101 * SECOND, parent="gimbal")
+    for stamp in (98, 99, 100, 101):
+        tree.add(message("base_link", "gimbal", np.eye(4), stamp * SECOND), is_static=False)
+    assert missing(tree, 100 * SECOND) is None
+    for stamp in (98, 99):
+        tree.add(message("gimbal", "camera", np.eye(4), stamp * SECOND), is_static=False)
+    assert missing(tree, 98 * SECOND) is not None
+    for stamp in (98, 99):
+        tree.add(message("base_link", "gimbal", np.eye(4), stamp * SECOND), is_static=False)
+    assert missing(tree, 98 * SECOND) is None
+
+
+def test_images_that_start_over_drop_transforms_of_the_old_clock():
+    tree = moving_tree(100 * SECOND, 105 * SECOND)
+    tree.restart(101 * SECOND)
+    assert missing(tree, 102 * SECOND) is not None
+    tree = moving_tree(100 * SECOND, 101 * SECOND)  # sent again already
+    tree.restart(100 * SECOND)
+    assert missing(tree, 100 * SECOND) is None
+
+
+def test_a_frame_that_changes_its_parent_is_not_interpolated_between_both():
+    tree = moving_tree(10 * SECOND)
+    tree.add(message("gimbal", "camera", np.eye(4), 12 * SECOND), is_static=False)
+    tree.add(message("base_link", "gimbal", np.eye(4)), is_static=True)
+    assert missing(tree, 11 * SECOND) is Missing.NEVER
+    assert missing(tree, 12 * SECOND) is None
+    tree.add(message("base_link", "camera", transform(np.eye(3), np.ones(3))), is_static=True)
+    np.testing.assert_allclose(tree.lookup("base_link", "camera", 0)[:3, 3], 1)
 
 
 def test_unconnected_frames_and_invalid_transforms_are_unknown():
@@ -61,13 +183,15 @@ def test_unconnected_frames_and_invalid_transforms_are_unknown():
     broken = message("base_link", "camera", np.eye(4))
     broken.transform.translation.x = float("nan")
     tree.add(broken, is_static=True)
+    assert tree.invalid == 1
     tree.add(message("map", "odom", np.eye(4)), is_static=True)
     assert tree.lookup("base_link", "camera", 0) is None
     assert tree.lookup("odom", "camera", 0) is None
 
 
-def test_a_cycle_of_frames_terminates():
+@pytest.mark.parametrize("target", ["a", "c"])
+def test_a_cycle_of_frames_terminates(target):
     tree = TransformTree()
     tree.add(message("a", "b", np.eye(4)), is_static=True)
     tree.add(message("b", "a", np.eye(4)), is_static=True)
-    assert tree.lookup("c", "a", 0) is None
+    assert (tree.lookup(target, "a", 0) is None) == (target == "c")

@@ -307,6 +307,25 @@ def test_cv_bridge_converts_unknown_encodings(rgb, gray, monkeypatch):
         to_rgb(message(rgb, "p011"))
 
 
+def test_what_cv_bridge_cannot_convert_is_refused_with_its_cause(rgb, monkeypatch):
+    class Bridge:
+        def imgmsg_to_cv2(self, picture, encoding):
+            return rgb[..., 0] if picture.encoding == "32SC1" else rgb.astype(np.float64)
+
+    monkeypatch.setitem(sys.modules, "cv_bridge", SimpleNamespace(CvBridge=Bridge))
+    for encoding, words in (("32SC1", r"cv_bridge makes \(48, 64\) uint8"), ("64FC3", "float64 of it, no RGB image")):
+        with pytest.raises(InputError, match=words):
+            to_rgb(message(rgb, encoding))
+
+    class Broken:
+        def __getattr__(self, name):
+            raise ImportError("numpy.core.multiarray failed to import")
+
+    monkeypatch.setitem(sys.modules, "cv_bridge", Broken())
+    with pytest.raises(InputError, match=r"needs cv_bridge, which fails: .*multiarray"):
+        to_rgb(message(rgb, "p010"))
+
+
 @pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8", "bayer_rggb8", "bayer_gbrg8", "yuv422_yuy2"])
 def test_equal_to_cv_bridge(rgb, encoding):
     cv_bridge = pytest.importorskip("cv_bridge")

@@ -34,6 +34,8 @@ def test_counts_rates_and_latencies_are_listed():
         "images received": "4",
         "images answered": "1",
         "images dropped": "3",
+        "images lost before this node": "0",
+        "of these in the middleware": "0",
         "images refused": "1",
         "last refusal": "too dark",
         "stamps jumped back": "1",
