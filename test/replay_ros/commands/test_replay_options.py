@@ -34,6 +34,12 @@ def test_without_live_the_cores_are_used_and_the_result_stands_beside_the_bag(tm
     assert request.truth == "true.tum"
 
 
+@pytest.mark.parametrize("given", ["fleet/uav1", "/fleet/uav1", "fleet/uav1/", "/fleet/uav1//"])
+def test_a_namespace_is_made_absolute(given):
+    assert parse(["in", "out", "--namespace", given]).options.namespace == "/fleet/uav1"
+    assert parse(["in", "out", "--namespace", "/"]).options.namespace == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -41,6 +47,8 @@ def test_without_live_the_cores_are_used_and_the_result_stands_beside_the_bag(tm
         (["in", "out", "--lockstep"], "--lockstep only with --live"),
         (["in", "out", "--rate", "2"], "--rate only with --live"),
         (["in", "out", "--limit", "0"], "at least 1"),
+        (["in", "out", "--namespace", "1st"], "is no namespace"),
+        (["in", "out", "--namespace", "a//b"], "is no namespace"),
     ],
 )
 def test_what_cannot_be_done_is_refused(arguments, words):
