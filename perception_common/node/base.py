@@ -56,7 +56,7 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
     input_problems: keys of the problems that are over when the node no longer receives images.
     """
 
-    input_problems: tuple[str, ...] = ("input", "image")
+    input_problems: tuple[str, ...] = ("input", "image", "lost images")
 
     def __init__(self, name: str, kind: type[P], nodes_in_process: int = 1):
         """kind: the class of the parameters. nodes_in_process: perception nodes that share this process's cores."""

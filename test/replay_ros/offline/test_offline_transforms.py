@@ -53,7 +53,7 @@ def with_transforms(flight, out):
         static = transforms_message(writer.types, "gimbal", {frame: T_GIMBAL_CAMERA}, end)
         events.append((end, "/tf_static", writer.types.serialize_cdr(static, kind)))
         for each in bag.topics.values():
-            writer.declare(each.name, each.type, types=bag.types)
+            writer.declare_copy(each)
         for name in ("/tf", "/tf_static"):
             writer.declare(name, kind)
         for stamp, name, data in sorted(events, key=lambda event: event[0]):
