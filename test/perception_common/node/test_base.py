@@ -301,10 +301,10 @@ def test_every_image_is_counted_also_after_the_deactivation(bench):
     for stamp in range(1, 6):
         bench.send(stamp)
         bench.until(lambda count=stamp: bench.node.counters.received == count)
-    bench.node._receive(Image())  # a message that was taken before the end of the subscription
+    bench.node._receive(Image(), {})  # a message that was taken before the end of the subscription
     threading.Timer(0.2, bench.node.gate.set).start()
     assert bench.node.trigger_deactivate() == SUCCESS
-    bench.node._receive(Image())
+    bench.node._receive(Image(), {})
     bench.diagnostics.clear()
     bench.until(lambda: bench.diagnostics)
     values = bench.values()

@@ -94,11 +94,11 @@ def test_every_pair_has_its_base_edge_with_the_mount_at_the_stamps_of_its_images
         covariance = np.array(camera.pose.covariance).reshape(6, 6)
         expected, _ = edge_between_bases(matrix(camera), covariance, *mounts, is_metric=metric)
         np.testing.assert_allclose(matrix(bases[camera.older_id, camera.newer_id]), expected, atol=1e-6)
-    assert not any("base edge" in reason for reason in result.refused)
+    assert not any("base edge" in reason for reason in result.left_out)
 
 
 def test_base_edges_without_transforms_are_counted(options):
     result = replay_offline(options)
-    counts = [count for reason, count in result.refused.items() if reason.startswith("no base edge")]
+    counts = [count for reason, count in result.left_out.items() if reason.startswith("no base edge")]
     assert counts == [result.topics["/loftr/relative_pose"]]
     assert "/loftr/relative_pose_base" not in result.topics
