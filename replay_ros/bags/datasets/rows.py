@@ -7,16 +7,14 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 import numpy as np
 
 from perception_common.errors import InputError
-from perception_common.text.stamped_table import read_text
+from perception_common.stamps import ROS_LIMIT, parse_stamp_ns
+from perception_common.text.text_files import read_text
 from replay_ros.bags.datasets.sequences.images import ImageFolder, folder_by_stamp
-
-_STAMP_LIMIT = 2**31 * 10**9  # nanoseconds: builtin_interfaces/Time has int32 seconds
 
 
 @dataclass(frozen=True)
@@ -49,15 +47,14 @@ class Row:
         """Return the first cell, a stamp in nanoseconds. Raises InputError."""
         return self._stamp(0)
 
-    def _stamp(self, exponent: int) -> int:
+    def _stamp(self, digits: int) -> int:
         try:
-            stamp = Decimal(self.cells[0]).scaleb(exponent)
-            in_range = 0 <= stamp < _STAMP_LIMIT
-        except InvalidOperation as error:
-            raise self.error("does not begin with a stamp") from error
-        if not in_range:
+            stamp = parse_stamp_ns(self.cells[0], digits=digits)
+        except InputError as error:
+            raise self.error(f"does not begin with a stamp ({error})") from error
+        if not 0 <= stamp < ROS_LIMIT:
             raise self.error("does not begin with a stamp from 0 to 2**31 s, the range of ROS")
-        return int(stamp.to_integral_value())
+        return stamp
 
 
 def read_rows(path: Path, what: str, columns: str) -> list[Row]:
