@@ -12,6 +12,7 @@ from functools import reduce
 import numpy as np
 
 RIGID_TOLERANCE = 1e-3  # of R^T R = I and of the last row: the rounding of text files with four digits
+QUATERNION_TOLERANCE = 0.01  # of the length 1: the rounding of text files with two digits
 _SMALL = 1e-4  # radians; below it the first neglected term of the series is under 1e-16
 
 
@@ -44,7 +45,7 @@ def rigid_fault(T: np.ndarray, tolerance: float = RIGID_TOLERANCE) -> str:
     if T.shape not in ((4, 4), (3, 4)):
         return f"is not a 4x4 matrix but {'x'.join(map(str, T.shape)) or 'a number'}"
     if not np.isfinite(T).all():
-        return "holds NaN or infinity"
+        return "is not finite"
     if T.shape == (4, 4) and np.abs(T[3] - [0, 0, 0, 1]).max() > tolerance:
         return f"has the last row {' '.join(f'{value:g}' for value in T[3])}, not 0 0 0 1"
     R, no_rotation = T[:3, :3], "has an upper left 3x3 that is not a rotation"
@@ -57,6 +58,14 @@ def rigid_fault(T: np.ndarray, tolerance: float = RIGID_TOLERANCE) -> str:
     if is_scaled:
         return f"{no_rotation} but one that is scaled by {scale:g}"
     return f"{no_rotation}: its columns are not orthonormal"
+
+
+def quaternion_fault(q: np.ndarray) -> str:
+    """Return what keeps q (4,) from being a unit quaternion, as the end of a sentence; empty for one."""
+    length = float(np.linalg.norm(q))
+    if abs(length - 1.0) <= QUATERNION_TOLERANCE:
+        return ""
+    return f"is not a rotation: its quaternion has length {length:.3f}, not 1"
 
 
 def adjoint(T: np.ndarray) -> np.ndarray:

@@ -89,7 +89,7 @@ def _read_pair(entry: Any, folder: Path) -> ImagePair:
     return ImagePair(name_a, name_b, path_a=path_a, path_b=path_b, **geometry)
 
 
-def _homography_fault(H: np.ndarray) -> str:
+def homography_fault(H: np.ndarray) -> str:
     """Return what keeps H (3, 3) from being a homography; empty for one."""
     largest, _, smallest = np.linalg.svd(H, compute_uv=False)
     return "" if smallest > SINGULAR * largest else "has no inverse, so it is no homography"
@@ -104,7 +104,7 @@ def _matrix_fault(K: np.ndarray) -> str:
     return ""
 
 
-_FAULTS = {"K_a": _matrix_fault, "K_b": _matrix_fault, "T_ab": rigid_fault, "H_ab": _homography_fault}
+_FAULTS = {"K_a": _matrix_fault, "K_b": _matrix_fault, "T_ab": rigid_fault, "H_ab": homography_fault}
 
 
 def read_gray(path: Path) -> np.ndarray:

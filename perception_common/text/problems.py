@@ -7,11 +7,6 @@ from collections.abc import Sequence
 _SHOWN = 3  # problems that are quoted; their number is always given
 
 
-def left_out(count: int, what: str) -> str:
-    """Return "3 annotations left out"."""
-    return f"{count} {what}{'s' * (count != 1)} left out"
-
-
 def shortened(problems: Sequence[str]) -> str:
     """Join the first problems, and say how many follow."""
     rest = len(problems) - _SHOWN

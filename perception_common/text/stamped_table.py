@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
 
 from perception_common.errors import InputError
 from perception_common.stamps import parse_stamp_ns
-from perception_common.text.text_files import read_text
+from perception_common.text.text_files import read_text, table_rows
 
 
 def read_stamped_table(path: Path, what: str, columns: str) -> tuple[np.ndarray, np.ndarray]:
@@ -23,10 +22,7 @@ def read_stamped_table(path: Path, what: str, columns: str) -> tuple[np.ndarray,
     stamps: list[int] = []
     values: list[list[float]] = []
     count = len(columns.split())
-    for number, line in enumerate(read_text(path, what).splitlines(), start=1):
-        cells = [cell for cell in re.split(r"[,;\s]+", line.strip()) if cell]
-        if not cells or cells[0].startswith("#"):
-            continue
+    for number, cells in table_rows(read_text(path, what)):
         is_heading, is_first = is_first and not any(map(_is_number, cells)), False
         if is_heading:
             continue
@@ -36,7 +32,7 @@ def read_stamped_table(path: Path, what: str, columns: str) -> tuple[np.ndarray,
         except InputError as error:
             raise InputError(f"{where}: {error}; expected {columns}") from error
         except ValueError as error:
-            raise InputError(f"{where}: {line.strip()[:60]!r} is not a row of numbers ({columns})") from error
+            raise InputError(f"{where}: {' '.join(cells)[:60]!r} is not a row of numbers ({columns})") from error
         if len(cells) != count or not np.isfinite(row).all():
             raise InputError(f"{where}: expected {count} finite numbers ({columns}), got {len(cells)} cells")
         stamps.append(stamp)

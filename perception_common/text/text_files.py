@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from perception_common.errors import InputError
@@ -53,3 +55,15 @@ def decode_text(data: bytes) -> str:
     if "\0" in text:
         raise InputError("is not a text file in UTF-8: it holds NUL bytes")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def table_rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of each line, from 1, and its cells; empty lines and # comments are skipped.
+
+    Cells are separated by one comma or semicolon, with or without blanks and tabs, or by blanks alone. Separators at
+    the end of a line are ignored; elsewhere a cell may be empty, so that no value moves to another column.
+    """
+    for number, line in enumerate(text.split("\n"), start=1):
+        line = line.strip()
+        if line and not line.startswith("#"):
+            yield number, re.split(r"\s*[,;]\s*|\s+", line.rstrip(",; \t"))
