@@ -73,6 +73,8 @@ def describe_replay(result: ReplayResult) -> Iterable[str]:
         yield f"  {dropped.node}: {len(dropped.lost)} of {dropped.images} images without an answer"
     if (peak := result.timing.peak) is not None:
         yield from describe_peak(peak)
+    for warning in result.warnings:
+        yield f"  warning: {warning}"
     for reason, count in result.refused.items():
         yield f"  {count} images: {reason}"
     if result.detection is not None and result.detection.scores.ap50 is not None:

@@ -89,7 +89,7 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         if self._file is not None:
             self._file.close()
             self._file = None
-        for problem in ("untrained", "camera", "scale", "detections", "tf", "trajectory"):
+        for problem in ("untrained", "camera", "calibration", "scale", "detections", "tf", "trajectory"):
             self.problems.resolve(problem)
 
     def subscribe(self) -> None:
@@ -148,7 +148,7 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         result = frontend.process(
             stamp,
             image,
-            self._camera(stamp, width, height),
+            self._camera(stamp, width, height, header.frame_id),
             frame_id=header.frame_id,
             T_base_camera=mount.lookup(header.frame_id, stamp),
         )
@@ -167,13 +167,17 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
     def _is_wanted(self, topic: str) -> bool:
         return topic not in ON_DEMAND or self._results[topic].get_subscription_count() > 0
 
-    def _camera(self, stamp: int, width: int, height: int) -> Camera | None:
+    def _camera(self, stamp: int, width: int, height: int, image_frame: str) -> Camera | None:
         try:
             camera = self._cameras.camera(stamp, width, height)
         except InputError as error:
             self.problems.report("camera", str(error))
             return None
         self.problems.resolve("camera")
+        if odd := self._cameras.oddities(stamp, image_frame):
+            self.problems.report("calibration", odd)
+        else:
+            self.problems.resolve("calibration")
         return camera
 
     def _add_reading(self, topic: SensorTopic, message: object) -> None:

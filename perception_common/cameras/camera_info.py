@@ -7,6 +7,7 @@ from collections import OrderedDict
 from typing import Any
 
 from perception_common.cameras.camera import Camera
+from perception_common.cameras.plausibility import oddities
 from perception_common.errors import InputError
 from perception_common.stamps import stamp_ns
 
@@ -36,17 +37,30 @@ class CameraInfoBuffer:
 
         Raises InputError when no camera_info arrived, when it is not a calibration or when its size differs.
         """
-        with self._lock:
-            if not self._infos:
-                raise InputError(f"no camera_info on {self._topic}: relative poses need the calibration of the camera")
-            info = self._infos.get(stamp_ns) or next(reversed(self._infos.values()))
+        info = self._info(stamp_ns)
+        if info is None:
+            raise InputError(f"no camera_info on {self._topic}: relative poses need the calibration of the camera")
         try:
             camera = Camera.from_camera_info(info)
-        except InputError as error:
+        except (InputError, ValueError, TypeError, OverflowError) as error:
             raise InputError(f"camera_info on {self._topic} cannot be used: {error}") from error
         if not camera.matches_size(width, height):
+            binned = "; is the binning applied twice?" if (info.width, info.height) == (width, height) else ""
             raise InputError(
                 f"camera_info on {self._topic} is for {camera.width}x{camera.height}, the image is {width}x{height}: "
-                "do they belong together?"
+                f"do they belong together?{binned}"
             )
         return camera
+
+    def oddities(self, stamp_ns: int, image_frame: str) -> str:
+        """Return in one line what is odd about the calibration that `camera` returned; empty for nothing.
+
+        image_frame: frame_id of the image; empty: unknown.
+        """
+        info = self._info(stamp_ns)
+        found = () if info is None else oddities(info, image_frame)
+        return f"camera_info on {self._topic} is odd: {'; '.join(found)}" if found else ""
+
+    def _info(self, stamp_ns: int) -> Any | None:
+        with self._lock:
+            return self._infos.get(stamp_ns) or next(reversed(self._infos.values()), None)

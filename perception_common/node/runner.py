@@ -13,6 +13,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.utilities import remove_ros_args
 
+from perception_common.node.parameter_file import missed_files
 from perception_common.node.transport import raise_malloc_thresholds, use_large_image_profile
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def run_nodes(
         if transport_note:
             nodes[0].get_logger().warning(transport_note)
         for node in nodes:
+            for missed in missed_files(ros_arguments, node.get_fully_qualified_name()):
+                node.problems.report(missed, missed)
             node.autostart()
 
     return spin_nodes([partial(make, len(factories)) for make in factories], ros_arguments, start)

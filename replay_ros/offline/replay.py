@@ -28,7 +28,7 @@ from perception_common.stamps import stamp_ns
 from perception_common.timing.stage_timer import StageTimer
 from replay_ros.bags.node_inputs import TF_TOPICS, BagMountLookup, find_sensors
 from replay_ros.bags.reader import Bag, RawMessage, absolute, open_bag
-from replay_ros.bags.topic_choice import find_camera_info_topic, find_image_topic
+from replay_ros.bags.topic_choice import calibration_warnings, find_camera_info_topic, find_image_topic
 from replay_ros.bags.writer import BagWriter
 from replay_ros.offline.kept_results import KeptDetector, KeptMatcher
 from replay_ros.offline.networks import Networks, load_networks
@@ -68,7 +68,14 @@ def replay_offline(options: OfflineOptions) -> ReplayResult:
     with open_bag(options.bag) as bag, sampling() as sampler:
         image_topic = find_image_topic(bag, options.image_topic)
         info_topic = find_camera_info_topic(bag, image_topic, options.camera_info_topic)
-        networks = load_networks(options.params_file, detection=options.detection, matching=options.matching)
+        is_named = options.camera_info_topic is not None
+        warnings = calibration_warnings(bag, image_topic, info_topic, is_named=is_named) if options.matching else ()
+        networks = load_networks(
+            options.params_file,
+            detection=options.detection,
+            matching=options.matching,
+            namespace=options.namespace,
+        )
         origin = provenance(options.bag, networks.weights, networks.configuration)
         with (
             run_cache(options.out, _identity(origin)) as cache,
@@ -94,6 +101,7 @@ def replay_offline(options: OfflineOptions) -> ReplayResult:
             refused=run.refused,
             timing=Timing(stages=run.stages(), resources=sampler.use()),
             provenance=origin,
+            warnings=warnings,
         )
 
 

@@ -28,7 +28,7 @@ class ReplayResult:
     out: the output bag. frames: number of replayed images. seconds: duration of the replay. topics: number of messages
     written, by topic. refused: reasons why images have no result, with the number of images. detection, motion:
     evaluation against the ground truth of the bag, motion as `dataclasses.asdict(MotionResult)`; None: not evaluated.
-    nodes: last diagnostics of each live node.
+    nodes: last diagnostics of each live node. warnings: what makes the results doubtful, as an odd calibration.
     """
 
     kind: Literal["offline", "live"]
@@ -43,6 +43,7 @@ class ReplayResult:
     detection: DetectionResult | None = None
     motion: dict[str, Any] | None = None
     nodes: dict[str, dict[str, str]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 def latencies(timing: Timing) -> dict[str, dict[str, float | None]]:
@@ -92,4 +93,5 @@ def _result_of_mapping(content: Mapping[str, Any], path: Path) -> ReplayResult:
         detection=None if detection is None else detection_result_from_mapping(detection),
         motion=content["motion"],
         nodes=content["nodes"],
+        warnings=tuple(content.get("warnings", ())),
     )
