@@ -20,7 +20,7 @@ import yaml
 
 from perception_common.errors import InputError
 from perception_common.text.text_files import read_text
-from perception_common.text.yaml_files import MAX_BYTES
+from perception_common.text.yaml_files import MAX_BYTES, check_depth
 
 KEY = "ros__parameters"
 _TRUE = {"Y", "y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"}
@@ -53,6 +53,7 @@ def read_entries(path: Path) -> tuple[Entry, ...]:
     """Return the entries of a file in their order. Raises InputError for a file that rcl refuses."""
     text = read_text(path, limit=MAX_BYTES)
     try:
+        check_depth(text)
         documents = list(yaml.compose_all(_without_aliases(text), Loader=yaml.SafeLoader))
         entries: dict[str, dict[str, Any]] = {}
         for document in documents:

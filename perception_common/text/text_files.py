@@ -24,10 +24,8 @@ def read_text(path: Path, what: str = "", limit: int = MAX_BYTES) -> str:
     """
     name = f"{what} {path}".strip()
     try:
-        if path.exists() and not path.is_file():
-            raise InputError(f"{name}: cannot be read (it is not a file); check the path")
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
+        is_other = path.exists() and not path.is_file()  # a folder, or a device or pipe, which may have no end
+        data = b"" if is_other else _read_bytes(path, limit + 1)
     except FileNotFoundError as error:
         missing = f"{name} does not exist" if what else f"{name}: cannot be read ({error.strerror}); check the path"
         raise InputError(missing) from error
@@ -35,12 +33,19 @@ def read_text(path: Path, what: str = "", limit: int = MAX_BYTES) -> str:
         raise InputError(f"{name}: cannot be read ({error.strerror}); check the path") from error
     except ValueError as error:  # a NUL or a lone surrogate in the path
         raise InputError(f"{what} {str(path)!r}: is not the name of a file".strip()) from error
+    if is_other:
+        raise InputError(f"{name}: cannot be read (it is not a file); check the path")
     if len(data) > limit:
         raise InputError(f"{name}: is larger than {limit / 2**20:g} MiB, too large for such a file; check the path")
     try:
         return decode_text(data)
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
+
+
+def _read_bytes(path: Path, most: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(most)
 
 
 def decode_text(data: bytes) -> str:

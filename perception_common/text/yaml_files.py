@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import yaml
 from perception_common.errors import InputError
 from perception_common.text.text_files import read_text
 
-MAX_BYTES = 2**22  # of a YAML file: PyYAML reads some 100 kB a second, and parameters and calibrations have a few kB
-MAX_NODES = 2**20  # of a document with every alias expanded; a file of MAX_BYTES without aliases stays below it
+MAX_BYTES = 2**18  # of a YAML file: PyYAML reads some 100 kB a second, and parameters and calibrations have a few kB
+MAX_NODES = 2**18  # of a document with every alias expanded; a file of MAX_BYTES without aliases stays below it
+MAX_DEPTH = 100  # of open brackets: PyYAML takes a time that grows with the square of it
 
 
 def read_yaml(path: Path) -> Any:
@@ -29,6 +31,7 @@ def parse_yaml(text: str) -> Any:
     Raises InputError "not valid YAML (line: cause)", which does not name a file.
     """
     loader: Any = None
+    check_depth(text)
     try:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
@@ -49,6 +52,15 @@ def parse_yaml(text: str) -> Any:
     finally:
         if loader is not None:
             loader.dispose()
+
+
+def check_depth(text: str) -> None:
+    """Raise InputError where more than MAX_DEPTH brackets are open at once."""
+    depth = 0
+    for bracket in re.findall(r"[\[\]{}]", text):
+        depth += 1 if bracket in "[{" else -1
+        if depth > MAX_DEPTH:
+            raise InputError("not valid YAML (it is nested too deeply)")
 
 
 def _check_expansion(root: yaml.Node) -> None:

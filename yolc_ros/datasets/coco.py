@@ -86,9 +86,11 @@ def read_coco_file(annotations: Path, folder: Path) -> CocoFile:
         try:
             image_id = references["image"].check("image", entry["image_id"])
             category = names[references["category"].check("category", entry["category_id"])]
-            boxes[image_id].append(_box(entry, category, images[image_id].size))
+            box = _box(entry, category, images[image_id].size)
         except _UNUSABLE as error:
             leave_out("annotation", entry, _cause(error))
+        else:
+            boxes[image_id].append(box)
     for kind, used in (("images", images), ("annotations", boxes)):
         if content[kind] and not used:
             first = next(each for each in problems if f", {kind[:-1]} " in each.where)
