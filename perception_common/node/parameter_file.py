@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from perception_common.config import from_mapping
 from perception_common.errors import InputError
 from perception_common.node.parameters import check_parameters, convert_parameter, parameter_infos, unknown_parameter
-from perception_common.node.rcl_parameters import Entry, read_entries
+from perception_common.text.rcl_parameters import Entry, read_entries
 
 T = TypeVar("T")
 _DECLARED_BY_RCLPY = ("use_sim_time", "start_type_description_service")

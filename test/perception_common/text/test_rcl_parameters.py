@@ -10,7 +10,7 @@ from rclpy.context import Context
 from rclpy.node import Node
 
 from perception_common.errors import InputError
-from perception_common.node.rcl_parameters import read_entries
+from perception_common.text.rcl_parameters import read_entries
 
 
 def of_node(path, namespace):
