@@ -173,8 +173,8 @@ def _without_repeated_files(
 
 def _category_name(entry: Any) -> str:
     name = entry["name"]
-    if not isinstance(name, str) or not name.strip():
-        raise InputError("has no name")
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        raise InputError("has no name that can be printed")
     return name
 
 
@@ -218,4 +218,5 @@ def _cause(error: Exception) -> str:
 
 
 def _id(entry: Any) -> str:
-    return str(entry.get("id", "without id") if isinstance(entry, dict) else repr(entry))[:40]
+    text = str(entry.get("id", "without id") if isinstance(entry, dict) else repr(entry))[:40]
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

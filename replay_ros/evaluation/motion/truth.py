@@ -124,9 +124,8 @@ def _read_topic(bag: Bag, name: str, child_frame: str | None) -> tuple[Trajector
             if child_frame is None or child == child_frame:
                 p = np.array([getattr(position, axis) for axis in "xyz"])
                 q = np.array([getattr(orientation, axis) for axis in "xyzw"])
-                if fault := quaternion_fault(q) or (
-                    "" if np.isfinite(p).all() else "has a position that is not finite"
-                ):
+                fault = quaternion_fault(q) if np.isfinite(p).all() else "has a position that is not finite"
+                if fault:
                     broken.append(f"the pose at {stamp / 1e9:.6f} s {fault}")
                 else:
                     poses[stamp] = transform(matrix_from_quaternion(q), p)

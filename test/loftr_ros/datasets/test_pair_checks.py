@@ -67,7 +67,7 @@ def test_rigid_motions_are_those_with_a_rotation(turn, t, scale):
     assert rigid_fault(T) == rigid_fault(T[:3]) == rigid_fault(np.round(T, 4)) == ""
     assert "mirrors" in rigid_fault(T @ MIRROR)
     if abs(scale - 1) > 0.01:
-        assert f"scaled by {scale:.3g}"[:12] in rigid_fault(T @ np.diag([scale, scale, scale, 1]))
+        assert "scaled by" in rigid_fault(T @ np.diag([scale, scale, scale, 1]))
         assert "orthonormal" in rigid_fault(T @ np.diag([scale, 1, 1, 1]))
     assert rigid_fault(np.eye(2)) == "is not a 4x4 matrix but 2x2"
 
