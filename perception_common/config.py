@@ -15,9 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-import yaml
-
 from perception_common.errors import InputError
+from perception_common.text.yaml_files import read_yaml
 
 T = TypeVar("T")
 
@@ -36,15 +35,7 @@ def load_yaml(cls: type[T], path: Path | str) -> T:
 
     Raises InputError for a missing or broken file, and like `from_mapping`.
     """
-    path = Path(path)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not a text file; a YAML file in UTF-8 is expected") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}{_line_of(error)}: is not valid YAML ({_problem_of(error)})") from error
+    content = read_yaml(Path(path))
     return from_mapping(cls, {} if content is None else content, str(path))
 
 
@@ -172,12 +163,3 @@ def _show(value: Any) -> str:
 
 def _error(where: str, keys: tuple[str, ...], problem: str) -> InputError:
     return InputError(f"{where}: {'.'.join(keys)}{': ' if keys else ''}{problem}")
-
-
-def _line_of(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    return f", line {mark.line + 1}" if mark else ""
-
-
-def _problem_of(error: yaml.YAMLError) -> str:
-    return getattr(error, "problem", None) or " ".join(str(error).split())

@@ -7,3 +7,7 @@ class InputError(ValueError):
     Its text is one line that names the cause and what to do. Nodes log it and skip the frame or refuse the
     transition; commands print it and exit with status 1.
     """
+
+    def __str__(self) -> str:
+        """Return the text; what cannot be printed, as a half of a surrogate pair from JSON, is escaped."""
+        return super().__str__().encode("utf-8", "backslashreplace").decode("utf-8")

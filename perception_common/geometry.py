@@ -11,6 +11,8 @@ from functools import reduce
 
 import numpy as np
 
+RIGID_TOLERANCE = 1e-3  # of R^T R = I and of the last row: the rounding of text files with four digits
+QUATERNION_TOLERANCE = 0.01  # of the length 1: the rounding of text files with two digits
 _SMALL = 1e-4  # radians; below it the first neglected term of the series is under 1e-16
 
 
@@ -31,6 +33,39 @@ def inverse(T: np.ndarray) -> np.ndarray:
     """Return the inverse of a (4, 4) rigid transform."""
     R, t = T[:3, :3], T[:3, 3]
     return transform(R.T, -R.T @ t)
+
+
+def rigid_fault(T: np.ndarray, tolerance: float = RIGID_TOLERANCE) -> str:
+    """Return what keeps T, (4, 4) or (3, 4), from being a rigid motion, as the end of a sentence; empty for one.
+
+    A rigid motion has finite entries, a rotation with R^T R = I (each entry within `tolerance`) and determinant 1, and
+    the last row 0 0 0 1.
+    """
+    T = np.asarray(T)
+    if T.shape not in ((4, 4), (3, 4)):
+        return f"is not a 4x4 matrix but {'x'.join(map(str, T.shape)) or 'a number'}"
+    if not np.isfinite(T).all():
+        return "is not finite"
+    if T.shape == (4, 4) and np.abs(T[3] - [0, 0, 0, 1]).max() > tolerance:
+        return f"has the last row {' '.join(f'{value:g}' for value in T[3])}, not 0 0 0 1"
+    R, no_rotation = T[:3, :3], "has an upper left 3x3 that is not a rotation"
+    with np.errstate(over="ignore", invalid="ignore"):
+        product, determinant = R.T @ R, np.linalg.det(R)
+        scale = np.cbrt(abs(determinant))
+        if np.abs(product - np.eye(3)).max() <= tolerance:
+            return "" if determinant > 0 else f"{no_rotation} but mirrors (determinant -1)"
+        is_scaled = 0 < scale < np.inf and np.abs(product / scale**2 - np.eye(3)).max() <= tolerance
+    if is_scaled:
+        return f"{no_rotation} but one that is scaled by {scale:g}"
+    return f"{no_rotation}: its columns are not orthonormal"
+
+
+def quaternion_fault(q: np.ndarray) -> str:
+    """Return what keeps q (4,) from being a unit quaternion, as the end of a sentence; empty for one."""
+    length = float(np.linalg.norm(q))
+    if abs(length - 1.0) <= QUATERNION_TOLERANCE:
+        return ""
+    return f"is not a rotation: its quaternion has length {length:.3f}, not 1"
 
 
 def adjoint(T: np.ndarray) -> np.ndarray:

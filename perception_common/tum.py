@@ -13,11 +13,10 @@ import numpy as np
 
 from perception_common.atomic_file import output_file
 from perception_common.errors import InputError
-from perception_common.geometry import matrix_from_quaternion, quaternion_from_matrix, transform
+from perception_common.geometry import matrix_from_quaternion, quaternion_fault, quaternion_from_matrix, transform
 from perception_common.text.stamped_table import read_stamped_table
 
 COLUMNS = "stamp tx ty tz qx qy qz qw"
-_LENGTH_TOLERANCE = 0.01  # of a quaternion; empirical
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,11 +56,8 @@ def read_tum(path: Path | str) -> Trajectory:
     stamps, values = read_stamped_table(path, "pose file", COLUMNS)
     lengths = np.linalg.norm(values[:, 3:], axis=1)
     row = int(np.argmax(np.abs(lengths - 1.0)))
-    if abs(lengths[row] - 1.0) > _LENGTH_TOLERANCE:
-        raise InputError(
-            f"pose file {path}: the quaternion at {stamps[row] / 1e9:.6f} s has length {lengths[row]:.3f}, not 1; "
-            f"expected {COLUMNS}"
-        )
+    if fault := quaternion_fault(values[row, 3:]):
+        raise InputError(f"pose file {path}: the pose at {stamps[row] / 1e9:.6f} s {fault}; expected {COLUMNS}")
     return Trajectory(stamps, values[:, :3], values[:, 3:] / lengths[:, None])
 
 

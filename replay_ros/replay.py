@@ -117,6 +117,8 @@ def describe_replay(result: ReplayResult) -> Iterable[str]:
             yield f"  {node.node}: {node.ambiguous} answers are to one of several images with the same stamp"
     if (peak := result.timing.peak) is not None:
         yield from describe_peak(peak)
+    for warning in result.warnings:
+        yield f"  warning: {warning}"
     for refusal in refused_images(result.answers):
         yield f"  {len(refusal.images)} images refused, first image {refusal.images[0]}: {refusal.cause}"
     for cause, count in result.without_camera.items():

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from perception_common.cameras.camera import Camera
 from perception_common.errors import InputError
+from perception_common.geometry import rigid_fault
+from perception_common.paths import inner_path
 from perception_common.text.json_files import read_json
+
+SINGULAR = 1e-12  # smallest over largest singular value; homographies of images of 10,000 pixels stay above 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +37,22 @@ class ImagePair:
     H_ab: np.ndarray | None
 
 
-def read_pairs(path: Path) -> tuple[ImagePair, ...]:
-    """Read a pairs.json; file names in it are relative to its folder. Raises InputError, also for a file without pairs.
+@dataclass(frozen=True)
+class PairList:
+    """The pairs of a file. problems: one line for each entry that was left out, with its number and the cause."""
 
-    Format: {"pairs": [{"a", "b", "K_a", "K_b", "T_ab"} or {"a", "b", "H_ab"}, ...]}, matrices as nested lists.
+    pairs: tuple[ImagePair, ...]
+    problems: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[ImagePair]:
+        return iter(self.pairs)
+
+
+def read_pairs(path: Path) -> PairList:
+    """Read a pairs.json; file names in it are relative to its folder, and stay below it.
+
+    Format: {"pairs": [{"a", "b", "K_a", "K_b", "T_ab"} or {"a", "b", "H_ab"}, ...]}, matrices as nested lists. A broken
+    entry and one whose geometry is impossible are left out and listed. Raises InputError when no pair is left.
     """
     content = read_json(path)
     if not isinstance(content, dict) or "pairs" not in content:
@@ -42,22 +60,50 @@ def read_pairs(path: Path) -> tuple[ImagePair, ...]:
     entries = content["pairs"]
     if not isinstance(entries, list) or not entries:
         raise InputError(f"{path}: holds no pairs")
-    return tuple(_read_pair(entry, f"{path}, pair {number}", path.parent) for number, entry in enumerate(entries))
+    pairs, problems = [], []
+    for number, entry in enumerate(entries):
+        try:
+            pairs.append(_read_pair(entry, path.parent))
+        except InputError as error:
+            problems.append(f"pair {number}: {error}")
+    if not pairs:
+        raise InputError(f"{path}: none of its {len(entries)} pairs can be used; {problems[0]}")
+    return PairList(tuple(pairs), tuple(problems))
 
 
-def _read_pair(entry: Any, where: str, folder: Path) -> ImagePair:
+def _read_pair(entry: Any, folder: Path) -> ImagePair:
     try:
-        name_a, name_b = str(entry["a"]), str(entry["b"])
-        is_posed = "T_ab" in entry
-        needed = {"K_a": (3, 3), "K_b": (3, 3), "T_ab": (4, 4)} if is_posed else {"H_ab": (3, 3)}
+        name_a, name_b = entry["a"], entry["b"]
+        needed = {"K_a": (3, 3), "K_b": (3, 3), "T_ab": (4, 4)} if "T_ab" in entry else {"H_ab": (3, 3)}
         values = {key: np.array(entry[key], np.float64) for key in needed}
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{where}: needs a, b and either K_a, K_b and T_ab or H_ab ({error!r})") from error
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise InputError(f"needs a, b and either K_a, K_b and T_ab or H_ab ({error!r})") from error
     for key, shape in needed.items():
         if values[key].shape != shape or not np.isfinite(values[key]).all():
-            raise InputError(f"{where}: {key} must be {shape[0]}x{shape[1]} finite numbers")
+            raise InputError(f"{key} must be {shape[0]}x{shape[1]} finite numbers")
+        if fault := _FAULTS[key](values[key]):
+            raise InputError(f"{key} {fault}")
     geometry = {key: values.get(key) for key in ("K_a", "K_b", "T_ab", "H_ab")}
-    return ImagePair(name_a, name_b, path_a=folder / name_a, path_b=folder / name_b, **geometry)
+    path_a, path_b = inner_path(folder, name_a), inner_path(folder, name_b)
+    return ImagePair(name_a, name_b, path_a=path_a, path_b=path_b, **geometry)
+
+
+def homography_fault(H: np.ndarray) -> str:
+    """Return what keeps H (3, 3) from being a homography; empty for one."""
+    largest, _, smallest = np.linalg.svd(H, compute_uv=False)
+    return "" if smallest > SINGULAR * largest else "has no inverse, so it is no homography"
+
+
+def _matrix_fault(K: np.ndarray) -> str:
+    """Return what keeps K (3, 3) from being a camera matrix; empty for one."""
+    try:
+        Camera.from_matrix(K, 1, 1)
+    except InputError as error:
+        return f"cannot be used: {error}"
+    return ""
+
+
+_FAULTS = {"K_a": _matrix_fault, "K_b": _matrix_fault, "T_ab": rigid_fault, "H_ab": homography_fault}
 
 
 def resizing(old: tuple[int, int], new: tuple[int, int]) -> np.ndarray:

@@ -19,6 +19,8 @@ from loftr_ros.datasets.scene_info import read_scene_info
 from loftr_ros.datasets.supervision import TrainingPair, Visibility, tolerance_of
 from perception_common.errors import InputError
 from perception_common.images.pictures.files import read_gray
+from perception_common.geometry import rigid_fault
+from perception_common.paths import inner_path
 from perception_common.training.broken_files import BrokenFiles
 
 TRIALS = 100  # broken pairs in a row after which the data set is unusable; empirical
@@ -76,6 +78,9 @@ class MegaDepthPairs:
         image_name, depth_name = scene.images[index], scene.depths[index]
         if image_name is None or depth_name is None:
             return None  # the scene file marks it as absent, so it is not broken
+        if fault := rigid_fault(scene.poses[index]):
+            self._broken.add(self._config.root / image_name, f"its pose {fault}")
+            return None
         try:
             image = read_gray(self._config.root / image_name)
         except InputError as error:
@@ -106,14 +111,19 @@ def _read_scene(path: Path, overlap: tuple[float, float]) -> _Scene:
         count = len(info["image_paths"])
         pairs = [tuple(pair[0]) for pair in info["pair_infos"] if overlap[0] < pair[1] <= overlap[1]]
         return _Scene(
-            images=tuple(info["image_paths"].tolist()),
-            depths=tuple(info["depth_paths"].tolist()),
+            images=tuple(map(_inner_name, info["image_paths"].tolist())),
+            depths=tuple(map(_inner_name, info["depth_paths"].tolist())),
             intrinsics=_matrices(info["intrinsics"], count, 3),
             poses=_matrices(info["poses"], count, 4),
             pairs=np.array(pairs, np.int64).reshape(-1, 2),
         )
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise InputError(f"{path} is not a scene file of MegaDepth ({error!r})") from error
+
+
+def _inner_name(name: str | None) -> str | None:
+    """Return a file name of a scene, which must stay below the data set's folder. Raises InputError."""
+    return None if name is None else str(inner_path(Path(), name))
 
 
 def _matrices(values: Any, count: int, size: int) -> np.ndarray:

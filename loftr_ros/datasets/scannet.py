@@ -15,9 +15,12 @@ import numpy as np
 
 from loftr_ros.datasets.photometric import PhotometricConfig
 from loftr_ros.datasets.posed_views import PosedView, make_pair
+from loftr_ros.datasets.scene_info import read_scene_info
 from loftr_ros.datasets.supervision import TrainingPair, Visibility, tolerance_of
 from perception_common.errors import InputError
+from perception_common.geometry import rigid_fault
 from perception_common.images.pictures.files import read_depth, read_gray
+from perception_common.text.text_files import read_text, table_rows
 from perception_common.training.broken_files import BrokenFiles
 
 WIDTH, HEIGHT = 640, 480  # of the depth images, and of the intrinsics
@@ -48,9 +51,9 @@ class ScanNetPairs:
             raise InputError(f"there is no index file (*.npz) in {config.index}")
         try:
             self._names = np.concatenate([_read_index(file, config.least_overlap) for file in files])
-            with np.load(config.intrinsics) as file:
-                self._K = {scene: np.asarray(file[scene], np.float64)[:3, :3] for scene in file.files}
-        except (OSError, KeyError, ValueError) as error:
+            found = read_scene_info(config.intrinsics)
+            self._K = {scene: np.asarray(K, np.float64)[:3, :3] for scene, K in found.items()}
+        except (LookupError, TypeError, ValueError) as error:
             raise InputError(f"the index of {config.root} cannot be read ({error!r})") from error
         if not len(self._names):
             raise InputError(f"no pair in {config.index} has an overlap above {config.least_overlap}")
@@ -83,12 +86,9 @@ class ScanNetPairs:
             self._broken.add(depth_file, f"it is no depth image of {WIDTH} x {HEIGHT}")
             return None
         try:
-            T_world_camera = np.loadtxt(pose_file).reshape(4, 4)
-        except (OSError, ValueError) as error:
-            self._broken.add(pose_file, f"it holds no pose ({error})")
-            return None
-        if not np.isfinite(T_world_camera).all():  # ScanNet marks frames whose tracking failed by infinite poses
-            self._broken.add(pose_file, "the pose is not finite")
+            T_world_camera = read_pose(pose_file)
+        except InputError as error:  # ScanNet marks frames whose tracking failed by infinite poses
+            self._broken.add(pose_file, str(error))
             return None
         if scene not in self._K:
             self._broken.add(folder, "its intrinsics are missing")
@@ -97,9 +97,22 @@ class ScanNetPairs:
         return PosedView(image, depth.astype(np.float32) / 1000, self._K[scene], np.linalg.inv(T_world_camera))
 
 
+_POSE_BYTES = 2**16  # of a pose file, which has 16 numbers
 _FILES = (("color", "jpg"), ("depth", "png"), ("pose", "txt"))
 
 
+def read_pose(path: Path) -> np.ndarray:
+    """Read the pose of a scan, camera to world (4, 4). Raises InputError for a file that holds no rigid motion."""
+    rows = [cells for _, cells in table_rows(read_text(path, "pose file", limit=_POSE_BYTES))]
+    try:
+        T = np.array(rows, np.float64)
+    except ValueError as error:
+        raise InputError(f"{path} holds no pose: it is no matrix of numbers") from error
+    if fault := rigid_fault(T):
+        raise InputError(f"{path} holds no pose: it {fault}")
+    return T
+
+
 def _read_index(path: Path, least_overlap: float) -> np.ndarray:
-    with np.load(path) as file:
-        return file["name"][file["score"] > least_overlap].astype(np.int64)
+    found = read_scene_info(path)
+    return found["name"].reshape(-1, 4)[found["score"] > least_overlap].astype(np.int64)

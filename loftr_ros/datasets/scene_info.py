@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
 import pickle
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,12 @@ import numpy as np
 
 from perception_common.errors import InputError
 
+MAX_BYTES = 2**30  # of all arrays of a file; the largest scene file of LoFTR's authors has some 100 MB
 _MODULES = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric")
 # On bytes that are no pickle, the unpickler raises more than UnpicklingError.
 _UNREADABLE = (
     *(OSError, ValueError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError),
-    *(KeyError, IndexError, AttributeError, TypeError),
+    *(LookupError, AttributeError, TypeError, ArithmeticError, ImportError, RuntimeError, MemoryError, zlib.error),
 )
 _NAMES = ("ndarray", "dtype", "_reconstruct", "scalar", "_frombuffer")
 
@@ -46,6 +49,8 @@ def read_scene_info(path: Path) -> dict[str, Any]:
                 raise ValueError("it holds no arrays by name")
             return content
         with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
+                raise ValueError(f"its arrays have more than {MAX_BYTES // 2**20} MiB")
             return {name.removesuffix(".npy"): _read_array(archive.read(name)) for name in archive.namelist()}
     except _UNREADABLE as error:
         raise InputError(f"{path} is not a readable scene file ({error})") from error
@@ -57,7 +62,9 @@ def _read_array(content: bytes) -> np.ndarray:
     read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version not in read_header:
         raise ValueError(f"array format {version} is not known")
-    _, _, dtype = read_header[version](stream)
+    shape, _, dtype = read_header[version](stream)
     if dtype.hasobject:
         return _ArraysOnly(stream).load()
+    if math.prod(shape) * dtype.itemsize > len(content):  # before numpy takes memory for them
+        raise ValueError(f"it claims {math.prod(shape)} values and holds fewer")
     return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)

@@ -188,7 +188,7 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         result = frontend.process(
             stamp,
             image,
-            self._camera(stamp, width, height),
+            self._camera(stamp, width, height, header.frame_id),
             frame_id=header.frame_id,
             mount=lambda: mount.find(header.frame_id, stamp, wait=self.parameters.tf_timeout).T,
         )
@@ -227,13 +227,17 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
     def _is_wanted(self, topic: str) -> bool:
         return topic not in ON_DEMAND or self._results[topic].get_subscription_count() > 0
 
-    def _camera(self, stamp: int, width: int, height: int) -> Camera | None:
+    def _camera(self, stamp: int, width: int, height: int, image_frame: str) -> Camera | None:
         try:
             camera = self._cameras.camera(self._partners.of(stamp), width, height)
         except InputError as error:
             self.problems.report("camera", str(error))
             return None
         self.problems.resolve("camera")
+        if odd := self._cameras.oddities(stamp, image_frame):
+            self.problems.report("calibration", odd)
+        else:
+            self.problems.resolve("calibration")
         return camera
 
     def arrived(self, header: Header) -> None:

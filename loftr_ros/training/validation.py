@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +42,10 @@ def read_posed_pairs(path: Path, max_side: int) -> PosedPairs:
     names, poses = [], []
     images: dict[str, np.ndarray] = {}
     K: dict[str, np.ndarray] = {}
-    for pair in read_pairs(path):
+    found = read_pairs(path)
+    for problem in found.problems:
+        logging.getLogger(__name__).warning("%s, %s; it is left out", path, problem)
+    for pair in found.pairs:
         if pair.K_a is None or pair.K_b is None or pair.T_ab is None:
             raise InputError(f"{path}: {pair.name_a} and {pair.name_b} have no T_ab, which validation needs")
         names.append((pair.name_a, pair.name_b))

@@ -11,8 +11,10 @@ The dataclass may check several fields against each other in `__post_init__` (ra
 from __future__ import annotations
 
 import dataclasses
+import difflib
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,10 +59,50 @@ def parameter_infos(kind: type) -> dict[str, ParameterInfo]:
     return {field.name: field.metadata["parameter"] for field in dataclasses.fields(kind)}
 
 
+def convert_parameter(name: str, value: Any, default: Any, info: ParameterInfo) -> Any:
+    """Return a value of a file or command line with the type of the default; a whole number may stand for a float.
+
+    Raises InputError, with what to write, for a value of another type.
+    """
+    kind = type(default)
+    if type(value) is kind:
+        return value
+    if kind is float and type(value) is int:
+        return float(value)
+    problem = f"parameter {name!r} is {value!r}, not a {kind.__name__}"
+    if kind is str and isinstance(value, bool):
+        choices = f"; choose one of {', '.join(info.choices)}" if info.choices else ""
+        raise InputError(
+            f"{problem}: YAML reads on, off, yes and no as true or false, write the word in quotes{choices}"
+        )
+    if kind is str:
+        raise InputError(f"{problem}: write '{value}' in quotes")
+    if isinstance(value, str) and _is_number(value):
+        raise InputError(f"{problem}: write it without quotes")
+    raise InputError(f"{problem}: the default is {default!r}")
+
+
+def unknown_parameter(name: str, known: Sequence[str]) -> str:
+    """Return the sentence on a parameter that a node does not have."""
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "see `ros2 param list`"
+    return f"unknown parameter {name!r} is ignored: {hint}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def check_parameters(infos: Mapping[str, ParameterInfo], values: Mapping[str, Any]) -> None:
-    """Raise InputError for the first value that does not fit its choices, its range or its pattern."""
+    """Raise InputError for the first value that is not finite or does not fit its choices, its range or its pattern."""
     for name, value in values.items():
         info = infos[name]
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"parameter {name!r} is {value!r}: a finite number is expected")
         if info.choices and value not in info.choices:
             raise InputError(f"parameter {name!r} is {value!r}: choose one of {', '.join(info.choices)}")
         if info.pattern and not re.fullmatch(info.pattern, value):

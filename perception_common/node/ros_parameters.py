@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from perception_common.errors import InputError
-from perception_common.node.parameters import ParameterInfo, check_parameters, parameter_infos
+from perception_common.node.parameters import (
+    ParameterInfo,
+    check_parameters,
+    convert_parameter,
+    parameter_infos,
+    unknown_parameter,
+)
 
 T = TypeVar("T")
 
@@ -43,9 +48,7 @@ class NodeParameters(Generic[T]):
         for name in node._parameter_overrides:
             if node.has_parameter(name) or name.startswith("qos_overrides."):
                 continue
-            near = difflib.get_close_matches(name, self._infos, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "see `ros2 param list`"
-            sentences.append(f"unknown parameter {name!r} is ignored: {hint}")
+            sentences.append(unknown_parameter(name, list(self._infos)))
         return sentences
 
     def _changed(self, parameters: list[Parameter]) -> T:
@@ -77,12 +80,13 @@ class NodeParameters(Generic[T]):
 
 def _declare(node: Node, name: str, default: Any, info: ParameterInfo) -> Any:
     """Declare one parameter and return its value: the default, or what was given to the node at start."""
+    if name in node._parameter_overrides:
+        given = node._parameter_overrides[name].value
+        value = convert_parameter(name, given, default, info)
+        check_parameters({name: info}, {name: value})
+        node._parameter_overrides[name] = Parameter(name, value=value)
     try:
         return node.declare_parameter(name, default, _descriptor(default, info)).value
-    except InvalidParameterTypeException as error:
-        given = node._parameter_overrides[name].value
-        hint = f"write {float(given)}" if isinstance(given, int) else f"the default is {default!r}"
-        raise InputError(f"parameter {name!r} is {given!r}, not a {type(default).__name__}: {hint}") from error
     except InvalidParameterValueException as error:
         raise InputError(f"parameter {name!r}: {error}") from error
 

@@ -18,6 +18,7 @@ from rclpy.utilities import remove_ros_args
 
 from perception_common.errors import InputError
 from perception_common.node.guards.executor import GuardedExecutor
+from perception_common.node.parameter_file import missed_files
 from perception_common.node.transport import prepare_process
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def run_nodes(
 
     def start(nodes: list[PerceptionNode]) -> None:
         for node in nodes:
+            for missed in missed_files(ros_arguments, node.get_fully_qualified_name()):
+                node.problems.report(missed, missed)
             node.autostart()
 
     def stop(nodes: list[PerceptionNode]) -> None:

@@ -9,6 +9,9 @@ from typing import Any
 
 from perception_common.atomic_file import output_file
 from perception_common.errors import InputError
+from perception_common.text.text_files import read_text
+
+_EXACT_DIGITS = 18  # integers with more digits, which no reader needs, are read as floats: 10^400 becomes infinity
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -22,10 +25,24 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Return the content of a JSON file. Raises InputError when it is missing, unreadable or not JSON."""
+    """Return the content of a JSON file, as `parse_json`. Raises InputError that names the file."""
+    text = read_text(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+        return parse_json(text)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def parse_json(text: str) -> Any:
+    """Return the content of JSON text. Its numbers may be NaN or infinite: a reader checks those that it uses.
+
+    Raises InputError that does not name a file.
+    """
+    try:
+        return json.loads(text, parse_int=_integer)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is not valid JSON ({error})") from error
+        raise InputError(f"is not valid JSON ({error})") from error
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _EXACT_DIGITS else float(digits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from perception_common.cameras.plausibility import foreign_topic, oddities
 from perception_common.errors import InputError
 from replay_ros.bags.reader import Bag, absolute, describe_topics
 
@@ -58,6 +59,23 @@ def find_camera_info_topic(
             f"{bag.path} has no {sibling} but {', '.join(names)}; choose the one of {image_topic} with {option}"
         )
     return names[0] if names else None
+
+
+def calibration_warnings(bag: Bag, image_topic: str, info_topic: str | None, *, is_named: bool) -> tuple[str, ...]:
+    """Return what is odd about the first camera_info that is a calibration of an image topic, one sentence each.
+
+    is_named: the user named the topic, so it may lie elsewhere than beside the image.
+    """
+    if info_topic is None:
+        return ()
+    image = bag.first_message(image_topic)
+    found = () if is_named else foreign_topic(info_topic, raw_image_topic(absolute(image_topic)))
+    for item in bag.messages([info_topic]):
+        try:
+            return (*found, *oddities(item.message, "" if image is None else image.header.frame_id))
+        except InputError:
+            continue
+    return found
 
 
 def raw_image_topic(topic: str) -> str:

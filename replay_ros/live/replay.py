@@ -21,7 +21,7 @@ from perception_common.resources import choose_weights
 from perception_common.weights import file_sha256
 from replay_ros.bags.node_inputs import find_sensors
 from replay_ros.bags.reader import Bag, absolute, open_bag
-from replay_ros.bags.topic_choice import COMPRESSED_IMAGE
+from replay_ros.bags.topic_choice import COMPRESSED_IMAGE, calibration_warnings
 from replay_ros.bags.writer import BagWriter
 from replay_ros.inputs import find_camera_topics, losses
 from replay_ros.live.nodes import NodeLaunch, NodeTopics, node_arguments, running_nodes
@@ -86,6 +86,10 @@ def replay_live(options: LiveOptions) -> ReplayResult:
         raise InputError("nothing to do: both detection and matching are switched off")
     with open_bag(options.bag) as bag:
         topics = _topics(options, bag)
+        warnings: tuple[str, ...] = ()
+        if options.matching:
+            is_named = options.camera_info_topic is not None
+            warnings = calibration_warnings(bag, topics.image, topics.camera_info, is_named=is_named)
         launch = _launch(options, topics)
         pace = Pace(
             options.rate if options.pace == "rate" else None,
@@ -105,12 +109,14 @@ def replay_live(options: LiveOptions) -> ReplayResult:
                         seconds = player.run()
                     peak = _search_peak(player, options.peak)
                 timing = Timing(stages=player.log.stages(), resources=sampler.use(), peak=peak)
-                return _result(options, player, seconds, timing)
+                return _result(options, player, seconds, timing, warnings)
             finally:
                 node.destroy_node()
 
 
-def _result(options: LiveOptions, player: LivePlayer, seconds: float, timing: Timing) -> ReplayResult:
+def _result(
+    options: LiveOptions, player: LivePlayer, seconds: float, timing: Timing, warnings: tuple[str, ...]
+) -> ReplayResult:
     log, diagnoses = player.log, player.diagnoses
     if player.stopped != INTERRUPTED:
         find_refusals(player.bag, player.topics.image, log)
@@ -133,6 +139,7 @@ def _result(options: LiveOptions, player: LivePlayer, seconds: float, timing: Ti
         left_out=player.undecoded.counts,
         losses=losses(player.bag),
         stopped=player.stopped,
+        warnings=warnings,
     )
 
 
@@ -162,7 +169,7 @@ def _topics(options: LiveOptions, bag: Bag) -> NodeTopics:
     image, camera_info = find_camera_topics(bag, options.image_topic, options.camera_info_topic)
     sensors = {}
     if options.matching and options.start_nodes:  # running nodes were remapped by those who started them
-        parameters = read_parameters(options.params_file, "loftr_node", LoftrParameters)
+        parameters = read_parameters(options.params_file, "loftr_node", LoftrParameters, namespace=options.namespace)
         found = find_sensors(
             bag, parameters, lambda name: absolute(f"{options.namespace.strip('/')}/{name}".lstrip("/"))
         )
@@ -191,7 +198,10 @@ def _weights_and_configuration(options: LiveOptions) -> tuple[dict[str, str], di
     kinds |= {"loftr_node": LoftrParameters} if options.matching else {}
     if not options.start_nodes:
         return {}, {}
-    parameters = {name: read_parameters(options.params_file, name, kind) for name, kind in kinds.items()}
+    parameters = {
+        name: read_parameters(options.params_file, name, kind, namespace=options.namespace)
+        for name, kind in kinds.items()
+    }
     files = {given.model: choose_weights(given.model, given.weights) for given in parameters.values()}
     weights = {model: "" if file is None else file_sha256(file) for model, file in files.items()}
     return weights, {name: asdict(given) for name, given in parameters.items()}

@@ -40,10 +40,10 @@ class Networks:
         return detection | matching
 
 
-def load_networks(params_file: Path | None, *, detection: bool, matching: bool) -> Networks:
-    """Load what the nodes would load with these parameters. Raises InputError for what cannot be used."""
-    yolc = read_parameters(params_file, "yolc_node", YolcParameters)
-    loftr = read_parameters(params_file, "loftr_node", LoftrParameters)
+def load_networks(params_file: Path | None, *, detection: bool, matching: bool, namespace: str = "") -> Networks:
+    """Load what the nodes of a namespace would load with these parameters. Raises InputError for what is unusable."""
+    yolc = read_parameters(params_file, "yolc_node", YolcParameters, namespace=namespace)
+    loftr = read_parameters(params_file, "loftr_node", LoftrParameters, namespace=namespace)
     detector: Detector | None = None
     matcher: ImageMatcher[Any] | None = None
     if detection:

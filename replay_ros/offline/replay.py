@@ -13,6 +13,7 @@ from pathlib import Path
 
 from perception_common.errors import InputError
 from replay_ros.bags.reader import open_bag
+from replay_ros.bags.topic_choice import calibration_warnings
 from replay_ros.bags.writer import BagWriter
 from replay_ros.inputs import find_camera_topics, losses
 from replay_ros.offline.bag_pass import BagPass
@@ -49,7 +50,14 @@ def replay_offline(options: OfflineOptions) -> ReplayResult:
     start = time.monotonic()
     with open_bag(options.bag) as bag, sampling() as sampler:
         image_topic, info_topic = find_camera_topics(bag, options.image_topic, options.camera_info_topic)
-        networks = load_networks(options.params_file, detection=options.detection, matching=options.matching)
+        is_named = options.camera_info_topic is not None
+        warnings = calibration_warnings(bag, image_topic, info_topic, is_named=is_named) if options.matching else ()
+        networks = load_networks(
+            options.params_file,
+            detection=options.detection,
+            matching=options.matching,
+            namespace=options.namespace,
+        )
         origin = provenance(options.bag, networks.weights, networks.configuration)
         with (
             run_cache(options.out, _identity(origin, image_topic)) as cache,
@@ -81,6 +89,7 @@ def replay_offline(options: OfflineOptions) -> ReplayResult:
             without_camera=run.without_camera,
             left_out=run.undecoded.counts,
             losses=losses(bag),
+            warnings=warnings,
         )
 
 

@@ -24,6 +24,8 @@ from loftr_ros.image_matcher import shrink, to_original
 from perception_common.atomic_file import make_folder, output_file
 from perception_common.errors import InputError
 from perception_common.images.pictures.files import read_gray
+from perception_common.paths import inner_path
+from perception_common.text.text_files import read_text
 from replay_ros.evaluation.pairs.predictions import Predictor
 from replay_ros.protocols.keypoint_merging import MergingOptions, assign_matches, merge_keypoints
 
@@ -49,11 +51,7 @@ def read_pair_names(files: Sequence[Path]) -> list[tuple[str, str]]:
     """Read pairs files; a pair that occurs again, in either order, is skipped. Raises InputError."""
     pairs: dict[frozenset[str], tuple[str, str]] = {}
     for path in files:
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"pairs file {path} cannot be read; give lines of two image names") from error
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(read_text(path).split("\n"), start=1):
             names = line.split()
             if not names:
                 continue
@@ -76,7 +74,7 @@ def export_matches(
     h5py = _import_h5py()
     names = list(dict.fromkeys(name for pair in pairs for name in pair))
     for name in names:
-        if not (folder / name).is_file():
+        if not inner_path(folder, name).is_file():
             raise InputError(f"{folder / name} is missing; names in the pairs file are relative to {folder}")
     features_path, matches_path = output / "features.h5", output / "matches.h5"
     make_folder(output)

@@ -17,14 +17,15 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from loftr_ros.datasets.image_pairs import resizing
+from loftr_ros.datasets.image_pairs import homography_fault, resizing
 from loftr_ros.geometry.accuracy import area_under_recall
 from loftr_ros.image_matcher import MatcherSettings
 from perception_common.errors import InputError
 from perception_common.images.pictures.files import read_gray
+from perception_common.text.text_files import read_text, table_rows
 from replay_ros.evaluation.pairs.metrics import corner_error
 from replay_ros.evaluation.pairs.predictions import MatcherOptions, Predictor, load_predictors
-from replay_ros.protocols.result import PairOutcome, ProtocolResult
+from replay_ros.protocols.result import PairOutcome, ProtocolResult, left_out_note
 
 PAIRS = 540
 SHORT_SIDE = 480
@@ -38,6 +39,7 @@ LEFT_OUT = frozenset(
         *("v_artisans", "v_astronautis", "v_talent"),
     }
 )
+_HOMOGRAPHY_BYTES = 2**16  # of a file of nine numbers
 GROUPS = {"all": "", "illumination": "i_", "viewpoint": "v_"}
 
 
@@ -80,24 +82,32 @@ def _evaluate_homographies(
 ) -> list[ProtocolResult]:
     """Match each pair once; return a result for each threshold and group of sequences."""
     found: dict[float, list[PairOutcome]] = {threshold: [] for threshold in thresholds}
+    left_out: list[str] = []
     for pair in tqdm(pairs, unit="pair", desc=f"{predictor.matcher.name}, HPatches", disable=None):
-        (first, R_first), (other, R_other) = (_resized(path) for path in (pair.first, pair.other))
-        matches = predictor.match(first, other).best(MAX_MATCHES)
+        name = f"{pair.sequence}/1-{pair.other.stem}"
+        try:
+            (first, R_first), (other, R_other) = (_resized(path) for path in (pair.first, pair.other))
+            matches = predictor.match(first, other).best(MAX_MATCHES)
+        except InputError as error:
+            left_out.append(f"{name}: {error}")
+            continue
         H_true = R_other @ pair.H @ np.linalg.inv(R_first)
         for threshold in thresholds:
             H, inliers = _estimate_homography(matches.points_a, matches.points_b, threshold)
             error = None if H is None else corner_error(H, H_true, first.shape[1], first.shape[0])
-            name = f"{pair.sequence}/1-{pair.other.stem}"
             found[threshold].append(PairOutcome(name, len(matches), inliers, error))
+    note = left_out_note(left_out, len(pairs))
     return [
-        _result(group, outcomes, threshold, predictor)
+        _result(group, outcomes, threshold, predictor, note)
         for threshold, every in found.items()
         for group, prefix in GROUPS.items()
         if (outcomes := [outcome for outcome in every if outcome.name.startswith(prefix)])
     ]
 
 
-def _result(group: str, pairs: Sequence[PairOutcome], threshold: float, predictor: Predictor) -> ProtocolResult:
+def _result(
+    group: str, pairs: Sequence[PairOutcome], threshold: float, predictor: Predictor, note: tuple[str, ...]
+) -> ProtocolResult:
     errors = [np.inf if pair.error is None else pair.error for pair in pairs]
     return ProtocolResult(
         setting=f"short side {SHORT_SIDE}, {group}",
@@ -107,6 +117,7 @@ def _result(group: str, pairs: Sequence[PairOutcome], threshold: float, predicto
         threshold=threshold,
         values={f"AUC@{limit}px": 100 * area_under_recall(errors, limit) for limit in LIMITS},
         pairs=tuple(pairs),
+        notes=note,
     )
 
 
@@ -132,10 +143,11 @@ def _resized(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read_homography(path: Path) -> np.ndarray:
+    rows = [cells for _, cells in table_rows(read_text(path, "homography", limit=_HOMOGRAPHY_BYTES))]
     try:
-        H = np.loadtxt(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is missing or not a matrix ({error}); the sequence needs H_1_2 to H_1_6") from error
-    if H.shape != (3, 3) or not np.isfinite(H).all() or np.linalg.det(H) == 0:
+        H = np.array(rows, np.float64)
+    except ValueError as error:
+        raise InputError(f"{path} is no matrix of numbers; the sequence needs H_1_2 to H_1_6") from error
+    if H.shape != (3, 3) or not np.isfinite(H).all() or homography_fault(H):
         raise InputError(f"{path} must hold 3x3 finite numbers of an invertible matrix")
     return H

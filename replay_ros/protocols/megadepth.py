@@ -22,7 +22,9 @@ from loftr_ros.datasets.image_pairs import resizing
 from loftr_ros.datasets.scene_info import read_scene_info
 from loftr_ros.image_matcher import Padding
 from perception_common.errors import InputError
+from perception_common.geometry import inverse, rigid_fault
 from perception_common.images.pictures.files import read_gray
+from perception_common.paths import inner_path
 from replay_ros.protocols.posed_pairs import ImageSetting, PairView, PosedPair
 
 PAIRS = 1500
@@ -39,7 +41,8 @@ def read_pairs(folder: Path, index: Path, limit: int | None = None) -> list[Pose
             for (i, j), *_ in info["pair_infos"]:
                 (name_a, K_a, T_a), (name_b, K_b, T_b) = (_camera(info, int(k)) for k in (i, j))
                 name = f"{path.stem}/{Path(name_a).stem}-{Path(name_b).stem}"
-                pairs.append(PosedPair(name, folder / name_a, folder / name_b, K_a, K_b, T_b @ np.linalg.inv(T_a)))
+                paths = inner_path(folder, name_a), inner_path(folder, name_b)
+                pairs.append(PosedPair(name, *paths, K_a, K_b, T_b @ inverse(T_a)))
         except (KeyError, ValueError, TypeError, IndexError) as error:
             raise InputError(f"{path} is not a scene file of MegaDepth ({error!r})") from error
     if not pairs:
@@ -71,4 +74,7 @@ def _camera(info: dict, index: int) -> tuple[str, np.ndarray, np.ndarray]:
     name, K, T = info["image_paths"][index], info["intrinsics"][index], info["poses"][index]
     if name is None or K is None or T is None:
         raise ValueError(f"image {index} of a pair has no path, intrinsics or pose")
-    return str(name), np.asarray(K, np.float64).reshape(3, 3), np.asarray(T, np.float64).reshape(4, 4)
+    pose = np.asarray(T, np.float64)
+    if fault := rigid_fault(pose):
+        raise ValueError(f"the pose of image {index} {fault}")
+    return str(name), np.asarray(K, np.float64).reshape(3, 3), pose

@@ -18,11 +18,12 @@ from tqdm import tqdm
 from loftr_ros.geometry.accuracy import AUC_LIMITS, area_under_recall, pose_degrees
 from loftr_ros.image_matcher import MatcherSettings
 from perception_common.cameras.camera import Camera
+from perception_common.errors import InputError
 from perception_common.geometry import pose_error
 from replay_ros.evaluation.pairs.estimators import PoseEstimator, estimate_pose
 from replay_ros.evaluation.pairs.matchers import UNRESIZED
 from replay_ros.evaluation.pairs.predictions import MatcherOptions, Predictor, load_predictors
-from replay_ros.protocols.result import PairOutcome, ProtocolResult
+from replay_ros.protocols.result import PairOutcome, ProtocolResult, left_out_note
 
 CACHED_IMAGES = 32  # images kept in memory
 
@@ -83,9 +84,14 @@ def _evaluate_setting(
     """Match each pair once; return a result for each estimator."""
     view = lru_cache(maxsize=CACHED_IMAGES)(setting.read_view)
     outcomes: dict[PoseEstimator, list[PairOutcome]] = {estimator: [] for estimator in estimators}
+    left_out: list[str] = []
     for pair in tqdm(pairs, unit="pair", desc=f"{predictor.matcher.name}, {setting.name}", disable=None):
-        a, b = view(pair.path_a), view(pair.path_b)
-        matches = predictor.match(a.gray, b.gray)
+        try:
+            a, b = view(pair.path_a), view(pair.path_b)
+            matches = predictor.match(a.gray, b.gray)
+        except InputError as error:
+            left_out.append(f"{pair.name}: {error}")
+            continue
         points_a, points_b = _moved(matches.points_a, a.to_camera), _moved(matches.points_b, b.to_camera)
         camera_a = Camera.from_matrix(pair.K_a, a.width, a.height)
         camera_b = Camera.from_matrix(pair.K_b, b.width, b.height)
@@ -95,11 +101,12 @@ def _evaluate_setting(
             if pose.T_ab is not None:
                 error, signed = paper_error(pose.T_ab, pair.T_ab), pose_degrees(pose.T_ab, pair.T_ab)
             outcomes[estimator].append(PairOutcome(pair.name, len(matches), pose.inliers, error, signed))
-    return [_result(estimator, found, predictor, setting.name) for estimator, found in outcomes.items()]
+    note = left_out_note(left_out, len(pairs))
+    return [_result(estimator, found, predictor, setting.name, note) for estimator, found in outcomes.items()]
 
 
 def _result(
-    estimator: PoseEstimator, outcomes: Sequence[PairOutcome], predictor: Predictor, setting: str
+    estimator: PoseEstimator, outcomes: Sequence[PairOutcome], predictor: Predictor, setting: str, note: tuple[str, ...]
 ) -> ProtocolResult:
     signed = (f"@{limit} {value:.2f}" for limit, value in _areas([each.signed_error for each in outcomes]))
     return ProtocolResult(
@@ -110,7 +117,7 @@ def _result(
         threshold=estimator.threshold,
         values={f"AUC@{limit}": value for limit, value in _areas([each.error for each in outcomes])},
         pairs=tuple(outcomes),
-        notes=(estimator.description, f"signed AUC {', '.join(signed)}"),
+        notes=(*note, estimator.description, f"signed AUC {', '.join(signed)}"),
     )
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from perception_common.errors import InputError
 from perception_common.text.markdown import markdown_table
+from perception_common.text.problems import shortened
 from replay_ros.protocols.published import PublishedRow
 
 
@@ -39,6 +41,13 @@ class ProtocolResult:
     values: dict[str, float]
     pairs: tuple[PairOutcome, ...]
     notes: tuple[str, ...] = ()
+
+
+def left_out_note(problems: Sequence[str], pairs: int) -> tuple[str, ...]:
+    """Return a note on the pairs that cannot be used, if any. Raises InputError when all `pairs` are among them."""
+    if problems and len(problems) == pairs:
+        raise InputError(f"none of {pairs} pairs can be used; {problems[0]}")
+    return (f"{len(problems)} pairs left out ({shortened(problems)})",) if problems else ()
 
 
 def protocol_result_to_mapping(result: ProtocolResult) -> dict[str, Any]:

@@ -7,13 +7,14 @@ LoFTR's repository) holds test.npz with "name" (N, 4) integers scene, part, ID, 
 
 from __future__ import annotations
 
-import zipfile
 from functools import lru_cache
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from loftr_ros.datasets.scannet import read_pose
+from loftr_ros.datasets.scene_info import read_scene_info
 from perception_common.errors import InputError
 from perception_common.geometry import inverse
 from perception_common.images.pictures.files import read_gray
@@ -26,16 +27,15 @@ WIDTH, HEIGHT = 640, 480
 def read_pairs(folder: Path, index: Path, limit: int | None = None) -> list[PosedPair]:
     """Read the pairs of the index, the first `limit` of them. Raises InputError for missing or broken files."""
     try:
-        with np.load(index / "test.npz", allow_pickle=False) as file:
-            names = file["name"].astype(np.int64).reshape(-1, 4)[:limit].tolist()
-        with np.load(index / "intrinsics.npz", allow_pickle=False) as file:
-            intrinsics = {scene: np.asarray(file[scene], np.float64)[:3, :3] for scene in file.files}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        names = read_scene_info(index / "test.npz")["name"].astype(np.int64).reshape(-1, 4)[:limit].tolist()
+        found = read_scene_info(index / "intrinsics.npz")
+        intrinsics = {scene: np.asarray(K, np.float64)[:3, :3] for scene, K in found.items()}
+    except (LookupError, AttributeError, TypeError, ValueError) as error:
         raise InputError(
             f"{index} holds no index of ScanNet-1500 ({error}); "
             "give LoFTR's assets/scannet_test_1500 (test.npz, intrinsics.npz) with --index"
         ) from error
-    pose = lru_cache(maxsize=None)(_read_pose)
+    pose = lru_cache(maxsize=None)(read_pose)
     pairs = []
     for number, part, first, second in names:
         scene = f"scene{number:04d}_{part:02d}"
@@ -55,13 +55,3 @@ def read_view(path: Path) -> PairView:
 
 
 SETTINGS = (ImageSetting(f"{WIDTH} x {HEIGHT}", read_view),)
-
-
-def _read_pose(path: Path) -> np.ndarray:
-    try:
-        T = np.loadtxt(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is missing or not a pose ({error}); check the folder of the scans") from error
-    if T.shape != (4, 4) or not np.isfinite(T).all():
-        raise InputError(f"{path} must hold 4x4 finite numbers")
-    return T

@@ -66,8 +66,8 @@ def result_metrics(result: ReplayResult) -> Iterator[Metric]:
             yield from _latency_metrics(f"{node.lstrip('/')} {stage}", times)
     if (peak := result.timing.peak) is not None and peak.rate_hz is not None:
         yield Metric(f"peak rate at {100 * peak.max_loss:g} % loss", "1/s", peak.rate_hz, "high")
-    for node in result.answers:
-        yield Metric(f"{node.node} loss", "", node.loss, "low")
+    for answers in result.answers:
+        yield Metric(f"{answers.node} loss", "", answers.loss, "low")
     refused = sum(len(refusal.images) for refusal in refused_images(result.answers))
     yield Metric("images refused", "", float(refused), "low")
     if (use := result.timing.resources) is not None:

@@ -34,6 +34,7 @@ class ReplayResult:
     calibration; without_camera: why, with the number of images offline, and 1 live. left_out: messages of other inputs
     that could not be decoded, by topic and cause. losses: what of the bag could not be read. stopped: why the replay
     ended before the end of the bag; "" at the end. not_done: what else was asked for and failed, as evaluations.
+    warnings: what makes the results doubtful, as an odd calibration.
     """
 
     kind: Literal["offline", "live"]
@@ -55,6 +56,7 @@ class ReplayResult:
     losses: tuple[str, ...] = ()
     stopped: str = ""
     not_done: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def latencies(timing: Timing) -> dict[str, dict[str, float | None]]:
@@ -121,4 +123,5 @@ def _result_of_mapping(content: Mapping[str, Any], path: Path) -> ReplayResult:
         losses=tuple(content["losses"]),
         stopped=content["stopped"],
         not_done=tuple(content["not_done"]),
+        warnings=tuple(content["warnings"]),
     )

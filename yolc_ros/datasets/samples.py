@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +12,9 @@ import numpy as np
 
 from perception_common.errors import InputError
 from perception_common.images.pictures.files import read_rgb
+from perception_common.text.problems import shortened
+
+_FARTHEST = 2**24  # pixels: larger coordinates are not exact in float32
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,21 @@ class LabelProblem:
     what: str
 
 
+def summarise(problems: Sequence[LabelProblem]) -> tuple[str, ...]:
+    """Return a line on what was left out, with its number; nothing for none."""
+    if not problems:
+        return ()
+    named = shortened([f"{each.where}: {each.what}" for each in problems])
+    return (f"{len(problems)} annotations left out ({named})",)
+
+
 @dataclass(frozen=True)
 class LabelledFile:
-    """An image file and its ground truth."""
+    """An image file and its ground truth. size: width and height that the labels are for, pixels; None: unknown."""
 
     path: Path
     truth: ImageLabels
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -76,9 +89,9 @@ class LabelledFiles:
         return str(self.files[index].path)
 
     def load(self, index: int) -> Sample:
-        """Read one image. Raises InputError that names a missing or broken file."""
+        """Read one image. Raises InputError that names a missing or broken file, and one of another size."""
         file = self.files[index]
-        return Sample(str(file.path), read_rgb(file.path), file.truth)
+        return Sample(str(file.path), read_labelled_image(file.path, file.size), file.truth)
 
     def matching(self, pattern: str) -> LabelledFiles:
         """Select the images whose file name matches a pattern such as `MOS*`; problems are kept."""
@@ -137,6 +150,17 @@ def check_box(values: tuple[float, float, float, float]) -> str:
     """Check a box (left, top, width, height); returns the problem, empty for a valid box."""
     if not np.isfinite(values).all():
         return "a box that is not finite"
+    if max(map(abs, values)) > _FARTHEST:
+        return f"a box beyond {_FARTHEST} pixels"
     if values[2] <= 0 or values[3] <= 0:
         return "a box without area"
     return ""
+
+
+def read_labelled_image(path: Path, size: tuple[int, int] | None) -> np.ndarray:
+    """Read (H, W, 3) uint8 RGB. Raises InputError, also for an image whose width and height are not `size`."""
+    image = read_rgb(path)
+    height, width = image.shape[:2]
+    if size is not None and size != (width, height):
+        raise InputError(f"{path}: has {width}x{height} pixels, its labels are for {size[0]}x{size[1]}")
+    return image

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perception_common.errors import InputError
+from perception_common.text.text_files import read_text, table_rows
 from yolc_ros.datasets.samples import (
     ClassMap,
     LabelledBox,
@@ -57,8 +58,9 @@ def read_uavdt_frames(
 
     images: the folder `UAV-benchmark-M` with `M0101/img000001.jpg` and so on. annotations: the folder `GT` with
     `M0101_gt_whole.txt` (`frame,target,left,top,width,height,out_of_view,occlusion,category`) and `M0101_gt_ignore.txt`
-    (the same fields up to the height). sequences: names to read; empty: all with annotations. A broken line is left out
-    and listed in the problems. Raises InputError for missing folders or sequences.
+    (the same fields up to the height). sequences: names to read; empty: all with annotations. Broken lines and
+    lines of frames without an image are left out and listed in the problems. Raises InputError for missing folders or
+    sequences, and for files that are not text.
     """
     names = sequences or tuple(sorted(path.name.removesuffix(_WHOLE) for path in annotations.glob(f"*{_WHOLE}")))
     if not names:
@@ -72,8 +74,13 @@ def read_uavdt_frames(
         boxes = _read_sequence(annotations, name, problems)
         for path in paths:
             number = path.stem.removeprefix("img")
-            if number.isdigit():
-                frames.append(UavdtFrame(path, tuple(boxes[int(number)])))
+            if number.isascii() and number.isdigit():
+                frames.append(UavdtFrame(path, tuple(boxes.pop(int(number), ()))))
+            else:
+                problems.append(LabelProblem(str(path), "is no frame: its name has no number"))
+        for number, without_image in sorted(boxes.items()):
+            where = f"{annotations / name}{_WHOLE}, frame {number}"
+            problems.append(LabelProblem(where, f"has {len(without_image)} boxes and no image"))
     return tuple(frames), tuple(problems)
 
 
@@ -83,19 +90,16 @@ def _labelled(box: UavdtBox, classes: ClassMap) -> LabelledBox:
     )
 
 
-def _read_sequence(annotations: Path, name: str, problems: list[LabelProblem]) -> defaultdict[int, list[UavdtBox]]:
+def _read_sequence(annotations: Path, name: str, problems: list[LabelProblem]) -> dict[int, list[UavdtBox]]:
     """Read the boxes of a sequence by frame number; appends to `problems`."""
     boxes: defaultdict[int, list[UavdtBox]] = defaultdict(list)
     whole, ignore = annotations / f"{name}{_WHOLE}", annotations / f"{name}{_IGNORE}"
     if not whole.is_file():
         raise InputError(f"{whole}: is missing; check the sequence's name")
     for path in (whole, ignore):
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
+        for number, cells in table_rows(read_text(path)) if path.is_file() else ():
             try:
-                frame, box = _parse_line(line, has_category=path is whole)
+                frame, box = _parse_cells(cells, has_category=path is whole)
             except ValueError as error:
                 problems.append(LabelProblem(f"{path}, line {number}", str(error)))
             else:
@@ -103,8 +107,7 @@ def _read_sequence(annotations: Path, name: str, problems: list[LabelProblem]) -
     return boxes
 
 
-def _parse_line(line: str, has_category: bool) -> tuple[int, UavdtBox]:
-    fields = line.strip().rstrip(",").split(",")
+def _parse_cells(fields: list[str], has_category: bool) -> tuple[int, UavdtBox]:
     expected = 9 if has_category else 6
     if len(fields) < expected:
         raise ValueError(f"{len(fields)} fields, {expected} are expected")

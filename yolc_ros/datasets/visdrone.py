@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perception_common.errors import InputError
+from perception_common.text.text_files import read_text, table_rows
 from yolc_ros.classes import VISDRONE_CLASSES
 from yolc_ros.datasets.samples import (
     ClassMap,
@@ -58,8 +59,9 @@ def read_visdrone(folder: Path, classes: ClassMap) -> LabelledFiles:
 def read_visdrone_files(folder: Path) -> tuple[tuple[VisDroneFile, ...], tuple[LabelProblem, ...]]:
     """Read a folder of VisDrone-DET as published, images in the order of their names.
 
-    A line is `left,top,width,height,score,category,truncation,occlusion`. Broken lines and images without an annotation
-    file are left out and listed in the problems. Raises InputError for a folder without images.
+    A line is `left,top,width,height,score,category,truncation,occlusion`. Broken lines, images without an
+    annotation file and annotation files without an image are left out and listed in the problems. Raises InputError for
+    a folder without images.
     """
     files: list[VisDroneFile] = []
     problems: list[LabelProblem] = []
@@ -68,21 +70,24 @@ def read_visdrone_files(folder: Path) -> tuple[tuple[VisDroneFile, ...], tuple[L
             continue
         annotation = folder / "annotations" / f"{path.stem}.txt"
         try:
-            lines = annotation.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            problems.append(LabelProblem(str(annotation), f"cannot be read ({error}); its image is left out"))
+            text = read_text(annotation)
+        except InputError as error:
+            problems.append(LabelProblem(str(annotation), f"{error}; its image is left out"))
             continue
         boxes = []
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
+        for number, cells in table_rows(text):
             try:
-                boxes.append(_parse_line(line))
+                boxes.append(_parse_cells(cells))
             except ValueError as error:
                 problems.append(LabelProblem(f"{annotation}, line {number}", str(error)))
         files.append(VisDroneFile(path, tuple(boxes)))
-    if not files and not problems:
-        raise InputError(f"{folder}: has no images; a VisDrone-DET folder holds images/ and annotations/")
+    stems = {path.stem for path in (folder / "images").glob("*")}
+    for annotation in sorted((folder / "annotations").glob("*.txt")):
+        if annotation.stem not in stems:
+            problems.append(LabelProblem(str(annotation), "has no image"))
+    if not files:
+        cause = f" with annotations; {problems[0].where}: {problems[0].what}" if problems else ""
+        raise InputError(f"{folder}: has no images{cause}; a VisDrone-DET folder holds images/ and annotations/")
     return tuple(files), tuple(problems)
 
 
@@ -91,8 +96,7 @@ def _labelled(box: VisDroneBox, classes: ClassMap) -> LabelledBox:
     return LabelledBox(box.corner_and_size, classes.label_of(VISDRONE_CLASSES[box.category - 1]) if is_object else None)
 
 
-def _parse_line(line: str) -> VisDroneBox:
-    fields = line.strip().rstrip(",").split(",")
+def _parse_cells(fields: list[str]) -> VisDroneBox:
     if len(fields) < 6:
         raise ValueError(f"{len(fields)} fields, 8 are expected")
     left, top, width, height, score = (float(field) for field in fields[:5])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,11 +10,14 @@ from typing import Any
 
 import cv2
 import numpy as np
-import yaml
 
 from perception_common.cameras.camera import Camera
 from perception_common.errors import InputError
-from perception_common.text.stamped_table import read_text
+from perception_common.text.json_files import parse_json
+from perception_common.text.text_files import MAX_BYTES as LONGEST_TEXT
+from perception_common.text.text_files import read_text
+from perception_common.text.yaml_files import MAX_BYTES as LONGEST_YAML
+from perception_common.text.yaml_files import parse_yaml
 from replay_ros.bags.datasets.calibration import Calibration, projection_of
 
 # Possible numbers of coefficients, in the order of sensor_msgs/CameraInfo.
@@ -31,6 +33,8 @@ MODEL_NAMES = {
     "fisheye": "equidistant",
     "opencv_fisheye": "equidistant",
 }
+MOST_NUMBERS = 64  # of a matrix in a camera file: 14 distortion coefficients, 4x4 for a pose
+LARGEST_SIDE = 2**20  # pixels: no camera has more, and larger numbers do not fit a CameraInfo
 ACCEPTED = (
     "ROS camera_calibration YAML, OpenCV FileStorage, YAML {K: [fx, fy, cx, cy], D: [...]} "
     "or JSON with K, width, height"
@@ -44,8 +48,9 @@ def read_calibration(path: Path | str, camera: int | None = None) -> Calibration
     Raises InputError that names the file and what is wrong with it.
     """
     path = Path(path)
+    is_json = path.suffix.lower() == ".json"
     try:
-        text = read_text(path, "camera file")
+        text = read_text(path, "camera file", limit=LONGEST_TEXT if is_json else LONGEST_YAML)
     except InputError as error:
         raise InputError(f"{error}; give {ACCEPTED}") from error
     try:
@@ -53,7 +58,7 @@ def read_calibration(path: Path | str, camera: int | None = None) -> Calibration
             return _from_opencv(text, camera)
         if camera is not None:
             raise InputError("it holds one camera; a camera number is for OpenCV stereo files (M1, M2)")
-        return calibration_from_mapping(_parse_mapping(text, is_json=path.suffix.lower() == ".json"))
+        return calibration_from_mapping(_parse_mapping(text, is_json=is_json))
     except InputError as error:
         raise InputError(f"camera file {path}: {error}") from error
 
@@ -92,20 +97,9 @@ def calibration_from_mapping(content: Mapping[str, Any]) -> Calibration:
     return Calibration(width, height, name, K=K, D=coefficients, R=R, P=P)
 
 
-def parse_yaml(text: str) -> Any:
-    """Parse YAML. Raises InputError that names the line but no file."""
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise InputError(f"not valid YAML{f' (line {mark.line + 1})' if mark else ''}") from error
-
-
 def _parse_mapping(text: str, is_json: bool) -> Mapping[str, Any]:
     try:
-        content = json.loads(text) if is_json else parse_yaml(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"not valid JSON (line {error.lineno}: {error.msg})") from error
+        content = parse_json(text) if is_json else parse_yaml(text)
     except InputError as error:
         raise InputError(f"{error}; give {ACCEPTED}") from error
     if not isinstance(content, Mapping):
@@ -115,24 +109,25 @@ def _parse_mapping(text: str, is_json: bool) -> Mapping[str, Any]:
 
 def _from_opencv(text: str, camera: int | None) -> Calibration:
     """Read cv2.FileStorage: one camera (camera_matrix, distortion_coefficients) or the pair of stereoCalibrate."""
+    storage = None
     try:
         storage = cv2.FileStorage(text, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
-    except (cv2.error, SystemError) as error:  # SystemError: the constructor wraps cv2.error
-        raise InputError("not a valid OpenCV FileStorage; write it again with cv2.FileStorage") from error
-    try:
         matrix, distortion = _stored_names(storage, camera)
         model = storage.getNode("distortion_model")
         content = {
-            "image_width": int(storage.getNode("image_width").real()),  # an absent node reads as 0
-            "image_height": int(storage.getNode("image_height").real()),
+            "image_width": _whole(storage.getNode("image_width").real()),  # an absent node reads as 0
+            "image_height": _whole(storage.getNode("image_height").real()),
             "distortion_model": None if model.empty() else model.string(),
             "camera_matrix": _stored_numbers(storage, matrix),
             "distortion_coefficients": _stored_numbers(storage, distortion),
             "rectification_matrix": _stored_numbers(storage, "rectification_matrix"),
             "projection_matrix": _stored_numbers(storage, "projection_matrix"),
         }
+    except (cv2.error, SystemError, UnicodeDecodeError) as error:  # SystemError: the constructor wraps cv2.error
+        raise InputError("not a valid OpenCV FileStorage; write it again with cv2.FileStorage") from error
     finally:
-        storage.release()
+        if storage is not None:
+            storage.release()
     return calibration_from_mapping({name: value for name, value in content.items() if value is not None})
 
 
@@ -151,7 +146,10 @@ def _stored_names(storage: cv2.FileStorage, camera: int | None) -> tuple[str, st
 
 
 def _stored_numbers(storage: cv2.FileStorage, name: str) -> list[float] | None:
-    matrix = storage.getNode(name).mat()
+    node = storage.getNode(name)
+    if node.isMap() and node.getNode("rows").real() * node.getNode("cols").real() > MOST_NUMBERS:
+        raise InputError(f"{name} claims more than {MOST_NUMBERS} numbers")  # before OpenCV takes memory for them
+    matrix = node.mat()
     return None if matrix is None else matrix.astype(np.float64).ravel().tolist()
 
 
@@ -163,7 +161,7 @@ def _distortion(model: object, D: tuple[float, ...]) -> tuple[str, tuple[float, 
     elif str(model).lower() in MODEL_NAMES:
         name = MODEL_NAMES[str(model).lower()]
     else:
-        raise InputError(f"unknown distortion model {model!r}; known are {', '.join(MODEL_NAMES)}")
+        raise InputError(f"unknown distortion model {str(model)[:40]!r}; known are {', '.join(MODEL_NAMES)}")
     for count in COEFFICIENTS[name]:
         if len(kept) <= count:
             return name, kept + (0.0,) * (count - len(kept))
@@ -201,19 +199,23 @@ def _data(value: object) -> object:
     return value.get("data", []) if isinstance(value, Mapping) else value
 
 
-def _numbers(value: object, name: str) -> tuple[float, ...]:
-    """Flatten a list of numbers or of rows of numbers."""
-    if isinstance(value, (list, tuple)):
-        return tuple(number for part in value for number in _numbers(part, name))
+def _numbers(value: object, name: str, depth: int = 2) -> tuple[float, ...]:
+    """Flatten a list of numbers or of rows of numbers. depth: of the lists that are expected."""
+    if isinstance(value, (list, tuple)) and depth:
+        return tuple(number for part in value for number in _numbers(part, name, depth - 1))
     if isinstance(value, (int, float, str)) and not isinstance(value, bool):
         with contextlib.suppress(ValueError):  # YAML 1.1 reads 1e-5 as a string
             number = float(value)
             if math.isfinite(number):
                 return (number,)
-    raise InputError(f"{name} holds {value!r}, expected finite numbers")
+    raise InputError(f"{name} holds {str(value)[:60]}, expected finite numbers")
+
+
+def _whole(value: float) -> int | float:
+    return int(value) if value == value // 1 else value
 
 
 def _size(value: object, name: str) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_SIDE:
         return value
-    raise InputError(f"the {name} is {value!r}, expected whole pixels")
+    raise InputError(f"the {name} is {str(value)[:40]}, expected whole pixels up to {LARGEST_SIDE}")

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from perception_common.errors import InputError
-from perception_common.geometry import inverse, matrix_from_quaternion, transform
-from perception_common.text.stamped_table import read_text
+from perception_common.geometry import inverse, matrix_from_quaternion, rigid_fault, transform
+from perception_common.text.text_files import read_text
+from perception_common.text.yaml_files import MAX_BYTES, parse_yaml
 from perception_common.tum import Trajectory
 from replay_ros.bags.datasets.calibration import Calibration
-from replay_ros.bags.datasets.camera_files import calibration_from_mapping, parse_yaml
-from replay_ros.bags.datasets.ground_truth import is_orthonormal
+from replay_ros.bags.datasets.camera_files import calibration_from_mapping
 from replay_ros.bags.datasets.recording import CameraStream, FrameTiming, ImuSamples, Recording
 from replay_ros.bags.datasets.rows import read_image_list, read_rows_by_stamp, unit_quaternion
 
@@ -117,9 +117,9 @@ def _sensor(folder: Path) -> Mapping[str, Any] | None:
     path = folder / "sensor.yaml"
     if not path.is_file():
         return None
-    text = read_text(path, "sensor file").removeprefix("%YAML:1.0")  # OpenCV's header is not valid YAML
+    text = read_text(path, "sensor file", limit=MAX_BYTES)
     try:
-        content = parse_yaml(text)
+        content = parse_yaml(text.removeprefix("%YAML:1.0"))  # OpenCV's header is not valid YAML
     except InputError as error:
         raise InputError(f"{path} is {error}") from error
     if not isinstance(content, Mapping):
@@ -134,9 +134,8 @@ def _base_from_sensor(folder: Path, sensor: Mapping[str, Any] | None) -> np.ndar
         return np.eye(4)
     try:
         T = np.array(matrix["data"] if isinstance(matrix, Mapping) else matrix, np.float64).reshape(4, 4)
-        is_pose = is_orthonormal(T[:3, :3]) and np.allclose(T[3], [0, 0, 0, 1])
-    except (KeyError, TypeError, ValueError):
-        is_pose = False
-    if not is_pose:
-        raise InputError(f"{folder / 'sensor.yaml'}: T_BS is not a 4x4 pose matrix; copy the file again")
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{folder / 'sensor.yaml'}: T_BS is not a 4x4 pose matrix; copy the file again") from error
+    if fault := rigid_fault(T):
+        raise InputError(f"{folder / 'sensor.yaml'}: T_BS is not a pose matrix: it {fault}; copy the file again")
     return T

@@ -11,7 +11,13 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from perception_common.errors import InputError
-from perception_common.geometry import matrix_from_quaternion, quaternion_from_matrix, so3_exp, so3_log
+from perception_common.geometry import (
+    matrix_from_quaternion,
+    quaternion_from_matrix,
+    rigid_fault,
+    so3_exp,
+    so3_log,
+)
 from perception_common.text.json_files import read_json
 from perception_common.text.stamped_table import read_stamped_table
 from perception_common.tum import Trajectory, read_tum
@@ -147,11 +153,6 @@ def interpolate_rotation(q0: np.ndarray, q1: np.ndarray, fraction: float) -> np.
     return quaternion_from_matrix(R0 @ so3_exp(fraction * so3_log(R0.T @ R1)))
 
 
-def is_orthonormal(R: np.ndarray) -> bool:
-    """Tell whether the columns of R (3, 3) are orthonormal to within the rounding of numbers in text files."""
-    return np.allclose(R @ R.T, np.eye(3), atol=1e-3)
-
-
 def _bracket(stamps_ns: np.ndarray, stamp_ns: int) -> tuple[int, int, float] | None:
     """Return the indices before and after a stamp and its fraction between them; None outside and in long gaps."""
     after = int(np.searchsorted(stamps_ns, stamp_ns))
@@ -181,15 +182,10 @@ def _pose_of_entry(path: Path, name: str, entry: object) -> Pose:
     matrix = entry.get("T_enu_cam") if isinstance(entry, dict) else entry
     try:
         T = np.array(matrix, np.float64)
-    except (TypeError, ValueError):
-        T = np.empty(0)
-    if T.shape != (4, 4) or not np.allclose(T[3], [0, 0, 0, 1]) or not np.isfinite(T).all():
-        raise InputError(f"{path}: the pose of {name} is not a 4x4 matrix with the last row 0 0 0 1")
-    if not is_orthonormal(T[:3, :3]) or np.linalg.det(T[:3, :3]) < 0.0:
-        raise InputError(
-            f"{path}: the upper left 3x3 block of the pose of {name} is not a rotation; "
-            "expected camera to world, right-handed"
-        )
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: the pose of {name} is not a 4x4 matrix of numbers") from error
+    if fault := rigid_fault(T):
+        raise InputError(f"{path}: the pose of {name} {fault}; expected camera to world, right-handed")
     return Pose.from_matrix(T)
 
 

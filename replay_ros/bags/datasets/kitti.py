@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from perception_common.errors import InputError
-from perception_common.geometry import inverse, transform
+from perception_common.geometry import inverse, rigid_fault, transform
 from perception_common.tum import Trajectory
 from replay_ros.bags.datasets.calibration import unrectified_calibration
-from replay_ros.bags.datasets.ground_truth import is_orthonormal
 from replay_ros.bags.datasets.recording import CameraStream, FrameTiming, Recording
 from replay_ros.bags.datasets.rows import read_rows
 from replay_ros.bags.datasets.sequences.frames import DEFAULT_START_NS
@@ -140,8 +139,10 @@ def _read_poses(path: Path, stamps: list[int]) -> Trajectory:
     poses = []
     for row in read_rows(path, "pose file", "r11 r12 r13 x r21 r22 r23 y r31 r32 r33 z"):
         values = row.numbers()
-        if len(values) != 12 or not is_orthonormal(np.reshape(values, (3, 4))[:, :3]):
+        if len(values) != 12:
             raise row.error("is not a pose: 12 numbers of a 3x4 matrix [R | t] are expected")
+        if fault := rigid_fault(np.reshape(values, (3, 4))):
+            raise row.error(f"is not a pose: [R | t] {fault}")
         T = np.vstack([np.reshape(values, (3, 4)), [0, 0, 0, 1]])
         poses.append(T_BASE_CAMERA0 @ T @ inverse(T_BASE_CAMERA0))
     if len(poses) > len(stamps):

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 import numpy as np
 
 from perception_common.errors import InputError
-from perception_common.text.stamped_table import read_text
+from perception_common.geometry import quaternion_fault
+from perception_common.paths import inner_path
+from perception_common.stamps import ROS_LIMIT, parse_stamp_ns
+from perception_common.text.text_files import read_text, table_rows
 from replay_ros.bags.datasets.sequences.images import ImageFolder, folder_by_stamp
-
-_STAMP_LIMIT = 2**31 * 10**9  # nanoseconds: builtin_interfaces/Time has int32 seconds
 
 
 @dataclass(frozen=True)
@@ -49,29 +48,26 @@ class Row:
         """Return the first cell, a stamp in nanoseconds. Raises InputError."""
         return self._stamp(0)
 
-    def _stamp(self, exponent: int) -> int:
+    def _stamp(self, digits: int) -> int:
         try:
-            stamp = Decimal(self.cells[0]).scaleb(exponent)
-            in_range = 0 <= stamp < _STAMP_LIMIT
-        except InvalidOperation as error:
-            raise self.error("does not begin with a stamp") from error
-        if not in_range:
+            stamp = parse_stamp_ns(self.cells[0], digits=digits)
+        except InputError as error:
+            raise self.error(f"does not begin with a stamp ({error})") from error
+        if not 0 <= stamp < ROS_LIMIT:
             raise self.error("does not begin with a stamp from 0 to 2**31 s, the range of ROS")
-        return int(stamp.to_integral_value())
+        return stamp
 
 
 def read_rows(path: Path, what: str, columns: str) -> list[Row]:
-    """Return the rows of a text file of cells separated by commas or blanks; empty lines and # comments are skipped.
+    """Return the rows of a text file, split as by `table_rows`; empty lines and # comments are skipped.
 
     what: the kind of file, for error messages. columns: their names, separated by blanks; further cells are kept.
     Raises InputError for a file that cannot be read, a row with fewer cells than columns, and a file without rows.
     """
     count = len(columns.split())
     rows = []
-    for number, line in enumerate(read_text(path, what).splitlines(), start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        row = Row(path, number, tuple(cell for cell in re.split(r"[,\s]+", line.strip()) if cell))
+    for number, cells in table_rows(read_text(path, what)):
+        row = Row(path, number, tuple(cells))
         if len(row.cells) < count:
             raise row.error(f"is not a row of {columns}")
         rows.append(row)
@@ -100,15 +96,22 @@ def read_image_list(path: Path, what: str, folder: Path, *, in_seconds: bool) ->
     one stamp.
     """
     stamped = [
-        (row.seconds() if in_seconds else row.nanoseconds(), folder / row.cells[1])
+        (row.seconds() if in_seconds else row.nanoseconds(), _listed_file(row, folder))
         for row in read_rows(path, what, "stamp file")
     ]
     return folder_by_stamp(stamped, path, timing=f"times from {path.name}")
 
 
+def _listed_file(row: Row, folder: Path) -> Path:
+    try:
+        return inner_path(folder, row.cells[1])
+    except InputError as error:
+        raise row.error(f"names no image: {error}") from error
+
+
 def unit_quaternion(row: Row, xyzw: Sequence[float]) -> np.ndarray:
     """Return a quaternion of the row as (4,) float64 of length 1. Raises InputError when its length is off by 1 %."""
-    length = float(np.linalg.norm(xyzw))
-    if abs(length - 1.0) > 0.01:
-        raise row.error(f"is not a pose: its quaternion has length {length:.3f}, not 1")
-    return np.array(xyzw) / length
+    q = np.array(xyzw)
+    if fault := quaternion_fault(q):
+        raise row.error(f"is no pose: it {fault}")
+    return q / np.linalg.norm(q)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from perception_common.cameras.camera import Camera
+from perception_common.cameras.plausibility import foreign_topic, oddities
 from perception_common.errors import InputError
 from perception_common.images.conversion import to_rgb
 from replay_ros.bags.inspection.report import TopicReport, Usability
@@ -89,6 +90,7 @@ def _assess_relative_poses(
     purpose = "relative poses"
     cameras: list[str] = []
     reasons: list[str] = []
+    warnings: list[str] = []
     for image in images:
         try:
             name = find_camera_info_topic(bag, image)
@@ -101,10 +103,13 @@ def _assess_relative_poses(
             reasons.append(f"{name}: {by_name[name].problem}")
         elif _camera_fits(first_messages[name], first_messages[image]):
             cameras.append(name)
+            warnings += foreign_topic(name, raw_image_topic(image))
+            warnings += oddities(first_messages[name], first_messages[image].header.frame_id)
         else:
             reasons.append(f"{name} is calibrated for another size than the images on {image} have")
     if cameras:
-        return Usability(purpose, usable=True, topics=tuple(dict.fromkeys(cameras)))
+        advice = "; ".join(dict.fromkeys(warnings))
+        return Usability(purpose, usable=True, topics=tuple(dict.fromkeys(cameras)), advice=advice)
     reason = "; ".join(dict.fromkeys(reasons)) or "no usable image topic"
     advice = "record camera_info of a calibrated camera beside the image" if images else ""
     return Usability(purpose, usable=False, reason=reason, advice=advice)

@@ -182,6 +182,8 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     given = parser.parse_args(arguments)
     _check_options(parser, given)
     results = _score_bag(given) if given.dataset == "bag" else evaluate_network(_dataset(given), _network(given))
+    if not any(each.images for each in results):
+        raise InputError(f"{given.truth}: no image has both truth and detections; {results[0].notes[0]}")
     print("\n".join(detection_lines(results, given.dataset)))
     if given.json:
         write_results(given.json, given.truth, [detection_run_to_mapping(each) for each in results])

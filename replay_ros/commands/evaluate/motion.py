@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from loftr_ros.base_frame import parse_mount
+from perception_common.errors import InputError
 from perception_common.text.json_files import write_json
 from replay_ros.evaluation.motion.bags import MotionBagOptions, evaluate_motion_of_bag
 from replay_ros.evaluation.motion.metrics import UNNAMED
@@ -73,6 +74,12 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     print("\n".join(motion_lines(result)))
     if given.json:
         write_json(given.json, {"bag": str(given.bag), **asdict(result)})
+    if not result.association.matched:
+        raise InputError(
+            f"{given.bag}: none of its {result.association.poses} poses has a true pose within "
+            f"{result.association.tolerance_s:g} s, so nothing was compared; check that {result.truth} is of this "
+            "recording and has its clock"
+        )
     return 0
 
 

@@ -14,14 +14,14 @@ from replay_ros.evaluation.detection.truth import (
     REGION,
     ClassChoice,
     EvaluatedImage,
+    LabelledImages,
     TruthBox,
-    category_names,
     image_truth,
     read_coco_truth,
 )
 from yolc_ros.classes import VISDRONE_CLASSES
 from yolc_ros.datasets import visdrone
-from yolc_ros.datasets.samples import LabelProblem
+from yolc_ros.datasets.coco import category_names
 from yolc_ros.datasets.uavdt import UAVDT_CLASSES, UavdtFrame, read_uavdt_frames
 
 # The sequences that UAVDT's toolkit evaluates (CalculateDetectionPR_overall.m); M_attr/test names the same ones.
@@ -31,22 +31,6 @@ UAVDT_TEST = (
 )
 
 File = TypeVar("File", visdrone.VisDroneFile, UavdtFrame)
-
-
-@dataclass(frozen=True)
-class LabelledImages:
-    """Images with their ground truth, and the annotations that could not be used."""
-
-    images: tuple[EvaluatedImage, ...]
-    problems: tuple[LabelProblem, ...] = ()
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """A note on the unused annotations, if any."""
-        if not self.problems:
-            return ()
-        first = "; ".join(f"{each.where}: {each.what}" for each in self.problems[:3])
-        return (f"{len(self.problems)} annotations left out ({first}{'; ...' * (len(self.problems) > 3)})",)
 
 
 @dataclass(frozen=True)
@@ -109,7 +93,7 @@ def uavdt_dataset(folder: Path, split: str = "test", pattern: str = "*") -> Data
 
 
 def _read_coco(annotations: Path, images: Path, pattern: str, choice: ClassChoice) -> LabelledImages:
-    return LabelledImages(read_coco_truth(annotations, images, choice, pattern))
+    return read_coco_truth(annotations, images, choice, pattern)
 
 
 def _read_visdrone(folder: Path, pattern: str, choice: ClassChoice) -> LabelledImages:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from perception_common.backends.devices import choose_device
+from perception_common.errors import InputError
 from perception_common.resources import list_models
-from replay_ros.evaluation.detection.datasets import Dataset, LabelledImages
+from replay_ros.evaluation.detection.datasets import Dataset
 from replay_ros.evaluation.detection.inference import InferenceMode, PredictionRun, run_inference
 from replay_ros.evaluation.detection.metrics import score_detections
 from replay_ros.evaluation.detection.protocols import PROTOCOLS
 from replay_ros.evaluation.detection.results import DetectionResult, detection_result_to_mapping
-from replay_ros.evaluation.detection.truth import ClassChoice, choose_classes, truth_sha256
+from replay_ros.evaluation.detection.truth import ClassChoice, LabelledImages, choose_classes, truth_sha256
 from replay_ros.evaluation.model_choice import find_model_weights
+from yolc_ros.datasets.samples import LabelProblem
 from yolc_ros.detector import Detector, DetectorSettings, LsmMerge
 
 SMALLEST_SCORE = 0.01  # the precision-recall curve also needs detections of low score (empirical)
@@ -60,12 +63,36 @@ def evaluate_network(dataset: Dataset, options: NetworkOptions) -> list[Detectio
     detector = Detector.load(model, weights, choose_device(options.device), settings)
     choice = choose_classes(dataset.categories, detector.class_names, options.classes)
     labelled = dataset.read(choice)
+    _check_objects(labelled, dataset, choice)
     runs = [run_inference(detector, mode, labelled.images, options.predictions) for mode in options.modes]
+    labelled = _without_unreadable(labelled, runs)
     return [
         _result(protocol, run, detector, dataset, labelled, choice, options)
         for protocol in dict.fromkeys(options.protocols or dataset.protocols)
         for run in runs
     ]
+
+
+def _check_objects(labelled: LabelledImages, dataset: Dataset, choice: ClassChoice) -> None:
+    """Raise InputError where nothing can be found, so that every figure would be empty."""
+    if not any(len(image.truth.boxes) for image in labelled.images):
+        causes = "".join(f"; {note}" for note in labelled.notes)
+        raise InputError(
+            f"{dataset.path}: there is no object of {', '.join(choice.of_category)} in its "
+            f"{len(labelled.images)} images, so nothing can be evaluated{causes}"
+        )
+
+
+def _without_unreadable(labelled: LabelledImages, runs: Sequence[PredictionRun]) -> LabelledImages:
+    """Leave out the images that could not be read. Raises InputError when none is left."""
+    faults = {path: fault for run in runs for path, fault in run.faults.items()}
+    if not faults:
+        return labelled
+    kept = tuple(image for image in labelled.images if image.path not in faults)
+    problems = tuple(LabelProblem(str(path), fault) for path, fault in faults.items())
+    if not kept:
+        raise InputError(f"none of {len(labelled.images)} images can be read; {problems[0].what}")
+    return replace(labelled, images=kept, problems=(*labelled.problems, *problems))
 
 
 def _result(
@@ -84,7 +111,7 @@ def _result(
         look=run.mode.name,
         scores=score_detections(
             truths,
-            run.of_classes(detector.class_names, choice),
+            run.of_classes(labelled.images, detector.class_names, choice),
             choice.classes,
             PROTOCOLS[protocol],
             options.score_threshold,

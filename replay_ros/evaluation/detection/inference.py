@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,44 +70,52 @@ class InferenceMode:
 
 @dataclass(frozen=True, eq=False)
 class PredictionRun:
-    """Predictions of each image in one inference mode. notes: their origin, where they come from a cache."""
+    """Predictions by image file in one inference mode.
+
+    notes: their origin, where they come from a cache. faults: why an image file could not be read, by its path.
+    """
 
     mode: InferenceMode
-    predictions: tuple[Prediction, ...]
+    predictions: Mapping[Path, Prediction]
     notes: tuple[str, ...] = ()
+    faults: Mapping[Path, str] = field(default_factory=dict)
 
     @property
     def crops_per_image(self) -> float:
         """Mean number of crops, of the LSM or slices."""
-        return float(np.mean([each.crops for each in self.predictions]))
+        return float(np.mean([each.crops for each in self.predictions.values()]))
 
     @property
     def seconds_per_image(self) -> float:
         """Mean time of the inference, without reading the file."""
-        return float(np.mean([each.seconds for each in self.predictions]))
+        return float(np.mean([each.seconds for each in self.predictions.values()]))
 
-    def of_classes(self, names: Sequence[str], choice: ClassChoice) -> list[ImageDetections]:
-        """Return the detections of the chosen classes in each image. names: the network's classes."""
+    def of_classes(
+        self, images: Sequence[EvaluatedImage], names: Sequence[str], choice: ClassChoice
+    ) -> list[ImageDetections]:
+        """Return the detections of the chosen classes in each of these images. names: the network's classes."""
         index = np.array([choice.of_class.get(name, -1) for name in names], np.int64)
         return [
             ImageDetections(each.boxes.astype(np.float64), each.scores, index[each.labels]).select(
                 index[each.labels] >= 0
             )
-            for each in self.predictions
+            for each in (self.predictions[image.path] for image in images)
         ]
 
 
 def run_inference(
     detector: Detector, mode: InferenceMode, images: Sequence[EvaluatedImage], cache: Path | None = None
 ) -> PredictionRun:
-    """Predict each image. Raises InputError for a broken image or cache file, not for a cache that
-    cannot be written, which becomes a note.
+    """Predict each image; those that cannot be read are in `faults`. Raises InputError for a broken cache file, not for
+    one that cannot be written, which becomes a note.
 
     cache: a file of predictions. Those with the same weights, settings, device and image file are reused; the others
     are predicted and added, also when the run is interrupted. Predictions of another network are replaced.
     """
+    paths = [image.path for image in images]
+    faults: dict[Path, str] = {}
     if cache is None:
-        return PredictionRun(mode, tuple(_predict(detector, mode, [image.path for image in images])))
+        return PredictionRun(mode, dict(_predict(detector, mode, paths, faults)), faults=faults)
     sections = read_predictions(cache)
     conditions = mode.conditions(detector)
     notes = []
@@ -117,30 +125,50 @@ def run_inference(
             notes.append(f"{mode.name}: {cache} was made with other {', '.join(changed)}; all predicted again")
         else:
             known = dict(section.predictions)
-    digests = [file_sha256(image.path) for image in images]
-    missing = {digest: image.path for digest, image in zip(digests, images, strict=True) if digest not in known}
+    digests = _digests(paths, faults)
+    missing = {digest: path for path, digest in digests.items() if digest not in known}
     if missing:
         try:
-            predictions = _predict(detector, mode, list(missing.values()))
-            known.update(zip(missing, predictions, strict=True))
+            names = {path: digest for digest, path in missing.items()}
+            for path, prediction in _predict(detector, mode, list(names), faults):
+                known[names[path]] = prediction
         finally:
             try:
                 write_predictions(cache, {**sections, mode.name: Section(conditions, known)})
             except InputError as error:  # hides neither the scores nor the error of a broken image
                 logging.getLogger(__name__).warning("%s. The evaluation goes on without it", error)
                 notes.append(f"{mode.name}: {error}")
-    reused = len(images) - sum(digest in missing for digest in digests)
+    reused = sum(digest not in missing for digest in digests.values())
     if reused:
         notes.append(f"{mode.name}: {reused} of {len(images)} predictions, with their seconds, come from {cache}")
-    return PredictionRun(mode, tuple(known[digest] for digest in digests), tuple(notes))
+    faults |= {path: faults[missing[digest]] for path, digest in digests.items() if missing.get(digest) in faults}
+    predictions = {path: known[digest] for path, digest in digests.items() if digest in known}
+    return PredictionRun(mode, predictions, tuple(notes), faults)
 
 
-def _predict(detector: Detector, mode: InferenceMode, paths: Sequence[Path]) -> Iterator[Prediction]:
-    """Predict image files one by one, so that a caller keeps the finished ones when one is broken."""
+def _digests(paths: Sequence[Path], faults: dict[Path, str]) -> dict[Path, str]:
+    """Return the SHA-256 of each file; adds those that cannot be read to `faults`."""
+    digests = {}
+    for path in paths:
+        try:
+            digests[path] = file_sha256(path)
+        except OSError as error:
+            faults[path] = f"{path}: cannot be read ({error.strerror})"
+    return digests
+
+
+def _predict(
+    detector: Detector, mode: InferenceMode, paths: Sequence[Path], faults: dict[Path, str]
+) -> Iterator[tuple[Path, Prediction]]:
+    """Predict image files one by one, so that a caller keeps the finished ones; adds unreadable ones to `faults`."""
     mode.detect(detector, np.zeros((256, 256, 3), np.uint8))  # warm up: the first inference is slower
     for path in tqdm(paths, unit="image", desc=mode.name, disable=None):
-        pixels = read_rgb(path)
+        try:
+            pixels = read_rgb(path)
+        except InputError as error:
+            faults[path] = str(error)
+            continue
         start = time.perf_counter()
         found = mode.detect(detector, pixels)
         seconds = time.perf_counter() - start
-        yield Prediction(found.boxes, found.scores, found.labels, len(found.regions), seconds)
+        yield path, Prediction(found.boxes, found.scores, found.labels, len(found.regions), seconds)

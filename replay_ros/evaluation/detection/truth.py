@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from perception_common.errors import InputError
+from perception_common.text.problems import shortened
+from replay_ros.bags.datasets.sequences.images import is_image
 from replay_ros.evaluation.detection.protocols import ImageTruth
-from yolc_ros.datasets.coco import load_annotations
-from yolc_ros.datasets.samples import check_box
+from yolc_ros.datasets.coco import CocoFile, CocoImage, read_coco_file
+from yolc_ros.datasets.samples import LabelProblem, read_labelled_image, summarise
 
 REGION = -1  # the label of an ignored region
 
@@ -89,40 +89,79 @@ def choose_classes(categories: Sequence[str], known: Sequence[str], wanted: str 
     )
 
 
-def category_names(annotations: Path) -> tuple[str, ...]:
-    """Return the names of the categories in a COCO JSON file. Raises InputError."""
-    return tuple(str(entry["name"]) for entry in load_annotations(annotations)["categories"])
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images with their ground truth. problems: what was left out. remarks: what else a reader of the figures needs."""
+
+    images: tuple[EvaluatedImage, ...]
+    problems: tuple[LabelProblem, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[EvaluatedImage]:
+        return iter(self.images)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The remarks, and a line on what was left out, if anything."""
+        return (*summarise(self.problems), *self.remarks)
 
 
-def read_coco_truth(
-    annotations: Path, images: Path, choice: ClassChoice, pattern: str = "*"
-) -> tuple[EvaluatedImage, ...]:
+def read_coco_truth(annotations: Path, images: Path, choice: ClassChoice, pattern: str = "*") -> LabelledImages:
     """Read images and boxes. images: the folder to which file names are relative. pattern: of the images' file names.
 
-    Raises InputError for a broken file, a broken box and missing images.
+    Beside what `read_coco_file` leaves out, images are left out whose file is missing, cannot be read, or has another
+    size than the JSON says. Raises InputError when none is left.
     """
-    content = load_annotations(annotations)
-    names = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
-    boxes: defaultdict[Any, list[TruthBox]] = defaultdict(list)
-    for entry in content["annotations"]:
-        try:
-            name = names[entry["category_id"]]
-            if name in choice.of_category or is_ignored_region(name):
-                boxes[entry["image_id"]].append(_read_box(entry, choice.of_category.get(name, REGION)))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            identity = entry.get("id", "without id") if isinstance(entry, dict) else repr(entry)
-            raise InputError(f"{annotations}, annotation {identity}: is broken ({error})") from error
-    try:
-        files = [(images / entry["file_name"], entry["id"]) for entry in content["images"]]
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{annotations}: an image has no id or file_name ({error!r})") from error
-    files = [(path, identity) for path, identity in files if fnmatch.fnmatch(path.name, pattern)]
-    if not files:
+    content = read_coco_file(annotations, images)
+    chosen = [image for image in content.images if fnmatch.fnmatch(image.path.name, pattern)]
+    if not chosen:
         raise InputError(f"{annotations}: has no images {'' if pattern == '*' else f'like {pattern}'}".rstrip())
-    missing = [path for path, _ in files if not path.is_file()]
-    if missing:
-        raise InputError(f"{missing[0]}: is missing, with {len(missing) - 1} others; name their folder with --images")
-    return tuple(EvaluatedImage(path, image_truth(boxes[identity])) for path, identity in files)
+    found: list[EvaluatedImage] = []
+    problems: list[LabelProblem] = []
+    for image in chosen:
+        if fault := _image_fault(image):
+            problems.append(LabelProblem(str(image.path), f"{fault}; left out with its {len(image.boxes)} boxes"))
+        else:
+            found.append(EvaluatedImage(image.path, image_truth(_truth_boxes(image, choice))))
+    if not found:
+        first = f"{problems[0].where}: {problems[0].what}"
+        raise InputError(f"{annotations}: none of {len(chosen)} images can be used; {first}")
+    return LabelledImages(tuple(found), (*content.problems, *problems), tuple(_remarks(content, pattern)))
+
+
+def _image_fault(image: CocoImage) -> str:
+    if not image.path.is_file():
+        return "is missing (name the folder with --images)"
+    try:
+        read_labelled_image(image.path, image.size)
+    except InputError as error:
+        return str(error).removeprefix(f"{image.path}: ")
+    return ""
+
+
+def _remarks(content: CocoFile, pattern: str) -> Iterator[str]:
+    """Say which images have no boxes, and which pictures beside them are not listed."""
+    empty = [image.path.name for image in content.images if not image.boxes]
+    if empty:
+        yield f"{len(empty)} of {len(content.images)} images have no boxes ({shortened(empty)})"
+    listed = {image.path for image in content.images}
+    folders = {path.parent for path in listed if path.parent.is_dir()}
+    others = [path.name for folder in sorted(folders) for path in sorted(folder.iterdir()) if is_image(path)]
+    others = [name for name in others if name not in {path.name for path in listed} and fnmatch.fnmatch(name, pattern)]
+    if others:
+        yield f"{len(others)} pictures beside the images are not in the file ({shortened(others)})"
+
+
+def _truth_boxes(image: CocoImage, choice: ClassChoice) -> list[TruthBox]:
+    boxes = []
+    for box in image.boxes:
+        left, top, width, height = box.corner_and_size
+        corners = (left, top, left + width, top + height)
+        if box.category in choice.of_category:
+            boxes.append(TruthBox(corners, choice.of_category[box.category], box.is_crowd, box.is_unscored))
+        elif is_ignored_region(box.category):
+            boxes.append(TruthBox(corners, REGION))
+    return boxes
 
 
 @dataclass(frozen=True)
@@ -157,14 +196,6 @@ def truth_sha256(names: Sequence[str], truths: Sequence[ImageTruth], classes: Se
         for values in (truth.boxes, truth.labels, truth.crowd, truth.unscored, truth.regions):
             digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()
-
-
-def _read_box(entry: Mapping[str, Any], label: int) -> TruthBox:
-    left, top, width, height = (float(value) for value in entry["bbox"])
-    if problem := check_box((left, top, width, height)):
-        raise ValueError(problem)
-    unscored = bool(entry.get("ignore", False)) or entry.get("score", 1) == 0
-    return TruthBox((left, top, left + width, top + height), label, bool(entry.get("iscrowd", False)), unscored)
 
 
 def is_ignored_region(name: str) -> bool:

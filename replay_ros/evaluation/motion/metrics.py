@@ -57,7 +57,7 @@ def evaluate_motion(
         calibration=covariance_consistency(errors),
         trajectory=accuracy,
         tracks=tracks,
-        notes=tuple(_notes(edges, errors, association, is_metric, left_out)),
+        notes=(*truth.notes, *_notes(edges, errors, association, is_metric, left_out)),
     )
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from perception_common.errors import InputError
-from perception_common.geometry import matrix_from_quaternion, transform
+from perception_common.geometry import matrix_from_quaternion, quaternion_fault, transform
 from perception_common.stamps import stamp_ns
+from perception_common.text.problems import shortened
 from perception_common.tum import Trajectory, read_tum
 from replay_ros.bags.datasets.ground_truth import interpolate_rotation
 from replay_ros.bags.reader import Bag
@@ -32,10 +33,11 @@ TYPES = (
 
 @dataclass(frozen=True, eq=False)
 class TrueMotion:
-    """The true poses of the optical frame. source: file or topic, for the result."""
+    """The true poses of the optical frame. source: file or topic. notes: on poses that were left out."""
 
     source: str
     trajectory: Trajectory
+    notes: tuple[str, ...] = ()
 
 
 def read_truth(
@@ -48,16 +50,17 @@ def read_truth(
     nor topic exists, and for topics of other types.
     """
     path = Path(source).expanduser()
+    notes: tuple[str, ...] = ()
     if path.is_file():
         trajectory, where = read_tum(path), str(path)
     elif bag is None:
         raise InputError(f"the truth {source} is not a file; give a TUM file (stamp tx ty tz qx qy qz qw)")
     else:
-        trajectory, where = _read_topic(bag, source, child_frame)
+        trajectory, where, notes = _read_topic(bag, source, child_frame)
     if T_base_optical is not None:
         trajectory = Trajectory.from_matrices(trajectory.stamps_ns, trajectory.matrices() @ T_base_optical)
         where += ", moved to the optical frame"
-    return TrueMotion(where, trajectory)
+    return TrueMotion(where, trajectory, notes)
 
 
 def find_truth_topic(bag: Bag) -> str | None:
@@ -109,24 +112,25 @@ def associate(
     )
 
 
-def _read_topic(bag: Bag, name: str, child_frame: str | None) -> tuple[Trajectory, str]:
+def _read_topic(bag: Bag, name: str, child_frame: str | None) -> tuple[Trajectory, str, tuple[str, ...]]:
     topic = bag.topic(name)
     if topic.type not in TYPES:
         raise InputError(f"{topic.name} in {bag.path} is a {topic.type}; the truth must be one of {', '.join(TYPES)}")
     poses: dict[int, np.ndarray] = {}
     contradicting: set[int] = set()  # stamps, as of a recording in which they start over
     children: set[str] = set()
+    broken: list[str] = []
     for item in bag.messages([topic.name]):
         for stamp, child, position, orientation in _poses(item.message, topic.type):
             children.add(child)
             if child_frame is None or child == child_frame:
-                values = [
-                    *(getattr(position, axis) for axis in "xyz"),
-                    *(getattr(orientation, axis) for axis in "xyzw"),
-                ]
-                if not np.isfinite(values).all() or not np.any(values[3:]):
-                    raise InputError(f"{topic.name} in {bag.path}: the pose at {stamp / 1e9:.6f} s is not finite")
-                pose = transform(matrix_from_quaternion(np.array(values[3:])), np.array(values[:3]))
+                p = np.array([getattr(position, axis) for axis in "xyz"])
+                q = np.array([getattr(orientation, axis) for axis in "xyzw"])
+                fault = quaternion_fault(q) if np.isfinite(p).all() else "has a position that is not finite"
+                if fault:
+                    broken.append(f"the pose at {stamp / 1e9:.6f} s {fault}")
+                    continue
+                pose = transform(matrix_from_quaternion(q), p)
                 if not np.allclose(poses.setdefault(stamp, pose), pose, atol=SAME_POSE):
                     contradicting.add(stamp)
     if child_frame is None and len(children) > 1:
@@ -141,13 +145,17 @@ def _read_topic(bag: Bag, name: str, child_frame: str | None) -> tuple[Trajector
             f"{topic.name} in {bag.path} has other poses at each stamp when it repeats: "
             "evaluate parts of the recording in which the stamps increase"
         )
+    if broken and not poses:
+        raise InputError(f"{topic.name} in {bag.path}: none of its {len(broken)} poses can be used; {broken[0]}")
     if not poses:
         there = f"no transform of {child_frame}, only of {', '.join(sorted(children))}" if children else "no poses"
         raise InputError(f"{topic.name} in {bag.path} holds {there}")
     stamps = sorted(poses)
     chosen = f", frame {child_frame}" if child_frame else ""
     chosen += f", without {len(contradicting)} stamps that have several poses" if contradicting else ""
-    return Trajectory.from_matrices(stamps, [poses[stamp] for stamp in stamps]), f"{topic.name} ({topic.type}{chosen})"
+    trajectory = Trajectory.from_matrices(stamps, [poses[stamp] for stamp in stamps])
+    notes = (f"{len(broken)} poses of {topic.name} left out ({shortened(broken)})",) if broken else ()
+    return trajectory, f"{topic.name} ({topic.type}{chosen})", notes
 
 
 def _poses(message: Any, type_name: str) -> Iterator[tuple[int, str, Any, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,14 @@ import numpy as np
 from tqdm import tqdm
 
 from loftr_ros.datasets.image_pairs import ImagePair, read_pairs, resizing
-from loftr_ros.geometry.accuracy import pose_degrees
+from loftr_ros.geometry.accuracy import FAILED_DEGREES, pose_degrees
 from loftr_ros.geometry.two_view.relative_pose import Geometry
 from loftr_ros.image_matcher import shrink
 from perception_common.cameras.camera import Camera
 from perception_common.errors import InputError
 from perception_common.images.pictures.files import read_gray
 from replay_ros.evaluation.pairs.estimators import PoseEstimator, choose_estimators, estimate_pose
+from replay_ros.evaluation.pairs.matchers import NO_PAIRS
 from replay_ros.evaluation.pairs.metrics import PairErrors, PairSummary, corner_error, summarise_pairs
 from replay_ros.evaluation.pairs.predictions import MatcherOptions, Predictor, load_predictors
 
@@ -71,7 +72,10 @@ class PairEstimate:
 
 @dataclass(frozen=True)
 class PairRun:
-    """One combination of `PairEvaluationOptions` with its results. max_side: pixels."""
+    """One combination of `PairEvaluationOptions` with its results.
+
+    max_side: pixels. problems: one line for each pair that was left out, since it or its images cannot be used.
+    """
 
     matcher: str
     weights_sha256: str
@@ -79,20 +83,43 @@ class PairRun:
     max_side: int
     summary: PairSummary
     details: tuple[PairErrors, ...]
+    problems: tuple[str, ...] = ()
 
 
 def evaluate_pairs_file(path: Path, options: PairEvaluationOptions) -> list[PairRun]:
-    """Evaluate the pairs of a pairs.json with every combination of the options. Raises InputError."""
-    pairs = read_pairs(path)
-    for image in dict.fromkeys(image for pair in pairs for image in (pair.path_a, pair.path_b)):
-        if not image.is_file():
-            raise InputError(f"{image}: is missing; file names in {path} are relative to its folder")
+    """Evaluate the pairs of a pairs.json with every combination of the options.
+
+    Pairs that cannot be used are left out and listed in `problems` of each run. Raises InputError when none is left.
+    """
+    found = read_pairs(path)
+    pairs, problems = _readable(found.pairs)
+    problems = [*found.problems, *problems]
+    if not pairs:
+        raise InputError(f"{path}: none of its {len(problems)} pairs can be used; {problems[0]}")
     return [
-        run
+        replace(run, problems=tuple(problems))
         for predictor in load_predictors(options.matchers)
         for max_side in options.max_sides
         for run in evaluate_pairs(pairs, predictor, options.estimators, max_side)
     ]
+
+
+def _readable(pairs: Sequence[ImagePair]) -> tuple[list[ImagePair], list[str]]:
+    """Return the pairs both of whose images can be read, and one line for each of the others."""
+    faults: dict[Path, str] = {}
+    for path in dict.fromkeys(path for pair in pairs for path in (pair.path_a, pair.path_b)):
+        try:
+            read_gray(path)
+        except InputError as error:
+            faults[path] = str(error)
+    usable, problems = [], []
+    for pair in pairs:
+        fault = faults.get(pair.path_a) or faults.get(pair.path_b)
+        if fault:
+            problems.append(f"{pair.name_a} and {pair.name_b}: {fault}")
+        else:
+            usable.append(pair)
+    return usable, problems
 
 
 def evaluate_pairs(
@@ -100,17 +127,27 @@ def evaluate_pairs(
 ) -> list[PairRun]:
     """Match each pair once, on images shrunk to a long side of `max_side` pixels (0: not shrunk).
 
-    Returns a run for each estimator.
+    Returns a run for each estimator. A pair on which the matcher or an estimator fails counts as a failure with the
+    cause in `failure`, and the others are evaluated.
     """
     matcher = predictor.matcher
     read_view = lru_cache(maxsize=CACHED_IMAGES)(_read_view)
     results: dict[PoseEstimator, list[PairErrors]] = {estimator: [] for estimator in estimators}
     for pair in tqdm(pairs, unit="pair", desc=f"{matcher.name}, {max_side} px", disable=None):
         a, b = read_view(pair.path_a, max_side), read_view(pair.path_b, max_side)
-        matches = predictor.match(a.gray, b.gray)
+        failure = ""
+        try:
+            matches = predictor.match(a.gray, b.gray)
+        except (InputError, cv2.error) as error:
+            matches, failure = NO_PAIRS, " ".join(str(error).split())
         for estimator in estimators:
             begin = time.perf_counter()
-            estimate = estimate_and_compare(pair, a, b, matches.points_a, matches.points_b, estimator)
+            estimate, cause = _failure_of(pair), failure
+            if not failure:
+                try:
+                    estimate = estimate_and_compare(pair, a, b, matches.points_a, matches.points_b, estimator)
+                except (InputError, cv2.error) as error:
+                    cause = " ".join(str(error).split())
             seconds = time.perf_counter() - begin
             errors = PairErrors(
                 a=pair.name_a,
@@ -119,12 +156,17 @@ def evaluate_pairs(
                 **asdict(estimate),
                 seconds_matching=matches.seconds,
                 seconds_estimating=seconds,
+                failure=cause,
             )
             results[estimator].append(errors)
     return [
         PairRun(matcher.name, matcher.weights_sha256, estimator, max_side, summarise_pairs(errors), tuple(errors))
         for estimator, errors in results.items()
     ]
+
+
+def _failure_of(pair: ImagePair) -> PairEstimate:
+    return PairEstimate(0, Geometry.FAILED.name, error_degrees=None if pair.T_ab is None else FAILED_DEGREES)
 
 
 def _read_view(path: Path, max_side: int) -> MatchedView:
@@ -169,7 +211,7 @@ def _estimate_homography(
 
 def pair_run_to_mapping(run: PairRun) -> dict[str, Any]:
     """Return the JSON content of a run: the summary, the conditions, then every pair."""
-    conditions = {
+    conditions: dict[str, Any] = {
         "matcher": run.matcher,
         "weights_sha256": run.weights_sha256,
         "estimator": run.estimator.name,
@@ -178,4 +220,5 @@ def pair_run_to_mapping(run: PairRun) -> dict[str, Any]:
         "homography_details": HOMOGRAPHIES,
         "max_side": run.max_side,
     }
+    conditions["left_out"] = list(run.problems)
     return asdict(run.summary) | conditions | {"details": [asdict(errors) for errors in run.details]}

@@ -49,6 +49,9 @@ class PointPairs:
         return PointPairs(self.points_a[order], self.points_b[order], self.confidence[order], self.seconds)
 
 
+NO_PAIRS = PointPairs(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0))
+
+
 class PairMatcher(Protocol):
     """Finds matching points in two encoded images."""
 
@@ -79,12 +82,15 @@ class BaselineMatcher:
     def __init__(self, name: str) -> None:
         self.name = name
         self._detector: Any = cv2.SIFT.create(KEYPOINTS) if name == "sift" else cv2.ORB.create(KEYPOINTS)
+        self._border = 0 if name == "sift" else self._detector.getEdgeThreshold()  # pixels without keypoints
         self._matcher = cv2.BFMatcher(cv2.NORM_L2 if name == "sift" else cv2.NORM_HAMMING)
         self.settings: Mapping[str, Any] = {"keypoints": KEYPOINTS, "ratio": RATIO, "opencv": cv2.__version__}
 
     def encode(self, gray: np.ndarray) -> BaselineKeypoints:
-        """Detect and describe keypoints."""
-        keypoints, descriptors = self._detector.detectAndCompute(gray, None)
+        """Detect and describe keypoints; an image without room for one inside its border has none."""
+        keypoints, descriptors = (), None
+        if min(gray.shape) > 2 * self._border:  # OpenCV's pyramid fails on an image of one row or column
+            keypoints, descriptors = self._detector.detectAndCompute(gray, None)
         if descriptors is None:
             return BaselineKeypoints(np.zeros((0, 2)), np.zeros((0, self._detector.descriptorSize())))
         return BaselineKeypoints(np.array([keypoint.pt for keypoint in keypoints], np.float64), descriptors)

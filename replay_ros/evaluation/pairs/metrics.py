@@ -20,6 +20,7 @@ class PairErrors:
     a, b: image files. geometry: the estimator's class of the scene, "FAILED" without an estimate. error_degrees: of the
     pose, 180 for a failure; None where the truth is a homography. corner_px: of the homography, pixels of the stored
     image; None where it failed or the truth is a pose. seconds_matching: without the encoding of the two images.
+    failure: why the matcher or the estimator gave up on the images, as an error; empty otherwise.
     """
 
     a: str
@@ -31,6 +32,7 @@ class PairErrors:
     corner_px: float | None
     seconds_matching: float
     seconds_estimating: float
+    failure: str = ""
 
 
 @dataclass(frozen=True)

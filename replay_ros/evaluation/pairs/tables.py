@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from loftr_ros.geometry.accuracy import FAILED_DEGREES
 from perception_common.text.markdown import markdown_table, number_cell
+from perception_common.text.problems import shortened
 from replay_ros.evaluation.pairs.evaluate import HOMOGRAPHIES, PairRun
 
 
@@ -20,6 +21,13 @@ def pair_lines(runs: Sequence[PairRun]) -> Iterator[str]:
             yield f"- {estimator.name}: {estimator.description}; {failure}"
     if any(errors.error_degrees is None for run in runs for errors in run.details):
         yield f"- homographies: {HOMOGRAPHIES}; corners are pixels of the stored image"
+    if problems := runs[0].problems:
+        yield f"- {len(problems)} pairs left out ({shortened(problems)})"
+    for run in runs:
+        failed = [f"{errors.a} and {errors.b}: {errors.failure}" for errors in run.details if errors.failure]
+        if failed:
+            what = f"{run.matcher}, {run.estimator.name}"
+            yield f"- {what}: {len(failed)} pairs failed with an error ({shortened(failed)})"
     yield "- s/pair: matching and estimation, without encoding the two images"
 
 

@@ -12,7 +12,7 @@ def send_info(bench, stamp_ns, focal):
     info = CameraInfo(header=header_of(stamp_ns, "camera"), width=width, height=height, distortion_model="plumb_bob")
     info.d, info.k = [0.0] * 5, [focal, 0.0, width / 2, 0.0, focal, height / 2, 0.0, 0.0, 1.0]
     bench.infos.publish(info)
-    bench.until(lambda: len(bench.node._cameras._cameras) > 0 and stamp_ns in bench.node._cameras._cameras)
+    bench.until(lambda: len(bench.node._cameras._exact) > 0 and stamp_ns in bench.node._cameras._exact)
 
 
 def test_an_image_gets_the_camera_info_within_the_slop_and_not_the_newest(bench):

@@ -112,7 +112,10 @@ def test_a_parameter_that_is_not_live_can_change_before_configuration(make):
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        (("low", 1), "write 1.0"),
+        (("mode", False), "in quotes; choose one of a, b"),
+        (("model", 5), "write '5' in quotes"),
+        (("low", "0.5"), "without quotes"),
+        (("low", float("nan")), "finite"),
         (("mode", "c"), "choose one of"),
         (("low", 7.0), "range"),
         (("count", "x"), "not a int"),
@@ -121,6 +124,12 @@ def test_a_parameter_that_is_not_live_can_change_before_configuration(make):
 def test_invalid_overrides_are_refused_at_start(make, override, words):
     with pytest.raises(InputError, match=words):
         make([override])
+
+
+def test_a_whole_number_stands_for_a_float(make):
+    _, parameters, _ = make([("low", 0)])
+    assert parameters.values == Example(low=0.0)
+    assert type(parameters.values.low) is float
 
 
 def test_unknown_overrides_are_named_with_the_nearest_parameter(make):

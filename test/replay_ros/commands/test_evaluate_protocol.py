@@ -105,7 +105,7 @@ class TestHPatches:
         (folder / "v_plane" / "H_1_3").write_text("1 2 3")
         self.fails("H_1_3 must hold 3x3", folder)
         (folder / "v_plane" / "H_1_3").unlink()
-        self.fails("H_1_3 is missing", folder)
+        self.fails("H_1_3 does not exist", folder)
 
     def fails(self, message, folder):
         with pytest.raises(InputError, match=message):
@@ -153,9 +153,9 @@ class TestScanNet:
         fails(r"holds no index of ScanNet-1500 .*--index")
         index = tmp_path / "index"
         (folder / "scene0707_00" / "pose" / "585.txt").write_text("-inf " * 16)
-        fails("585.txt must hold 4x4 finite numbers")
+        fails("585.txt holds no pose: it is not a 4x4 matrix but 1x16")
         (folder / "scene0707_00" / "pose" / "585.txt").unlink()
-        fails("585.txt is missing")
+        fails("585.txt does not exist")
 
 
 class TestMegaDepth:

@@ -67,8 +67,8 @@ def test_coco_boxes_aliases_crowds_and_unmapped_categories(coco: Path) -> None:
 def test_coco_lists_broken_entries_and_keeps_the_rest(coco: Path) -> None:
     files = read_coco(coco / "coco.json", coco / "images", OURS)
     assert [problem.where.split(", ")[-1] for problem in files.problems] == [
-        *(f"annotation {number}" for number in (5, 6, 7, 8)),
         "image 11",
+        *(f"annotation {number}" for number in (5, 6, 7, 8)),
     ]
     assert [file.path.name for file in files.matching("b*").files] == ["b1.png"]
     assert files.load(1).truth.boxes.shape == (0, 4)

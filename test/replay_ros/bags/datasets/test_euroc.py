@@ -90,7 +90,7 @@ def test_the_mav0_folder_of_a_sequence_without_ground_truth_is_read(euroc):
         ("cam0/sensor.yaml", "20.5, ", "", r"cam0/sensor\.yaml: K has 3 numbers"),
         ("cam0/sensor.yaml", "data: [", "data: [7, ", "T_BS is not a 4x4 pose matrix"),
         ("cam0/sensor.yaml", "T_BS:", "T_BS: [", r"sensor\.yaml is not valid YAML"),
-        ("cam0/data.csv", ",", ";", r"data\.csv line 2: .* is not a row of stamp file"),
+        ("cam0/data.csv", ",", "|", r"data\.csv line 2: .* is not a row of stamp file"),
         ("imu0/data.csv", "9.1", "nan", r"imu0/data\.csv line 2: .* is not a row of finite numbers"),
         ("imu0/data.csv", "1403636579768555584", "1403636579763555584", "has the same stamp as line 3"),
         ("state_groundtruth_estimate0/data.csv", "4.6", "0.1,4.6", "its quaternion has length"),
