@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,12 @@ def _matrix_fault(K: np.ndarray) -> str:
     return ""
 
 
-_FAULTS = {"K_a": _matrix_fault, "K_b": _matrix_fault, "T_ab": rigid_fault, "H_ab": homography_fault}
+_FAULTS: dict[str, Callable[[np.ndarray], str]] = {
+    "K_a": _matrix_fault,
+    "K_b": _matrix_fault,
+    "T_ab": rigid_fault,
+    "H_ab": homography_fault,
+}
 
 
 def resizing(old: tuple[int, int], new: tuple[int, int]) -> np.ndarray:

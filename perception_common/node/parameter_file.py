@@ -44,7 +44,7 @@ def read_parameters(
         elif is_wild:
             logging.getLogger(__name__).warning("%s: %s", where, unknown_parameter(name, list(infos)))
         else:
-            raise InputError(f"{where}: {unknown_parameter(name, list(infos))}")
+            raise InputError(f"{where}: {unknown_parameter(name, list(infos)).replace(' is ignored', '')}")
     try:
         converted = {
             name: convert_parameter(name, value, defaults[name], infos[name]) for name, value in values.items()
@@ -69,7 +69,7 @@ def misses(path: Path, full_name: str) -> str:
     near = node if node in others else next(iter(difflib.get_close_matches(node, others, n=1, cutoff=0.8)), "")
     if not near or near in _OTHER_NODES - {node}:
         return ""
-    advice = "start the node in that namespace, or write" if near == node else "did you mean"
+    advice = "start it in that namespace (replay: --namespace), or write" if near == node else "correct the name, as"
     return f"{path} has parameters of {others[near]} and none of {full_name}: {advice} `/**/{node}`"
 
 

@@ -83,7 +83,7 @@ def convert_parameter(name: str, value: Any, default: Any, info: ParameterInfo) 
 
 
 def unknown_parameter(name: str, known: Sequence[str]) -> str:
-    """Return the sentence on a parameter that a node does not have."""
+    """Return the words on a parameter that a node does not have, and what may be meant."""
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else "see `ros2 param list`"
     return f"unknown parameter {name!r} is ignored: {hint}"

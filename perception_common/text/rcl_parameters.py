@@ -81,7 +81,8 @@ def _parameters(node: yaml.Node, names: tuple[str, ...]) -> Iterator[tuple[str, 
     """Yield (node name, parameter, value) of a mapping of node names."""
     where = "/".join(names) or "the file"
     if not isinstance(node, yaml.MappingNode):
-        raise InputError(f"{where} has no {KEY}; write `{where if names else 'NODE'}: {{{KEY}: {{...}}}}`")
+        node_name = names[0] if names else "NODE"
+        raise InputError(f"{where} has no {KEY}; write `{node_name}: {{{KEY}: {{...}}}}`")
     for key, value in node.value:
         if key.value != KEY:
             yield from _parameters(value, (*names, _key(key)))

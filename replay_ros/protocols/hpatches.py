@@ -88,8 +88,8 @@ def _evaluate_homographies(
         try:
             (first, R_first), (other, R_other) = (_resized(path) for path in (pair.first, pair.other))
             matches = predictor.match(first, other).best(MAX_MATCHES)
-        except InputError as error:
-            left_out.append(f"{name}: {error}")
+        except InputError as fault:
+            left_out.append(f"{name}: {fault}")
             continue
         H_true = R_other @ pair.H @ np.linalg.inv(R_first)
         for threshold in thresholds:

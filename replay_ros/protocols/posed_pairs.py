@@ -89,8 +89,8 @@ def _evaluate_setting(
         try:
             a, b = view(pair.path_a), view(pair.path_b)
             matches = predictor.match(a.gray, b.gray)
-        except InputError as error:
-            left_out.append(f"{pair.name}: {error}")
+        except InputError as fault:
+            left_out.append(f"{pair.name}: {fault}")
             continue
         points_a, points_b = _moved(matches.points_a, a.to_camera), _moved(matches.points_b, b.to_camera)
         camera_a = Camera.from_matrix(pair.K_a, a.width, a.height)

@@ -78,8 +78,8 @@ def read_uavdt_frames(
                 frames.append(UavdtFrame(path, tuple(boxes.pop(int(number), ()))))
             else:
                 problems.append(LabelProblem(str(path), "is no frame: its name has no number"))
-        for number, without_image in sorted(boxes.items()):
-            where = f"{annotations / name}{_WHOLE}, frame {number}"
+        for frame, without_image in sorted(boxes.items()):
+            where = f"{annotations / name}{_WHOLE}, frame {frame}"
             problems.append(LabelProblem(where, f"has {len(without_image)} boxes and no image"))
     return tuple(frames), tuple(problems)
 

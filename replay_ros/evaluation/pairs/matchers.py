@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -88,7 +88,8 @@ class BaselineMatcher:
 
     def encode(self, gray: np.ndarray) -> BaselineKeypoints:
         """Detect and describe keypoints; an image without room for one inside its border has none."""
-        keypoints, descriptors = (), None
+        keypoints: Sequence[Any] = ()
+        descriptors = None
         if min(gray.shape) > 2 * self._border:  # OpenCV's pyramid fails on an image of one row or column
             keypoints, descriptors = self._detector.detectAndCompute(gray, None)
         if descriptors is None:

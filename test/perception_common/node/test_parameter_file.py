@@ -60,7 +60,7 @@ def test_later_entries_and_overrides_win(tmp_path):
         ("a_node: {ros_parameters: {threshold: 0.5}}", "ros__parameters"),
         ("a_node:\n\tros__parameters: {}", "not a ROS parameter file"),
         ("/drone1/a_node: {ros__parameters: {threshold: 0.5}}", "/drone1/a_node and none of /a_node: .*namespace"),
-        ("a_nod: {ros__parameters: {threshold: 0.5}}", "did you mean `/\\*\\*/a_node`"),
+        ("a_nod: {ros__parameters: {threshold: 0.5}}", "correct the name, as `/\\*\\*/a_node`"),
     ],
 )
 def test_invalid_files_are_refused_as_a_node_would(tmp_path, text, words):
