@@ -18,8 +18,8 @@ from loftr_ros.datasets.posed_views import PosedView, make_pair
 from loftr_ros.datasets.scene_info import read_scene_info
 from loftr_ros.datasets.supervision import TrainingPair, Visibility, tolerance_of
 from perception_common.errors import InputError
-from perception_common.images.pictures.files import read_gray
 from perception_common.geometry import rigid_fault
+from perception_common.images.pictures.files import read_gray
 from perception_common.paths import inner_path
 from perception_common.training.broken_files import BrokenFiles
 
