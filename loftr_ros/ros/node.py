@@ -67,7 +67,7 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         self._mount: MountLookup | None = None
         self._edges: BaseEdges | None = None
         super().__init__("loftr_node", LoftrParameters, nodes_in_process)
-        self.create_service(  # type: ignore[misc]  # rclpy's annotations know no coroutines
+        self.create_service(
             MatchKeyframes,
             "match_keyframes",
             self._match_keyframes,
