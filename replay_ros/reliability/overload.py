@@ -12,7 +12,7 @@ import numpy as np
 from perception_common.errors import InputError
 from replay_ros.reliability.bench import ANSWERS, START_SECONDS, Answer, Bench, RemoteCamera, running_bench
 from replay_ros.reliability.camera import CameraState
-from replay_ros.reliability.report import Limit, ReliabilityReport
+from replay_ros.reliability.report import ReliabilityReport, limit
 
 FACTOR = 10
 LATENCY_LIMIT = 1.2  # p99 of the last minute over that of the first
@@ -80,8 +80,8 @@ def _report(bench: Bench, minutes: float, rate: float, offered: float, start: fl
         }
         unexplained = abs(counts["received"] - sum(counts[word] for word in _COUNTS))
         limits += [
-            Limit(f"{name}: latency, last over first", last / first, LATENCY_LIMIT, "x"),
-            Limit(f"{name}: images in no count", unexplained, 0),
+            limit(f"{name}: latency, last over first", last / first, LATENCY_LIMIT, "x"),
+            limit(f"{name}: images in no count", unexplained, 0),
         ]
     return ReliabilityReport(
         "overload", f"images of {_SIZE[0]}x{_SIZE[1]} at {offered / rate:.1f} times the answered rate", figures, limits

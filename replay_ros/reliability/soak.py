@@ -17,7 +17,7 @@ from tqdm import tqdm
 from perception_common.images.conversion import fill_image
 from replay_ros.reliability.bench import ANSWERS, START_SECONDS, Bench, running_bench
 from replay_ros.reliability.camera import camera_info, make_ground, picture
-from replay_ros.reliability.report import Limit, ReliabilityReport
+from replay_ros.reliability.report import ReliabilityReport, limit
 
 MIB = 2**20
 SLOPE_LIMIT = 1.0  # MiB for 10,000 images
@@ -168,10 +168,10 @@ def _report(
             f"{name}: images counted as dropped or refused": counted,
         }
         limits += [
-            Limit(f"{name}: growth of memory", slope_mib(taken), SLOPE_LIMIT, "MiB for 10,000 images"),
-            Limit(f"{name}: growth of descriptors", judged[-1].descriptors - judged[0].descriptors, 0),
-            Limit(f"{name}: growth of threads", judged[-1].threads - judged[0].threads, 0),
-            Limit(f"{name}: images neither answered nor counted", abs(unanswered[name] - counted), 0),
+            limit(f"{name}: growth of memory", slope_mib(taken), SLOPE_LIMIT, "MiB for 10,000 images"),
+            limit(f"{name}: growth of descriptors", judged[-1].descriptors - judged[0].descriptors, 0),
+            limit(f"{name}: growth of threads", judged[-1].threads - judged[0].threads, 0),
+            limit(f"{name}: images neither answered nor counted", abs(unanswered[name] - counted), 0),
         ]
     width, height = _SIZE
     return ReliabilityReport(

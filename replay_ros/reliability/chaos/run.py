@@ -15,7 +15,7 @@ from replay_ros.reliability.chaos.disk_faults import check_trajectories, disk_fa
 from replay_ros.reliability.chaos.faults import FAULTS, Broken
 from replay_ros.reliability.chaos.small_disk import small_disk
 from replay_ros.reliability.chaos.system import System
-from replay_ros.reliability.report import Limit, ReliabilityReport
+from replay_ros.reliability.report import ReliabilityReport, limit
 
 RECOVERY_LIMIT = 5.0  # seconds from the end of a cause to the answers of both nodes
 _PATIENCE = 60.0  # seconds after which the run gives a recovery up
@@ -58,6 +58,6 @@ def run_chaos(rounds: int, folder: Path, seed: int = 0, only: Sequence[str] = ()
         "chaos",
         f"{len(order)} faults in a random order, seed {seed}{left_out}",
         {f"{name}: answers again after, at most [s]": max(values) for name, values in seconds.items()},
-        [Limit(f"{name}: answers again", max(values), RECOVERY_LIMIT, "s") for name, values in seconds.items()],
+        [limit(f"{name}: answers again", max(values), RECOVERY_LIMIT, "s") for name, values in seconds.items()],
         failures,
     )

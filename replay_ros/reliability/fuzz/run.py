@@ -27,7 +27,7 @@ from replay_ros.benchmarks.machine import child_environment
 from replay_ros.reliability.fuzz import bags, files, messages, pictures
 from replay_ros.reliability.fuzz.mutation import mutate
 from replay_ros.reliability.fuzz.target import Target
-from replay_ros.reliability.report import Limit, ReliabilityReport
+from replay_ros.reliability.report import ReliabilityReport, limit
 
 SECONDS = 10.0  # CPU time of one input; valid ones of this size take milliseconds
 MEMORY = 1 << 30  # bytes that one child may take beyond what it has after the imports
@@ -119,7 +119,7 @@ def run_fuzz(inputs: int, folder: Path, seed: int = 0, only: Sequence[str] = ())
     figures: dict[str, float | int | str] = {f"{name}: inputs": count for name, count in counts.items()}
     failures = [f"{name}: {n} times {place.lstrip('!')}" for name in targets for place, n in faults[name].items()]
     figures["seconds"] = time.monotonic() - start
-    limits = [Limit("inputs with neither a result nor an InputError", len(failures), 0)]
+    limits = [limit("inputs with neither a result nor an InputError", len(failures), 0)]
     conditions = f"{len(targets)} targets, seed {seed}; at most {SECONDS:g} s and {MEMORY >> 20} MiB for an input"
     return ReliabilityReport("fuzz", conditions, figures, limits, failures)
 

@@ -28,7 +28,7 @@ from perception_common.node.guards.executor import GuardedExecutor
 from perception_common.node.parameters import parameter_infos
 from replay_ros.reliability.races import racers
 from replay_ros.reliability.races.racers import Camera, Life, Peer
-from replay_ros.reliability.report import Limit, ReliabilityReport
+from replay_ros.reliability.report import ReliabilityReport, limit
 
 PARAMETERS = tuple(parameter_infos(LoftrParameters))
 DESCRIPTORS = 2  # that may differ: a socket or a file that is open for a moment
@@ -64,8 +64,8 @@ def run_races(transitions: int, folder: Path, seed: int = 0) -> ReliabilityRepor
         f"loftr_node with SIFT, {len(kept)} lives, seed {seed}",
         {**dict(sorted(counts.items())), "seconds": round(time.monotonic() - start, 1)},
         [
-            Limit("growth of threads", threads1 - threads0, 0),
-            Limit("growth of descriptors", files1 - files0, DESCRIPTORS),
+            limit("growth of threads", threads1 - threads0, 0),
+            limit("growth of descriptors", files1 - files0, DESCRIPTORS),
         ],
         faults,
     )

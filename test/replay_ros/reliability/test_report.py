@@ -1,10 +1,10 @@
 import json
 
-from replay_ros.reliability.report import Limit, ReliabilityReport, write_report
+from replay_ros.reliability.report import ReliabilityReport, limit, write_report
 
 
 def report(value, failures=()):
-    return ReliabilityReport("soak", "ten images", {"images": 10}, [Limit("growth", value, 1.0, "MiB")], failures)
+    return ReliabilityReport("soak", "ten images", {"images": 10}, [limit("growth", value, 1.0, "MiB")], failures)
 
 
 def test_a_report_holds_when_all_limits_are_kept_and_nothing_failed():
@@ -24,5 +24,7 @@ def test_the_figures_are_in_the_json_by_name(tmp_path):
     write_report(tmp_path / "soak.json", report(0.5))
     content = json.loads((tmp_path / "soak.json").read_text())
     assert content["figures"]["images"] == 10
-    assert content["limits"][0] == {"name": "growth", "value": 0.5, "limit": 1.0, "unit": "MiB", "holds": True}
+    (growth,) = content["limits"]
+    assert (growth["name"], growth["value"], growth["limit"], growth["unit"]) == ("growth", 0.5, 1.0, "MiB")
+    assert growth["holds"] is True
     assert content["holds"] is True
