@@ -10,6 +10,7 @@ from pathlib import Path
 from perception_common.errors import InputError
 
 MAX_BYTES = 2**30  # the largest label file in use, COCO's instances_train2017.json, has 0.44 GiB
+_PIECE = 2**20  # bytes read at a time
 _OTHER_ENCODINGS = {  # the first four bytes tell UTF-32 from UTF-16
     "UTF-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
     "UTF-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
@@ -25,7 +26,7 @@ def read_text(path: Path, what: str = "", limit: int = MAX_BYTES) -> str:
     name = f"{what} {path}".strip()
     try:
         is_other = path.exists() and not path.is_file()  # a folder, or a device or pipe, which may have no end
-        data = b"" if is_other else _read_bytes(path, limit + 1)
+        data = bytearray() if is_other else _read_bytes(path, limit + 1)
     except FileNotFoundError as error:
         missing = f"{name} does not exist" if what else f"{name}: cannot be read ({error.strerror}); check the path"
         raise InputError(missing) from error
@@ -43,12 +44,15 @@ def read_text(path: Path, what: str = "", limit: int = MAX_BYTES) -> str:
         raise InputError(f"{name}: {error}") from error
 
 
-def _read_bytes(path: Path, most: int) -> bytes:
-    with path.open("rb") as file:
-        return file.read(most)
+def _read_bytes(path: Path, most: int) -> bytearray:
+    data = bytearray()
+    with path.open("rb") as file:  # in pieces, as one call would reserve the memory for `most` bytes
+        while piece := file.read(min(_PIECE, most - len(data))):
+            data += piece
+    return data
 
 
-def decode_text(data: bytes) -> str:
+def decode_text(data: bytes | bytearray) -> str:
     """Return the text of bytes, as `read_text`. Raises InputError that does not name a file."""
     for encoding, marks in _OTHER_ENCODINGS.items():
         if data.startswith(marks):

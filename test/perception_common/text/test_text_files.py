@@ -2,6 +2,7 @@
 
 import json
 import time
+import tracemalloc
 from decimal import Decimal
 
 import numpy as np
@@ -162,3 +163,14 @@ def test_a_path_never_leaves_its_folder(tmp_path_factory, name):
     except InputError:
         return
     assert folder.resolve() in path.resolve().parents
+
+
+def test_a_small_file_takes_little_memory_under_a_large_limit(tmp_path):
+    path = tmp_path / "small.txt"
+    path.write_text("1 2 3\n" * 1000)
+    tracemalloc.start()
+    try:
+        read_text(path)
+        assert tracemalloc.get_traced_memory()[1] < 16 * 2**20
+    finally:
+        tracemalloc.stop()
