@@ -244,7 +244,8 @@ def _check_matrix(K: tuple[float, ...], name: str) -> None:
 
 def _check_rotation(R: tuple[float, ...]) -> None:
     matrix = np.array(R)
-    if matrix.size != 9 or not np.allclose(matrix.reshape(3, 3) @ matrix.reshape(3, 3).T, np.eye(3), atol=1e-3):
+    is_bounded = matrix.size == 9 and bool(np.all(np.abs(matrix) < 2))  # a rotation's entries are at most 1
+    if not is_bounded or not np.allclose(matrix.reshape(3, 3) @ matrix.reshape(3, 3).T, np.eye(3), atol=1e-3):
         raise InputError("camera is not calibrated: R is not a rotation; correct its camera_info")
 
 
