@@ -57,7 +57,7 @@ def test_negative_numbers_are_refused():
 
 def test_json_that_cannot_be_written_is_an_error(monkeypatch, tmp_path):
     monkeypatch.setattr(benchmark, "run_subject", lambda *_, **__: SubjectReport("yolc", ""))
-    with pytest.raises(InputError, match="cannot write"):
+    with pytest.raises(InputError, match="cannot be written"):
         benchmark.main(["--only", "yolc", "--json", str(tmp_path / "missing" / "file.json")])
 
 

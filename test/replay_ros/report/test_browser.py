@@ -179,7 +179,7 @@ def test_plots_are_drawn_where_there_is_data(page):
         assert page.locator(f"#{name} .main-svg").first.is_visible(), name
     assert not page.locator("#resources").is_visible()
     table = page.inner_text("#latency-table")
-    assert "yolc_node dropped 1 of 12 images" in table
+    assert "yolc_node: 11 of 12 images answered, 0 refused, 1 missed" in table
     assert "500.0 ms" in table  # matching, at every percentile
 
 

@@ -17,7 +17,7 @@ def test_the_command_says_what_is_wrong(answers, tmp_path):
     with pytest.raises(InputError, match="at least 1"):
         main([str(answers), "--pictures", "0"])
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="choose another --out"):
+    with pytest.raises(InputError, match="choose another path"):
         main([str(answers), "--out", str(tmp_path / "file" / "report.html")])
 
 
