@@ -27,6 +27,7 @@ from replay_ros.bags.storage.workspace import workspace
 
 MAGIC = b"SQLite format 3\0"
 SIDECARS = ("-wal", "-journal")  # what sqlite keeps beside a file that was not closed
+DATABASE_ERRORS = (sqlite3.Error, UnicodeDecodeError)  # the latter where sqlite quotes damaged text in its message
 TEMPORARY = "yolc_bag."
 
 
@@ -45,7 +46,7 @@ class SqliteFile:
             self._database = self._stack.enter_context(_Closing(_connect(_readable(path, self._stack))))
             self._channels = _read_channels(self._database)
             self._rows, self._topics, self._stamps_ns = self._read_stamps()
-        except sqlite3.Error as error:
+        except DATABASE_ERRORS as error:
             self._stack.close()
             raise DamagedError(str(error)) from error
         except BaseException:
@@ -69,7 +70,7 @@ class SqliteFile:
                 found = self._database.execute(
                     "SELECT data FROM messages WHERE rowid = ?", (int(self._rows[index]),)
                 ).fetchone()
-            except sqlite3.Error as error:
+            except DATABASE_ERRORS as error:
                 found, cause = None, str(error)
             if found is None or not isinstance(found[0], bytes):
                 failed, cause = failed + 1, cause or "they hold no bytes"
@@ -117,7 +118,7 @@ class SqliteFile:
                 columns[0].append(row)
                 columns[1].append(topic if isinstance(topic, int) else -1)
                 columns[2].append(stamp if isinstance(stamp, int) else -1)
-        except sqlite3.Error as error:
+        except DATABASE_ERRORS as error:
             return str(error)
         return ""
 
@@ -192,7 +193,7 @@ def _read_channels(database: sqlite3.Connection) -> list[Channel]:
 def _read_definitions(database: sqlite3.Connection) -> dict[str, tuple[str, str]]:
     """Return format and text by type."""
     query = "SELECT topic_type, encoding, encoded_message_definition FROM message_definitions ORDER BY id DESC"
-    with suppress(sqlite3.Error):
+    with suppress(*DATABASE_ERRORS):
         rows = database.execute(query).fetchall()
         return {kind: (form, text) for kind, form, text in rows if isinstance(form, str) and isinstance(text, str)}
     return {}

@@ -174,3 +174,9 @@ def test_a_small_file_takes_little_memory_under_a_large_limit(tmp_path):
         assert tracemalloc.get_traced_memory()[1] < 16 * 2**20
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", ["9" * 300 + ".jpg", "/".join(["folder"] * 800)])
+def test_a_name_that_no_file_system_takes_is_refused(tmp_path, name):
+    with pytest.raises(InputError, match="longer than a file name can be"):
+        inner_path(tmp_path, name)
