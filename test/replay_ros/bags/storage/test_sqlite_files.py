@@ -125,6 +125,6 @@ def test_damaged_text_in_the_schema_is_refused(tmp_path, write_words):
     """Sqlite quotes it in its message, which is then no text."""
     data = (write_words(tmp_path / "whole", ["0"], "sqlite3") / "whole.db3").read_bytes()
     table = data.index(b"CREATE TABLE messages") + len(b"CREATE TABLE ")
-    (tmp_path / "broken.db3").write_bytes(data[:table] + b"\xff(((\xff" + data[table + 5 :])
+    (tmp_path / "broken.db3").write_bytes(data[:table] + b"m \xff\xff\xff\xff\xff " + data[table + 8 :])
     with pytest.raises(InputError, match=r"broken\.db3"), open_bag(tmp_path / "broken.db3"):
         pass
