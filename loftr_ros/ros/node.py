@@ -234,7 +234,7 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
             self.problems.report("camera", str(error))
             return None
         self.problems.resolve("camera")
-        if odd := self._cameras.oddities(stamp, image_frame):
+        if odd := self._cameras.oddities(self._partners.of(stamp), width, height, image_frame):
             self.problems.report("calibration", odd)
         else:
             self.problems.resolve("calibration")

@@ -72,14 +72,22 @@ class CameraInfoBuffer:
             raise InputError(f"camera_info on {self._topic} cannot be used: {problem}")
         raise InputError(f"no camera_info on {self._topic}: relative poses need the calibration of the camera")
 
-    def oddities(self, stamp_ns: int, image_frame: str) -> str:
-        """Return in one line what is odd about the calibration of an image; empty for nothing.
+    def oddities(self, stamp_ns: int, width: int, height: int, image_frame: str) -> str:
+        """Return in one line what is odd about the calibration that `camera` returned; empty for nothing.
 
         image_frame: frame_id of the image; empty: unknown.
         """
         with self._lock:
-            chosen = self._exact.get(stamp_ns) or next(reversed(self._newest.values()), None)
-        found = () if chosen is None else oddities(chosen.info, image_frame)
+            exact, used = self._exact.get(stamp_ns), self._newest.get((width, height))
+            newest = next(reversed(self._newest.values()), None)
+        if exact is not None and exact.camera.matches_size(width, height):
+            used = exact
+        found = [] if used is None else list(oddities(used.info, image_frame))
+        if used is not None and newest is not None and not newest.camera.matches_size(width, height):
+            found.append(
+                f"the newest one is for {newest.camera.width}x{newest.camera.height}, the image is {width}x{height}: "
+                "an earlier one is used; do two cameras publish it?"
+            )
         return f"camera_info on {self._topic} is odd: {'; '.join(found)}" if found else ""
 
 

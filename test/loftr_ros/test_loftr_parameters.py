@@ -61,7 +61,17 @@ def flat(value, prefix=""):
 
 
 OF_THE_NODE = {  # not of the front end
-    *("model", "weights", "weights_sha256", "device", "precision", "num_threads", "processing_mode", "queue_size"),
+    *(
+        "model",
+        "weights",
+        "weights_sha256",
+        "device",
+        "precision",
+        "num_threads",
+        "processing_mode",
+        "queue_size",
+        "intensity",
+    ),
     *("image_transport", "input_timeout", "autostart", "altitude", "use_depth", "use_odometry", "use_imu"),
     *("use_detections", "map_frame", "trajectory_file", "base_frame", "base_from_optical", "tf_timeout"),
 }

@@ -45,6 +45,7 @@ def test_camera_info_missing_late_and_of_another_size(bench, start, picture):
     camera.send_info(header, 640, 480)  # of another camera
     camera.send(picture(), info=False)
     bench.until(lambda: any("is for 640x480, the image is 320x240" in p for p in bench.problems("/loftr_node")))
+    assert "camera_info" not in poses[-1].reason  # the calibration of the right size is still used
 
 
 def test_the_image_size_may_change_in_flight(bench, start, picture):

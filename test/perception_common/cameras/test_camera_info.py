@@ -10,7 +10,7 @@ from perception_common.errors import InputError
 
 def info(stamp, focal=500.0, width=640, height=480):
     return SimpleNamespace(
-        header=SimpleNamespace(stamp=SimpleNamespace(sec=stamp, nanosec=0)),
+        header=SimpleNamespace(stamp=SimpleNamespace(sec=stamp, nanosec=0), frame_id=""),
         width=width,
         height=height,
         distortion_model="plumb_bob",
@@ -76,6 +76,8 @@ def test_a_calibration_of_another_size_hides_no_fitting_one():
     buffer.add(info(2, focal=250.0, width=320, height=240))
     assert buffer.camera(second(2), 640, 480).matrix[0, 0] == 500
     assert buffer.camera(second(2), 320, 240).matrix[0, 0] == 250
+    assert "the newest one is for 320x240, the image is 640x480" in buffer.oddities(second(2), 640, 480, "")
+    assert buffer.oddities(second(2), 320, 240, "") == ""
 
 
 def test_of_repeated_stamps_the_last_message_counts():

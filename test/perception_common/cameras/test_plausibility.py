@@ -98,11 +98,13 @@ def test_a_topic_beside_another_image_is_odd():
 
 def test_the_buffer_tells_it_with_the_topic():
     buffer = CameraInfoBuffer("/camera/camera_info")
-    assert buffer.oddities(0, "camera") == ""
+    assert buffer.oddities(0, 640, 480, "camera") == ""
     buffer.add(info())
-    assert buffer.oddities(0, "camera") == ""
+    assert buffer.oddities(0, 640, 480, "camera") == ""
     buffer.add(info(scaled(2)))
-    assert buffer.oddities(0, "camera").startswith("camera_info on /camera/camera_info is odd: the principal point")
+    assert buffer.oddities(0, 640, 480, "camera").startswith(
+        "camera_info on /camera/camera_info is odd: the principal point"
+    )
 
 
 def test_real_cameras_are_not_odd():

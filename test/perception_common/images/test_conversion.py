@@ -310,10 +310,10 @@ def test_cv_bridge_converts_unknown_encodings(rgb, gray, monkeypatch):
 def test_what_cv_bridge_cannot_convert_is_refused_with_its_cause(rgb, monkeypatch):
     class Bridge:
         def imgmsg_to_cv2(self, picture, encoding):
-            return rgb[..., 0] if picture.encoding == "32SC1" else rgb.astype(np.float64)
+            return rgb[..., 0] if picture.encoding == "32SC2" else rgb.astype(np.float64)
 
     monkeypatch.setitem(sys.modules, "cv_bridge", SimpleNamespace(CvBridge=Bridge))
-    for encoding, words in (("32SC1", r"cv_bridge makes \(48, 64\) uint8"), ("64FC3", "float64 of it, no RGB image")):
+    for encoding, words in (("32SC2", r"cv_bridge makes \(48, 64\) uint8"), ("64FC3", "float64 of it, no RGB image")):
         with pytest.raises(InputError, match=words):
             to_rgb(message(rgb, encoding))
 
