@@ -23,6 +23,7 @@ from replay_ros.reliability.chaos.system import System
 _FAULT_SECONDS = 4.0
 _RECORDING_SECONDS = 5.0
 _JUMP_SECONDS = 3600.0
+_COMPLETION_SECONDS = 5.0
 
 
 def disk_faults(disk: SmallDisk) -> dict[str, Fault]:
@@ -38,11 +39,21 @@ def disk_faults(disk: SmallDisk) -> dict[str, Fault]:
 
 
 def check_trajectories(system: System) -> None:
-    """Raise Broken when a trajectory that the node wrote cannot be read, or when there is none."""
+    """Raise Broken when a trajectory that the node wrote cannot be read, or when there is none.
+
+    The node completes a line that a full disk has cut with its next image, so it gets a moment.
+    """
+    if not system.bench.until(lambda: not _trajectory_fault(system), _COMPLETION_SECONDS):
+        raise Broken(_trajectory_fault(system))
+
+
+def _trajectory_fault(system: System) -> str:
     files = sorted(system.trajectory.parent.glob("trajectory*.txt"))
-    counts = {file.name: len(read_tum(file).stamps_ns) for file in files if _has_poses(file)}
-    if not counts:
-        raise Broken(f"no poses were recorded in {[file.name for file in files]}")
+    try:
+        counts = {file.name: len(read_tum(file).stamps_ns) for file in files if _has_poses(file)}
+    except InputError as error:
+        return str(error)
+    return "" if counts else f"no poses were recorded in {[file.name for file in files]}"
 
 
 def _has_poses(file: Path) -> bool:
