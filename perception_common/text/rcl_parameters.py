@@ -44,9 +44,12 @@ class Entry:
         return self.node.rpartition("/")[2] in ("*", "**")
 
     def matches(self, full_name: str) -> bool:
-        """Tell whether the entry is for the node of this full name, as "/uav1/yolc_node"."""
+        """Tell whether the entry is for the node of this full name, as "/uav1/yolc_node". Raises InputError."""
         # rclpy replaces "/*" by (/\w+), so that "/**" becomes (/\w+)*
-        return re.fullmatch(self.node.replace("/*", r"(/\w+)"), full_name) is not None
+        try:
+            return re.fullmatch(self.node.replace("/*", r"(/\w+)"), full_name) is not None
+        except re.error as error:  # rcl takes the name for a regular expression too
+            raise InputError(f"{self.node!r} is no node name: {error}") from error
 
 
 def read_entries(path: Path) -> tuple[Entry, ...]:

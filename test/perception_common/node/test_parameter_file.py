@@ -136,6 +136,7 @@ def test_files_of_the_command_line_that_miss_a_node_are_told(tmp_path):
         f"/**: {{ros__parameters: {{threshold: 0x{'f' * 6000}}}}}",
         "/**: {ros__parameters: {threshold: !!python/object/apply:os.getcwd []}}",
         "? [1]\n: 2",
+        "/**/a_(node: {ros__parameters: {threshold: 1.0}}",
         "{ros__parameters: {threshold: 1.0}}",
     ],
 )
