@@ -77,7 +77,7 @@ def test_a_calibration_of_another_size_hides_no_fitting_one():
     assert buffer.camera(second(2), 640, 480).matrix[0, 0] == 500
     assert buffer.camera(second(2), 320, 240).matrix[0, 0] == 250
     assert "the newest one is for 320x240, the image is 640x480" in buffer.oddities(second(2), 640, 480, "")
-    assert buffer.oddities(second(2), 320, 240, "") == ""
+    assert "the newest one" not in buffer.oddities(second(2), 320, 240, "")
 
 
 def test_of_repeated_stamps_the_last_message_counts():
