@@ -1,6 +1,7 @@
 """Files that cannot be written: every writer says why in one line and leaves nothing behind."""
 
 import resource
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -54,13 +55,18 @@ WRITERS = {
 }
 
 
-@pytest.fixture
+@contextmanager
 def small_files():
-    """Let no file of this process grow beyond 4 KiB: a write fails in its midst, as on a full disk."""
+    """Let no file of this process grow beyond 4 KiB in the block: a write fails in its midst, as on a full disk.
+
+    Not a fixture: pytest's own output may be a file, and it writes before fixtures end.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture(autouse=True)
@@ -69,9 +75,9 @@ def long_report(monkeypatch):
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_a_full_disk_is_one_line_and_the_earlier_file_stays(tmp_path, small_files, name):
+def test_a_full_disk_is_one_line_and_the_earlier_file_stays(tmp_path, name):
     (tmp_path / name).write_bytes(b"earlier")
-    with pytest.raises(InputError, match=rf"{name} cannot be written \(File too large\)") as error:
+    with small_files(), pytest.raises(InputError, match=rf"{name} cannot be written \(File too large\)") as error:
         WRITERS[name](tmp_path / name)
     assert "\n" not in str(error.value)
     assert [path.name for path in tmp_path.iterdir()] == [name]
@@ -85,7 +91,7 @@ def test_a_folder_that_does_not_exist_or_is_a_file_is_named(tmp_path, name):
         WRITERS[name](tmp_path / "file" / name)
 
 
-def test_a_match_file_that_cannot_be_written_leaves_nothing(tmp_path, small_files):
+def test_a_match_file_that_cannot_be_written_leaves_nothing(tmp_path):
     h5py = pytest.importorskip("h5py")
     from perception_common.atomic_file import output_file
 
@@ -93,6 +99,6 @@ def test_a_match_file_that_cannot_be_written_leaves_nothing(tmp_path, small_file
         with output_file(tmp_path / "matches.h5") as unfinished, h5py.File(unfinished, "w") as file:
             file["points"] = NOISE
 
-    with pytest.raises(InputError, match=r"matches\.h5 cannot be written \(File too large\)"):
+    with small_files(), pytest.raises(InputError, match=r"matches\.h5 cannot be written \(File too large\)"):
         write()
     assert not list(tmp_path.iterdir())
