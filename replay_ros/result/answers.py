@@ -37,7 +37,7 @@ class NodeAnswers:
     ambiguous: int = 0
 
     def __post_init__(self) -> None:
-        unanswered = [*(position for refusal in self.refused for position in refusal.images), *self.missed]
+        unanswered = self.unanswered
         if len(set(unanswered)) < len(unanswered) or not all(0 <= position < self.images for position in unanswered):
             raise ValueError(f"the images without an answer are no distinct ones of {self.images}")
 
@@ -54,7 +54,8 @@ class NodeAnswers:
     @property
     def unanswered(self) -> tuple[int, ...]:
         """Positions of all images without an answer, ascending."""
-        return tuple(sorted((*(position for refusal in self.refused for position in refusal.images), *self.missed)))
+        refused = [position for refusal in self.refused for position in refusal.images]
+        return tuple(sorted([*refused, *self.missed]))
 
     @property
     def loss(self) -> float:

@@ -1,5 +1,7 @@
 """Message definitions from bags: used, replaced by our own, refused, and never run as code."""
 
+from contextlib import suppress
+
 import pytest
 
 from replay_ros.bags.cdr import CdrError
@@ -73,10 +75,8 @@ ATTACK = "__import__('pathlib').Path(r'{mark}').touch()"
 def test_definitions_do_not_run_code(tmp_path, name, text):
     attack = ATTACK.format(mark=tmp_path / "mark")
     name, text = name.replace("{attack}", attack), text.replace("{attack}", attack)
-    try:
+    with suppress(CdrError):  # refused or read, but never run
         decoder_for(name, Definition("ros2msg", text), OURS)
-    except CdrError:
-        assert True
     assert list(tmp_path.iterdir()) == []
 
 
