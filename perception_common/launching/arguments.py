@@ -6,7 +6,6 @@ Neither launch nor ROS is imported. An empty argument was not given: what the pa
 from __future__ import annotations
 
 import difflib
-import re
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 import yaml
 
 from perception_common.errors import InputError
+from perception_common.text.rcl_parameters import Entry
 
 Convert = Callable[[str, str], Any]  # (argument, text) -> value
 _OF_LAUNCH = ("launch-prefix", "launch-prefix-filter", "emulate_tty", "sigterm_timeout", "sigkill_timeout")
@@ -65,8 +65,8 @@ def parameter_file(argument: str, text: str, nodes: Sequence[str]) -> Path:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{argument}:={text} cannot be read: {' '.join(str(error).split())}") from error
-    patterns = [_node_pattern(name) for name in _node_names(content)]
-    if not any(re.fullmatch(pattern, node) for node in nodes for pattern in patterns):
+    entries = [Entry(name, {}) for name in _node_names(content)]
+    if not any(entry.matches(node) for node in nodes for entry in entries):
         example = nodes[0].rpartition("/")[2]
         raise InputError(f"{argument}:={text} has no parameters for {' or '.join(nodes)}: name them /**/{example}")
     return path
@@ -80,12 +80,6 @@ def _node_names(content: Any, namespace: str = "") -> Iterator[str]:
             yield full
         else:
             yield from _node_names(entry, full)
-
-
-def _node_pattern(name: str) -> str:
-    """Return the regular expression of a node name, in which ** stands for any namespaces and * for one word (rcl)."""
-    words = {"**": r"(/\w+)*", "*": r"/\w+"}
-    return "".join(words.get(word, f"/{re.escape(word)}") for word in name.lstrip("/").split("/"))
 
 
 def check_names(words: Sequence[str], known: Collection[str], launch_file: Path) -> None:
