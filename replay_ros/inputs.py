@@ -1,11 +1,10 @@
-"""What both replays read of a bag: their topics, the first calibration, and what of it is lost."""
+"""What both replays read of a bag: their topics, and what of it is lost."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 
-from perception_common.cameras.camera import Camera
 from perception_common.errors import InputError
 from replay_ros.bags.reader import Bag, RawMessage
 from replay_ros.bags.storage.metadata import NAME as METADATA
@@ -21,22 +20,6 @@ def find_camera_topics(bag: Bag, image_topic: str | None, camera_info_topic: str
     """
     image = find_image_topic(bag, image_topic)
     return image, find_camera_info_topic(bag, image, camera_info_topic)
-
-
-def first_calibration(bag: Bag, topic: str | None) -> RawMessage | None:
-    """Return the first camera_info that is a calibration; None without one.
-
-    A replay uses it from the first image on: it may be recorded after images, and drivers publish zeros at first.
-    """
-    if topic is None:
-        return None
-    for raw in bag.raw_messages([topic]):
-        try:
-            Camera.from_camera_info(bag.deserialize(raw))
-        except InputError:
-            continue
-        return raw
-    return None
 
 
 @dataclass

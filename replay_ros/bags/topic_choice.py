@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from perception_common.cameras.camera import Camera
 from perception_common.cameras.plausibility import foreign_topic, oddities
 from perception_common.errors import InputError
-from replay_ros.bags.reader import Bag, absolute, describe_topics
+from replay_ros.bags.reader import Bag, RawMessage, absolute, describe_topics
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
@@ -70,12 +71,25 @@ def calibration_warnings(bag: Bag, image_topic: str, info_topic: str | None, *, 
         return ()
     image = bag.first_message(image_topic)
     found = () if is_named else foreign_topic(info_topic, raw_image_topic(absolute(image_topic)))
-    for item in bag.messages([info_topic]):
+    if (raw := first_calibration(bag, info_topic)) is None:
+        return found
+    return (*found, *oddities(bag.deserialize(raw), "" if image is None else image.header.frame_id))
+
+
+def first_calibration(bag: Bag, topic: str | None) -> RawMessage | None:
+    """Return the first camera_info that is a calibration; None without one.
+
+    A replay uses it from the first image on: it may be recorded after images, and drivers publish zeros at first.
+    """
+    if topic is None:
+        return None
+    for raw in bag.raw_messages([topic]):
         try:
-            return (*found, *oddities(item.message, "" if image is None else image.header.frame_id))
+            Camera.from_camera_info(bag.deserialize(raw))
         except InputError:
             continue
-    return found
+        return raw
+    return None
 
 
 def raw_image_topic(topic: str) -> str:

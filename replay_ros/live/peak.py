@@ -13,7 +13,7 @@ from tqdm import tqdm
 from perception_common.errors import InputError
 from perception_common.images.conversion import to_rgb
 from replay_ros.bags.reader import Bag, RawMessage
-from replay_ros.inputs import first_calibration
+from replay_ros.bags.topic_choice import first_calibration
 from replay_ros.live.player import LivePlayer
 from replay_ros.result.peak_rate import PeakRate, PeakSearch, Trial, find_peak
 

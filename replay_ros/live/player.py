@@ -25,8 +25,9 @@ from perception_common.node.message_class import message_class
 from perception_common.stamps import stamp_ns
 from replay_ros.bags.node_inputs import TF_TOPICS
 from replay_ros.bags.reader import Bag, RawMessage
+from replay_ros.bags.topic_choice import first_calibration
 from replay_ros.bags.writer import BagWriter
-from replay_ros.inputs import Undecoded, first_calibration
+from replay_ros.inputs import Undecoded
 from replay_ros.live.diagnoses import Diagnoses
 from replay_ros.live.frame_log import FrameLog
 from replay_ros.live.nodes import LiveNodes, NodeTopics

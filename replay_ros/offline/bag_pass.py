@@ -29,8 +29,9 @@ from perception_common.timing.stage_timer import StageTimer
 from replay_ros.bags.cdr import Decoder
 from replay_ros.bags.node_inputs import TF_TOPICS, find_sensors
 from replay_ros.bags.reader import Bag, RawMessage, absolute
+from replay_ros.bags.topic_choice import first_calibration
 from replay_ros.bags.writer import BagWriter
-from replay_ros.inputs import Undecoded, first_calibration
+from replay_ros.inputs import Undecoded
 from replay_ros.offline.kept_results import KeptDetector, KeptMatcher
 from replay_ros.offline.networks import Networks
 from replay_ros.offline.result_cache import ResultCache

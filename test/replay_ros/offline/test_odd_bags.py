@@ -249,3 +249,20 @@ def test_a_replay_that_cannot_begin_leaves_no_folder(replayed, tmp_path):
     with pytest.raises(InputError, match="not only a bag"):
         replayed(flight(2))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["flight", "flight_answers", "p.yaml"]
+
+
+def test_camera_info_that_cannot_be_decoded_costs_the_poses_and_not_the_answers(tmp_path):
+    with BagWriter(tmp_path / "flight") as bag:
+        for topic, make, received, stamp in flight(3):
+            message = make(bag.types, stamp)
+            bag.declare(topic, message.__msgtype__)
+            data = bytes(bag.types.serialize_cdr(message, message.__msgtype__))
+            bag.write_raw(topic, data[:60] if topic == INFO else data, received)
+    (tmp_path / "p.yaml").write_text("/**/loftr_node: {ros__parameters: {model: sift}}")
+    options = OfflineOptions(tmp_path / "flight", tmp_path / "answers", tmp_path / "p.yaml", detection=False)
+    result = replay_offline(options)
+    assert [node.answered for node in result.answers] == [3]
+    ((cause, count),) = result.left_out.items()
+    assert count == 3
+    assert "/camera/camera_info" in cause
+    assert any("relative poses" in text for text in missing_answers(result))
