@@ -192,7 +192,7 @@ class Bag:
         except CdrError as error:
             raise InputError(
                 f"{self.path}: a message on {raw.topic} at {raw.stamp_ns / 1e9:.6f} s is not a {raw.type} ({error}); "
-                f"{recovery_advice(self.path)}"
+                "check what publishes it"
             ) from error
 
     def header_stamp(self, raw: RawMessage) -> int | None:
