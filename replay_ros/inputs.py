@@ -1,4 +1,4 @@
-"""What both replays read of a bag: their topics, and what of it is lost."""
+"""What both replays take: topics of a bag, messages that cannot be decoded, and a namespace."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from perception_common.errors import InputError
 from replay_ros.bags.reader import Bag, RawMessage
-from replay_ros.bags.storage.metadata import NAME as METADATA
 from replay_ros.bags.topic_choice import find_camera_info_topic, find_image_topic
 
 _NAMESPACE = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)*")
@@ -33,15 +32,6 @@ class Undecoded:
         """Count a message."""
         cause = self._causes.setdefault(raw.topic, f"{raw.topic}: {error}")
         self.counts[cause] = self.counts.get(cause, 0) + 1
-
-
-def losses(bag: Bag) -> tuple[str, ...]:
-    """Return what of a bag could not be read, once it was read.
-
-    Left out are topics of other kinds than those of ROS 2, and wrong counts in metadata.yaml, which cost nothing.
-    """
-    harmless = {str(each) for each in bag.left_out}
-    return tuple(each for each in bag.remarks if each not in harmless and not each.startswith(METADATA))
 
 
 def node_namespace(text: str) -> str:

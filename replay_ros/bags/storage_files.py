@@ -27,7 +27,7 @@ class BagFiles:
     """The storage files of a bag, in their order.
 
     metadata: what metadata.yaml says; None without one. missing: names of the files that it lists and that are gone.
-    losses: what is left out with them. notes: what else the user should know about the choice of files.
+    losses: what is left out with them, and files that are not read. notes: what else the user should know.
     """
 
     files: tuple[Path, ...]
@@ -135,9 +135,9 @@ def _files_in_folder(folder: Path) -> BagFiles:
     listed = [file for file in located.values() if file is not None]
     others = [file for file in there if file not in listed]
     if listed:
-        losses = tuple(_missing_remark(name, known) for name in missing)
-        notes = tuple(f"{file.name} is not listed in {metadata.NAME} and is not read" for file in others)
-        return BagFiles(tuple(listed), known, missing, losses, notes)
+        losses = [f"{file.name} is not listed in {metadata.NAME} and is not read" for file in others]
+        losses += [_missing_remark(name, known) for name in missing]
+        return BagFiles(tuple(listed), known, missing, tuple(losses))
     if not there:
         raise InputError(
             f"{folder}: the storage files are missing ({', '.join(missing)}); put them back into the folder"

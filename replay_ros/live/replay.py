@@ -23,7 +23,7 @@ from replay_ros.bags.node_inputs import find_sensors
 from replay_ros.bags.reader import Bag, absolute, open_bag
 from replay_ros.bags.topic_choice import COMPRESSED_IMAGE, calibration_warnings
 from replay_ros.bags.writer import BagWriter
-from replay_ros.inputs import find_camera_topics, losses
+from replay_ros.inputs import find_camera_topics
 from replay_ros.live.nodes import NodeLaunch, NodeTopics, node_arguments, running_nodes
 from replay_ros.live.peak import find_peak_rate
 from replay_ros.live.player import INTERRUPTED, LivePlayer, Pace
@@ -137,7 +137,7 @@ def _result(
         pairs_without_camera=player.pairs_without_camera,
         without_camera=dict.fromkeys(without_camera, 1),
         left_out=player.undecoded.counts,
-        losses=losses(player.bag),
+        losses=player.bag.losses,
         stopped=player.stopped,
         warnings=warnings,
     )

@@ -15,7 +15,7 @@ from perception_common.errors import InputError
 from replay_ros.bags.reader import open_bag
 from replay_ros.bags.topic_choice import calibration_warnings
 from replay_ros.bags.writer import BagWriter
-from replay_ros.inputs import find_camera_topics, losses
+from replay_ros.inputs import find_camera_topics
 from replay_ros.offline.bag_pass import BagPass
 from replay_ros.offline.networks import load_networks
 from replay_ros.offline.result_cache import run_cache
@@ -88,7 +88,7 @@ def replay_offline(options: OfflineOptions) -> ReplayResult:
             pairs_without_camera=run.pairs_without_camera,
             without_camera=run.without_camera,
             left_out=run.undecoded.counts,
-            losses=losses(bag),
+            losses=bag.losses,
             warnings=warnings,
         )
 
