@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from perception_common.atomic_file import atomic_file
+from perception_common.atomic_file import make_folder, output_file
 from perception_common.errors import InputError
 from perception_common.text.json_files import write_json
 
@@ -29,12 +29,9 @@ class ResultCache:
     def keep(self, name: str, arrays: dict[str, np.ndarray]) -> None:
         """Write arrays, all or nothing. Raises InputError when that fails."""
         path = self._path(name)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_file(path) as unfinished, unfinished.open("wb") as file:
-                np.savez(file, **arrays)  # type: ignore[arg-type]
-        except OSError as error:
-            raise InputError(f"{path} cannot be written ({error.strerror}); free some space") from error
+        make_folder(path.parent)
+        with output_file(path) as unfinished, unfinished.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
 
     def find(self, name: str) -> dict[str, np.ndarray] | None:
         """Return kept arrays; None where there are none, or broken ones."""
