@@ -65,9 +65,7 @@ class Bag:
         channels = [(index, each) for index, piece in enumerate(pieces.values()) for each in piece.channels]
         self.topics, self._used, self.left_out = sort_channels(channels, files.metadata)
         self._definitions = Definitions(load_types())
-        self._broken: dict[
-            str, tuple[int, str]
-        ] = {}  # messages that could not be used: number and first cause by topic
+        self._broken: dict[str, tuple[int, str]] = {}  # number of unusable messages and first cause, by topic
         counts: Counter[str] = Counter()
         for _, channel in channels:
             counts[absolute(channel.topic)] += channel.count

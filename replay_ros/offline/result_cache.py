@@ -59,7 +59,7 @@ def run_cache(out: Path, identity: str) -> Iterator[ResultCache]:
         else:
             print(f"{folder} is of a run with another input or configuration: starting anew")
             shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     write_json(folder / _MARK, {"identity": identity})
     try:
         yield ResultCache(folder)
