@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import sqlite3
 import time
@@ -60,7 +61,7 @@ class BagWriter:
         storage: "mcap" or "sqlite3". force: replace an existing bag (never a folder with other files in it).
         types: message types that `write` takes; None: those of Jazzy and our own.
         flush_seconds: of a recording that cannot be repeated. What is older than this is on the disk, readable in the
-        hidden folder when the process is killed, and kept as PATH.unfinished when the disk is full. Other bags reach
+        hidden folder when the process is killed, and kept as PATH.cut when the disk is full. Other bags reach
         the disk in blocks of a fixed size, so that equal messages make equal files.
         Raises InputError for an unknown storage, and for a path that names a file or that sqlite3 would misread.
         """
@@ -78,7 +79,7 @@ class BagWriter:
         self._force = force
         self._flush_seconds = flush_seconds
         self._flushed = time.monotonic()
-        self._is_cut = False
+        self._kept_as: Path | None = None  # where a recording goes that a full disk has cut
         self._connections: dict[str, Connection] = {}
         self._workspace: Path | None = None
         self._stack = ExitStack()
@@ -110,8 +111,8 @@ class BagWriter:
                 with suppress(Exception):  # report the exception of the block, not one of closing
                     writer.close()
                 with suppress(OSError):
-                    if self._is_cut:
-                        (folder / self.path.name).rename(self._unfinished)
+                    if self._kept_as is not None:
+                        (folder / self.path.name).rename(self._kept_as)
         finally:
             self._stack.close()
 
@@ -178,12 +179,8 @@ class BagWriter:
         except InputError as error:
             if self._flush_seconds == math.inf:
                 raise
-            self._is_cut = True
-            raise InputError(f"{error}; the messages until then are in {self._unfinished}") from error
-
-    @property
-    def _unfinished(self) -> Path:
-        return self.path.with_name(f"{self.path.name}.unfinished")
+            self._kept_as = self._kept_as or _free_name(self.path.with_name(f"{self.path.name}.cut"))
+            raise InputError(f"{error}; the messages until then are in {self._kept_as}") from error
 
     def _type_hash(self, topic: Topic) -> str:
         try:
@@ -195,6 +192,12 @@ class BagWriter:
         if self._writer is None or self._workspace is None:
             raise RuntimeError("the bag is not open: use BagWriter in a with statement")
         return self._writer, self._workspace
+
+
+def _free_name(path: Path) -> Path:
+    """Return the path, or the first of path_2, path_3, ... that does not exist."""
+    names = (path if number == 1 else path.with_name(f"{path.name}_{number}") for number in itertools.count(1))
+    return next(name for name in names if not name.exists())
 
 
 def _flush(writer: Writer) -> None:
