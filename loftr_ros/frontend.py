@@ -303,8 +303,9 @@ class Frontend(Generic[Encoded]):
 
     def _recover(self, newer: Keyframe[Encoded], timer: StageTimer) -> EstimatedPair[Encoded] | None:
         """Match an image that lost the track with older keyframes; return the first pair that fits, else None."""
-        places = [Place(pose.keyframe.id, pose.T_map_camera[:3, 3]) for pose in self._trajectory.poses]
-        kept = [place for place in places if place.id in self._store]
+        poses = self._trajectory.poses
+        places = zip(poses.ids.tolist(), poses.matrices[:, :3, 3], strict=True)
+        kept = [Place(keyframe_id, position) for keyframe_id, position in places if keyframe_id in self._store]
         for keyframe_id in recovery_candidates(kept, self._settings.recovery_candidates):
             pair = self._match(self._keyframe(keyframe_id), newer, timer)
             enough = len(pair.matches) >= self._settings.policy.lost_matches
