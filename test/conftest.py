@@ -17,6 +17,12 @@ from perception_common.node.transport import use_large_image_profile
 # Before any ROS or torch: tests talk to this machine only, and threads that wait do not take the cores.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER")  # gw0, gw1, ... where several processes share the tests
+if _WORKER:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A ROS domain for the tests of this process and the nodes that they start: workers of one run never hear each other,
+# and runs beside each other rarely do. Linux leaves the ports of domains 0 to 101 free.
+os.environ["ROS_DOMAIN_ID"] = str(1 + (os.getppid() + int(_WORKER[2:]) if _WORKER else os.getpid()) % 100)
 use_large_image_profile()  # Fast DDS reads it once in a process, whichever test comes first
 
 REPOSITORY = Path(__file__).resolve().parent.parent

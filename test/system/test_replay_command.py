@@ -54,7 +54,7 @@ SEQUENCES = {
 
 
 @pytest.fixture(scope="module", params=sorted(SEQUENCES))
-def replayed(request, shared_data, ros_domain, tmp_path_factory):
+def replayed(request, shared_data, tmp_path_factory):
     """(input bag, answers bag, result of the replay) of a sequence, replayed in lockstep."""
     folder = tmp_path_factory.mktemp(request.param)
     camera, options = SEQUENCES[request.param]

@@ -24,7 +24,7 @@ def overrides_of(name, namespace, *files):
     """The parameters that rcl gives a node from parameter files."""
     words = [word for file in files for word in ("--params-file", str(file))]
     context = rclpy.Context()
-    rclpy.init(args=["test", "--ros-args", "-r", f"__ns:={namespace}", *words], context=context, domain_id=93)
+    rclpy.init(args=["test", "--ros-args", "-r", f"__ns:={namespace}", *words], context=context)
     try:
         node = rclpy.create_node(name, context=context)
         values = {name: each.value for name, each in node._parameter_overrides.items()}
