@@ -111,7 +111,8 @@ def read_coco_truth(annotations: Path, images: Path, choice: ClassChoice, patter
     """Read images and boxes. images: the folder to which file names are relative. pattern: of the images' file names.
 
     Beside what `read_coco_file` leaves out, images are left out whose file is missing, has no header of a picture, or
-    has another size than the JSON says. Damaged pixels show when the image is read. Raises InputError when none is left.
+    has another size than the JSON says. Damage behind the header shows when the image is read. Raises InputError when
+    none is left.
     """
     content = read_coco_file(annotations, images)
     chosen = [image for image in content.images if fnmatch.fnmatch(image.path.name, pattern)]
