@@ -1,5 +1,6 @@
 """What several tests stand on."""
 
+import fcntl
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,19 @@ os.environ["ROS_DOMAIN_ID"] = str(1 + (os.getppid() + int(_WORKER[2:]) if _WORKE
 use_large_image_profile()  # Fast DDS reads it once in a process, whichever test comes first
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Let a test that is marked `alone` wait until the other workers of pytest-xdist finish theirs, and they for it."""
+    if not _WORKER:
+        return (yield)
+    folder = item.config._tmp_path_factory.getbasetemp().parent  # that of all workers
+    with (folder / "gate.lock").open("w") as gate, (folder / "machine.lock").open("w") as machine:
+        fcntl.flock(gate, fcntl.LOCK_EX)  # so that nobody overtakes a test that waits for the whole machine
+        fcntl.flock(machine, fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH)
+        fcntl.flock(gate, fcntl.LOCK_UN)
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -196,22 +196,17 @@ def test_the_peak_rate_is_searched_through_the_same_nodes(flight, tmp_path):
 
 
 @contextmanager
-def slow_replay(flight, out):
-    """A replay with 20 s between images, detection only, whose nodes are about to answer the first image."""
+def slow_replay(flight, out, bench):
+    """A replay with 20 s between images, detection only, whose node has answered the first image."""
     bag, parameters = flight
     command = [sys.executable, REPLAY, bag, out, "--live", "--rate", "0.05", "--params-file", parameters]
     replay = subprocess.Popen(
         [*map(str, command), "--no-report", "--no-matching"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        log = out.with_name(f"{out.name}.nodes.log")
-        end = time.monotonic() + 120
-        while not (log.is_file() and "waiting for images" in log.read_text()):
-            assert time.monotonic() < end
-            assert replay.poll() is None
-            time.sleep(0.2)
+        bench.until(lambda: bench.diagnosis("/yolc_node").get("images answered") == "1" or replay.poll(), 120)
         (node,) = psutil.Process(replay.pid).children()
-        time.sleep(8.0)  # for the first answer
+        time.sleep(1.0)  # until the replay has the answer, too
         yield replay, node
     finally:
         replay.kill()
@@ -226,8 +221,8 @@ def assert_first_answer_is_kept(out):
     assert sorted(path.name for path in out.parent.iterdir()) == ["out", "out.json", "out.nodes.log"]
 
 
-def test_nodes_that_die_end_the_replay_and_the_answers_so_far_are_kept(flight, tmp_path):
-    with slow_replay(flight, tmp_path / "out") as (replay, node):
+def test_nodes_that_die_end_the_replay_and_the_answers_so_far_are_kept(flight, tmp_path, bench):
+    with slow_replay(flight, tmp_path / "out", bench) as (replay, node):
         os.kill(node.pid, signal.SIGKILL)
         _, said = replay.communicate(timeout=60)
     assert replay.returncode == 3
@@ -237,8 +232,8 @@ def test_nodes_that_die_end_the_replay_and_the_answers_so_far_are_kept(flight, t
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_ends_the_replay_within_seconds_and_keeps_the_answers(flight, tmp_path, number):
-    with slow_replay(flight, tmp_path / "out") as (replay, _):
+def test_an_interrupt_ends_the_replay_within_seconds_and_keeps_the_answers(flight, tmp_path, bench, number):
+    with slow_replay(flight, tmp_path / "out", bench) as (replay, _):
         start = time.monotonic()
         replay.send_signal(number)
         replay.send_signal(number)  # a terminal and `ros2 launch` send one each

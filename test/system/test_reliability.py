@@ -23,7 +23,7 @@ def test_soak(tmp_path):
 
 
 def test_overload(tmp_path):
-    report = run_overload(0.25, tmp_path)
+    report = run_overload(0.2, tmp_path)
     assert not broken(report, ("latency, last over first",))
     assert report.figures["yolc_node: images dropped"] > 0
 
