@@ -57,6 +57,12 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture
+def without_curves(monkeypatch):
+    """Trainings draw no plot of their values, which takes two seconds each time."""
+    monkeypatch.setattr("perception_common.training.progress.draw_curves", lambda records, path: None)
+
+
 @dataclass(frozen=True, eq=False)
 class SmallFlight:
     """Five frames of a simulated flight, 2 s apart. images: gray. depths: (H, W) metres along the optical axis.

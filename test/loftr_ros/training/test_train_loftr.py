@@ -21,7 +21,7 @@ from perception_common.resources import find_share
 from perception_common.training.distributed import Processes
 from perception_common.training.progress import read_metrics
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("without_curves")]
 
 
 def configuration(folder, **loop) -> dict:
