@@ -79,7 +79,7 @@ class Progress:
         self.draw()
 
     def draw(self) -> None:
-        """Plot all logged values over the steps in curves.png where that is not done yet, if matplotlib is installed."""
+        """Plot all logged values over the steps in curves.png if that is not done yet and matplotlib is installed."""
         if not self._is_drawn and importlib.util.find_spec("matplotlib") is not None:
             with self._outputs.tolerated(CURVES, Exception):  # matplotlib raises anything, as without a font
                 draw_curves(read_metrics(self._log), self._folder / CURVES)
