@@ -167,12 +167,11 @@ def test_correspondences_are_parallel_arrays_inside_both_images_and_poses_go_wit
     assert not poses
 
 
-@pytest.mark.parametrize("replayed", ["tum_fr2_desk"], indirect=True)
 def test_a_bag_of_answers_can_be_replayed_again(replayed, tmp_path):
     _, answers, _ = replayed
-    result = command("replay", answers, tmp_path / "again", "--live", "--lockstep", "--no-matching", "--limit", 2)
+    result = command("replay", answers, tmp_path / "again", "--live", "--lockstep", "--no-matching", "--limit", 1)
     assert result.returncode == 0, result.stderr
-    sent = [stamp_of(image) for image in images_of(answers)][:2]
+    sent = [stamp_of(image) for image in images_of(answers)][:1]
     assert [stamp_of(message) for message in messages(tmp_path / "again", "/yolc/detections")] == sent
     assert not messages(tmp_path / "again", "/loftr/status")
 
