@@ -109,6 +109,7 @@ def bench():
     bench.close()
 
 
+@pytest.mark.alone
 def test_a_flood_of_requests_is_answered_while_images_flow(bench):
     """25 requests and 20 images a second for 5 s; the node can answer 10 requests a second without any image."""
     bench.start()
