@@ -3,9 +3,13 @@ SHELL := /bin/bash
 FLIGHT ?=
 CAMERA ?=
 TESTS ?= test
+JOBS ?= 2
 AMOUNT ?=
 OPTIONS ?=
 export PYTHON ?= python3
+
+# JOBS processes share the tests, file by file in their order; the long files of test/system come before many short ones.
+SHARED = --numprocesses=$(JOBS) --dist=loadfile --no-loadscope-reorder
 
 .PHONY: all setup test test-fast demo docs lint soak overload chaos fuzz races clean
 
@@ -16,12 +20,12 @@ setup:
 
 test:
 	@scripts/setup.sh test
-	@source setup.bash && pytest --durations=15 $(TESTS)
+	@source setup.bash && pytest $(SHARED) --durations=15 $(TESTS)
 
 # Tests that start no processes and take at most seconds: under 5 minutes on two cores.
 test-fast:
 	@scripts/setup.sh test
-	@source setup.bash && pytest --durations=15 -m "not system and not slow" $(TESTS)
+	@source setup.bash && pytest $(SHARED) --durations=15 -m "not system and not slow" $(TESTS)
 
 demo: setup
 	@source setup.bash && yolc demo $(if $(FLIGHT),"$(FLIGHT)") $(if $(CAMERA),--camera "$(CAMERA)")

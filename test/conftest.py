@@ -1,5 +1,6 @@
 """What several tests stand on."""
 
+import fcntl
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +18,28 @@ from perception_common.node.transport import use_large_image_profile
 # Before any ROS or torch: tests talk to this machine only, and threads that wait do not take the cores.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER")  # gw0, gw1, ... where several processes share the tests
+if _WORKER:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A ROS domain for the tests of this process and the nodes that they start: workers of one run never hear each other,
+# and runs beside each other rarely do. Linux leaves the ports of domains 0 to 101 free.
+os.environ["ROS_DOMAIN_ID"] = str(1 + (os.getppid() + int(_WORKER[2:]) if _WORKER else os.getpid()) % 100)
 use_large_image_profile()  # Fast DDS reads it once in a process, whichever test comes first
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Let a test that is marked `alone` wait until the other workers of pytest-xdist finish theirs, and they for it."""
+    if not _WORKER:
+        return (yield)
+    folder = item.config._tmp_path_factory.getbasetemp().parent  # that of all workers
+    with (folder / "gate.lock").open("w") as gate, (folder / "machine.lock").open("w") as machine:
+        fcntl.flock(gate, fcntl.LOCK_EX)  # so that nobody overtakes a test that waits for the whole machine
+        fcntl.flock(machine, fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH)
+        fcntl.flock(gate, fcntl.LOCK_UN)
+        return (yield)
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +55,12 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real images are not there ({folder})")
     return folder
+
+
+@pytest.fixture
+def without_curves(monkeypatch):
+    """Trainings draw no plot of their values, which takes two seconds each time."""
+    monkeypatch.setattr("perception_common.training.progress.draw_curves", lambda records, path: None)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
+
 from flight_sim.meshes.cars import car, estate_with_roof_box, pickup, taxi, van
 from flight_sim.meshes.heavy_vehicles import articulated_truck, bus, truck
 from flight_sim.meshes.light_vehicles import awning_tricycle, bicycle, cabin_tricycle, cargo_tricycle, motorcycle
@@ -10,7 +13,8 @@ from flight_sim.meshes.people import lying, sitting, standing, with_umbrella
 from flight_sim.meshes.primitives import moved
 
 
-def object_meshes() -> dict[str, tuple[Mesh, ...]]:
+@cache  # the same for every scene
+def object_meshes() -> Mapping[str, tuple[Mesh, ...]]:
     """The variants by name.
 
     Names are the classes; "umbrella", a variant of a pedestrian; and "rider-bicycle", "rider-motor", "rider-tricycle",

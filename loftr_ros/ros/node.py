@@ -87,7 +87,7 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         )
         if not matcher.trained:
             self.problems.report("untrained", f"{parameters.model} has random weights: its matches mean nothing")
-        blank = matcher.encode(np.zeros((480, 640), np.uint8))
+        blank = matcher.encode(np.zeros((120, 160), np.uint8))
         matcher.match(blank, blank)
         self._device = matcher.device_name
         self._mount = MountLookup(self, self.problems, parameters.base_frame, parameters.base_from_optical)

@@ -9,6 +9,7 @@ from collections import deque
 from pathlib import Path
 
 from loftr_ros.results import TrajectoryPose
+from perception_common.atomic_file import write_error
 from perception_common.errors import InputError
 from perception_common.geometry import quaternion_from_matrix
 from perception_common.tum import tum_line
@@ -67,9 +68,7 @@ class TrajectoryRecorder:
                 self._write_next()
         except OSError as error:
             self._close()
-            raise InputError(
-                f"trajectory_file {self._file} cannot be written ({error.strerror}); choose another place or make room"
-            ) from error
+            raise write_error(f"trajectory_file {self._file}", error) from error
 
     def close(self) -> str:
         """Write what waits and end; a file without poses is removed. Returns what is lost, in words, or ""."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 import difflib
 import sys
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from perception_common.errors import InputError
-from perception_common.text.rcl_parameters import Entry
+from perception_common.text.rcl_parameters import read_entries
 
 Convert = Callable[[str, str], Any]  # (argument, text) -> value
 _OF_LAUNCH = ("launch-prefix", "launch-prefix-filter", "emulate_tty", "sigterm_timeout", "sigkill_timeout")
@@ -57,29 +57,18 @@ def existing_file(argument: str, text: str) -> Path:
 def parameter_file(argument: str, text: str, nodes: Sequence[str]) -> Path:
     """Return the path of a parameter file for one of the nodes at least, given by their full names.
 
-    Raises InputError for a missing file, one that is no YAML, and one without parameters for any of the nodes, which
+    Raises InputError for a missing file, one that rcl refuses, and one without parameters for any of the nodes, which
     would silently start with other parameters than were meant.
     """
     path = existing_file(argument, text)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{argument}:={text} cannot be read: {' '.join(str(error).split())}") from error
-    entries = [Entry(name, {}) for name in _node_names(content)]
+        entries = read_entries(path)
+    except InputError as error:
+        raise InputError(f"{argument}:={text} cannot be read: {str(error).removeprefix(f'{path}: ')}") from error
     if not any(entry.matches(node) for node in nodes for entry in entries):
         example = nodes[0].rpartition("/")[2]
         raise InputError(f"{argument}:={text} has no parameters for {' or '.join(nodes)}: name them /**/{example}")
     return path
-
-
-def _node_names(content: Any, namespace: str = "") -> Iterator[str]:
-    """Yield the full names of the nodes in a parameter file, perhaps with wildcards; mappings around are namespaces."""
-    for name, entry in content.items() if isinstance(content, dict) else ():
-        full = f"{namespace}/{str(name).lstrip('/')}"
-        if isinstance(entry, dict) and "ros__parameters" in entry:
-            yield full
-        else:
-            yield from _node_names(entry, full)
 
 
 def check_names(words: Sequence[str], known: Collection[str], launch_file: Path) -> None:

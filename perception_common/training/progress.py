@@ -41,6 +41,7 @@ class Progress:
         self._outputs = outputs or OutputProblems()
         self._log = folder / LOG
         self._waiting = b""  # lines of the log that could not be written yet
+        self._is_drawn = False  # whether curves.png shows the whole log
         kept = [record for record in read_metrics(self._log) if record["step"] <= step]
         with output_file(self._log) as unfinished:
             unfinished.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
@@ -78,10 +79,11 @@ class Progress:
         self.draw()
 
     def draw(self) -> None:
-        """Plot all logged values over the steps in curves.png, if matplotlib is installed."""
-        if importlib.util.find_spec("matplotlib") is not None:
+        """Plot all logged values over the steps in curves.png if that is not done yet and matplotlib is installed."""
+        if not self._is_drawn and importlib.util.find_spec("matplotlib") is not None:
             with self._outputs.tolerated(CURVES, Exception):  # matplotlib raises anything, as without a font
                 draw_curves(read_metrics(self._log), self._folder / CURVES)
+                self._is_drawn = True
 
     def close(self) -> None:
         """Draw the last plot and close the files."""
@@ -115,6 +117,7 @@ class Progress:
             with suppress(OSError):
                 os.truncate(self._log, size)
             raise write_error(self._log, error) from error
+        self._is_drawn = self._is_drawn and not self._waiting
         self._waiting = b""
 
 

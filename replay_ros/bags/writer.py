@@ -25,6 +25,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.rosbag2.storage_mcap import McapWriter
 from rosbags.typesys.store import Typestore
 
+from perception_common.atomic_file import make_folder, write_error
 from perception_common.errors import InputError
 from replay_ros.bags.cdr import CdrError
 from replay_ros.bags.definitions import IDL_RULE, decoder_for
@@ -87,8 +88,8 @@ class BagWriter:
 
     def __enter__(self) -> BagWriter:
         _refuse_to_overwrite(self.path, self._force)
+        make_folder(self.path.parent)
         with _writing(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             self._workspace = self._stack.enter_context(workspace(self.path.parent, f".{self.path.name}."))
             # `Writer` names the storage file after the folder, so the folder already has its final name here.
             self._writer = Writer(
@@ -263,4 +264,4 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.Error) as error:
-        raise InputError(f"{path} cannot be written ({error}); check the permissions and the space left") from error
+        raise write_error(path, error) from error

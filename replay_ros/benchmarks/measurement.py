@@ -17,8 +17,8 @@ class BenchmarkPlan:
     """Sizes and repetitions of a benchmark. Image sizes are (width, height), pixels.
 
     threads: of torch. rounds: timed runs of each slow task (a network, a training step), after one untimed run.
-    fast_rounds: the same for tasks of milliseconds. pairs: simulated image pairs of each geometry. training_size: None:
-    as in the training configurations.
+    fast_rounds: the same for tasks of milliseconds. pairs: simulated image pairs of each geometry. training_size,
+    training_batch: None: as in the training configurations.
     """
 
     threads: int
@@ -33,6 +33,7 @@ class BenchmarkPlan:
     matches: int = 2000
     pairs: int = 250
     training_size: tuple[int, int] | None = None
+    training_batch: int | None = None
 
 
 QUICK_PLAN = BenchmarkPlan(
@@ -48,6 +49,7 @@ QUICK_PLAN = BenchmarkPlan(
     matches=200,
     pairs=8,
     training_size=(128, 96),
+    training_batch=1,
 )
 """Sizes at which all subjects run in seconds; the durations are meaningless."""
 

@@ -17,27 +17,29 @@ from replay_ros.reliability.report import ReliabilityReport, limit
 FACTOR = 10
 LATENCY_LIMIT = 1.2  # p99 of the last minute over that of the first
 _SIZE = (320, 240)  # pixels
-_CALIBRATION_SECONDS = 15.0
+_CALIBRATION_SECONDS = 15.0  # in runs of a minute and more; shorter ones have shorter parts
 _HIGHEST_HZ = 400.0  # what a Python publisher sends of this size beside two busy nodes
 _SETTLE_SECONDS = 30.0  # longest wait for the last answers and the diagnostics after them
-_WARM_UP_SECONDS = 10.0  # of load before the first minute begins
+_WARM_UP_SECONDS = 10.0  # of load before the first minute begins, likewise
+_SHORTEST_SECONDS = 10.0
 _COUNTS = ("answered", "dropped", "refused")
 _PARAMETERS: dict[str, dict[str, object]] = {"yolc_node": {"lsm": "none"}, "loftr_node": {"keyframe_memory_mb": 16}}
 
 
 def run_overload(minutes: float, folder: Path) -> ReliabilityReport:
     """Overload both nodes for some minutes. folder: gets the logs. Raises InputError when a node does not answer."""
-    if minutes * 60 < _WARM_UP_SECONDS:
-        raise InputError(f"an overload lasts at least {_WARM_UP_SECONDS:g} s: give more minutes")
+    if minutes * 60 < _SHORTEST_SECONDS:
+        raise InputError(f"an overload lasts at least {_SHORTEST_SECONDS:g} s: give more minutes")
+    part = min(1.0, minutes)
     with running_bench(folder) as bench:
         for name in ANSWERS:
             bench.start_node(name, num_threads=1, **_PARAMETERS[name])
         camera = bench.start_camera(CameraState(width=_SIZE[0], height=_SIZE[1], rate_hz=1.0))
         bench.require(lambda: all(bench.answers.values()), START_SECONDS, "a first answer of both nodes")
-        rate = _answered_rate(bench, camera)
+        rate = _answered_rate(bench, camera, part * _CALIBRATION_SECONDS)
         offered = min(FACTOR * rate, _HIGHEST_HZ)
         camera.change(rate_hz=offered)
-        bench.listen(_WARM_UP_SECONDS)
+        bench.listen(part * _WARM_UP_SECONDS)
         for answers in bench.answers.values():
             answers.clear()
         start = time.time()
@@ -48,13 +50,13 @@ def run_overload(minutes: float, folder: Path) -> ReliabilityReport:
         return _report(bench, minutes, rate, offered, start)
 
 
-def _answered_rate(bench: Bench, camera: RemoteCamera) -> float:
+def _answered_rate(bench: Bench, camera: RemoteCamera, seconds: float) -> float:
     """Return the images that the faster node answers in a second when there is always one to answer."""
     camera.change(rate_hz=_HIGHEST_HZ)
     bench.listen(3.0)
     before = {name: len(answers) for name, answers in bench.answers.items()}
-    bench.listen(_CALIBRATION_SECONDS)
-    return max((len(bench.answers[name]) - before[name]) / _CALIBRATION_SECONDS for name in ANSWERS)
+    bench.listen(seconds)
+    return max((len(bench.answers[name]) - before[name]) / seconds for name in ANSWERS)
 
 
 def p99(answers: Sequence[Answer], start: float, end: float) -> float:

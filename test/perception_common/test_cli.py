@@ -1,3 +1,4 @@
+import gc
 import signal
 import subprocess
 import sys
@@ -5,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from perception_common.cli import run
+from perception_common.cli import quick_imports, run
 from perception_common.errors import InputError
 
 
@@ -23,6 +24,17 @@ def raising(error: BaseException):
         raise error
 
     return main
+
+
+def test_garbage_is_collected_again_after_quick_imports_and_what_exists_is_left_out():
+    frozen = gc.get_freeze_count()
+    try:
+        with quick_imports():
+            assert not gc.isenabled()
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > frozen
+    finally:
+        gc.unfreeze()
 
 
 @pytest.mark.parametrize(("returned", "status"), [(None, 0), (0, 0), (3, 3)])

@@ -1,7 +1,6 @@
 """Real nodes as processes, and a camera and listeners beside them, on a ROS domain of their own."""
 
 import contextlib
-import os
 import time
 
 import numpy as np
@@ -158,16 +157,9 @@ def texture(height=240, width=320, seed=0):
     return image.astype(np.uint8)
 
 
-@pytest.fixture(scope="session")
-def ros_domain():
-    """A domain of this test run's own, for it and for the processes that it starts."""
-    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
-    return int(os.environ["ROS_DOMAIN_ID"])
-
-
 @pytest.fixture
-def bench(ros_domain):
-    rclpy.init(domain_id=ros_domain)
+def bench():
+    rclpy.init()
     bench = Bench()
     yield bench
     bench.node.destroy_node()
@@ -175,7 +167,7 @@ def bench(ros_domain):
 
 
 @pytest.fixture
-def start(ros_domain, tmp_path):
+def start(tmp_path):
     """start(executable, *ROS arguments, parameter=value, ...) runs a process until the test ends."""
     with contextlib.ExitStack() as stack:
         count = 0

@@ -57,7 +57,7 @@ def flight(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def live(flight, ros_domain, tmp_path_factory):
+def live(flight, tmp_path_factory):
     """The options of a live replay in lockstep, and its result."""
     bag, parameters = flight
     folder = tmp_path_factory.mktemp("live")
@@ -114,7 +114,7 @@ def test_live_and_offline_take_the_same_scale_from_the_sensors(live, offline):
     assert any(a.scale_status for a, _ in pairs)  # some reading came through
 
 
-def test_sift_is_the_same_live_and_offline(flight, ros_domain, tmp_path):
+def test_sift_is_the_same_live_and_offline(flight, tmp_path):
     parameters = tmp_path / "sift.yaml"
     parameters.write_text("/**/loftr_node: {ros__parameters: {model: sift, altitude: range}}")
     live = LiveOptions(flight[0], tmp_path / "live", params_file=parameters, node_log=tmp_path / "log", detection=False)
@@ -128,7 +128,7 @@ def test_sift_is_the_same_live_and_offline(flight, ros_domain, tmp_path):
 
 
 @pytest.mark.parametrize("intensity", ["percentile", "clahe"])
-def test_images_of_12_bits_are_shown_the_same_live_and_offline(flight, ros_domain, tmp_path, intensity):
+def test_images_of_12_bits_are_shown_the_same_live_and_offline(flight, tmp_path, intensity):
     """The exposure changes from image to image, so that each is shown in a window that depends on those before."""
     with open_bag(flight[0]) as source, BagWriter(tmp_path / "deep", "mcap") as bag:
         for item in source.messages(["/camera/camera_info"]):
@@ -171,7 +171,7 @@ def test_the_result_has_the_times_of_each_node(live, tmp_path):
         assert stages["conversion"]["p50_ms"] <= stages["conversion"]["p95_ms"] <= stages["conversion"]["p99_ms"]
 
 
-def test_the_peak_rate_is_searched_through_the_same_nodes(flight, ros_domain, tmp_path):
+def test_the_peak_rate_is_searched_through_the_same_nodes(flight, tmp_path):
     bag, parameters = flight
     search = PeakSearch(max_loss=0.05, budget_s=25.0, precision=0.2)
     result = replay_live(
@@ -196,22 +196,17 @@ def test_the_peak_rate_is_searched_through_the_same_nodes(flight, ros_domain, tm
 
 
 @contextmanager
-def slow_replay(flight, out):
-    """A replay with 20 s between images, detection only, whose nodes are about to answer the first image."""
+def slow_replay(flight, out, bench):
+    """A replay with 20 s between images, detection only, whose node has answered the first image."""
     bag, parameters = flight
     command = [sys.executable, REPLAY, bag, out, "--live", "--rate", "0.05", "--params-file", parameters]
     replay = subprocess.Popen(
         [*map(str, command), "--no-report", "--no-matching"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        log = out.with_name(f"{out.name}.nodes.log")
-        end = time.monotonic() + 120
-        while not (log.is_file() and "waiting for images" in log.read_text()):
-            assert time.monotonic() < end
-            assert replay.poll() is None
-            time.sleep(0.2)
+        bench.until(lambda: bench.diagnosis("/yolc_node").get("images answered") == "1" or replay.poll(), 120)
         (node,) = psutil.Process(replay.pid).children()
-        time.sleep(8.0)  # for the first answer
+        time.sleep(1.0)  # until the replay has the answer, too
         yield replay, node
     finally:
         replay.kill()
@@ -226,8 +221,8 @@ def assert_first_answer_is_kept(out):
     assert sorted(path.name for path in out.parent.iterdir()) == ["out", "out.json", "out.nodes.log"]
 
 
-def test_nodes_that_die_end_the_replay_and_the_answers_so_far_are_kept(flight, ros_domain, tmp_path):
-    with slow_replay(flight, tmp_path / "out") as (replay, node):
+def test_nodes_that_die_end_the_replay_and_the_answers_so_far_are_kept(flight, tmp_path, bench):
+    with slow_replay(flight, tmp_path / "out", bench) as (replay, node):
         os.kill(node.pid, signal.SIGKILL)
         _, said = replay.communicate(timeout=60)
     assert replay.returncode == 3
@@ -237,8 +232,8 @@ def test_nodes_that_die_end_the_replay_and_the_answers_so_far_are_kept(flight, r
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_ends_the_replay_within_seconds_and_keeps_the_answers(flight, ros_domain, tmp_path, number):
-    with slow_replay(flight, tmp_path / "out") as (replay, _):
+def test_an_interrupt_ends_the_replay_within_seconds_and_keeps_the_answers(flight, tmp_path, bench, number):
+    with slow_replay(flight, tmp_path / "out", bench) as (replay, _):
         start = time.monotonic()
         replay.send_signal(number)
         replay.send_signal(number)  # a terminal and `ros2 launch` send one each
@@ -250,7 +245,7 @@ def test_an_interrupt_ends_the_replay_within_seconds_and_keeps_the_answers(fligh
     assert seconds < 8.0  # 1.7 s on a machine of two cores with a load of 8, and for the end of the interpreter
 
 
-def test_live_and_offline_count_the_same_of_an_odd_bag(ros_domain, tmp_path):
+def test_live_and_offline_count_the_same_of_an_odd_bag(tmp_path):
     """A camera that publishes zeros first, an image that is cut, stamps that repeat, start over and are missing."""
     picture = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 255, (300, 700, 3)).astype(np.uint8), (0, 0), 1.5)
     stamps = [1, 1, 2, 3, 1, 2, 0, 0]
@@ -284,7 +279,7 @@ def test_live_and_offline_count_the_same_of_an_odd_bag(ros_domain, tmp_path):
     ]
 
 
-def test_nodes_that_do_not_answer_in_time_are_named(flight, ros_domain, tmp_path):
+def test_nodes_that_do_not_answer_in_time_are_named(flight, tmp_path):
     bag, parameters = flight
     hasty = LiveOptions(
         bag, tmp_path / "out", params_file=parameters, answer_timeout=1e-3, node_log=tmp_path / "nodes.log"

@@ -89,7 +89,7 @@ def test_a_variable_rate_with_pauses_raises_no_alarm(bench, node):
     assert "lost before this node" not in process.log.read_text()
 
 
-def test_images_that_the_transport_loses_are_counted(bench, start, ros_domain):
+def test_images_that_the_transport_loses_are_counted(bench, start):
     """A camera as most are, without our profile; how many images get lost depends on the machine."""
     start("loftr_node", model="sift")
     bench.until(lambda: bench.diagnosis(NODE).get("state") == "active")

@@ -256,6 +256,7 @@ def test_a_wrong_parameter_ends_the_start_with_one_line(start):
     assert "choose one of none" in process.log.read_text().splitlines()[-1]
 
 
+@pytest.mark.alone
 def test_1080p_at_30_hz_best_effort_arrives_without_loss(bench, start, picture):
     """Whatever the network costs: most images are skipped by min_interval. A busy machine gets three attempts."""
     start("loftr_node", processing_mode="every", min_interval=50.0, max_interval=60.0, queue_size=200)

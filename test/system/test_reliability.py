@@ -17,18 +17,18 @@ def broken(report, ignored=()):
     ]
 
 
-def test_soak(ros_domain, tmp_path):
+def test_soak(tmp_path):
     report = run_soak(150, tmp_path)
     assert not broken(report, ("growth of memory",))
 
 
-def test_overload(ros_domain, tmp_path):
-    report = run_overload(0.25, tmp_path)
+def test_overload(tmp_path):
+    report = run_overload(0.2, tmp_path)
     assert not broken(report, ("latency, last over first",))
     assert report.figures["yolc_node: images dropped"] > 0
 
 
-def test_chaos(ros_domain, tmp_path):
+def test_chaos(tmp_path):
     faults = [
         "not allowed",
         "unknown encoding",

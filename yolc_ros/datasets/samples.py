@@ -160,7 +160,11 @@ def check_box(values: tuple[float, float, float, float]) -> str:
 def read_labelled_image(path: Path, size: tuple[int, int] | None) -> np.ndarray:
     """Read (H, W, 3) uint8 RGB. Raises InputError, also for an image whose width and height are not `size`."""
     image = read_rgb(path)
-    height, width = image.shape[:2]
-    if size is not None and size != (width, height):
-        raise InputError(f"{path}: has {width}x{height} pixels, its labels are for {size[0]}x{size[1]}")
+    check_labelled_size(path, (image.shape[1], image.shape[0]), size)
     return image
+
+
+def check_labelled_size(path: Path, size: tuple[int, int], labelled: tuple[int, int] | None) -> None:
+    """Raise InputError for an image whose width and height are not those that its labels give, if they do."""
+    if labelled is not None and labelled != size:
+        raise InputError(f"{path}: has {size[0]}x{size[1]} pixels, its labels are for {labelled[0]}x{labelled[1]}")

@@ -39,7 +39,7 @@ class YolcNode(PerceptionNode[YolcParameters]):
         )
         if not self._detector.trained:
             self.problems.report("untrained", f"{parameters.model} has random weights: its boxes mean nothing")
-        self._detector.detect(np.zeros((480, 640, 3), np.uint8))
+        self._detector.detect(np.zeros((120, 160, 3), np.uint8))
         self._results = {topic: self.result_publisher(kind, topic) for topic, kind in TOPICS.items()}
 
     def unload(self) -> None:

@@ -7,6 +7,7 @@ import struct
 import numpy as np
 
 UPRIGHT = 1
+TURNED = 5  # orientations from here on exchange height and width
 _ORIENTATION = 274  # tag
 _SHORT, _LONG = 3, 4  # types of a tag's value
 
@@ -36,7 +37,7 @@ def tiff_tags(tiff: bytes) -> dict[int, int]:
 
 def turn_upright(image: np.ndarray, orientation: int) -> np.ndarray:
     """Turn an image (H, W) or (H, W, C) as stored upright; orientations 5 to 8 exchange its height and width."""
-    if orientation >= 5:
+    if orientation >= TURNED:
         image = image.swapaxes(0, 1)
     rows = -1 if orientation in (3, 4, 7, 8) else 1
     columns = -1 if orientation in (2, 3, 6, 7) else 1

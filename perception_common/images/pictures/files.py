@@ -19,8 +19,8 @@ import numpy as np
 from perception_common.errors import InputError
 from perception_common.images.intensity import Intensity
 from perception_common.images.pictures.decode import MAX_PIXELS, decode_picture
-from perception_common.images.pictures.exif import turn_upright
-from perception_common.images.pictures.header import PictureHeader
+from perception_common.images.pictures.exif import TURNED, turn_upright
+from perception_common.images.pictures.header import PictureHeader, read_header
 
 _MAX_BYTES = 8 * MAX_PIXELS  # of a file: 16-bit RGBA without compression
 _ADVICE = "copy it again, convert it to PNG or JPEG, or remove it"
@@ -61,6 +61,19 @@ def read_gray(path: Path, *, upright: bool = True) -> np.ndarray:
     image = _to_8_bits(pixels, Intensity(), 0, "picture files")
     image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) if image.ndim == 3 else image
     return turn_upright(image, header.orientation) if upright else image
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Read width and height of a picture, upright, from its header alone: damage behind it is not noticed.
+
+    Raises InputError that names the file and the cause.
+    """
+    data = _read_bytes(path)
+    try:
+        header = read_header(data)
+    except InputError as error:
+        raise InputError(f"{path}: {error}; {_ADVICE}") from error
+    return (header.height, header.width) if header.orientation >= TURNED else (header.width, header.height)
 
 
 def read_depth(path: Path) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -103,9 +104,8 @@ def measure(plan: BenchmarkPlan) -> SubjectReport:
 
 def simulated_pairs(kind: str, count: int, outliers: float = 0.0, seed: int = 7) -> Iterator[SimulatedPair]:
     """Yield pairs of one of KINDS. outliers: their share of the matches. Deterministic."""
-    flight = _flight_of(kind, seed)
+    flight, views = _views_of(kind, seed)
     camera = _camera_of(flight.camera)
-    views = _views_of(flight)
     for number in range(count):
         rng = np.random.default_rng([number, 11])
         stamp, truth = views[number % _VIEWS]
@@ -137,12 +137,17 @@ def _flight_of(kind: str, seed: int) -> Flight:
     return start_flight(seed, FlightOptions(scene, path, CameraOptions(640, 480)))
 
 
-def _views_of(flight: Flight) -> list[tuple[float, FrameTruth]]:
-    """Return stamps (seconds) and truths of the older views; the end of the flight is left for the newer ones."""
+@lru_cache(maxsize=len(KINDS))
+def _views_of(kind: str, seed: int) -> tuple[Flight, list[tuple[float, FrameTruth]]]:
+    """Return a flight, and stamps (seconds) and truths of its older views; its end is left for the newer ones.
+
+    Kept, as making them takes longer than estimating a hundred pairs.
+    """
+    flight = _flight_of(kind, seed)
     stamps = np.linspace(2.0, 20.0, _VIEWS).tolist()
     poses = [(stamp, flight.path.pose_at(stamp)) for stamp in stamps]
     scene, lens = flight.scene, flight.lens
-    return [
+    return flight, [
         (stamp, frame_truth(scene, lens, pose, render_scene(scene, lens.undistorted, pose, stamp)))
         for stamp, pose in poses
     ]

@@ -82,13 +82,14 @@ def loftr_step(plan: BenchmarkPlan) -> tuple[Step, str]:
     config = load_yaml(LoftrTrainingConfig, find_config("training/loftr_lite.yaml"))
     model = load_yaml(LoFTRConfig, find_config(f"models/{config.model}.yaml"))
     width, height = plan.training_size or config.data.sizes[0]
+    count = plan.training_batch or config.loop.batch
     image0, image1 = textured_pair(width, height)
     shift = pair_shift(width)
     forward, backward = (partial(shift_points, shift=each) for each in (shift, -shift))
     truth = true_matches(height, width, model.backbone.coarse_stride, forward, backward)
-    batch = PairBatch.of([TrainingPair(image0, image1, truth)] * config.loop.batch)
+    batch = PairBatch.of([TrainingPair(image0, image1, truth)] * count)
     network = TrainedLoFTR(model, config.losses, Processes()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Step(network, config.loop, lambda: network(batch)), f"{config.loop.batch} pairs of {width}x{height}"
+    return Step(network, config.loop, lambda: network(batch)), f"{count} pairs of {width}x{height}"
 
 
 def shift_points(points: np.ndarray, shift: int) -> tuple[np.ndarray, np.ndarray]:
@@ -101,7 +102,8 @@ def yolc_step(plan: BenchmarkPlan) -> tuple[Step, str]:
     config = load_yaml(YolcTrainingConfig, find_config("training/yolc_lite.yaml"))
     model = load_yaml(YolcConfig, find_config(f"models/{config.model}.yaml"))
     width, height = plan.training_size or config.input_size
-    batch = yolc_batch(config.loop.batch, width, height, model)
+    count = plan.training_batch or config.loop.batch
+    batch = yolc_batch(count, width, height, model)
     network = Yolc(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     initialise(network)
 
@@ -110,7 +112,7 @@ def yolc_step(plan: BenchmarkPlan) -> tuple[Step, str]:
         with torch.autocast("cpu", enabled=False):
             return compute_losses(output, batch, batch.objects, config.loss)
 
-    return Step(network, config.loop, compute_loss), f"{config.loop.batch} images of {width}x{height}"
+    return Step(network, config.loop, compute_loss), f"{count} images of {width}x{height}"
 
 
 def yolc_batch(count: int, width: int, height: int, model: YolcConfig) -> Batch:

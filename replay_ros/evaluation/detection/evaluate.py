@@ -66,6 +66,7 @@ def evaluate_network(dataset: Dataset, options: NetworkOptions) -> list[Detectio
     _check_objects(labelled, dataset, choice)
     runs = [run_inference(detector, mode, labelled.images, options.predictions) for mode in options.modes]
     labelled = _without_unreadable(labelled, runs)
+    _check_objects(labelled, dataset, choice)
     return [
         _result(protocol, run, detector, dataset, labelled, choice, options)
         for protocol in dict.fromkeys(options.protocols or dataset.protocols)

@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from perception_common.errors import InputError
+from perception_common.images.pictures.files import read_size
 from perception_common.text.problems import shortened
 from replay_ros.bags.datasets.sequences.images import is_image
 from replay_ros.evaluation.detection.protocols import ImageTruth
 from yolc_ros.datasets.coco import CocoFile, CocoImage, read_coco_file
-from yolc_ros.datasets.samples import LabelProblem, read_labelled_image, summarise
+from yolc_ros.datasets.samples import LabelProblem, check_labelled_size, summarise
 
 REGION = -1  # the label of an ignored region
 
@@ -109,8 +110,9 @@ class LabelledImages:
 def read_coco_truth(annotations: Path, images: Path, choice: ClassChoice, pattern: str = "*") -> LabelledImages:
     """Read images and boxes. images: the folder to which file names are relative. pattern: of the images' file names.
 
-    Beside what `read_coco_file` leaves out, images are left out whose file is missing, cannot be read, or has another
-    size than the JSON says. Raises InputError when none is left.
+    Beside what `read_coco_file` leaves out, images are left out whose file is missing, has no header of a picture, or
+    has another size than the JSON says. Damage behind the header shows when the image is read. Raises InputError when
+    none is left.
     """
     content = read_coco_file(annotations, images)
     chosen = [image for image in content.images if fnmatch.fnmatch(image.path.name, pattern)]
@@ -133,7 +135,7 @@ def _image_fault(image: CocoImage) -> str:
     if not image.path.is_file():
         return "is missing (name the folder with --images)"
     try:
-        read_labelled_image(image.path, image.size)
+        check_labelled_size(image.path, read_size(image.path), image.size)
     except InputError as error:
         return str(error).removeprefix(f"{image.path}: ")
     return ""

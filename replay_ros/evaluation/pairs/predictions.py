@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from loftr_ros.image_matcher import MatcherSettings
+from perception_common.atomic_file import make_folder, write_error
 from perception_common.backends.devices import choose_device
-from perception_common.errors import InputError
 from replay_ros.evaluation.pairs.matchers import UNRESIZED, PairMatcher, PointPairs, load_pair_matcher
 
 ENCODED_IMAGES = 32  # features kept in memory
@@ -63,10 +63,7 @@ class Predictor:
         self._identity = json.dumps([_FORMAT, matcher.name, matcher.weights_sha256, matcher.settings], sort_keys=True)
         self._encode = lru_cache(maxsize=ENCODED_IMAGES)(lambda image: matcher.encode(image.pixels))
         if folder is not None:
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise InputError(f"{folder} cannot be created ({error.strerror}); choose another folder") from error
+            make_folder(folder)
 
     def match(self, a: np.ndarray, b: np.ndarray) -> PointPairs:
         """Match two gray images (H, W) uint8."""
@@ -130,4 +127,4 @@ def _save(path: Path, found: PointPairs) -> None:
             )
             os.replace(unfinished, path)
     except OSError as error:
-        raise InputError(f"matches cannot be written to {path.parent} ({error.strerror or error})") from error
+        raise write_error(path, error) from error

@@ -67,7 +67,7 @@ class Bench:
 @pytest.fixture
 def bench(small_flight):
     given = [word for name, value in PARAMETERS.items() for word in ("-p", f"{name}:={value}")]
-    rclpy.init(args=["test", "--ros-args", *given], domain_id=93)
+    rclpy.init(args=["test", "--ros-args", *given])
     bench = Bench(small_flight)
     yield bench
     bench.executor.shutdown()

@@ -26,9 +26,9 @@ IMAGE_SECONDS = 0.03
 class Client:
     """A camera and a client of the service in a context of their own, spun by a thread of their own."""
 
-    def __init__(self, domain):
+    def __init__(self):
         self.context = rclpy.Context()
-        rclpy.init(context=self.context, domain_id=domain)
+        rclpy.init(context=self.context)
         self.node = rclpy.create_node("client", context=self.context)
         self.images = self.node.create_publisher(Image, "image", QoSProfile(depth=10))
         self.service = self.node.create_client(MatchKeyframes, "match_keyframes", qos_profile=QoSProfile(depth=1000))
@@ -64,14 +64,14 @@ class Bench:
     """loftr_node with slow stand-ins for matching, in the executor that the executables use."""
 
     def __init__(self):
-        rclpy.init(domain_id=95)
+        rclpy.init()
         self.node = LoftrNode()
         self.node.set_parameters([Parameter("model", value="sift")])
         self.executor = GuardedExecutor()
         self.executor.add_node(self.node)
         self.thread = threading.Thread(target=self._spin)
         self.thread.start()
-        self.client = Client(95)
+        self.client = Client()
 
     def _spin(self):
         with suppress(ExternalShutdownException):
@@ -109,6 +109,7 @@ def bench():
     bench.close()
 
 
+@pytest.mark.alone
 def test_a_flood_of_requests_is_answered_while_images_flow(bench):
     """25 requests and 20 images a second for 5 s; the node can answer 10 requests a second without any image."""
     bench.start()

@@ -19,7 +19,7 @@ SCENE = np.kron(np.random.default_rng(0).integers(0, 255, (40, 80), np.uint8), n
 
 @pytest.fixture
 def node():
-    rclpy.init(domain_id=97)
+    rclpy.init()
     node = LoftrNode()
     yield node
     node.destroy_node()

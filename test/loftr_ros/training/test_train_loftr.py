@@ -1,18 +1,18 @@
 """Complete trainings of a tiny network on noise images, by the command."""
 
+import contextlib
 import json
 import os
-import subprocess
+import socket
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+import torch.multiprocessing as multiprocessing
 import yaml
 
-import perception_common
 from loftr_ros.training.config import TrainingConfig
 from loftr_ros.training.train import initial_state, main
 from perception_common.config import from_mapping, load_yaml
@@ -21,9 +21,7 @@ from perception_common.resources import find_share
 from perception_common.training.distributed import Processes
 from perception_common.training.progress import read_metrics
 
-pytestmark = pytest.mark.slow
-
-PACKAGES = str(Path(perception_common.__file__).parents[1])  # for child processes
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("without_curves")]
 
 
 def configuration(folder, **loop) -> dict:
@@ -41,6 +39,15 @@ def configuration(folder, **loop) -> dict:
         },
         "validation": {"pairs": 2, "size": [96, 64]},
     }
+
+
+@pytest.fixture
+def one_thread():
+    """OpenMP's threads do not survive a fork."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
@@ -78,16 +85,29 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, photographs, caplog
     assert "1 broken files were skipped" in caplog.text
 
 
-def test_two_processes_train_like_one(tmp_path, photographs):
+def _train_share(rank, port, arguments):
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    sys.exit(main(arguments))
+
+
+def test_two_processes_train_like_one(tmp_path, photographs, one_thread):
+    """Forked, so that they need not import torch; test_distributed starts processes by torchrun."""
     # A low rate: rounding differs between the runs, and at a higher rate they would diverge.
     schedule = {"learning_rate": 1.0e-5, "warmup_steps": 0}
     mapping = configuration(photographs, steps=3, loader_threads=0, schedule=schedule)
     config = write(tmp_path / "config.yaml", mapping)
-    command = ["-m", "loftr_ros.training.train", config, "--device", "cpu", "--run-dir"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": PACKAGES}
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    for launcher, name in (([], "one"), (torchrun, "two")):
-        subprocess.run([sys.executable, *launcher, *command, str(tmp_path / name)], check=True, env=environment)
+    command = [config, "--device", "cpu", "--run-dir"]
+    assert main([*command, str(tmp_path / "one")]) == 0
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    fork, arguments = multiprocessing.get_context("fork"), [*command, str(tmp_path / "two")]
+    workers = [fork.Process(target=_train_share, args=(rank, port, arguments)) for rank in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(120)
+    assert [worker.exitcode for worker in workers] == [0, 0]
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
     first = initial_state(from_mapping(TrainingConfig, mapping), Processes()).module.state_dict()
     one, two = (torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)["model"] for name in ("one", "two"))

@@ -62,7 +62,7 @@ def test_the_file_is_tum_and_marks_what_is_not_metric(tmp_path):
 
 
 def test_a_place_that_cannot_be_written_is_refused_in_words(tmp_path):
-    with pytest.raises(InputError, match=r"flight.txt cannot be written .*choose another place"):
+    with pytest.raises(InputError, match=r"flight.txt cannot be written .*choose another path"):
         TrajectoryRecorder(tmp_path / "nowhere" / "flight.txt")
     with no_room_beyond(0), pytest.raises(InputError, match="File too large"):
         TrajectoryRecorder(tmp_path / "flight.txt")

@@ -115,7 +115,7 @@ class Bench:
 @pytest.fixture(scope="module", autouse=True)
 def ros():
     reliable = "qos_overrides./image.subscription.reliability:=reliable"
-    rclpy.init(args=["--ros-args", "-p", reliable], domain_id=92)
+    rclpy.init(args=["--ros-args", "-p", reliable])
     yield
     rclpy.try_shutdown()
 

@@ -30,7 +30,7 @@ class Example:
 @pytest.fixture(scope="module")
 def context():
     context = rclpy.Context()
-    rclpy.init(context=context, domain_id=91)
+    rclpy.init(context=context)
     yield context
     rclpy.try_shutdown(context=context)
 

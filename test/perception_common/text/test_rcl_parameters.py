@@ -17,7 +17,7 @@ def of_node(path, namespace):
     """The overrides that a node gets from the file; None where rcl refuses it."""
     context = Context()
     try:
-        rclpy.init(args=["x", "--ros-args", "--params-file", str(path)], context=context, domain_id=91)
+        rclpy.init(args=["x", "--ros-args", "--params-file", str(path)], context=context)
     except Exception:
         return None
     try:

@@ -18,6 +18,8 @@ from perception_common.training.loop import CHECKPOINT, WEIGHTS, LoopConfig, Tas
 from perception_common.training.progress import read_metrics
 from perception_common.weights import read_metadata, read_state_dict
 
+pytestmark = pytest.mark.usefixtures("without_curves")
+
 CONFIG = LoopConfig(steps=6, batch=4, evaluate_every=3, log_every=1, loader_threads=0)
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from perception_common.atomic_file import output_file
 from perception_common.errors import InputError
 from perception_common.training import progress as progress_module
 from perception_common.training.average import WeightAverage
@@ -20,6 +21,17 @@ from perception_common.training.progress import CURVES, LOG, read_metrics
 from perception_common.weights import read_metadata
 
 CONFIG = LoopConfig(steps=6, batch=4, evaluate_every=2, log_every=1, loader_threads=0, checkpoint_seconds=0.0)
+
+
+@pytest.fixture(autouse=True)
+def small_curves(monkeypatch):
+    """The plot as a small file, written as the real one, which takes seconds to draw."""
+
+    def draw(records, path):
+        with output_file(path) as unfinished:
+            unfinished.write_bytes(bytes(30_000))
+
+    monkeypatch.setattr(progress_module, "draw_curves", draw)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 import json
 import math
 
+from perception_common.training import progress as progress_module
 from perception_common.training.progress import Progress, read_metrics
 
 
@@ -42,3 +43,15 @@ def test_curves_are_drawn(tmp_path):
     progress.add_step(1, 1, 1.0, {"loss": 1.0})
     progress.add_evaluation(1, {"auc": 0.5})
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_curves_are_drawn_again_only_for_new_values(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(progress_module, "draw_curves", lambda records, path: drawn.append(len(records)))
+    for last in (False, True):
+        progress = Progress(tmp_path, step=0, steps=10, every=1)
+        progress.add_evaluation(1, {"auc": 0.5})
+        if last:
+            progress.add_step(2, 1, 1.0, {"loss": 1.0})
+        progress.close()
+    assert drawn == [1, 1, 2]

@@ -10,11 +10,6 @@ from replay_ros.reliability.races.run import run_races
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(autouse=True)
-def domain(monkeypatch):
-    monkeypatch.setenv("ROS_DOMAIN_ID", "96")
-
-
 def test_races_end_without_a_fault(tmp_path):
     report = run_races(240, tmp_path, seed=1)
     assert report.holds, report.lines()

@@ -108,6 +108,17 @@ def test_a_picture_of_another_size_is_left_out(tmp_path):
         read_coco_truth(alone, tmp_path, CAR)
 
 
+def test_a_file_that_is_no_picture_is_left_out_without_decoding_the_others(tmp_path, monkeypatch):
+    images = [{"id": number, "file_name": name} for number, name in enumerate(("a.png", "b.png", "c.png"), 1)]
+    (tmp_path / "b.png").write_text("no picture")
+    path = write(tmp_path, [annotation(number, image_id=number) for number in (1, 2, 3)], images=images)
+    monkeypatch.delattr(cv2, "imdecode")
+    labelled = read_coco_truth(path, tmp_path, CAR)
+    assert [image.path.name for image in labelled.images] == ["a.png"]
+    assert "b.png: is not an image" in labelled.notes[0]
+    assert [problem.what.split(";")[0] for problem in labelled.problems][1].startswith("is missing")
+
+
 def test_images_without_boxes_and_unlisted_pictures_are_told(tmp_path):
     cv2.imwrite(str(tmp_path / "other.png"), np.zeros((30, 40, 3), np.uint8))
     cv2.imwrite(str(tmp_path / "b.png"), np.zeros((30, 40, 3), np.uint8))

@@ -26,7 +26,7 @@ from yolc_ros.detector import Detector, DetectorSettings
 from yolc_ros.training import train as training
 from yolc_ros.training.config import YolcTrainingConfig
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("without_curves")]
 
 MODEL = """class_names: [car, bus]
 backbone:

@@ -10,7 +10,14 @@ import pytest
 from perception_common.errors import InputError
 from perception_common.images.intensity import Intensity
 from perception_common.images.pictures.exif import turn_upright
-from perception_common.images.pictures.files import decode_rgb, read_depth, read_gray, read_picture, read_rgb
+from perception_common.images.pictures.files import (
+    decode_rgb,
+    read_depth,
+    read_gray,
+    read_picture,
+    read_rgb,
+    read_size,
+)
 from perception_common.images.pictures.header import read_header
 
 Image = pytest.importorskip("PIL.Image")
@@ -50,6 +57,7 @@ def test_pictures_are_turned_upright_in_colour_and_gray(tmp_path, suffix, orient
     path = save(tmp_path / f"a{suffix}", Image.fromarray(rgb()), orientation)
     expected = as_pillow_shows(path)
     assert expected.shape[:2] == ((90, 60) if orientation >= 5 else (60, 90))
+    assert read_size(path) == expected.shape[1::-1]
     tolerance = 4 if suffix == ".jpg" else 0  # two decoders of JPEG
     assert read_rgb(path).shape == expected.shape
     assert np.abs(read_rgb(path).astype(int) - expected).max() <= tolerance

@@ -65,7 +65,7 @@ class Bench:
 
 @pytest.fixture
 def bench():
-    rclpy.init(domain_id=93)
+    rclpy.init()
     bench = Bench()
     bench.until(lambda: bench.words.get_subscription_count() and bench.client.service_is_ready())
     yield bench
@@ -164,7 +164,7 @@ def test_finish_sends_the_answers_that_are_there_also_after_a_shutdown_of_ros():
     """The client has a context of its own, as in another process."""
     ours, theirs = rclpy.Context(), rclpy.Context()
     for context in (ours, theirs):
-        rclpy.init(context=context, domain_id=93)
+        rclpy.init(context=context)
     node, peer = rclpy.create_node("server", context=ours), rclpy.create_node("client", context=theirs)
     waiting = Future()
     received = threading.Event()

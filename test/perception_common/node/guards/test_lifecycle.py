@@ -54,7 +54,7 @@ class Plain(GuardedLifecycleNode):
 
 @pytest.fixture(scope="module", autouse=True)
 def ros():
-    rclpy.init(domain_id=94)
+    rclpy.init()
     yield
     rclpy.try_shutdown()
 

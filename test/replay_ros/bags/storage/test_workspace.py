@@ -13,10 +13,13 @@ from replay_ros.bags.writer import BagWriter
 HOLDER = """
 import sys, time
 from pathlib import Path
+from perception_common.cli import run
 from replay_ros.bags.writer import BagWriter
-with BagWriter(Path(sys.argv[1])):
-    print("up", flush=True)
-    time.sleep(60)
+def write(arguments):
+    with BagWriter(Path(sys.argv[1])):
+        print("up", flush=True)
+        time.sleep(60)
+run(write)
 """
 
 
@@ -44,13 +47,6 @@ def test_a_folder_is_deleted_when_its_block_ends_or_fails(tmp_path):
     with pytest.raises(KeyboardInterrupt), workspace(tmp_path, ".a."):
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_signal_handler_is_restored(tmp_path):
-    before = signal.getsignal(signal.SIGTERM)
-    with workspace(tmp_path, ".a."), workspace(tmp_path, ".b."):
-        pass
-    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_folders_that_are_not_ours_stay(tmp_path):

@@ -87,5 +87,5 @@ def test_the_best_matches_are_sorted_and_all_of_them_keep_their_order():
 
 def test_a_folder_that_cannot_be_created(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="choose another folder"):
+    with pytest.raises(InputError, match="choose another path"):
         Predictor(Counting(), tmp_path / "file" / "matches")
