@@ -153,7 +153,7 @@ class TestMatching:
 
     def test_memory_of_kept_features_is_counted(self, matcher: Matcher) -> None:
         features = matcher.encode(texture(96, 128))
-        assert features.nbytes == 4 * (12 * 16 * 96 + 48 * 64 * 32)
+        assert features.nbytes == 4 * (12 * 16 * 96 + 48 * 64 * 32) + 96 * 128
 
 
 class TestWeights:
