@@ -8,12 +8,15 @@ a match stays there where its patch shows no structure, and moves across an edge
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 NEIGHBOURS = 16  # matches from which the affine map around a point is estimated
+CANDIDATES = 4096  # matches among which they are sought, to bound the time for large images
 AFFINE_STEPS = 4  # of reweighting; few neighbours are wrong
 AFFINE_SCALE = 1.0  # pixels; a neighbour this far from the affine map weighs a quarter
-RADIUS = 6  # pixels, half the side of a patch
+RADIUS = 6.5  # pixels, of a patch, which is a disc
 WINDOW_SIGMA = 0.6  # of the Gaussian weights of the pixels of a patch, relative to RADIUS
 STEPS = 5  # of Gauss-Newton; the median change of the sixth is below 0.01 pixels
 PRIOR_SIGMA = 1.0  # pixels, error of a match before the alignment, per axis
@@ -45,9 +48,11 @@ def align_pixels(
 
 def local_affine(points0: torch.Tensor, points1: torch.Tensor) -> torch.Tensor:
     """Derivative (N, 2, 2) of points1 by points0, each (N, 2), by robust least squares over near matches."""
-    count = min(NEIGHBOURS, len(points0))
-    near = torch.cat([torch.cdist(part, points0).topk(count, largest=False).indices for part in points0.split(AT_ONCE)])
-    x, y = points0[near], points1[near]
+    every = -(-len(points0) // CANDIDATES)
+    some0, some1 = points0[::every], points1[::every]
+    count = min(NEIGHBOURS, len(some0))
+    near = torch.cat([torch.cdist(part, some0).topk(count, largest=False).indices for part in points0.split(AT_ONCE)])
+    x, y = some0[near], some1[near]
     identity = torch.eye(2, device=x.device)
     weight = torch.ones_like(x[..., :1])
     affine = identity.expand(len(x), 2, 2)
@@ -117,8 +122,9 @@ def _align(
 
 def _patch(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the pixels of a patch, (P, 2) from its centre, and their weights (P,), which sum to 1."""
-    axis = torch.arange(-RADIUS, RADIUS + 1, device=device, dtype=torch.float32)
-    offsets = torch.cartesian_prod(axis, axis)
+    axis = torch.arange(-math.floor(RADIUS), math.floor(RADIUS) + 1, device=device, dtype=torch.float32)
+    square = torch.cartesian_prod(axis, axis)
+    offsets = square[square.norm(dim=1) <= RADIUS]
     weight = torch.exp(-offsets.square().sum(1) / (2 * (WINDOW_SIGMA * RADIUS) ** 2))
     return offsets, weight / weight.sum()
 
