@@ -61,7 +61,7 @@ def local_affine(points0: torch.Tensor, points1: torch.Tensor) -> torch.Tensor:
         dx = x - (weight * x).sum(1, keepdim=True) / total
         dy = y - (weight * y).sum(1, keepdim=True) / total
         moments = (weight * dx).mT @ dx + identity  # the identity bounds it for points on a line
-        affine = ((weight * dy).mT @ dx + identity) @ torch.linalg.inv(moments)
+        affine = ((weight * dy).mT @ dx + identity) @ _inverse(moments)
         error = (dy - dx @ affine.mT).square().sum(2, keepdim=True)
         scale = (2 * error.sqrt().median(1, keepdim=True).values).clamp(min=AFFINE_SCALE)
         weight = (1 + error / scale.square()) ** -2
@@ -112,8 +112,8 @@ def _align(
         precision = information / variance[..., None] + prior
         if step < STEPS:
             slope = torch.einsum("npi,np->ni", weighted, difference) / variance + shift / PRIOR_SIGMA**2
-            shift = shift - torch.linalg.solve(precision, slope)
-    covariance = affine @ torch.linalg.inv(precision) @ affine.mT
+            shift = shift - torch.einsum("nij,nj->ni", _inverse(precision), slope)
+    covariance = affine @ _inverse(precision) @ affine.mT
     sigma = (covariance.diagonal(dim1=1, dim2=2).sum(1) / 2).clamp(min=0).sqrt()
     good = (correlation >= first) & (correlation > LEAST_CORRELATION) & (shift.norm(dim=1) < LARGEST_SHIFT)
     good &= moved.isfinite().all(1) & sigma.isfinite()
@@ -127,6 +127,13 @@ def _patch(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     offsets = square[square.norm(dim=1) <= RADIUS]
     weight = torch.exp(-offsets.square().sum(1) / (2 * (WINDOW_SIGMA * RADIUS) ** 2))
     return offsets, weight / weight.sum()
+
+
+def _inverse(matrices: torch.Tensor) -> torch.Tensor:
+    """Inverses of matrices (N, 2, 2); in closed form, since LAPACK takes them one by one."""
+    (a, b), (c, d) = matrices[:, 0].T, matrices[:, 1].T
+    adjugate = torch.stack([d, -b, -c, a], dim=1).reshape(-1, 2, 2)
+    return adjugate / (a * d - b * c)[:, None, None]
 
 
 def _normalise(gray: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
