@@ -101,12 +101,11 @@ def _align(
     around = offsets @ affine.mT
 
     shift = torch.zeros_like(points1)  # in image 0
-    first, correlation, precision = None, spread, prior.expand_as(affine)
+    correlations, moved, precision = [], points1, prior.expand_as(affine)
     for step in range(STEPS + 1):
         moved = points1 + torch.einsum("nij,nj->ni", affine, shift)
         seen = _normalise(_sample(image1, moved[:, None] + around)[..., 0], weight)[0]
-        correlation = (seen * normalised * weight).sum(1)
-        first = correlation if first is None else first
+        correlations.append((seen * normalised * weight).sum(1))
         difference = seen - normalised
         variance = (difference.square() * weight).sum(1).clamp(min=NOISE**2)[:, None]
         precision = information / variance[..., None] + prior
@@ -115,7 +114,8 @@ def _align(
             shift = shift - torch.einsum("nij,nj->ni", _inverse(precision), slope)
     covariance = affine @ _inverse(precision) @ affine.mT
     sigma = (covariance.diagonal(dim1=1, dim2=2).sum(1) / 2).clamp(min=0).sqrt()
-    good = (correlation >= first) & (correlation > LEAST_CORRELATION) & (shift.norm(dim=1) < LARGEST_SHIFT)
+    good = (correlations[-1] >= correlations[0]) & (correlations[-1] > LEAST_CORRELATION)
+    good &= shift.norm(dim=1) < LARGEST_SHIFT
     good &= moved.isfinite().all(1) & sigma.isfinite()
     return torch.where(good[:, None], moved, points1), torch.where(good, sigma, spread)
 
