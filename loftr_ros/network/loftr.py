@@ -37,7 +37,7 @@ class ImageFeatures:
     def __getitem__(self, index: slice) -> ImageFeatures:
         """Select images of the batch."""
         mask, gray = (None if values is None else values[index] for values in (self.mask, self.gray))
-        return ImageFeatures(self.coarse[index], self.fine[index], mask, gray)
+        return ImageFeatures(self.coarse[index], self.fine[index], mask=mask, gray=gray)
 
     @property
     def nbytes(self) -> int:
@@ -102,7 +102,7 @@ class LoFTR(nn.Module):
             coarse = coarse + self._position(coarse)
         coarse = self.loftr_coarse.alone(self._tokens(coarse, mask)).features
         gray = (images[:, 0] * 255).round().to(torch.uint8) if self.config.fine.align_pixels else None
-        return ImageFeatures(coarse, fine.contiguous(), mask, gray)
+        return ImageFeatures(coarse, fine.contiguous(), mask, gray=gray)
 
     def transform(self, features0: ImageFeatures, features1: ImageFeatures) -> tuple[torch.Tensor, torch.Tensor]:
         """Transform the coarse features of two images by cross-attention -> (B, h, w, C) for each image."""
