@@ -41,7 +41,7 @@ class Features:
     @property
     def nbytes(self) -> int:
         """Memory that keeping this costs."""
-        return self.network.coarse.nbytes + self.network.fine.nbytes
+        return self.network.nbytes
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,15 +10,24 @@ import numpy as np
 
 from perception_common.errors import InputError
 from perception_common.images.pictures.files import read_gray
+from perception_common.paths import inner_path
+from perception_common.text.json_files import read_json
 from perception_common.training.broken_files import BrokenFiles
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
 def list_images(folders: tuple[Path, ...]) -> tuple[Path, ...]:
-    """List the image files in folders, sorted. Raises InputError for a folder that is missing or without images."""
+    """List the image files in folders, sorted, and those that a COCO file (.json) in place of a folder lists.
+
+    The file names in a COCO file are relative to its folder. Raises InputError for a folder that is missing or without
+    images.
+    """
     paths: list[Path] = []
     for folder in folders:
+        if folder.suffix == ".json":
+            paths += _listed_images(folder)
+            continue
         if not folder.is_dir():
             raise InputError(f"the image folder {folder} does not exist; correct it in the training configuration")
         found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
@@ -26,6 +35,17 @@ def list_images(folders: tuple[Path, ...]) -> tuple[Path, ...]:
             raise InputError(f"there is no image in {folder} ({', '.join(SUFFIXES)})")
         paths += found
     return tuple(paths)
+
+
+def _listed_images(coco: Path) -> list[Path]:
+    content = read_json(coco)
+    try:
+        found = sorted(inner_path(coco.parent, image["file_name"]) for image in content["images"])
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{coco}: is no COCO file; a list `images` with `file_name` is expected") from error
+    if not found:
+        raise InputError(f"{coco}: lists no images")
+    return found
 
 
 class Photographs:

@@ -95,10 +95,12 @@ class FineConfig:
 
     mean_over: part of the heatmap whose mean is the match: the whole window, as in the paper, or the highest cell and
     its neighbours, which is more accurate for heatmaps that are not sharp. Training always uses the whole window.
+    align_pixels: align the pixels around each match afterwards, see pixel_alignment.py. The paper does not do it.
     """
 
     window: int = 5  # fine cells, odd
     mean_over: Literal["window", "peak"] = "window"
+    align_pixels: bool = False
     transformer: TransformerConfig = field(default_factory=lambda: TransformerConfig(layers=("self", "cross")))
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from loftr_ros.network.backbone import ResNetFPN
 from loftr_ros.network.coarse.matching import CoarseMatching
 from loftr_ros.network.config import LoFTRConfig, SelectionConfig
 from loftr_ros.network.fine_matching import FinePreprocess, expected_offset, gather_windows, log_heatmap, peak_offset
+from loftr_ros.network.pixel_alignment import align_pixels
 from loftr_ros.network.position_encoding import position_encoding
 from loftr_ros.network.transformer import FeatureTransformer, Tokens
 from perception_common.backends.batch_norm import fold_batch_norm
@@ -25,16 +26,23 @@ class ImageFeatures:
     """Features that depend on one image only, for a batch of images; keep them to match an image several times.
 
     coarse: (B, h, w, C) after the layers before the first cross layer. fine: (B, H, W, D).
-    mask: (B, h, w) bool, False for padding, or None.
+    mask: (B, h, w) bool, False for padding, or None. gray: the images, (B, H, W) uint8, if their pixels are aligned.
     """
 
     coarse: torch.Tensor
     fine: torch.Tensor
     mask: torch.Tensor | None = None
+    gray: torch.Tensor | None = None
 
     def __getitem__(self, index: slice) -> ImageFeatures:
         """Select images of the batch."""
-        return ImageFeatures(self.coarse[index], self.fine[index], None if self.mask is None else self.mask[index])
+        mask, gray = (None if values is None else values[index] for values in (self.mask, self.gray))
+        return ImageFeatures(self.coarse[index], self.fine[index], mask=mask, gray=gray)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the maps, bytes."""
+        return sum(0 if values is None else values.nbytes for values in vars(self).values())
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,8 @@ class PairMatches:
     """Matches of one pair, best confidence first.
 
     points0, points1: (N, 2) float32, pixels (x, y) of the network's input, pixel centres at integers.
-    confidence: (N,) float32. spread: (N,) float32, pixels of image 1. cells0, cells1: (N,) int64, row-major.
+    confidence: (N,) float32. spread: (N,) float32, pixels of image 1, of the heatmap or, where pixels were aligned, of
+    the alignment. cells0, cells1: (N,) int64, row-major.
     """
 
     points0: torch.Tensor
@@ -91,7 +100,9 @@ class LoFTR(nn.Module):
             raise ValueError(f"the mask is {tuple(mask.shape)}, the coarse map {tuple(coarse.shape[:3])}")
         if self.config.position.where == "input":
             coarse = coarse + self._position(coarse)
-        return ImageFeatures(self.loftr_coarse.alone(self._tokens(coarse, mask)).features, fine.contiguous(), mask)
+        coarse = self.loftr_coarse.alone(self._tokens(coarse, mask)).features
+        gray = (images[:, 0] * 255).round().to(torch.uint8) if self.config.fine.align_pixels else None
+        return ImageFeatures(coarse, fine.contiguous(), mask, gray=gray)
 
     def transform(self, features0: ImageFeatures, features1: ImageFeatures) -> tuple[torch.Tensor, torch.Tensor]:
         """Transform the coarse features of two images by cross-attention -> (B, h, w, C) for each image."""
@@ -159,12 +170,17 @@ class LoFTR(nn.Module):
         for pair in range(len(coarse0)):
             of_pair = (found.b == pair).nonzero()[:, 0]
             best_first = of_pair[found.confidence[of_pair].argsort(descending=True, stable=True)]
+            of_pair0, of_pair1, of_pair_spread = points0[best_first], points1[best_first], spread[best_first]
+            if features0.gray is not None and features1.gray is not None:
+                of_pair1, of_pair_spread = align_pixels(
+                    features0.gray[pair], features1.gray[pair], of_pair0, of_pair1, of_pair_spread
+                )
             results.append(
                 PairMatches(
-                    points0=points0[best_first],
-                    points1=points1[best_first],
+                    points0=of_pair0,
+                    points1=of_pair1,
                     confidence=found.confidence[best_first],
-                    spread=spread[best_first],
+                    spread=of_pair_spread,
                     cells0=found.i[best_first],
                     cells1=found.j[best_first],
                 )

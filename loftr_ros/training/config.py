@@ -21,6 +21,7 @@ class SourceWeights:
     """How often each source is sampled, relative to the sum of the weights."""
 
     homographies: float = 0.0
+    thermal: float = 0.0
     flights: float = 0.0
     scannet: float = 0.0
     megadepth: float = 0.0
@@ -28,11 +29,16 @@ class SourceWeights:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Sources of training pairs. sizes: (width, height) of the images, one of which is sampled in each step."""
+    """Sources of training pairs.
+
+    sizes: (width, height) of the images, one of which is sampled in each step. thermal: homographies of thermal images,
+    which are weighted and validated on their own.
+    """
 
     weights: SourceWeights
     sizes: tuple[tuple[int, int], ...] = ((320, 240),)
     homographies: HomographyConfig | None = None
+    thermal: HomographyConfig | None = None
     flights: FlightConfig | None = None
     scannet: ScanNetConfig | None = None
     megadepth: MegaDepthConfig | None = None

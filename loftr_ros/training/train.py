@@ -95,6 +95,8 @@ def make_source(config: TrainingConfig, broken: BrokenFiles) -> Mixture:
     sources: list[tuple[PairSource, float]] = []
     if data.homographies is not None:
         sources.append((HomographyPairs(data.homographies, stride, broken), data.weights.homographies))
+    if data.thermal is not None:
+        sources.append((HomographyPairs(data.thermal, stride, broken), data.weights.thermal))
     if data.flights is not None:
         sources.append((FlightPairs(data.flights, stride), data.weights.flights))
     if data.scannet is not None:
@@ -113,9 +115,10 @@ def make_validation(
     data, validation, stride = config.data, config.validation, config.network_config().backbone.coarse_stride
     # The pairs have the default difficulty, so that figures of different trainings are comparable.
     held_out: dict[str, PairSource] = {}
-    if data.homographies is not None:
-        kept = HomographyConfig(data.homographies.folders, holdout_every=data.homographies.holdout_every)
-        held_out["homography"] = HomographyPairs(kept, stride, broken, holdout=True)
+    for name, photographs in (("homography", data.homographies), ("thermal", data.thermal)):
+        if photographs is not None:
+            kept = HomographyConfig(photographs.folders, holdout_every=photographs.holdout_every)
+            held_out[name] = HomographyPairs(kept, stride, broken, holdout=True)
     if data.flights is not None:
         other = FlightConfig(VALIDATION_SCENE, pairs_per_scene=16, photograph_folders=data.flights.photograph_folders)
         held_out["flight"] = FlightPairs(other, stride)

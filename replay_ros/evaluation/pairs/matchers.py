@@ -1,4 +1,4 @@
-"""The matchers of `evaluate_pairs` behind one interface: LoFTR and SIFT as the node runs them, and plain baselines."""
+"""The matchers of `evaluate_pairs` behind one interface: LoFTR and SIFT as the node runs them, and others."""
 
 from __future__ import annotations
 
@@ -17,10 +17,18 @@ from perception_common.backends.devices import DevicePolicy
 from perception_common.config import to_mapping
 from perception_common.resources import list_models
 from replay_ros.evaluation.model_choice import find_model_weights
+from replay_ros.evaluation.pairs.other_packages import (
+    ALIKED_LIGHTGLUE,
+    KORNIA_LOFTR,
+    KorniaLoftrMatcher,
+    LightGlueMatcher,
+    is_installed,
+)
 
 BASELINES = ("sift", "orb")
 NODE_SIFT = "sift_mutual"  # the model `sift` of loftr_node, which matches mutually
-KEYPOINT_METHODS = (*BASELINES, NODE_SIFT)
+KEYPOINT_METHODS = (*BASELINES, NODE_SIFT, ALIKED_LIGHTGLUE)
+ALL = "all"
 UNRESIZED = MatcherSettings(max_side=0)  # images are resized by the evaluation, for every matcher alike
 
 
@@ -142,11 +150,18 @@ def _loftr_settings(matcher: Matcher) -> dict[str, Any]:
     }
 
 
+def expand_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Replace "all" by loftr_lite, the baselines and ALIKED with LightGlue where installed; drop repeated names."""
+    every = ("loftr_lite", *BASELINES, *([ALIKED_LIGHTGLUE] if is_installed(ALIKED_LIGHTGLUE) else []))
+    return tuple(dict.fromkeys(each for name in names for each in (every if name == ALL else (name,))))
+
+
 def load_pair_matcher(
     name: str, model: str | None, policy: DevicePolicy, settings: MatcherSettings = UNRESIZED
 ) -> PairMatcher:
     """Load a matcher: "sift", "orb", "sift_mutual", a LoFTR variant with shipped weights, or a weights file.
 
+    "aliked_lightglue" and "kornia_loftr=CHECKPOINT" are those of other packages, see other_packages.py.
     model: the variant of a weights file; None: see `find_model_weights`. settings: of LoFTR; by default the caller
     resizes the images. Raises InputError for other names.
     """
@@ -155,6 +170,10 @@ def load_pair_matcher(
     if name == NODE_SIFT:
         facts = {"keypoints": KEYPOINTS, "ratio": RATIO, "mutual": True, "opencv": cv2.__version__}
         return SeamMatcher(name, SiftMatcher(settings), facts | {"matcher": to_mapping(settings)})
+    if name == ALIKED_LIGHTGLUE:
+        return LightGlueMatcher(policy.device)
+    if name.startswith(f"{KORNIA_LOFTR}="):
+        return KorniaLoftrMatcher(Path(name.removeprefix(f"{KORNIA_LOFTR}=")), policy.device)
     variants = [f"loftr_{variant}" for variant in list_models("loftr_")]
     model, weights = find_model_weights(name, model, default="loftr_lite", variants=variants, others=KEYPOINT_METHODS)
     matcher = Matcher.load(model, weights, policy, settings)

@@ -11,6 +11,7 @@ import numpy as np
 from loftr_ros.geometry.accuracy import AUC_LIMITS, area_under_recall
 
 SUCCESS_DEGREES = 5.0
+CORNER_LIMITS = (3, 5, 10)  # pixels, as in section 4.1 of LoFTR's paper
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,9 @@ class PairSummary:
     """Figures over all pairs; None where no pair has the truth that a figure needs.
 
     success_5deg: number of poses with an error under 5 degrees. auc: {"5", "10", "20"}, 0 to 1, integrated as in
-    SuperGlue and LoFTR. corner_px: mean corner error of the homographies; also None when one of them failed. failures:
-    pairs without an estimate. matches, inliers, seconds_per_pair: means.
+    SuperGlue and LoFTR. corner_px: mean corner error of the homographies; also None when one of them failed.
+    corner_auc: {"3", "5", "10"}, of their corner errors in pixels, integrated as `auc`; a failure is an infinite error.
+    failures: pairs without an estimate. matches, inliers, seconds_per_pair: means.
     """
 
     pairs: int
@@ -49,6 +51,7 @@ class PairSummary:
     auc: dict[str, float | None]
     median_degrees: float | None
     corner_px: float | None
+    corner_auc: dict[str, float | None]
     failures: int
     matches: float
     inliers: float
@@ -59,6 +62,7 @@ def summarise_pairs(results: Sequence[PairErrors]) -> PairSummary:
     """Summarise at least one pair."""
     degrees = [result.error_degrees for result in results if result.error_degrees is not None]
     corners = [result.corner_px for result in results if result.error_degrees is None]
+    bounded = [np.inf if corner is None else corner for corner in corners]
     finite = [corner for corner in corners if corner is not None]
     return PairSummary(
         pairs=len(results),
@@ -66,6 +70,7 @@ def summarise_pairs(results: Sequence[PairErrors]) -> PairSummary:
         auc={str(limit): area_under_recall(degrees, limit) if degrees else None for limit in AUC_LIMITS},
         median_degrees=float(np.median(degrees)) if degrees else None,
         corner_px=float(np.mean(finite)) if finite and len(finite) == len(corners) else None,
+        corner_auc={str(limit): area_under_recall(bounded, limit) if corners else None for limit in CORNER_LIMITS},
         failures=sum(result.geometry == "FAILED" for result in results),
         matches=float(np.mean([result.matches for result in results])),
         inliers=float(np.mean([result.inliers for result in results])),

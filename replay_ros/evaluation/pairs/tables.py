@@ -12,7 +12,20 @@ from replay_ros.evaluation.pairs.evaluate import HOMOGRAPHIES, PairRun
 
 def pair_lines(runs: Sequence[PairRun]) -> Iterator[str]:
     """Yield the lines of the table of runs, and notes on the estimators and units."""
-    head = ("matcher", "estimator", "px", "long side", "pairs", "< 5 deg", "AUC@5", "@10", "@20", "corners", "failed")
+    head = (
+        "matcher",
+        "estimator",
+        "px",
+        "long side",
+        "pairs",
+        "< 5 deg",
+        "AUC@5",
+        "@10",
+        "@20",
+        "corners",
+        "AUC@3px",
+        "failed",
+    )
     yield from markdown_table([(*head, "matches", "inliers", "s/pair"), *map(_row, runs)])
     yield ""
     if any(run.summary.success_5deg is not None for run in runs):
@@ -42,6 +55,7 @@ def _row(run: PairRun) -> tuple[str, ...]:
         number_cell(found.success_5deg, 0),
         *(number_cell(area, 3) for area in found.auc.values()),
         "-" if found.corner_px is None else f"{found.corner_px:.2f} px",
+        number_cell(found.corner_auc["3"], 3),
         str(found.failures),
         f"{found.matches:.0f}",
         f"{found.inliers:.0f}",

@@ -1,8 +1,11 @@
+import json
+
 import cv2
 import numpy as np
 import pytest
 
 from loftr_ros.datasets.homography import HomographyConfig, HomographyPairs
+from loftr_ros.datasets.photographs import list_images
 from loftr_ros.datasets.photometric import PhotometricConfig, change_appearance
 from perception_common.errors import InputError
 from perception_common.training.broken_files import BrokenFiles
@@ -36,6 +39,16 @@ def folder(tmp_path):
 def pairs_of(folder, broken=None, **options) -> HomographyPairs:
     config = HomographyConfig(folders=(folder,), holdout_every=3, **options)
     return HomographyPairs(config, 8, broken or BrokenFiles())
+
+
+def test_a_coco_file_in_place_of_a_folder_lists_the_images(folder):
+    content = {"images": [{"file_name": "4.png"}, {"file_name": "1.png"}]}
+    (folder / "part.json").write_text(json.dumps(content))
+    assert list_images((folder / "part.json",)) == (folder / "1.png", folder / "4.png")
+    for broken in ({"images": []}, {"pairs": []}, {"images": [{"file_name": "../1.png"}]}, []):
+        (folder / "part.json").write_text(json.dumps(broken))
+        with pytest.raises(InputError):
+            list_images((folder / "part.json",))
 
 
 def test_matches_show_the_same_point_in_both_images(folder):

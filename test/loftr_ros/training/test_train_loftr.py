@@ -70,6 +70,18 @@ def losses(run) -> list[float]:
     return [record["loss"] for record in read_metrics(run / "metrics.jsonl") if record["kind"] == "training"]
 
 
+def test_thermal_images_are_a_source_and_a_validation_of_their_own(tmp_path, photographs):
+    config = configuration(photographs, steps=1, evaluate_every=1)
+    (photographs / "part.json").write_text(json.dumps({"images": [{"file_name": f"{n}.png"} for n in range(4)]}))
+    config["data"]["thermal"] = {"folders": [str(photographs / "part.json")], "holdout_every": 2}
+    with pytest.raises(InputError, match="thermal: a source needs both"):
+        main([write(tmp_path / "run.yaml", config), "--run-dir", str(tmp_path / "run")])
+    config["data"]["weights"] = {"homographies": 0.5, "thermal": 0.5}
+    assert main([write(tmp_path / "run.yaml", config), "--run-dir", str(tmp_path / "run")]) == 0
+    (found,) = [each for each in read_metrics(tmp_path / "run" / "metrics.jsonl") if each["kind"] == "evaluation"]
+    assert {"homography_fine_pixels", "thermal_fine_pixels", "thermal_coarse_first"} <= set(found)
+
+
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, photographs, caplog):
     whole = write(tmp_path / "whole.yaml", configuration(photographs))
     half = write(tmp_path / "half.yaml", configuration(photographs, steps=2))

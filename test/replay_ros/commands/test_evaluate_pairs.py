@@ -114,6 +114,36 @@ def test_thresholds_and_estimators_sweep_over_cached_matches(pairs, tmp_path, mo
         figures("--max-side", 240)
 
 
+def test_several_sets_are_compared_in_one_table(pairs, tmp_path, capsys):
+    other = tmp_path / "planes_b"
+    other.mkdir()
+    for name in ("planes.json", "a.png", "plane.png"):
+        (other / name).write_bytes((pairs / name).read_bytes())
+    path = tmp_path / "table.json"
+    sets = (pairs / "posed.json", other / "planes.json")
+    matchers = ("--matcher", "sift", "--matcher", "orb")
+    assert evaluate_pairs.main([*map(str, sets), *matchers, "--max-side", "320", "--json", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    head = [cell.strip() for cell in lines[0].strip("|").split("|")]
+    assert head == ["matcher", "estimator", "px", "long side", pairs.name, "planes_b"]
+    (sift,) = [line for line in lines[:4] if line.startswith("| sift")]
+    content = json.loads(path.read_text())["sets"]
+    posed, plane = (content[name]["runs"][0]["details"][0] for name in (pairs.name, "planes_b"))
+    assert posed["error_degrees"] < 5
+    assert " 1 of 1, " in sift
+    assert f" {plane['corner_px']:.2f} px, " in sift
+    assert [run["matcher"] for run in content["planes_b"]["runs"]] == ["sift", "orb"]
+    assert [content[name]["truth"] for name in content] == [str(each) for each in sets]
+    assert sum(line.startswith("### ") for line in lines) == 2
+
+
+def test_sets_of_one_folder_have_their_paths_as_names(pairs, capsys):
+    sets = [str(pairs / name) for name in ("posed.json", "planes.json")]
+    evaluate_pairs.main([*sets, "--matcher", "orb", "--max-side", "320"])
+    head = capsys.readouterr().out.splitlines()[0]
+    assert all(f" {name} " in head for name in sets)
+
+
 def test_two_runs_are_equal(pairs):
     def figures():
         result = run(pairs / "posed.json", "--matcher", "orb", "--estimator", "fallback")

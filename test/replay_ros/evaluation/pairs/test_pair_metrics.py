@@ -36,6 +36,13 @@ def test_homographies_alone():
     assert summary.median_degrees is None
 
 
+def test_the_area_of_the_corner_errors_counts_a_failure_as_infinite():
+    summary = summarise_pairs([replace(PLANE, corner_px=1.0), replace(PLANE, corner_px=None, geometry="FAILED")])
+    # Recall rises from 0 to 1/2 at 1 pixel and stays there.
+    assert summary.corner_auc == pytest.approx({"3": (0.25 + 1) / 3, "5": (0.25 + 2) / 5, "10": (0.25 + 4.5) / 10})
+    assert set(summarise_pairs([POSE]).corner_auc.values()) == {None}
+
+
 def test_a_failed_homography_leaves_no_mean_corner_error():
     summary = summarise_pairs([PLANE, replace(PLANE, corner_px=None, geometry="FAILED")])
     assert summary.corner_px is None
