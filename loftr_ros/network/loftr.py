@@ -12,6 +12,7 @@ from loftr_ros.network.backbone import ResNetFPN
 from loftr_ros.network.coarse.matching import CoarseMatching
 from loftr_ros.network.config import LoFTRConfig, SelectionConfig
 from loftr_ros.network.fine_matching import FinePreprocess, expected_offset, gather_windows, log_heatmap, peak_offset
+from loftr_ros.network.pooling import channel_covariance
 from loftr_ros.network.position_encoding import position_encoding
 from loftr_ros.network.transformer import FeatureTransformer, Tokens
 from perception_common.backends.batch_norm import fold_batch_norm
@@ -25,16 +26,19 @@ class ImageFeatures:
     """Features that depend on one image only, for a batch of images; keep them to match an image several times.
 
     coarse: (B, h, w, C) after the layers before the first cross layer. fine: (B, H, W, D).
-    mask: (B, h, w) bool, False for padding, or None.
+    mask: (B, h, w) bool, False for padding, or None. covariance: (B, C, C) float32, of the backbone's coarse features
+    over each image, for descriptors of whole images; None in training.
     """
 
     coarse: torch.Tensor
     fine: torch.Tensor
     mask: torch.Tensor | None = None
+    covariance: torch.Tensor | None = None
 
     def __getitem__(self, index: slice) -> ImageFeatures:
         """Select images of the batch."""
-        return ImageFeatures(self.coarse[index], self.fine[index], None if self.mask is None else self.mask[index])
+        of_batch = (None if each is None else each[index] for each in (self.mask, self.covariance))
+        return ImageFeatures(self.coarse[index], self.fine[index], *of_batch)
 
 
 @dataclass(frozen=True)
@@ -89,9 +93,11 @@ class LoFTR(nn.Module):
         coarse, fine = coarse.permute(0, 2, 3, 1), fine.permute(0, 2, 3, 1)
         if mask is not None and mask.shape != coarse.shape[:3]:
             raise ValueError(f"the mask is {tuple(mask.shape)}, the coarse map {tuple(coarse.shape[:3])}")
+        covariance = None if self.training else channel_covariance(coarse, mask)
         if self.config.position.where == "input":
             coarse = coarse + self._position(coarse)
-        return ImageFeatures(self.loftr_coarse.alone(self._tokens(coarse, mask)).features, fine.contiguous(), mask)
+        alone = self.loftr_coarse.alone(self._tokens(coarse, mask)).features
+        return ImageFeatures(alone, fine.contiguous(), mask, covariance)
 
     def transform(self, features0: ImageFeatures, features1: ImageFeatures) -> tuple[torch.Tensor, torch.Tensor]:
         """Transform the coarse features of two images by cross-attention -> (B, h, w, C) for each image."""
