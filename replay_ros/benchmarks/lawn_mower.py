@@ -18,7 +18,7 @@ from perception_common.cameras.camera import Camera
 from perception_common.geometry import rotation_angle
 
 LINES = 8
-LINE_M, SPACING_M, ALTITUDE_M, SPEED_MPS = 100.0, 30.0, 60.0, 6.0  # 64 % side overlap
+LINE_M, SPACING_M, ALTITUDE_M, SPEED_MPS = 80.0, 30.0, 60.0, 6.0  # 64 % side overlap
 PITCH_DEG = -85.0
 SIDE_M = 409.6  # period of the world, metres: longer than the area in view is wide, so that no place comes twice
 STEP_M, STEP_RAD = 12.0, math.radians(20.0)  # between two images: 81 % forward overlap, and short turns
@@ -38,21 +38,22 @@ class View:
 
 @dataclass(frozen=True, eq=False)
 class LawnMower:
-    """A flight of parallel lines, from one end to the other. size: (width, height), pixels."""
+    """A flight of parallel lines, from one end to the other. size: (width, height), pixels. line_m: metres."""
 
     seed: int
     size: tuple[int, int]
     lines: int = LINES
+    line_m: float = LINE_M
 
     def open(self) -> tuple[Camera, PinholeCamera, Iterator[View]]:
         """Return the camera, the same as flight_sim has it, and the views, which are rendered one by one."""
-        metres = self.lines * LINE_M + (self.lines - 1) * SPACING_M
+        metres = self.lines * self.line_m + (self.lines - 1) * SPACING_M
         course = FlightPathOptions(
             duration_s=metres / SPEED_MPS,
             altitude_m=ALTITUDE_M,
             speed_mps=SPEED_MPS,
             pitch_deg=PITCH_DEG,
-            line_m=LINE_M,
+            line_m=self.line_m,
             spacing_m=SPACING_M,
         )
         scene = SceneOptions(side=SIDE_M, metres_per_pixel=0.16, height_limit=20.0)
