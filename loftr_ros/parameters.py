@@ -59,7 +59,11 @@ class LoftrParameters(PerceptionParameters):
         1.0, "after so long without a good image a poor one makes a keyframe", low=0.0, high=3600.0, live=True
     )
     keyframe_memory_mb: int = parameter(
-        256, "memory for keyframes, MiB; features of the least recently used ones are dropped", low=1, high=1_000_000, live=True
+        256,
+        "memory for keyframes, MiB; features of the least recently used ones are dropped",
+        low=1,
+        high=1_000_000,
+        live=True,
     )
     recovery_candidates: int = parameter(
         5, "older keyframes that an image is matched with when the track is lost", low=0, high=1000, live=True

@@ -58,7 +58,9 @@ class ImageArchive:
                 path.mkdir(parents=True, exist_ok=True)
                 self._folder = TemporaryDirectory(prefix="keyframes_", dir=path, ignore_cleanup_errors=True)
             except OSError as error:
-                raise InputError(f"loop_store: cannot write to {path}: {error.strerror}; choose another folder") from error
+                raise InputError(
+                    f"loop_store: cannot write to {path}: {error.strerror}; choose another folder"
+                ) from error
 
     def __contains__(self, keyframe_id: object) -> bool:
         """Tell whether a keyframe is in the archive."""

@@ -1,7 +1,7 @@
 """How the uncertainty of the trajectory grows: covariances of the pose of a keyframe in an older one.
 
-Each step of the trajectory adds an independent error. Written as a twist about the origin of the map (v, w), which moves
-a point c by v + w x c, the errors of the steps just add up, so the error between two keyframes is a difference of sums.
+Each step of the trajectory adds an independent error. As a twist about the origin of the map (v, w), which moves a
+point c by v + w x c, the errors of the steps just add up, so the error between two keyframes is a difference of sums.
 Covariances are 6x6: twists with v first; poses as geometry/uncertainty/covariance.py has them.
 """
 
@@ -17,7 +17,9 @@ from loftr_ros.results import PairResult
 from perception_common.geometry import skew, transform
 
 ASSUMED_LENGTH = 0.5  # relative standard deviation of a step whose length is not measured (empirical)
-ROTATION_STEP = 0.05  # of the depth of the scene: standard deviation of the motion in a pair that only turned (empirical)
+ROTATION_STEP = (
+    0.05  # of the depth of the scene: standard deviation of the motion in a pair that only turned (empirical)
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -110,7 +110,9 @@ def _joined_candidates(
         probability = _posterior((is_enough.sum() + 0.5) / (len(shares) + 1), ratio)
         if probability >= MIN_PROBABILITY:
             share = float(shares[is_enough].mean()) if is_enough.any() else MIN_COMMON
-            candidates.append(Candidate(place.id, probability * share, ExpectedMotion(expected, covariance, newest.depth)))
+            candidates.append(
+                Candidate(place.id, probability * share, ExpectedMotion(expected, covariance, newest.depth))
+            )
     return candidates
 
 

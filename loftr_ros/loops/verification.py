@@ -23,7 +23,7 @@ UNOBSERVED_LENGTH = 3.0  # standard deviation of a length that is not observed, 
 
 
 def refusal(matches: Matches, estimate: PairMotion, expected: ExpectedMotion | None) -> str:
-    """Return why a pair closes no loop; empty when it does. expected: by the trajectory, None where it does not know."""
+    """Return why a pair closes no loop; empty when it does. expected: None where the trajectory does not know."""
     inliers = estimate.motion.inliers
     if estimate.motion.geometry == Geometry.FAILED:
         return estimate.motion.reason or "no pose"

@@ -92,7 +92,9 @@ def measure(plan: BenchmarkPlan) -> SubjectReport:
     total = max(sum(map(len, wanted)), 1)
     most = max(np.bincount([p.newer.id for p in s.closures]).max(initial=0) for s in flown)
     rows = [
-        Measurement.of("keyframe pairs found", "%", [100 * f / max(len(w), 1) for f, w in zip(found, wanted, strict=True)]),
+        Measurement.of(
+            "keyframe pairs found", "%", [100 * f / max(len(w), 1) for f, w in zip(found, wanted, strict=True)]
+        ),
         Measurement.milliseconds("keyframe with the search for loops", [t for s in flown for t in s.seconds]),
     ]
     checks = [

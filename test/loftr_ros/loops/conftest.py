@@ -58,11 +58,12 @@ def fly_places():
     def fly(poses, covariance=None, descriptors=None, failed=(), depth=50.0):
         covariance = 1e-8 * np.eye(6) if covariance is None else covariance
         places = Places()
+        last = None
         for k, T in enumerate(poses):
             info = KeyframeInfo(k, k * 10**9, "camera", 640, 480, CAMERA)
             pose = TrajectoryPose(info, T, is_metric=True, assumed="")
             descriptor = np.ones(4) if descriptors is None else descriptors[k]
-            if k == 0:
+            if last is None:
                 places.start(pose, descriptor)
             else:
                 geometry = Geometry.FAILED if k in failed else Geometry.GENERAL

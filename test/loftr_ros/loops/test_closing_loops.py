@@ -99,7 +99,9 @@ def flown(there_and_back):
 def start(poses, **options):
     settings = {"loops": LoopSettings(6), "match_last": 1} | options
     policy = KeyframePolicy(max_interval=0.0)  # every image becomes a keyframe
-    return Frontend(TrueMatcher(poses), FrontendSettings(policy=policy, pair=PairSettings(gimbal_pitch=-90.0), **settings))
+    return Frontend(
+        TrueMatcher(poses), FrontendSettings(policy=policy, pair=PairSettings(gimbal_pitch=-90.0), **settings)
+    )
 
 
 def process(frontend, number, stamp_s=None):
@@ -126,7 +128,9 @@ def share_in_common(poses, older, newer):
 def test_a_flight_there_and_back_is_closed(there_and_back, flown):
     found = closures_of(flown)
     for pair in found:
-        rotation, direction = pose_error(pair.matrix, inverse(there_and_back[pair.older.id]) @ there_and_back[pair.newer.id])
+        rotation, direction = pose_error(
+            pair.matrix, inverse(there_and_back[pair.older.id]) @ there_and_back[pair.newer.id]
+        )
         assert rotation < 1.0
         assert direction < 10.0
         assert pair.is_metric

@@ -25,9 +25,7 @@ def test_padding_does_not_count():
     features = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 4, 6, 3)))
     mask = torch.zeros(1, 4, 6, dtype=torch.bool)
     mask[:, :3, :4] = True
-    np.testing.assert_allclose(
-        channel_covariance(features, mask), channel_covariance(features[:, :3, :4]), atol=1e-6
-    )
+    np.testing.assert_allclose(channel_covariance(features, mask), channel_covariance(features[:, :3, :4]), atol=1e-6)
 
 
 def test_a_turned_map_has_the_same_descriptor():
@@ -55,5 +53,5 @@ def test_descriptors_have_length_one_and_a_blank_image_has_none():
 def test_what_all_images_share_does_not_count():
     common = np.array([10.0, 0.0, 0.0])
     others = common + np.array([[0.0, 1.0, 0.0], [0.0, -1.0, 0.0]])
-    np.testing.assert_allclose(similarities(common + [0.0, 2.0, 0.0], others), [1.0, -1.0])
+    np.testing.assert_allclose(similarities(common + np.array([0.0, 2.0, 0.0]), others), [1.0, -1.0])
     assert similarities(common, np.zeros((0, 3))).shape == (0,)

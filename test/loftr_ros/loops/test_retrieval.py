@@ -1,5 +1,7 @@
 """Candidates by the trajectory, against the intersection of footprints, and by descriptors."""
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pytest
@@ -51,7 +53,7 @@ def test_a_sure_trajectory_chooses_what_overlaps_most(fly_places, nadir, offset)
     assert {k for k, share in shares.items() if share > MIN_COMMON + 0.1} <= {each.id for each in found}
     assert all(shares[each.id] > MIN_COMMON - 0.1 for each in found)
     ranked = [shares[each.id] for each in found]
-    assert all(a > b - 0.15 for a, b in zip(ranked, ranked[1:], strict=False))
+    assert all(a > b - 0.15 for a, b in pairwise(ranked))
     for each in found:
         np.testing.assert_allclose(each.expected.T, inverse(poses[each.id]) @ poses[-1], atol=1e-9)
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from loftr_ros.geometry.scale.result import Scale, ScaleSource, unknown_scale
 from loftr_ros.geometry.two_view.estimation import estimate_relative_pose
 from loftr_ros.geometry.two_view.relative_pose import Geometry
-from loftr_ros.geometry.scale.result import Scale, ScaleSource, unknown_scale
 from loftr_ros.loops.drift import ExpectedMotion
 from loftr_ros.loops.verification import disagreement, refusal
 from loftr_ros.matches import Matches
