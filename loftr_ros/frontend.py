@@ -138,7 +138,7 @@ class Frontend(Generic[Encoded]):
     @property
     def keyframes_kept(self) -> tuple[int, ...]:
         """Ids of the keyframes that can still be matched, oldest first."""
-        return (*self._archive.ids, *self._store.ids) if self._archive.ids else self._store.ids
+        return tuple(sorted((*self._archive.ids, *self._store.ids)))
 
     @property
     def keyframe_bytes(self) -> int:
@@ -274,9 +274,11 @@ class Frontend(Generic[Encoded]):
 
     def _close_loops(self, newer: Keyframe[Encoded], timer: StageTimer) -> list[PairResult]:
         """Match the newest keyframe with old ones that probably show its place; return the pairs that close loops."""
+        if newer.info.camera is None:  # no pair would have a pose
+            return []
         with timer.stage("loops"):
             gap = max(self._settings.match_last, GAP)
-            candidates = loop_candidates(self._places, self._settings.loops.checks, self.keyframes_kept, gap)
+            candidates = loop_candidates(self._places, self._settings.loops.checks, set(self.keyframes_kept), gap)
         turned = TurnedImage(self._matcher, newer.image, newer.encoded)
         closures = []
         for candidate in candidates:

@@ -216,6 +216,7 @@ def test_a_flight_without_calibration_has_no_loops(there_and_back):
     frontend = start(there_and_back)
     results = [frontend.process(k * 10**9, picture(k), None) for k in range(len(there_and_back))]
     assert closures_of(results) == []
+    assert frontend._matcher.matched == len(results) - 1  # each with the last keyframe
 
 
 def test_a_new_trajectory_forgets_the_places(there_and_back):
