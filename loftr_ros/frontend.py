@@ -367,13 +367,13 @@ class Frontend(Generic[Encoded]):
     def _recover(self, newer: Keyframe[Encoded], timer: StageTimer) -> EstimatedPair[Encoded] | None:
         """Match an image that lost the track with older keyframes; return the first pair that fits, else None."""
         similarity = similar_places(self._places, newer.encoded.descriptor)
-        kept = set(self.keyframes_kept)
-        places = [
-            Place(pose.keyframe.id, pose.T_map_camera[:3, 3], similarity.get(pose.keyframe.id, 0.0))
-            for pose in self._trajectory.poses
-            if pose.keyframe.id in kept
+        poses, ids = self._trajectory.poses, set(self.keyframes_kept)
+        kept = [
+            Place(keyframe_id, position, similarity.get(keyframe_id, -1.0))
+            for keyframe_id, position in zip(poses.ids.tolist(), poses.matrices[:, :3, 3], strict=True)
+            if keyframe_id in ids
         ]
-        for keyframe_id in recovery_candidates(places, self._settings.recovery_candidates):
+        for keyframe_id in recovery_candidates(kept, self._settings.recovery_candidates):
             pair = self._match(self._keyframe(keyframe_id), newer, timer)
             enough = len(pair.matches) >= self._settings.policy.lost_matches
             if enough and pair.estimate.motion.geometry != Geometry.FAILED:

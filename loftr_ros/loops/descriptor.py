@@ -16,13 +16,13 @@ _SEED = 0
 
 
 def describe(covariance: np.ndarray) -> np.ndarray:
-    """Return the descriptor (LENGTH,) float32 of length 1 of an image; 0 for features that are all equal.
+    """Return the descriptor (LENGTH,) float16 of length 1 of an image; 0 for features that are all equal.
 
     covariance: (C, C), of its local features over the image.
     """
     left, right = _projections(len(covariance))
     sketch = np.einsum("ck,cd,dk->k", left, covariance.astype(np.float64), right, optimize=True)
-    return (sketch / max(float(np.linalg.norm(sketch)), 1e-30)).astype(np.float32)
+    return (sketch / max(float(np.linalg.norm(sketch)), 1e-30)).astype(np.float16)
 
 
 def similarities(descriptor: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -32,7 +32,8 @@ def similarities(descriptor: np.ndarray, others: np.ndarray) -> np.ndarray:
     """
     if len(others) == 0:
         return np.zeros(0)
-    mean = others.mean(axis=0, dtype=np.float64)
+    others = others.astype(np.float64)
+    mean = others.mean(axis=0)
     a, b = descriptor - mean, others - mean
     return b @ a / np.maximum(np.linalg.norm(a) * np.linalg.norm(b, axis=1), 1e-30)
 

@@ -101,6 +101,9 @@ class Places:
         return place.twist + newest.twist - 2 * common.twist
 
     def _add(self, place: Place) -> None:
+        newest = self.newest
+        if newest is not None and place.camera == newest.camera:
+            place = replace(place, camera=newest.camera)  # one object for the whole flight
         self._places[place.id] = place
         self._path.add(place.id)
         while len(self._places) > MAX_POSES:

@@ -18,7 +18,8 @@ from std_msgs.msg import Header
 from loftr_ros.drawing import draw_matches
 from loftr_ros.frontend import Frontend
 from loftr_ros.geometry.two_view.relative_pose import Geometry
-from loftr_ros.results import FrameResult, KeyframeInfo, PairResult, TrajectoryPose
+from loftr_ros.results import FrameResult, KeyframeInfo, PairResult
+from loftr_ros.trajectory.chain import MapPoses
 from perception_common.geometry import quaternion_from_matrix
 from perception_common.images.conversion import fill_image
 from yolc_ros.msg import Correspondences, Keyframe, MatchingStatus, RelativePose
@@ -126,9 +127,12 @@ def pose_stamped_message(stamp_ns: int, frame_id: str, T: np.ndarray) -> PoseSta
     return PoseStamped(header=header_of(stamp_ns, frame_id), pose=pose_message(T))
 
 
-def path_message(poses: Sequence[TrajectoryPose], map_frame: str) -> Path:
+def path_message(poses: MapPoses, map_frame: str) -> Path:
     """Return the Path of a trajectory, at least one pose, with the stamp of the last one."""
-    stamped = [pose_stamped_message(pose.keyframe.stamp_ns, map_frame, pose.T_map_camera) for pose in poses]
+    stamped = [
+        pose_stamped_message(stamp_ns, map_frame, T)
+        for stamp_ns, T in zip(poses.stamps_ns.tolist(), poses.matrices, strict=True)
+    ]
     return Path(header=stamped[-1].header, poses=stamped)
 
 

@@ -7,7 +7,7 @@ edge and a rotation keep the position.
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,9 +15,11 @@ import numpy as np
 
 from loftr_ros.geometry.two_view.relative_pose import Geometry
 from loftr_ros.results import KeyframeInfo, PairResult, TrajectoryPose
+from loftr_ros.trajectory.pose_log import PoseLog
 from perception_common.geometry import transform
 
 MAX_POSES = 10_000  # bounds the memory and the path message of long flights
+_FULL_POSES = 16  # newest ones that are kept with their keyframes, for `consistent_end`
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,16 +58,35 @@ class ChainedPose:
     is_metric: bool
 
 
+@dataclass(frozen=True, eq=False)
+class MapPoses:
+    """Poses of N keyframes. ids: (N,) int64. stamps_ns: (N,) int64. matrices: (N, 4, 4), T_map_camera."""
+
+    ids: np.ndarray
+    stamps_ns: np.ndarray
+    matrices: np.ndarray
+
+
 class Chain:
     """Chains edges to poses, one keyframe at a time."""
 
     def __init__(self) -> None:
-        self._poses: OrderedDict[int, ChainedPose] = OrderedDict()
+        self._log = PoseLog(MAX_POSES)
         self._step_length = 1.0
 
     def __contains__(self, key: object) -> bool:
-        """Tell whether a keyframe is connected."""
-        return key in self._poses
+        """Tell whether a keyframe is connected, and among the newest MAX_POSES."""
+        return key in self._log
+
+    @property
+    def keys(self) -> np.ndarray:
+        """Keys (N,) int64 of the newest MAX_POSES connected keyframes, in order."""
+        return self._log.keys
+
+    @property
+    def matrices(self) -> np.ndarray:
+        """T_map_camera (N, 4, 4) of those keyframes."""
+        return self._log.matrices
 
     def start(self, key: int, T_map_camera: np.ndarray | None = None) -> ChainedPose:
         """Begin a map with a keyframe, at the origin or at a given pose (4, 4)."""
@@ -74,16 +95,16 @@ class Chain:
 
     def extend(self, edge: ChainEdge) -> ChainedPose:
         """Connect the newer keyframe of an edge. Raises KeyError where the older one is not connected."""
-        older = self._poses[edge.older]
+        T_map_older, is_older_metric = self._log.get(edge.older)
         step, is_measured = self._step(edge)
         return self._add(
             ChainedPose(
                 edge.newer,
-                older.T_map_camera @ step,
+                T_map_older @ step,
                 step,
                 edge=edge,
                 is_measured=is_measured,
-                is_metric=older.is_metric and is_measured,
+                is_metric=is_older_metric and is_measured,
             )
         )
 
@@ -104,9 +125,7 @@ class Chain:
         return transform(edge.T_older_newer[:3, :3], self._step_length * edge.T_older_newer[:3, 3]), False
 
     def _add(self, pose: ChainedPose) -> ChainedPose:
-        self._poses[pose.key] = pose
-        while len(self._poses) > MAX_POSES:
-            self._poses.popitem(last=False)
+        self._log.append(pose.key, pose.T_map_camera, is_metric=pose.is_metric)
         return pose
 
 
@@ -138,26 +157,32 @@ class KeyframeChain:
 
     def __init__(self) -> None:
         self._chain = Chain()
-        self._poses: OrderedDict[int, TrajectoryPose] = OrderedDict()
+        self._stamps: deque[int] = deque(maxlen=MAX_POSES)
+        self._newest: deque[TrajectoryPose] = deque(maxlen=_FULL_POSES)
 
     def __len__(self) -> int:
         """Count the poses that are kept."""
-        return len(self._poses)
+        return len(self._stamps)
 
     @property
-    def poses(self) -> tuple[TrajectoryPose, ...]:
+    def poses(self) -> MapPoses:
         """The poses in the order of their keyframes, the newest MAX_POSES of them."""
-        return tuple(self._poses.values())
+        return MapPoses(self._chain.keys.copy(), np.array(self._stamps, np.int64), self._chain.matrices.copy())
 
     @property
     def newest(self) -> TrajectoryPose | None:
         """The pose of the newest keyframe."""
-        return next(reversed(self._poses.values()), None)
+        return self._newest[-1] if self._newest else None
 
     def consistent_end(self, count: int) -> tuple[TrajectoryPose, ...]:
-        """Return the newest poses, at most `count`, that have one scale: two, or those joined by measured steps."""
+        """Return the newest poses, at most `count`, that have one scale: two, or those joined by measured steps.
+
+        Raises ValueError for a count above 16.
+        """
+        if count > _FULL_POSES:
+            raise ValueError(f"at most {_FULL_POSES} poses are kept with their keyframes, not {count}")
         end: list[TrajectoryPose] = []
-        for pose in reversed(self._poses.values()):
+        for pose in reversed(self._newest):
             end.append(pose)
             if len(end) == count or (len(end) > 1 and (pose.assumed or end[0].assumed)):
                 break
@@ -174,9 +199,8 @@ class KeyframeChain:
 
     def _add(self, keyframe: KeyframeInfo, chained: ChainedPose, *, assumed: str) -> TrajectoryPose:
         pose = TrajectoryPose(keyframe, chained.T_map_camera, is_metric=chained.is_metric, assumed=assumed)
-        self._poses[keyframe.id] = pose
-        while len(self._poses) > MAX_POSES:
-            self._poses.popitem(last=False)
+        self._stamps.append(keyframe.stamp_ns)
+        self._newest.append(pose)
         return pose
 
 

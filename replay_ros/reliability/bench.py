@@ -66,6 +66,7 @@ class Bench:
         self.diagnoses: dict[str, dict[str, str]] = {}
         self._stack = stack
         self._started = 0
+        self._processes: dict[Path, subprocess.Popen] = {}  # by the log
         self._executor = SingleThreadedExecutor()  # rclpy.spin_once would add and remove the node at every call
         self._executor.add_node(node)
         stack.callback(self._executor.shutdown)
@@ -98,9 +99,14 @@ class Bench:
         return True
 
     def require(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
-        """Receive messages until the condition holds. Raises InputError when it does not within `seconds`."""
-        if not self.until(condition, seconds):
-            raise InputError(f"{what} did not happen within {seconds:g} s: look at the logs in {self.folder}")
+        """Receive messages until the condition holds.
+
+        Raises InputError when it does not within `seconds`, and when a process ended by itself meanwhile.
+        """
+        self.until(lambda: condition() or bool(self._failure()), seconds)
+        if not condition():
+            cause = self._failure() or f"it did not happen within {seconds:g} s"
+            raise InputError(f"{what} is missing: {cause}; the logs are in {self.folder}")
 
     def listen(self, seconds: float) -> None:
         """Receive messages for `seconds`."""
@@ -117,7 +123,8 @@ class Bench:
 
     def _start(self, command: Sequence[str], name: str) -> subprocess.Popen:
         self._started += 1
-        log = self._stack.enter_context((self.folder / f"{self._started:03}_{name}.log").open("wb"))
+        path = self.folder / f"{self._started:03}_{name}.log"
+        log = self._stack.enter_context(path.open("wb"))
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -129,7 +136,16 @@ class Bench:
             preexec_fn=hear_sigint,
         )
         self._stack.callback(end, process)
+        self._processes[path] = process
         return process
+
+    def _failure(self) -> str:
+        """Say which process ended with an error of its own, with the last line of its log; "" where none did."""
+        for log, process in self._processes.items():
+            if (process.poll() or 0) > 0:
+                lines = log.read_text(errors="replace").splitlines()
+                return f"{log.stem} ended: {lines[-1] if lines else 'it said nothing'}"
+        return ""
 
     def _keep(self, name: str, message: _HasHeader) -> None:
         self.answers[name].append(Answer(stamp_ns(message.header), time.time()))

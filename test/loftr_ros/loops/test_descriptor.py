@@ -33,20 +33,20 @@ def test_a_turned_map_has_the_same_descriptor():
     upright = describe(channel_covariance(features)[0].numpy())
     for turns in (1, 2, 3):
         turned = describe(channel_covariance(torch.rot90(features, turns, (1, 2)))[0].numpy())
-        np.testing.assert_allclose(turned, upright, atol=1e-6)
+        np.testing.assert_allclose(turned, upright, atol=1e-4)
 
 
 def test_the_sketch_keeps_cosines_of_covariances():
     a, b = random_covariance(1), random_covariance(2)
     mixtures = [(1 - t) * a + t * b for t in np.linspace(0, 1, 6)]
     true = [np.sum(a * m) / np.linalg.norm(a) / np.linalg.norm(m) for m in mixtures]
-    sketched = [float(describe(a) @ describe(m)) for m in mixtures]
+    sketched = [float(describe(a).astype(float) @ describe(m)) for m in mixtures]
     np.testing.assert_allclose(sketched, true, atol=5 / np.sqrt(LENGTH))
     assert sketched == sorted(sketched, reverse=True)
 
 
 def test_descriptors_have_length_one_and_a_blank_image_has_none():
-    assert np.linalg.norm(describe(random_covariance(3))) == pytest.approx(1.0)
+    assert np.linalg.norm(describe(random_covariance(3))) == pytest.approx(1.0, abs=1e-3)
     np.testing.assert_array_equal(describe(np.zeros((24, 24))), np.zeros(LENGTH))
 
 
