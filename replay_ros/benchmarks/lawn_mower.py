@@ -20,7 +20,8 @@ from perception_common.geometry import rotation_angle
 LINES = 8
 LINE_M, SPACING_M, ALTITUDE_M, SPEED_MPS = 80.0, 30.0, 60.0, 6.0  # 64 % side overlap
 PITCH_DEG = -85.0
-SIDE_M = 409.6  # period of the world, metres: longer than the area in view is wide, so that no place comes twice
+VIEW_M = 90.0  # extent of one image on the ground
+TILE_M = 40.96  # the period of the world is a multiple of it
 STEP_M, STEP_RAD = 12.0, math.radians(20.0)  # between two images: 81 % forward overlap, and short turns
 SAMPLES = 16  # of the seen surface, in each direction of the image
 START_NS = 1_000_000_000
@@ -45,6 +46,12 @@ class LawnMower:
     lines: int = LINES
     line_m: float = LINE_M
 
+    @property
+    def period(self) -> float:
+        """Period of the world, metres: more than the diagonal of the area in view, so that no place comes twice."""
+        diagonal = math.hypot(self.line_m + VIEW_M, (self.lines - 1) * SPACING_M + VIEW_M)
+        return TILE_M * math.ceil(1.15 * diagonal / TILE_M)
+
     def open(self) -> tuple[Camera, PinholeCamera, Iterator[View]]:
         """Return the camera, the same as flight_sim has it, and the views, which are rendered one by one."""
         metres = self.lines * self.line_m + (self.lines - 1) * SPACING_M
@@ -56,7 +63,7 @@ class LawnMower:
             line_m=self.line_m,
             spacing_m=SPACING_M,
         )
-        scene = SceneOptions(side=SIDE_M, metres_per_pixel=0.16, height_limit=20.0)
+        scene = SceneOptions(side=self.period, metres_per_pixel=0.16, height_limit=20.0)
         flight = start_flight(self.seed, FlightOptions(scene, course, CameraOptions(*self.size)))
         pinhole = flight.camera
         camera = Camera.from_matrix(pinhole.matrix, pinhole.width, pinhole.height, pinhole.distortion)

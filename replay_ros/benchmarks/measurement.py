@@ -53,7 +53,7 @@ QUICK_PLAN = BenchmarkPlan(
     pairs=8,
     loop_flights=1,
     loop_lines=2,
-    loop_line_m=50.0,
+    loop_line_m=40.0,
     training_size=(128, 96),
 )
 """Sizes at which all subjects run in seconds; the durations are meaningless."""
