@@ -282,7 +282,9 @@ class Frontend(Generic[Encoded]):
         turned = TurnedImage(self._matcher, newer.image, newer.encoded)
         closures = []
         for candidate in candidates:
-            older = self._keyframe(candidate.id)
+            older = self._find(candidate.id)
+            if older is None:  # its file is gone
+                continue
             pair = self._match_turned(older, newer, turned, candidate, timer)
             if not refusal(pair.matches, pair.estimate, candidate.expected):
                 closures.append(replace(self._name(pair), is_loop=True))
@@ -343,10 +345,15 @@ class Frontend(Generic[Encoded]):
         """Return the image (H, W) uint8 of a keyframe. Raises InputError for one that is not kept."""
         return self._keyframe(keyframe_id).image
 
-    def _keyframe(self, keyframe_id: int) -> Keyframe[Encoded]:
+    def _find(self, keyframe_id: int) -> Keyframe[Encoded] | None:
+        """Return a keyframe, encoded again where its features had to go; None for one that is not kept."""
         keyframe = self._store.get(keyframe_id)
         if keyframe is None and (kept := self._archive.get(keyframe_id)):
             return Keyframe(kept.info, self._matcher.encode(kept.image), kept.image, kept.readings)
+        return keyframe
+
+    def _keyframe(self, keyframe_id: int) -> Keyframe[Encoded]:
+        keyframe = self._find(keyframe_id)
         if keyframe is None and keyframe_id < self._next_keyframe_id:
             raise InputError(f"keyframe {keyframe_id} is no longer kept: kept are {_describe_ids(self.keyframes_kept)}")
         if keyframe is None:
@@ -374,7 +381,10 @@ class Frontend(Generic[Encoded]):
             if keyframe_id in ids
         ]
         for keyframe_id in recovery_candidates(kept, self._settings.recovery_candidates):
-            pair = self._match(self._keyframe(keyframe_id), newer, timer)
+            older = self._find(keyframe_id)
+            if older is None:  # its file is gone
+                continue
+            pair = self._match(older, newer, timer)
             enough = len(pair.matches) >= self._settings.policy.lost_matches
             if enough and pair.estimate.motion.geometry != Geometry.FAILED:
                 return pair

@@ -107,7 +107,11 @@ class ImageArchive:
             self.problem = f"loop_store: cannot read {entry.png!s}: {error.strerror}"
             del self._entries[keyframe_id]
             return None
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
+        if image is None:
+            self.problem = f"loop_store: cannot read {entry.png!s}: damaged"
+            del self._entries[keyframe_id]
+            return None
         return ArchivedKeyframe(entry.info, image, entry.readings)
 
     def clear(self) -> None:

@@ -134,7 +134,9 @@ def fly(flight: LawnMower, matcher: ImageMatcher) -> FlownSurvey:
     )
     frontend = Frontend(matcher, settings)
     rng = np.random.default_rng([flight.seed, 5])
-    views, pairs, seconds = [], [], []
+    views: list[View] = []
+    pairs: list[PairResult] = []
+    seconds: list[float] = []
     for view in tqdm(rendered, desc=f"flight {flight.seed}", unit="keyframe", leave=False, disable=None):
         frontend.sensors.add_range(_altitude(view, 1.0 + ALTITUDE_NOISE * rng.normal()))
         start = time.perf_counter()

@@ -66,6 +66,10 @@ def test_a_lost_file_is_a_problem_and_no_end(tmp_path):
     assert archive.get(1) is None
     assert "cannot read" in archive.problem
     assert archive.ids == (2,)
+    next(tmp_path.rglob("*2.png")).write_bytes(b"no picture")
+    assert archive.get(2) is None
+    assert "damaged" in archive.problem
+    assert archive.ids == ()
     next(tmp_path.glob("keyframes_*")).rename(tmp_path / "moved")
     add(archive, 3)
     assert "cannot write" in archive.problem

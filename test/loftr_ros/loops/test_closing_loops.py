@@ -192,6 +192,16 @@ def test_keyframes_without_features_still_close_loops(there_and_back, flown, tmp
     np.testing.assert_array_equal(frontend.image(oldest), picture(oldest))
 
 
+def test_files_that_are_lost_in_flight_end_nothing(there_and_back, tmp_path):
+    frontend = start(there_and_back, loops=LoopSettings(6, str(tmp_path)), memory=1)
+    fly(frontend, LINE + 8)
+    for path in tmp_path.rglob("*.png"):
+        path.unlink()
+    results = [process(frontend, k) for k in range(LINE + 8, len(there_and_back))]
+    assert "cannot read" in frontend.problem
+    assert all(result.decision.makes_keyframe for result in results)
+
+
 def test_the_search_can_be_switched_on_in_flight(there_and_back):
     frontend = start(there_and_back, loops=LoopSettings(0))
     assert closures_of(fly(frontend, LINE + 8)) == []
