@@ -43,13 +43,11 @@ class ImageArchive:
 
     The oldest ones are dropped first, in any case above MAX_POSES. The files lie in a new folder inside the given one,
     which goes with this object. Raises InputError for a folder that cannot be written to.
-
-    problem: one line about an image that could not be written; empty while there is none.
     """
 
     def __init__(self, limit_bytes: int, folder: str = ""):
         self.limit_bytes = limit_bytes
-        self.problem = ""
+        self._unwritten = self._unread = ""
         self._entries: OrderedDict[int, _Entry] = OrderedDict()
         self._folder: TemporaryDirectory[str] | None = None
         if folder:
@@ -72,6 +70,11 @@ class ImageArchive:
         return tuple(self._entries)
 
     @property
+    def problem(self) -> str:
+        """One line about the newest image, if it could not be written, or about an image that was lost; else empty."""
+        return self._unwritten or self._unread
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the images in memory."""
         return sum(entry.nbytes for entry in self._entries.values())
@@ -88,9 +91,9 @@ class ImageArchive:
             try:
                 path.write_bytes(png.tobytes())
             except OSError as error:
-                self.problem = f"loop_store: cannot write {path}: {error.strerror}; old keyframes are lost to loops"
+                self._unwritten = f"loop_store: cannot write {path}: {error.strerror}; old keyframes are lost to loops"
                 return
-            self.problem = ""
+            self._unwritten = ""
             data = path
         self._entries[info.id] = _Entry(info, replace(readings, depth=None), data)
         while len(self._entries) > MAX_POSES or self.nbytes > self.limit_bytes:
@@ -104,18 +107,19 @@ class ImageArchive:
         try:
             data = entry.png if isinstance(entry.png, bytes) else entry.png.read_bytes()
         except OSError as error:
-            self.problem = f"loop_store: cannot read {entry.png!s}: {error.strerror}"
+            self._unread = f"loop_store: cannot read {entry.png!s}: {error.strerror}"
             del self._entries[keyframe_id]
             return None
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
         if image is None:
-            self.problem = f"loop_store: cannot read {entry.png!s}: damaged"
+            self._unread = f"loop_store: cannot read {entry.png!s}: damaged"
             del self._entries[keyframe_id]
             return None
         return ArchivedKeyframe(entry.info, image, entry.readings)
 
     def clear(self) -> None:
         """Drop all keyframes."""
+        self._unwritten = self._unread = ""
         for keyframe_id in self.ids:
             self._drop(keyframe_id)
 
