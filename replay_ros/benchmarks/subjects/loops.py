@@ -103,7 +103,7 @@ def measure(plan: BenchmarkPlan) -> SubjectReport:
     ]
     errors = [survey.motion_error(pair) for survey in flown for pair in survey.closures if pair.is_metric]
     if errors:
-        names = (("rotation error", "degrees"), ("translation error", "m"), ("the same", "standard deviations"))
+        names = (("rotation error", "degrees"), ("translation error", "m"), ("normalised error", "standard deviations"))
         for (what, unit), values in zip(names, zip(*errors, strict=True), strict=True):
             rows.append(Measurement.of(f"{what} of a closure", unit, values))
     checks = [
