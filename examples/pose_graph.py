@@ -26,7 +26,7 @@ from replay_ros.bags.reader import open_bag
 from replay_ros.evaluation.motion.edges import PoseEdge, chain, edge_of_message
 
 TOPIC = "loftr/relative_pose"
-MAX_ODOMETRY_STEP = 3  # keyframes; an edge that spans more of them is a loop closure
+MAX_ODOMETRY_STEP = 3  # keyframes; an edge that spans more of them is treated like a loop closure
 CLOSURE_PROBABILITY = 0.99  # with which a correct loop closure is kept
 ANCHOR_SIGMA = 1e-6  # standard deviation of the prior on the first pose, which fixes the graph's gauge
 
@@ -74,7 +74,7 @@ def optimise(edges: Sequence[PoseEdge]) -> Optimised:
     for number, edge in enumerate(connected):
         older, newer = keys[edge.older_ns], keys[edge.newer_ns]
         graph.add(gtsam.BetweenFactorPose3(older, newer, gtsam.Pose3(edge.matrix), noise_of(edge)))
-        if newer - older > MAX_ODOMETRY_STEP:
+        if edge.is_loop or newer - older > MAX_ODOMETRY_STEP:
             closures.append(number)
     graph.add(gtsam.PriorFactorPose3(0, values.atPose3(0), gtsam.noiseModel.Isotropic.Sigma(6, ANCHOR_SIGMA)))
 

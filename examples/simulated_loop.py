@@ -70,6 +70,7 @@ class Step:
     motion: RelativePose
     scale: Scale
     matches: int
+    is_loop: bool
 
 
 def fly_loop(options: LoopOptions) -> Trajectory:
@@ -133,7 +134,7 @@ def _estimate_step(
         gravity=down,
         newer=altitude1,
     )
-    return Step(older, newer, motion, scale, len(points0))
+    return Step(older, newer, motion, scale, len(points0), is_loop=newer - older > options.match_last)
 
 
 def _simulate_matches(
@@ -189,6 +190,7 @@ def message_of(types: Typestore, step: Step, truth: Trajectory) -> Any:
         "residual": step.motion.residual,
         "reason": step.motion.reason,
         "scale_reason": step.scale.reason,
+        "loop": step.is_loop,
     }
     return new(types, "yolc_ros/msg/RelativePose", **fields)
 

@@ -9,7 +9,7 @@ The live node and the offline replay both run it, so their results are equal.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Generic
 
@@ -21,6 +21,12 @@ from loftr_ros.keyframes.overlap import measure_view_change
 from loftr_ros.keyframes.policy import Decision, KeyframePolicy, Outcome, ViewChange, decide, decide_first, is_too_soon
 from loftr_ros.keyframes.quality import Quality, QualityMonitor, QualitySettings
 from loftr_ros.keyframes.store import KeyframeStore, Place, recovery_candidates
+from loftr_ros.loops.archive import ImageArchive
+from loftr_ros.loops.places import Places
+from loftr_ros.loops.retrieval import GAP, Candidate, loop_candidates, similar_places
+from loftr_ros.loops.settings import LoopSettings
+from loftr_ros.loops.turned import TurnedImage, quarter_turns
+from loftr_ros.loops.verification import refusal
 from loftr_ros.matches import Matches
 from loftr_ros.pair_estimation import PairMotion, PairSettings, cameras_of, estimate_pair, expected_motion
 from loftr_ros.results import FrameResult, KeyframeInfo, PairResult
@@ -34,6 +40,7 @@ from perception_common.errors import InputError
 from perception_common.timing.stage_timer import StageTimer
 
 KEYFRAME_MEMORY = 256 << 20  # bytes; the default of the parameter keyframe_memory_mb
+IMAGE_SHARE = 0.25  # of that, for images of keyframes without features; such an image takes a tenth of its features
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class FrontendSettings:
 
     match_last: number of keyframes that a new one is matched with. memory: bytes for keyframes; the least recently used
     ones are dropped. recovery_candidates: number of older keyframes that an image is matched with when the track is
-    lost. keypoint_radius: pixels of the original image within which keypoints get one id.
+    lost. keypoint_radius: pixels of the original image within which keypoints get one id. loops: the search for loops.
     """
 
     matcher: MatcherSettings = field(default_factory=MatcherSettings)
@@ -53,10 +60,16 @@ class FrontendSettings:
     memory: int = KEYFRAME_MEMORY
     recovery_candidates: int = 5
     keypoint_radius: float = RADIUS
+    loops: LoopSettings = field(default_factory=LoopSettings)
 
     def __post_init__(self) -> None:
         if self.match_last < 1:
             raise InputError(f"match_last must be at least 1, not {self.match_last}")
+
+    @property
+    def image_memory(self) -> int:
+        """Bytes of `memory` for images of keyframes whose features had to go."""
+        return int(IMAGE_SHARE * self.memory) if self.loops.checks and not self.loops.store else 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +108,8 @@ class Frontend(Generic[Encoded]):
         self.sensors = Sensors(settings.pair.sensors)
         self._next_keyframe_id = 0
         self._next_keypoint_id = 0
-        self._store: KeyframeStore[Keyframe[Encoded]] = KeyframeStore(settings.memory)
+        self._store: KeyframeStore[Keyframe[Encoded]] = KeyframeStore(settings.memory - settings.image_memory)
+        self._archive = ImageArchive(settings.image_memory, settings.loops.store)
         self._matcher = matcher
         self._settings = settings
         self.apply(settings)
@@ -123,13 +137,18 @@ class Frontend(Generic[Encoded]):
 
     @property
     def keyframes_kept(self) -> tuple[int, ...]:
-        """Ids of the keyframes that can still be matched."""
-        return self._store.ids
+        """Ids of the keyframes that can still be matched, oldest first."""
+        return tuple(sorted((*self._archive.ids, *self._store.ids)))
 
     @property
     def keyframe_bytes(self) -> int:
         """Memory of the kept keyframes, bytes."""
-        return self._store.nbytes
+        return self._store.nbytes + self._archive.nbytes
+
+    @property
+    def problem(self) -> str:
+        """One line about images of old keyframes that cannot be kept on disk; empty while all is well."""
+        return self._archive.problem
 
     @property
     def trajectory(self) -> KeyframeChain:
@@ -143,12 +162,14 @@ class Frontend(Generic[Encoded]):
         self._settings = settings
         self._matcher = self._matcher.with_settings(settings.matcher)
         self.sensors.settings = settings.pair.sensors
-        for dropped in self._store.resize(settings.memory, pinned=settings.match_last + 1):
-            del self._keypoints[dropped]
+        self._archive.limit_bytes = settings.image_memory
+        self._put_away(self._store.resize(settings.memory - settings.image_memory, pinned=settings.match_last + 1))
 
     def forget(self) -> None:
         """Start a new trajectory. Ids are not used again; readings of sensors are kept."""
         self._store.clear()
+        self._archive.clear()
+        self._places = Places()
         self._keypoints: dict[int, KeypointIds] = {}
         self._trajectory = KeyframeChain()
         self._tracks = TrackWindow()
@@ -209,7 +230,7 @@ class Frontend(Generic[Encoded]):
                 encoded = self._matcher.encode(image)
             info = replace(info, T_base_camera=mount())
             self._keep(Keyframe(info, encoded, image, self.sensors.at(info.stamp_ns)))
-            self._trajectory.start(info)
+            self._places.start(self._trajectory.start(info), encoded.descriptor)
         return self._result(info, decision, timer)
 
     def _process_next(
@@ -243,11 +264,48 @@ class Frontend(Generic[Encoded]):
         else:
             pairs = [self._name(self._estimate(last, newer, matches, timer))]
             pairs += [self._name(self._match(older, newer, timer)) for older in reversed(others)]
-        self._trajectory.extend(pairs[0])
+        self._places.extend(self._trajectory.extend(pairs[0]), encoded.descriptor, pairs[0])
         self._last_step = pairs[0]
         with timer.stage("tracks"):
             tracks = self._measure_tracks(pairs)
+        if decision.outcome != Outcome.LOST:
+            pairs += self._close_loops(newer, timer)
         return self._result(info, decision, timer, change, tuple(pairs), tracks)
+
+    def _close_loops(self, newer: Keyframe[Encoded], timer: StageTimer) -> list[PairResult]:
+        """Match the newest keyframe with old ones that probably show its place; return the pairs that close loops."""
+        if newer.info.camera is None:  # no pair would have a pose
+            return []
+        with timer.stage("loops"):
+            gap = max(self._settings.match_last, GAP)
+            candidates = loop_candidates(self._places, self._settings.loops.checks, set(self.keyframes_kept), gap)
+        turned = TurnedImage(self._matcher, newer.image, newer.encoded)
+        closures = []
+        for candidate in candidates:
+            older = self._find(candidate.id)
+            if older is None:  # its file is gone
+                continue
+            pair = self._match_turned(older, newer, turned, candidate, timer)
+            if not refusal(pair.matches, pair.estimate, candidate.expected):
+                closures.append(replace(self._name(pair), is_loop=True))
+        return closures
+
+    def _match_turned(
+        self,
+        older: Keyframe[Encoded],
+        newer: Keyframe[Encoded],
+        turned: TurnedImage[Encoded],
+        candidate: Candidate,
+        timer: StageTimer,
+    ) -> EstimatedPair[Encoded]:
+        """Match the newer keyframe turned as the trajectory expects it; in all four orientations where it does not."""
+        expected = candidate.expected
+        with timer.stage("network"):
+            if expected is None:
+                matches = turned.match_any(older.encoded)
+            else:
+                matches = turned.match(older.encoded, quarter_turns(expected.T[:3, :3]))
+        return self._estimate(older, newer, matches, timer, None if expected is None else expected.prior)
 
     def _measure_tracks(self, pairs: list[PairResult]) -> TrackStatistics:
         """Measure the tracks with the pairs of a new keyframe, the one that extended the trajectory first."""
@@ -287,27 +345,46 @@ class Frontend(Generic[Encoded]):
         """Return the image (H, W) uint8 of a keyframe. Raises InputError for one that is not kept."""
         return self._keyframe(keyframe_id).image
 
-    def _keyframe(self, keyframe_id: int) -> Keyframe[Encoded]:
+    def _find(self, keyframe_id: int) -> Keyframe[Encoded] | None:
+        """Return a keyframe, encoded again where its features had to go; None for one that is not kept."""
         keyframe = self._store.get(keyframe_id)
+        if keyframe is None and (kept := self._archive.get(keyframe_id)):
+            return Keyframe(kept.info, self._matcher.encode(kept.image), kept.image, kept.readings)
+        return keyframe
+
+    def _keyframe(self, keyframe_id: int) -> Keyframe[Encoded]:
+        keyframe = self._find(keyframe_id)
         if keyframe is None and keyframe_id < self._next_keyframe_id:
-            raise InputError(f"keyframe {keyframe_id} is no longer kept: kept are {_describe_ids(self._store.ids)}")
+            raise InputError(f"keyframe {keyframe_id} is no longer kept: kept are {_describe_ids(self.keyframes_kept)}")
         if keyframe is None:
-            raise InputError(f"there is no keyframe {keyframe_id}: kept are {_describe_ids(self._store.ids)}")
+            raise InputError(f"there is no keyframe {keyframe_id}: kept are {_describe_ids(self.keyframes_kept)}")
         return keyframe
 
     def _keep(self, keyframe: Keyframe[Encoded]) -> None:
         self._next_keyframe_id += 1
         self._keypoints[keyframe.info.id] = KeypointIds()
-        for dropped in self._store.add(keyframe.info.id, keyframe):
-            del self._keypoints[dropped]
+        self._put_away(self._store.add(keyframe.info.id, keyframe))
+
+    def _put_away(self, dropped: Mapping[int, Keyframe[Encoded]]) -> None:
+        """Keep the images of keyframes whose features had to go."""
+        for keyframe_id, keyframe in dropped.items():
+            del self._keypoints[keyframe_id]
+            self._archive.add(keyframe.info, keyframe.image, keyframe.readings)
 
     def _recover(self, newer: Keyframe[Encoded], timer: StageTimer) -> EstimatedPair[Encoded] | None:
         """Match an image that lost the track with older keyframes; return the first pair that fits, else None."""
-        poses = self._trajectory.poses
-        places = zip(poses.ids.tolist(), poses.matrices[:, :3, 3], strict=True)
-        kept = [Place(keyframe_id, position) for keyframe_id, position in places if keyframe_id in self._store]
+        similarity = similar_places(self._places, newer.encoded.descriptor)
+        poses, ids = self._trajectory.poses, set(self.keyframes_kept)
+        kept = [
+            Place(keyframe_id, position, similarity.get(keyframe_id, -1.0))
+            for keyframe_id, position in zip(poses.ids.tolist(), poses.matrices[:, :3, 3], strict=True)
+            if keyframe_id in ids
+        ]
         for keyframe_id in recovery_candidates(kept, self._settings.recovery_candidates):
-            pair = self._match(self._keyframe(keyframe_id), newer, timer)
+            older = self._find(keyframe_id)
+            if older is None:  # its file is gone
+                continue
+            pair = self._match(older, newer, timer)
             enough = len(pair.matches) >= self._settings.policy.lost_matches
             if enough and pair.estimate.motion.geometry != Geometry.FAILED:
                 return pair
@@ -319,7 +396,12 @@ class Frontend(Generic[Encoded]):
         return self._estimate(older, newer, matches, timer)
 
     def _estimate(
-        self, older: Keyframe[Encoded], newer: Keyframe[Encoded], matches: Matches, timer: StageTimer
+        self,
+        older: Keyframe[Encoded],
+        newer: Keyframe[Encoded],
+        matches: Matches,
+        timer: StageTimer,
+        prior: np.ndarray | None = None,
     ) -> EstimatedPair[Encoded]:
         with timer.stage("geometry"):
             # Detections and depths may arrive after their image.
@@ -333,7 +415,7 @@ class Frontend(Generic[Encoded]):
                 newer.readings,
                 matches,
                 self._settings.pair,
-                expected=expected_motion(self._last_step, older.info, newer.info),
+                expected=expected_motion(self._last_step, older.info, newer.info) if prior is None else prior,
             )
         return EstimatedPair(older, newer, matches, estimate)
 

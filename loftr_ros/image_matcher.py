@@ -55,6 +55,10 @@ class EncodedImage(Protocol):
     def nbytes(self) -> int:
         """Memory that keeping this costs, bytes."""
 
+    @property
+    def descriptor(self) -> np.ndarray:
+        """Descriptor (D,) of the whole image, to find images of one place; see loops/descriptor.py."""
+
 
 Encoded = TypeVar("Encoded", bound=EncodedImage)
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from loftr_ros.image_matcher import DEFAULT_SETTINGS, MatcherSettings, check_gray, shrink, to_original
+from loftr_ros.loops.descriptor import describe
 from loftr_ros.matches import Matches
 from loftr_ros.network.config import LoFTRConfig
 from loftr_ros.network.loftr import ImageFeatures, LoFTR, prepare_for_inference
@@ -29,7 +30,7 @@ class Features:
     """Feature maps of one image; keep them to match the image again.
 
     width, height: of the original image, pixels. factors: original size over the size of the network's input, (x, y).
-    blank: all pixels are equal, so that there is nothing to match.
+    blank: all pixels are equal, so that there is nothing to match. descriptor: (D,), of the whole image.
     """
 
     network: ImageFeatures
@@ -37,6 +38,7 @@ class Features:
     height: int
     factors: tuple[float, float]
     blank: bool
+    descriptor: np.ndarray
 
     @property
     def nbytes(self) -> int:
@@ -139,7 +141,10 @@ class Matcher:
         features = self.network.encode(pixels.to(self.policy.device, self.policy.dtype), mask)
         check_finite(features.coarse, "features")
         factors = width / small.shape[1], height / small.shape[0]
-        return Features(features, width, height, factors, blank=bool(gray.min() == gray.max()))
+        assert features.covariance is not None  # the network is not in training
+        descriptor = describe(features.covariance[0].cpu().numpy())
+        network = replace(features, covariance=None)
+        return Features(network, width, height, factors, blank=bool(gray.min() == gray.max()), descriptor=descriptor)
 
     def _padded(self, image: np.ndarray) -> tuple[np.ndarray, torch.Tensor]:
         """Pad an image (H, W) with black to a square; also return its mask (1, h, w) bool in coarse cells."""

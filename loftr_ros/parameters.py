@@ -12,6 +12,7 @@ from loftr_ros.geometry.two_view.thresholds import INLIER_THRESHOLD
 from loftr_ros.image_matcher import MatcherSettings
 from loftr_ros.keyframes.policy import KeyframePolicy
 from loftr_ros.keyframes.quality import QualitySettings
+from loftr_ros.loops.settings import CHECKS, LoopSettings
 from loftr_ros.pair_estimation import PairSettings
 from loftr_ros.sensors.settings import VEHICLES_AND_PEOPLE, DynamicSettings, SensorSettings
 from perception_common.errors import InputError
@@ -58,10 +59,20 @@ class LoftrParameters(PerceptionParameters):
         1.0, "after so long without a good image a poor one makes a keyframe", low=0.0, high=3600.0, live=True
     )
     keyframe_memory_mb: int = parameter(
-        256, "memory for keyframes, MiB; the least recently used ones are dropped", low=1, high=1_000_000, live=True
+        256,
+        "memory for keyframes, MiB; features of the least recently used ones are dropped",
+        low=1,
+        high=1_000_000,
+        live=True,
     )
     recovery_candidates: int = parameter(
         5, "older keyframes that an image is matched with when the track is lost", low=0, high=1000, live=True
+    )
+    loop_checks: int = parameter(
+        CHECKS, "old keyframes that a new one is matched with, to close loops; 0: none", low=0, high=100, live=True
+    )
+    loop_store: str = parameter(
+        "", "folder for images of keyframes that no longer fit into memory; empty: a quarter of keyframe_memory_mb"
     )
     keypoint_radius: float = parameter(
         4.0, "pixels of the original image within which keypoints are one place", low=0.1, high=100.0, live=True
@@ -217,4 +228,5 @@ class LoftrParameters(PerceptionParameters):
             memory=self.keyframe_memory_mb << 20,
             recovery_candidates=self.recovery_candidates,
             keypoint_radius=self.keypoint_radius,
+            loops=LoopSettings(self.loop_checks, self.loop_store),
         )

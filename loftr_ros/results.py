@@ -41,7 +41,7 @@ class PairResult:
     ids0, ids1: (N,) uint32, keypoint ids of the matches in the older and the newer keyframe. motion: pose of the newer
     camera in the older one, its translation of length 1. scale: metres for that length, or UNKNOWN with the reason.
     dynamic: (N,) bool, matches on a detected vehicle or person. dynamic_reason: why the detections of an image are
-    missing, else empty.
+    missing, else empty. is_loop: the older keyframe is an old one that shows the place of the newer one again.
     """
 
     older: KeyframeInfo
@@ -53,6 +53,7 @@ class PairResult:
     scale: Scale
     dynamic: np.ndarray
     dynamic_reason: str = ""
+    is_loop: bool = False
 
     @property
     def named(self) -> NamedPair:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from loftr_ros.image_matcher import DEFAULT_SETTINGS, MatcherSettings, check_gray, shrink, to_original
+from loftr_ros.loops.descriptor import describe
 from loftr_ros.matches import Matches
 
 NAME = "sift"
@@ -42,6 +43,14 @@ class Keypoints:
     def nbytes(self) -> int:
         """Memory that keeping this costs, bytes."""
         return self.points.nbytes + self.scales.nbytes + self.descriptors.nbytes
+
+    @property
+    def descriptor(self) -> np.ndarray:
+        """Descriptor (D,) of the whole image, from RootSIFT (Arandjelovic and Zisserman, CVPR 2012)."""
+        total = np.maximum(self.descriptors.sum(axis=1, keepdims=True), 1e-12)
+        root = np.sqrt(self.descriptors / total)
+        off = root - root.mean(axis=0) if len(root) else root
+        return describe(off.T @ off / max(len(off), 1))
 
 
 @dataclass(frozen=True)

@@ -64,8 +64,8 @@ class KeyframeStore(Generic[Entry]):
         """Return at most `count` newest entries, the newest last; does not refresh their LRU positions."""
         return tuple(self._entries[keyframe_id][0] for keyframe_id in self._ids[max(0, len(self._ids) - count) :])
 
-    def add(self, keyframe_id: int, entry: Entry) -> tuple[int, ...]:
-        """Keep a new entry; returns the ids of the dropped ones. Raises ValueError for an id that is kept."""
+    def add(self, keyframe_id: int, entry: Entry) -> dict[int, Entry]:
+        """Keep a new entry; returns the dropped ones by id. Raises ValueError for an id that is kept."""
         if keyframe_id in self._entries:
             raise ValueError(f"keyframe {keyframe_id} is kept already")
         size = entry.nbytes
@@ -78,8 +78,8 @@ class KeyframeStore(Generic[Entry]):
         """Put another entry of the same size in the place of a kept one. Raises KeyError for an id that is not kept."""
         self._entries[keyframe_id] = entry, self._entries[keyframe_id][1]
 
-    def resize(self, limit_bytes: int, pinned: int) -> tuple[int, ...]:
-        """Change the limits; returns the ids of the dropped entries. Raises ValueError for limits below 0 and 1."""
+    def resize(self, limit_bytes: int, pinned: int) -> dict[int, Entry]:
+        """Change the limits; returns the dropped entries by id. Raises ValueError for limits below 0 and 1."""
         if limit_bytes < 0 or pinned < 1:
             raise ValueError(f"limit_bytes must not be negative and pinned at least 1, got {limit_bytes} and {pinned}")
         self._limit_bytes, self._pinned = limit_bytes, pinned
@@ -91,42 +91,50 @@ class KeyframeStore(Generic[Entry]):
         self._ids.clear()
         self._nbytes = 0
 
-    def _evict(self) -> tuple[int, ...]:
+    def _evict(self) -> dict[int, Entry]:
         pinned = set(self._ids[-self._pinned :])
-        dropped = []
+        dropped = {}
         for keyframe_id in list(self._entries):
             if self._nbytes <= self._limit_bytes:
                 break
             if keyframe_id not in pinned:
-                self._nbytes -= self._entries.pop(keyframe_id)[1]
+                dropped[keyframe_id], size = self._entries.pop(keyframe_id)
+                self._nbytes -= size
                 self._ids.remove(keyframe_id)
-                dropped.append(keyframe_id)
-        return tuple(dropped)
+        return dropped
 
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """A keyframe on the trajectory. position: (3,) of its camera, in any unit; None where it is unknown."""
+    """A keyframe on the trajectory. position: (3,) of its camera, in any unit; None where it is unknown.
+
+    similarity: of its image to the one that lost the track; None where it is unknown.
+    """
 
     id: int
     position: np.ndarray | None = None
+    similarity: float | None = None
 
 
 def recovery_candidates(places: Sequence[Place], count: int) -> tuple[int, ...]:
     """Return the ids of keyframes to try when the track is lost, the most promising first.
 
-    places: the kept keyframes, oldest first; the last one is the one just lost and is not tried again. Three guesses
-    take turns: the newest one left (the loss was short), the one nearest to the lost one on the map (the drone was
-    there before), and the one farthest from all tried ones (the map is wrong, or the drone was carried). Where a
-    position is unknown, keyframe counts replace all distances.
+    places: the kept keyframes, oldest first; the last one is the one just lost and is not tried again. Four guesses
+    take turns: the newest one left (the loss was short), the most similar one, where all similarities are known (the
+    drone came back to a place that looks like it), the one nearest to the lost one on the map (the drone was there
+    before), and the one farthest from all tried ones (the map is wrong, or the drone was carried). Where a position is
+    unknown, keyframe counts replace all distances.
     """
     if len(places) < 2:
         return ()
     distance = _distances(places)
     lost = len(places) - 1
     tried, left = [lost], list(range(lost))
+    similarity = [place.similarity for place in places]
+    look: tuple[Callable[[int], float], ...] = () if None in similarity[:-1] else (lambda k: similarity[k] or 0.0,)
     guesses: tuple[Callable[[int], float], ...] = (
         lambda k: k,
+        *look,
         lambda k: -distance[k, lost],
         lambda k: distance[k, tried].min(),
     )

@@ -13,6 +13,7 @@ from loftr_ros.network.coarse.matching import CoarseMatching
 from loftr_ros.network.config import LoFTRConfig, SelectionConfig
 from loftr_ros.network.fine_matching import FinePreprocess, expected_offset, gather_windows, log_heatmap, peak_offset
 from loftr_ros.network.pixel_alignment import align_pixels
+from loftr_ros.network.pooling import channel_covariance
 from loftr_ros.network.position_encoding import position_encoding
 from loftr_ros.network.transformer import FeatureTransformer, Tokens
 from perception_common.backends.batch_norm import fold_batch_norm
@@ -26,18 +27,20 @@ class ImageFeatures:
     """Features that depend on one image only, for a batch of images; keep them to match an image several times.
 
     coarse: (B, h, w, C) after the layers before the first cross layer. fine: (B, H, W, D).
-    mask: (B, h, w) bool, False for padding, or None. gray: the images, (B, H, W) uint8, if their pixels are aligned.
+    mask: (B, h, w) bool, False for padding, or None. covariance: (B, C, C) float32, of the backbone's coarse features
+    over each image, for descriptors of whole images; None in training. gray: the images, (B, H, W) uint8, if their
+    pixels are aligned.
     """
 
     coarse: torch.Tensor
     fine: torch.Tensor
     mask: torch.Tensor | None = None
+    covariance: torch.Tensor | None = None
     gray: torch.Tensor | None = None
 
     def __getitem__(self, index: slice) -> ImageFeatures:
         """Select images of the batch."""
-        mask, gray = (None if values is None else values[index] for values in (self.mask, self.gray))
-        return ImageFeatures(self.coarse[index], self.fine[index], mask=mask, gray=gray)
+        return ImageFeatures(*(None if values is None else values[index] for values in vars(self).values()))
 
     @property
     def nbytes(self) -> int:
@@ -98,11 +101,12 @@ class LoFTR(nn.Module):
         coarse, fine = coarse.permute(0, 2, 3, 1), fine.permute(0, 2, 3, 1)
         if mask is not None and mask.shape != coarse.shape[:3]:
             raise ValueError(f"the mask is {tuple(mask.shape)}, the coarse map {tuple(coarse.shape[:3])}")
+        covariance = None if self.training else channel_covariance(coarse, mask)
         if self.config.position.where == "input":
             coarse = coarse + self._position(coarse)
-        coarse = self.loftr_coarse.alone(self._tokens(coarse, mask)).features
+        alone = self.loftr_coarse.alone(self._tokens(coarse, mask)).features
         gray = (images[:, 0] * 255).round().to(torch.uint8) if self.config.fine.align_pixels else None
-        return ImageFeatures(coarse, fine.contiguous(), mask, gray=gray)
+        return ImageFeatures(alone, fine.contiguous(), mask, covariance=covariance, gray=gray)
 
     def transform(self, features0: ImageFeatures, features1: ImageFeatures) -> tuple[torch.Tensor, torch.Tensor]:
         """Transform the coarse features of two images by cross-attention -> (B, h, w, C) for each image."""

@@ -203,6 +203,7 @@ def relative_pose_message(pair: PairResult) -> RelativePose:
         residual=motion.residual,
         reason=motion.reason if motion.geometry != Geometry.GENERAL else "",
         scale_reason=pair.scale.reason,
+        loop=pair.is_loop,
     )
 
 

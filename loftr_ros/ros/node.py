@@ -117,7 +117,7 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
             if lost := self._recorder.close():
                 self.get_logger().error(lost)
             self._recorder = None
-        for problem in ("untrained", "tf", "trajectory"):
+        for problem in ("untrained", "tf", "trajectory", "loops"):
             self.problems.resolve(problem)
 
     def subscribe(self) -> None:
@@ -199,6 +199,10 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
             for topic, message in frame_messages(frontend, result, self.parameters.map_frame, self._is_wanted, edges):
                 self._results[topic].publish(message)
         self._watch_edges()
+        if frontend.problem:
+            self.problems.report("loops", frontend.problem)
+        else:
+            self.problems.resolve("loops")
         if self._recorder is not None:
             self._record(self._recorder, result)
         if result.new_keyframe:

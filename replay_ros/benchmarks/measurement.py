@@ -18,7 +18,8 @@ class BenchmarkPlan:
 
     threads: of torch. rounds: timed runs of each slow task (a network, a training step), after one untimed run.
     fast_rounds: the same for tasks of milliseconds. pairs: simulated image pairs of each geometry. training_size,
-    training_batch: None: as in the training configurations.
+    training_batch: None: as in the training configurations. loop_flights, loop_lines, loop_line_m: simulated
+    lawn-mower flights, their lines, and the length of these, metres.
     """
 
     threads: int
@@ -32,6 +33,9 @@ class BenchmarkPlan:
     detections: int = 500
     matches: int = 2000
     pairs: int = 250
+    loop_flights: int = 3
+    loop_lines: int = 8
+    loop_line_m: float = 80.0
     training_size: tuple[int, int] | None = None
     training_batch: int | None = None
 
@@ -48,6 +52,9 @@ QUICK_PLAN = BenchmarkPlan(
     detections=20,
     matches=200,
     pairs=8,
+    loop_flights=1,
+    loop_lines=2,
+    loop_line_m=40.0,
     training_size=(128, 96),
     training_batch=1,
 )

@@ -63,12 +63,15 @@ class KeptDetector:
 class LazyImage(Generic[Encoded]):
     """An image that is encoded when it is first needed. It knows its size in memory without being encoded."""
 
-    def __init__(self, image: np.ndarray, encode: Callable[[np.ndarray], Encoded], nbytes: int | None):
+    def __init__(
+        self, image: np.ndarray, encode: Callable[[np.ndarray], Encoded], nbytes: int | None, cache: ResultCache
+    ):
         self.digest = _digest(image)
         self.size = image.shape[1], image.shape[0]
         self._image = image
         self._encode = encode
         self._nbytes = nbytes
+        self._cache = cache
 
     @cached_property
     def encoded(self) -> Encoded:
@@ -79,6 +82,16 @@ class LazyImage(Generic[Encoded]):
     def nbytes(self) -> int:
         """Memory that the encoded image costs, bytes."""
         return self.encoded.nbytes if self._nbytes is None else self._nbytes
+
+    @cached_property
+    def descriptor(self) -> np.ndarray:
+        """Descriptor (D,) of the whole image, from the cache where it is there."""
+        name = f"descriptors/{self.digest}"
+        kept = self._cache.find(name)
+        if kept is not None:
+            return kept["descriptor"]
+        self._cache.keep(name, {"descriptor": self.encoded.descriptor})
+        return self.encoded.descriptor
 
 
 class KeptMatcher(Generic[Encoded]):
@@ -123,10 +136,10 @@ class KeptMatcher(Generic[Encoded]):
         The size in memory of an encoded image is kept by image size, except where it depends on the image itself.
         """
         if self._matcher.repeats_keypoints:  # as many bytes as it has keypoints
-            return LazyImage(gray, self._matcher.encode, None)
+            return LazyImage(gray, self._matcher.encode, None, self._cache)
         name = f"sizes/{gray.shape[1]}x{gray.shape[0]}"
         kept = self._cache.find(name)
-        image = LazyImage(gray, self._matcher.encode, None if kept is None else int(kept["nbytes"]))
+        image = LazyImage(gray, self._matcher.encode, None if kept is None else int(kept["nbytes"]), self._cache)
         if kept is None:
             self._cache.keep(name, {"nbytes": np.array(image.nbytes)})
         return image

@@ -76,6 +76,7 @@ OF_THE_NODE = {  # not of the front end
     *("use_detections", "map_frame", "trajectory_file", "base_frame", "base_from_optical", "tf_timeout"),
 }
 OTHER = {
+    "loop_store": {"loop_store": "somewhere"},
     "altitude_along": {"altitude_along": "beam"},
     "dynamic_classes": {"dynamic_classes": "car, bus"},
     "estimator": {"estimator": "opencv"},

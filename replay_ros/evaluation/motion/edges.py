@@ -22,7 +22,7 @@ class PoseEdge:
 
     older_ns, newer_ns: stamps, nanoseconds. matrix: (4, 4); translation in metres, or of length 1 while the scale is
     unknown. covariance: (6, 6) in ROS order, as loftr_ros/geometry/uncertainty/covariance.py defines it. matches,
-    inliers: counts. parallax: degrees. residual: pixels.
+    inliers: counts. parallax: degrees. residual: pixels. is_loop: it closes a loop.
     """
 
     older_ns: int
@@ -35,6 +35,7 @@ class PoseEdge:
     inliers: int = 0
     parallax: float = 0.0
     residual: float = 0.0
+    is_loop: bool = False
 
     @property
     def is_metric(self) -> bool:
@@ -60,6 +61,7 @@ def edge_of_message(message: Any) -> PoseEdge:
         inliers=message.inliers,
         parallax=float(message.parallax),
         residual=float(message.residual),
+        is_loop=bool(getattr(message, "loop", False)),  # older recordings do not have it
     )
 
 

@@ -80,6 +80,7 @@ def write_bag(path, edges, truth=None, poses=None):
                 "residual": edge.residual,
                 "reason": "",
                 "scale_reason": "",
+                "loop": False,
             }
             bag.write("loftr/relative_pose", new(types, "yolc_ros/msg/RelativePose", **fields), edge.newer_ns)
         for topic, trajectory in (("ground_truth/pose", truth), ("loftr/pose", poses)):
