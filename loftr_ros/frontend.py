@@ -29,11 +29,16 @@ from loftr_ros.tracks.keypoint_ids import RADIUS, REPEATED_KEYPOINT_RADIUS, Keyp
 from loftr_ros.tracks.statistics import TrackStatistics
 from loftr_ros.tracks.window import KEYFRAMES, TrackWindow
 from loftr_ros.trajectory.chain import KeyframeChain
+from loftr_ros.turning.expectation import expected_turns, sensed_rotation
+from loftr_ros.turning.features import TurnedFeatures
+from loftr_ros.turning.following import Following
+from loftr_ros.turning.matching import WEAK, Rotation, TurnedMatcher, View
 from perception_common.cameras.camera import Camera
 from perception_common.errors import InputError
 from perception_common.timing.stage_timer import StageTimer
 
 KEYFRAME_MEMORY = 256 << 20  # bytes; the default of the parameter keyframe_memory_mb
+TURNED_SHARE = 0.25  # memory for turned features of keyframes, beside that of the keyframes and as a share of it
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,8 @@ class FrontendSettings:
 
     match_last: number of keyframes that a new one is matched with. memory: bytes for keyframes; the least recently used
     ones are dropped. recovery_candidates: number of older keyframes that an image is matched with when the track is
-    lost. keypoint_radius: pixels of the original image within which keypoints get one id.
+    lost. keypoint_radius: pixels of the original image within which keypoints get one id. rotation: whether images are
+    turned by right angles before they are matched, see `TurnedMatcher`.
     """
 
     matcher: MatcherSettings = field(default_factory=MatcherSettings)
@@ -53,6 +59,7 @@ class FrontendSettings:
     memory: int = KEYFRAME_MEMORY
     recovery_candidates: int = 5
     keypoint_radius: float = RADIUS
+    rotation: Rotation = "auto"
 
     def __post_init__(self) -> None:
         if self.match_last < 1:
@@ -67,6 +74,11 @@ class Keyframe(Generic[Encoded]):
     encoded: Encoded
     image: np.ndarray
     readings: FrameReadings
+
+    @property
+    def view(self) -> View[Encoded]:
+        """The image as it is matched."""
+        return View(self.info.id, self.image, self.encoded)
 
     @property
     def nbytes(self) -> int:
@@ -97,6 +109,7 @@ class Frontend(Generic[Encoded]):
         self._next_keypoint_id = 0
         self._store: KeyframeStore[Keyframe[Encoded]] = KeyframeStore(settings.memory)
         self._matcher = matcher
+        self._turned_features: TurnedFeatures[Encoded] = TurnedFeatures(0)
         self._settings = settings
         self.apply(settings)
         self.forget()
@@ -128,8 +141,8 @@ class Frontend(Generic[Encoded]):
 
     @property
     def keyframe_bytes(self) -> int:
-        """Memory of the kept keyframes, bytes."""
-        return self._store.nbytes
+        """Memory of the kept keyframes and of their turned features, bytes."""
+        return self._store.nbytes + self._turned_features.nbytes
 
     @property
     def trajectory(self) -> KeyframeChain:
@@ -142,13 +155,16 @@ class Frontend(Generic[Encoded]):
             self._monitor = QualityMonitor(settings.quality)
         self._settings = settings
         self._matcher = self._matcher.with_settings(settings.matcher)
+        self._turned_features.limit_bytes = int(TURNED_SHARE * settings.memory)
+        self._turned = TurnedMatcher(self._matcher, settings.rotation, self._turned_features)
         self.sensors.settings = settings.pair.sensors
-        for dropped in self._store.resize(settings.memory, pinned=settings.match_last + 1):
-            del self._keypoints[dropped]
+        self._forget_keyframes(self._store.resize(settings.memory, pinned=settings.match_last + 1))
 
     def forget(self) -> None:
         """Start a new trajectory. Ids are not used again; readings of sensors are kept."""
         self._store.clear()
+        self._turned_features.clear()
+        self._following = Following()
         self._keypoints: dict[int, KeypointIds] = {}
         self._trajectory = KeyframeChain()
         self._tracks = TrackWindow()
@@ -222,8 +238,12 @@ class Frontend(Generic[Encoded]):
         mount: Callable[[], np.ndarray | None],
     ) -> FrameResult:
         with timer.stage("network"):
-            encoded = self._matcher.encode(image)
-            matches = self._matcher.match(last.encoded, encoded)
+            self._turned_features.drop(info.id)  # of the image before, if that became no keyframe
+            rotation = self._sensed_rotation(last, info, self.sensors.at(info.stamp_ns))
+            turns = expected_turns(rotation, default=self._following.turns)
+            found = self._turned.match(last.view, View(info.id, image), turns, weak=self._following.weak)
+            self._following = self._following.after_match(found)
+            matches = found.matches
         with timer.stage("geometry"):
             camera0, camera1 = cameras_of(last.info, info) or (None, None)
             seconds = (info.stamp_ns - last.info.stamp_ns) / 1e9
@@ -233,17 +253,18 @@ class Frontend(Generic[Encoded]):
             return self._result(info, decision, timer, change)
 
         info = replace(info, T_base_camera=mount())
-        newer = Keyframe(info, encoded, image, self.sensors.at(info.stamp_ns))
+        newer = Keyframe(info, found.newer, image, self.sensors.at(info.stamp_ns))
         others = self._store.newest(self._settings.match_last)[:-1]
-        found = self._recover(newer, timer) if decision.outcome == Outcome.LOST else None
+        again = self._recover(newer, timer) if decision.outcome == Outcome.LOST else None
         self._keep(newer)
-        if found:
-            decision = replace(decision, reason=f"{decision.reason}; found keyframe {found.older.info.id} again")
-            pairs = [self._name(found)]
+        self._following = self._following.after_keyframe()
+        first = self._name(again or self._estimate(last, newer, matches, timer))
+        self._trajectory.extend(first)
+        pairs = [first]
+        if again:
+            decision = replace(decision, reason=f"{decision.reason}; found keyframe {again.older.info.id} again")
         else:
-            pairs = [self._name(self._estimate(last, newer, matches, timer))]
-            pairs += [self._name(self._match(older, newer, timer)) for older in reversed(others)]
-        self._trajectory.extend(pairs[0])
+            pairs += [self._name(self._match_neighbour(older, newer, timer)) for older in reversed(others)]
         self._last_step = pairs[0]
         with timer.stage("tracks"):
             tracks = self._measure_tracks(pairs)
@@ -278,7 +299,10 @@ class Frontend(Generic[Encoded]):
         )
 
     def match_keyframes(self, older_id: int, newer_id: int) -> PairResult:
-        """Match two keyframes on request, as for a loop closure. Raises InputError for one that is not kept."""
+        """Match two keyframes on request, as for a loop closure. Raises InputError for one that is not kept.
+
+        The newer image is turned as sensors or the trajectory say; without them all turns are tried.
+        """
         if older_id >= newer_id:
             raise InputError(f"keyframe {older_id} is not older than keyframe {newer_id}: give the lower id first")
         return self._name(self._match(self._keyframe(older_id), self._keyframe(newer_id), StageTimer()))
@@ -298,8 +322,12 @@ class Frontend(Generic[Encoded]):
     def _keep(self, keyframe: Keyframe[Encoded]) -> None:
         self._next_keyframe_id += 1
         self._keypoints[keyframe.info.id] = KeypointIds()
-        for dropped in self._store.add(keyframe.info.id, keyframe):
-            del self._keypoints[dropped]
+        self._forget_keyframes(self._store.add(keyframe.info.id, keyframe))
+
+    def _forget_keyframes(self, dropped: tuple[int, ...]) -> None:
+        for keyframe_id in dropped:
+            del self._keypoints[keyframe_id]
+            self._turned_features.drop(keyframe_id)
 
     def _recover(self, newer: Keyframe[Encoded], timer: StageTimer) -> EstimatedPair[Encoded] | None:
         """Match an image that lost the track with older keyframes; return the first pair that fits, else None."""
@@ -312,10 +340,53 @@ class Frontend(Generic[Encoded]):
                 return pair
         return None
 
-    def _match(self, older: Keyframe[Encoded], newer: Keyframe[Encoded], timer: StageTimer) -> EstimatedPair[Encoded]:
+    def _match(
+        self,
+        older: Keyframe[Encoded],
+        newer: Keyframe[Encoded],
+        timer: StageTimer,
+        rotation: np.ndarray | None = None,
+    ) -> EstimatedPair[Encoded]:
+        """Match two keyframes and estimate their motion; their keypoints get no ids yet.
+
+        rotation: (3, 3), expected one of the newer camera in the older one; None: that of sensors or the trajectory,
+        and where these know none, all turns are tried.
+        """
+        if rotation is None:
+            rotation = self._expected_rotation(older, newer)
+        return self._match_turned(older, newer, expected_turns(rotation, kept=_kept_turns(older, newer)), timer)
+
+    def _match_neighbour(
+        self, older: Keyframe[Encoded], newer: Keyframe[Encoded], timer: StageTimer
+    ) -> EstimatedPair[Encoded]:
+        """Match a new keyframe with one shortly before the last one; few matches are no reason to try other turns."""
+        kept = _kept_turns(older, newer)
+        turns = expected_turns(self._expected_rotation(older, newer), kept=kept, default=kept)
+        return self._match_turned(older, newer, turns, timer, weak=0.0)
+
+    def _match_turned(
+        self,
+        older: Keyframe[Encoded],
+        newer: Keyframe[Encoded],
+        turns: int | None,
+        timer: StageTimer,
+        *,
+        weak: float = WEAK,
+    ) -> EstimatedPair[Encoded]:
         with timer.stage("network"):
-            matches = self._matcher.match(older.encoded, newer.encoded)
-        return self._estimate(older, newer, matches, timer)
+            found = self._turned.match(older.view, newer.view, turns, weak=weak)
+        return self._estimate(older, newer, found.matches, timer)
+
+    def _expected_rotation(self, older: Keyframe[Encoded], newer: Keyframe[Encoded]) -> np.ndarray | None:
+        """Rotation (3, 3) of the newer camera in the older one, before they are matched; None: unknown."""
+        sensed = self._sensed_rotation(older, newer.info, newer.readings)
+        return self._trajectory.rotation_between(older.info.id, newer.info.id) if sensed is None else sensed
+
+    def _sensed_rotation(
+        self, older: Keyframe[Encoded], newer: KeyframeInfo, readings: FrameReadings
+    ) -> np.ndarray | None:
+        pair = self._settings.pair
+        return sensed_rotation(older.info, newer, older.readings, readings, pair.gimbal_pitch, pair.sensors)
 
     def _estimate(
         self, older: Keyframe[Encoded], newer: Keyframe[Encoded], matches: Matches, timer: StageTimer
@@ -367,6 +438,11 @@ class Frontend(Generic[Encoded]):
     @property
     def _keypoint_radius(self) -> float:
         return REPEATED_KEYPOINT_RADIUS if self._matcher.repeats_keypoints else self._settings.keypoint_radius
+
+
+def _kept_turns(older: Keyframe[Encoded], newer: Keyframe[Encoded]) -> int:
+    """Turns of the newer image relative to the older one with which their kept features match."""
+    return (newer.encoded.turns - older.encoded.turns) % 4
 
 
 def _describe_ids(ids: tuple[int, ...]) -> str:

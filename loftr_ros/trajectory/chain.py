@@ -139,6 +139,7 @@ class KeyframeChain:
     def __init__(self) -> None:
         self._chain = Chain()
         self._poses: OrderedDict[int, TrajectoryPose] = OrderedDict()
+        self._parts: dict[int, int] = {}  # first keyframe of the part of the trajectory without failed edges, by id
 
     def __len__(self) -> int:
         """Count the poses that are kept."""
@@ -163,20 +164,30 @@ class KeyframeChain:
                 break
         return tuple(reversed(end))
 
+    def rotation_between(self, older_id: int, newer_id: int) -> np.ndarray | None:
+        """Return the rotation (3, 3) of a keyframe's camera in an older one's; None where no estimates join them."""
+        if older_id not in self._poses or newer_id not in self._poses or self._parts[older_id] != self._parts[newer_id]:
+            return None
+        older, newer = (self._poses[keyframe_id].T_map_camera[:3, :3] for keyframe_id in (older_id, newer_id))
+        return older.T @ newer
+
     def start(self, keyframe: KeyframeInfo) -> TrajectoryPose:
         """Begin with the first keyframe, at the origin."""
+        self._parts[keyframe.id] = keyframe.id
         return self._add(keyframe, self._chain.start(keyframe.id), assumed="")
 
     def extend(self, pair: PairResult) -> TrajectoryPose:
         """Add the newer keyframe of a pair. Raises KeyError where the older one is not in the trajectory."""
         chained = self._chain.extend(chain_edge(pair))
+        is_failed = pair.motion.geometry == Geometry.FAILED
+        self._parts[pair.newer.id] = pair.newer.id if is_failed else self._parts[pair.older.id]
         return self._add(pair.newer, chained, assumed="" if chained.is_measured else _why_assumed(pair))
 
     def _add(self, keyframe: KeyframeInfo, chained: ChainedPose, *, assumed: str) -> TrajectoryPose:
         pose = TrajectoryPose(keyframe, chained.T_map_camera, is_metric=chained.is_metric, assumed=assumed)
         self._poses[keyframe.id] = pose
         while len(self._poses) > MAX_POSES:
-            self._poses.popitem(last=False)
+            del self._parts[self._poses.popitem(last=False)[0]]
         return pose
 
 
