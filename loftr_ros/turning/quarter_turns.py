@@ -64,10 +64,15 @@ def turn_rotation(turns: int) -> np.ndarray:
     return np.array([[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1]], np.float64)
 
 
+def turn_matrix(turns: int, size: tuple[int, int]) -> np.ndarray:
+    """Return the matrix (3, 3) from homogeneous pixels of an image to those of the turned image."""
+    matrix = turn_rotation(turns)
+    matrix[:2, 2] = turn_points(np.zeros((1, 2)), turns, size)[0]
+    return matrix
+
+
 def turn_camera_matrix(K: np.ndarray, turns: int, size: tuple[int, int]) -> np.ndarray:
     """Return K (3, 3) of the turned image. Raises InputError where K has skew."""
-    if K[0, 1] != 0:
+    if turns % 4 and K[0, 1] != 0:
         raise InputError(_SKEW_FAULT)
-    focal = np.array([K[0, 0], K[1, 1]])[:: -1 if turns % 2 else 1]
-    (centre,) = turn_points(K[None, :2, 2], turns, size)
-    return np.array([[focal[0], 0, centre[0]], [0, focal[1], centre[1]], [0, 0, 1]])
+    return turn_matrix(turns, size) @ K @ turn_rotation(turns).T

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from loftr_ros.turning.matching import ROTATIONS
 from perception_common.errors import InputError
 from replay_ros.evaluation.pairs.estimators import ESTIMATORS, choose_estimators
 from replay_ros.evaluation.pairs.evaluate import (
     HOMOGRAPHIES,
     PairEvaluationOptions,
+    TurnedViews,
     evaluate_pairs_file,
     pair_run_to_mapping,
 )
@@ -41,6 +43,7 @@ example:
   {prog} flight/pairs.json --matcher loftr_lite --matcher sift --matcher orb \\
     --estimator opencv --estimator poselib --max-side 640 --max-side 1600 --json result.json
   {prog} flight/pairs.json --estimator poselib --threshold 0.5 --threshold 1 --threshold 2 --cache matches
+  {prog} flight/pairs.json --estimator poselib --rotation off --rotation try --turn-b 0 --turn-b 180 --cache matches
 """,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -56,6 +59,13 @@ example:
     parser.add_argument("--threshold", action="append", type=float, metavar="PX", help=threshold)
     side = f"shrink images to this long side, pixels; 0: do not (default: {_DEFAULT.max_sides[0]}); may be repeated"
     parser.add_argument("--max-side", action="append", type=int, metavar="N", help=side)
+    rotation = (
+        "turn images by right angles before they are matched, as loftr_node does. off: never; auto: as the true "
+        "rotation says, in place of sensors; try: all four tried on small images (default: off); may be repeated"
+    )
+    parser.add_argument("--rotation", action="append", choices=ROTATIONS, help=rotation)
+    turn_b = "turn image b and its truth counter-clockwise, degrees (default: 0); may be repeated"
+    parser.add_argument("--turn-b", action="append", type=int, choices=(0, 90, 180, 270), help=turn_b)
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="write matches to this folder and reuse them")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures of all pairs to this file")
@@ -74,6 +84,11 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
         matchers=MatcherOptions(names, model=given.model, device=given.device, cache=given.cache),
         estimators=choose_estimators(given.estimator or [_DEFAULT.estimators[0].name], given.threshold),
         max_sides=tuple(given.max_side or _DEFAULT.max_sides),
+        views=tuple(
+            TurnedViews(degrees // 90, rotation)
+            for degrees in given.turn_b or (0,)
+            for rotation in given.rotation or ("off",)
+        ),
     )
     runs = evaluate_pairs_file(given.pairs, options)
     print("\n".join(pair_lines(runs)))

@@ -12,7 +12,21 @@ from replay_ros.evaluation.pairs.evaluate import HOMOGRAPHIES, PairRun
 
 def pair_lines(runs: Sequence[PairRun]) -> Iterator[str]:
     """Yield the lines of the table of runs, and notes on the estimators and units."""
-    head = ("matcher", "estimator", "px", "long side", "pairs", "< 5 deg", "AUC@5", "@10", "@20", "corners", "failed")
+    head = (
+        "matcher",
+        "estimator",
+        "px",
+        "long side",
+        "rotation",
+        "b turned",
+        "pairs",
+        "< 5 deg",
+        "AUC@5",
+        "@10",
+        "@20",
+        "corners",
+        "failed",
+    )
     yield from markdown_table([(*head, "matches", "inliers", "s/pair"), *map(_row, runs)])
     yield ""
     if any(run.summary.success_5deg is not None for run in runs):
@@ -38,6 +52,8 @@ def _row(run: PairRun) -> tuple[str, ...]:
         run.estimator.name,
         f"{run.estimator.threshold:g}",
         str(run.max_side or "full"),
+        run.views.rotation,
+        str(90 * run.views.turns_b),
         str(found.pairs),
         number_cell(found.success_5deg, 0),
         *(number_cell(area, 3) for area in found.auc.values()),
