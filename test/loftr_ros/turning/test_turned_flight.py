@@ -24,6 +24,7 @@ from perception_common.geometry import quaternion_from_matrix, rotation_angle
 EVERY = KeyframePolicy(max_interval=0.0)  # every image becomes a keyframe
 PAIR = PairSettings(two_view=TwoViewSettings(threshold=1.0))
 SIDE = 163.84  # metres
+WIDTH, HEIGHT = 384, 288  # more than the images of a trial
 THERE = [(x, 78.0, 0.0) for x in (60.0, 74.0, 88.0, 102.0)]  # x, y in metres, yaw of the heading
 BACK = [(x, 86.0, np.pi) for x, _, _ in reversed(THERE)]
 
@@ -56,7 +57,7 @@ class Counting:
         return Counting(self.matcher.with_settings(settings), self.encoded)
 
     def encode(self, gray, turns=0):
-        self.encoded.append((gray.size / (480 * 360), turns % 4))
+        self.encoded.append((gray.size / (WIDTH * HEIGHT), turns % 4))
         return self.matcher.encode(gray, turns)
 
     @property
@@ -67,10 +68,10 @@ class Counting:
 @pytest.fixture(scope="module")
 def flight():
     scene = build_scene(11, SceneOptions(side=SIDE, metres_per_pixel=0.16, urbanity=0.3))
-    lens = lens_of(camera_with_fov(480, 360, 60.0)).undistorted
+    lens = lens_of(camera_with_fov(WIDTH, HEIGHT, 60.0)).undistorted
     poses = [camera_pose(np.array([x, y, 55.0]), yaw, np.radians(-82.0)) for x, y, yaw in THERE + BACK]
     images = [cv2.cvtColor(render_scene(scene, lens, pose, 0.0).image, cv2.COLOR_RGB2GRAY) for pose in poses]
-    return Flight(Camera.from_matrix(lens.matrix, 480, 360), images, poses)
+    return Flight(Camera.from_matrix(lens.matrix, WIDTH, HEIGHT), images, poses)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +124,7 @@ def test_a_flight_there_and_back_is_matched_upright(flown, flight):
     assert len(pairs) == len(flight.images) - 1
     assert max(flight.rotation_error(pair, pair.older.id, pair.newer.id) for pair in pairs) < 2.0
     first_back = flown.encodings[len(THERE)] - flown.encodings[len(THERE) - 1]
-    assert first_back <= 2 + 5 * (TRIAL_SIDE / 480) ** 2 + 0.01  # upright and turned in full, five small ones
+    assert first_back <= 2 + 5 * (TRIAL_SIDE / WIDTH) ** 2 + 0.01  # upright and turned in full, five small ones
 
 
 def test_a_request_across_the_flight_uses_kept_features(flown, flight):
@@ -156,7 +157,9 @@ def test_without_a_trajectory_a_request_tries_all_turns(loftr, flight):
 
 def test_an_image_that_lost_the_track_is_found_again_from_the_other_direction(loftr, flight):
     matcher = Counting(loftr)
-    noise = np.kron(np.random.default_rng(1).integers(0, 256, (45, 60)), np.ones((8, 8))).astype(np.uint8)
+    noise = np.kron(np.random.default_rng(1).integers(0, 256, (HEIGHT // 8, WIDTH // 8)), np.ones((8, 8))).astype(
+        np.uint8
+    )
     frontend, _ = fly(matcher, flight, range(2))
     assert frontend.process(10 * 10**9, noise, flight.camera).decision.outcome == Outcome.LOST
     back = len(flight.images) - 2  # where keyframe 1 is
