@@ -115,7 +115,9 @@ class LoftrParameters(PerceptionParameters):
     use_odometry: bool = parameter(
         False, "take scale from nav_msgs/Odometry on odometry; of the optical frame, or give base_frame"
     )
-    use_imu: bool = parameter(False, "take gravity and turns from the orientation in sensor_msgs/Imu on imu; give base_frame")
+    use_imu: bool = parameter(
+        False, "take gravity and turns from the orientation in sensor_msgs/Imu on imu; give base_frame"
+    )
     gimbal: str = parameter(
         "unknown", "pitch: gravity from gimbal_pitch where no IMU tells it", choices=("unknown", "pitch"), live=True
     )
