@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from loftr_ros.turning.matching import ROTATIONS
+from loftr_ros.turning.matching import ROTATIONS, Rotation
 from perception_common.errors import InputError
 from replay_ros.evaluation.pairs.estimators import ESTIMATORS, choose_estimators
 from replay_ros.evaluation.pairs.evaluate import (
     HOMOGRAPHIES,
+    UPRIGHT,
     PairEvaluationOptions,
     TurnedViews,
     evaluate_pairs_file,
@@ -79,16 +80,13 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
         raise InputError("--max-side must not be negative; 0 keeps the images' size")
     if not all(threshold > 0 for threshold in given.threshold or ()):
         raise InputError("--threshold must be above 0 pixels")
+    rotations: tuple[Rotation, ...] = tuple(given.rotation or [UPRIGHT.rotation])
     names = tuple(given.matcher or _DEFAULT.matchers.names)
     options = PairEvaluationOptions(
         matchers=MatcherOptions(names, model=given.model, device=given.device, cache=given.cache),
         estimators=choose_estimators(given.estimator or [_DEFAULT.estimators[0].name], given.threshold),
         max_sides=tuple(given.max_side or _DEFAULT.max_sides),
-        views=tuple(
-            TurnedViews(degrees // 90, rotation)
-            for degrees in given.turn_b or (0,)
-            for rotation in given.rotation or ("off",)
-        ),
+        views=tuple(TurnedViews(degrees // 90, rotation) for degrees in given.turn_b or (0,) for rotation in rotations),
     )
     runs = evaluate_pairs_file(given.pairs, options)
     print("\n".join(pair_lines(runs)))
