@@ -25,7 +25,6 @@ from loftr_ros.loops.archive import ImageArchive
 from loftr_ros.loops.places import Places
 from loftr_ros.loops.retrieval import GAP, Candidate, loop_candidates, similar_places
 from loftr_ros.loops.settings import LoopSettings
-from loftr_ros.loops.turned import TurnedImage, quarter_turns
 from loftr_ros.loops.verification import refusal
 from loftr_ros.matches import Matches
 from loftr_ros.pair_estimation import PairMotion, PairSettings, cameras_of, estimate_pair, expected_motion
@@ -35,12 +34,17 @@ from loftr_ros.tracks.keypoint_ids import RADIUS, REPEATED_KEYPOINT_RADIUS, Keyp
 from loftr_ros.tracks.statistics import TrackStatistics
 from loftr_ros.tracks.window import KEYFRAMES, TrackWindow
 from loftr_ros.trajectory.chain import KeyframeChain
+from loftr_ros.turning.expectation import expected_turns, sensed_rotation
+from loftr_ros.turning.features import TurnedFeatures
+from loftr_ros.turning.following import Following
+from loftr_ros.turning.matching import WEAK, Rotation, TurnedMatcher, View
 from perception_common.cameras.camera import Camera
 from perception_common.errors import InputError
 from perception_common.timing.stage_timer import StageTimer
 
 KEYFRAME_MEMORY = 256 << 20  # bytes; the default of the parameter keyframe_memory_mb
 IMAGE_SHARE = 0.25  # of that, for images of keyframes without features; such an image takes a tenth of its features
+TURNED_SHARE = 0.25  # memory for turned features of keyframes, beside that of the keyframes and as a share of it
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class FrontendSettings:
     match_last: number of keyframes that a new one is matched with. memory: bytes for keyframes; the least recently used
     ones are dropped. recovery_candidates: number of older keyframes that an image is matched with when the track is
     lost. keypoint_radius: pixels of the original image within which keypoints get one id. loops: the search for loops.
+    rotation: whether images are turned by right angles before they are matched, see `TurnedMatcher`.
     """
 
     matcher: MatcherSettings = field(default_factory=MatcherSettings)
@@ -61,6 +66,7 @@ class FrontendSettings:
     recovery_candidates: int = 5
     keypoint_radius: float = RADIUS
     loops: LoopSettings = field(default_factory=LoopSettings)
+    rotation: Rotation = "auto"
 
     def __post_init__(self) -> None:
         if self.match_last < 1:
@@ -80,6 +86,11 @@ class Keyframe(Generic[Encoded]):
     encoded: Encoded
     image: np.ndarray
     readings: FrameReadings
+
+    @property
+    def view(self) -> View[Encoded]:
+        """The image as it is matched."""
+        return View(self.info.id, self.image, self.encoded)
 
     @property
     def nbytes(self) -> int:
@@ -111,6 +122,7 @@ class Frontend(Generic[Encoded]):
         self._store: KeyframeStore[Keyframe[Encoded]] = KeyframeStore(settings.memory - settings.image_memory)
         self._archive = ImageArchive(settings.image_memory, settings.loops.store)
         self._matcher = matcher
+        self._turned_features: TurnedFeatures[Encoded] = TurnedFeatures(0)
         self._settings = settings
         self.apply(settings)
         self.forget()
@@ -142,8 +154,8 @@ class Frontend(Generic[Encoded]):
 
     @property
     def keyframe_bytes(self) -> int:
-        """Memory of the kept keyframes, bytes."""
-        return self._store.nbytes + self._archive.nbytes
+        """Memory of the kept keyframes, of their images and of turned features, bytes."""
+        return self._store.nbytes + self._archive.nbytes + self._turned_features.nbytes
 
     @property
     def problem(self) -> str:
@@ -161,6 +173,8 @@ class Frontend(Generic[Encoded]):
             self._monitor = QualityMonitor(settings.quality)
         self._settings = settings
         self._matcher = self._matcher.with_settings(settings.matcher)
+        self._turned_features.limit_bytes = int(TURNED_SHARE * settings.memory)
+        self._turned = TurnedMatcher(self._matcher, settings.rotation, self._turned_features)
         self.sensors.settings = settings.pair.sensors
         self._archive.limit_bytes = settings.image_memory
         self._put_away(self._store.resize(settings.memory - settings.image_memory, pinned=settings.match_last + 1))
@@ -170,6 +184,8 @@ class Frontend(Generic[Encoded]):
         self._store.clear()
         self._archive.clear()
         self._places = Places()
+        self._turned_features.clear()
+        self._following = Following()
         self._keypoints: dict[int, KeypointIds] = {}
         self._trajectory = KeyframeChain()
         self._tracks = TrackWindow()
@@ -243,8 +259,12 @@ class Frontend(Generic[Encoded]):
         mount: Callable[[], np.ndarray | None],
     ) -> FrameResult:
         with timer.stage("network"):
-            encoded = self._matcher.encode(image)
-            matches = self._matcher.match(last.encoded, encoded)
+            self._turned_features.drop(info.id)  # of the image before, if that became no keyframe
+            rotation = self._sensed_rotation(last, info, self.sensors.at(info.stamp_ns))
+            turns = expected_turns(rotation, default=self._following.turns)
+            found = self._turned.match(last.view, View(info.id, image), turns, weak=self._following.weak)
+            self._following = self._following.after_match(found)
+            matches = found.matches
         with timer.stage("geometry"):
             camera0, camera1 = cameras_of(last.info, info) or (None, None)
             seconds = (info.stamp_ns - last.info.stamp_ns) / 1e9
@@ -254,17 +274,18 @@ class Frontend(Generic[Encoded]):
             return self._result(info, decision, timer, change)
 
         info = replace(info, T_base_camera=mount())
-        newer = Keyframe(info, encoded, image, self.sensors.at(info.stamp_ns))
+        newer = Keyframe(info, found.newer, image, self.sensors.at(info.stamp_ns))
         others = self._store.newest(self._settings.match_last)[:-1]
-        found = self._recover(newer, timer) if decision.outcome == Outcome.LOST else None
+        again = self._recover(newer, timer) if decision.outcome == Outcome.LOST else None
         self._keep(newer)
-        if found:
-            decision = replace(decision, reason=f"{decision.reason}; found keyframe {found.older.info.id} again")
-            pairs = [self._name(found)]
+        self._following = self._following.after_keyframe()
+        first = self._name(again or self._estimate(last, newer, matches, timer))
+        self._places.extend(self._trajectory.extend(first), newer.encoded.descriptor, first)
+        pairs = [first]
+        if again:
+            decision = replace(decision, reason=f"{decision.reason}; found keyframe {again.older.info.id} again")
         else:
-            pairs = [self._name(self._estimate(last, newer, matches, timer))]
-            pairs += [self._name(self._match(older, newer, timer)) for older in reversed(others)]
-        self._places.extend(self._trajectory.extend(pairs[0]), encoded.descriptor, pairs[0])
+            pairs += [self._name(self._match_neighbour(older, newer, timer)) for older in reversed(others)]
         self._last_step = pairs[0]
         with timer.stage("tracks"):
             tracks = self._measure_tracks(pairs)
@@ -279,33 +300,18 @@ class Frontend(Generic[Encoded]):
         with timer.stage("loops"):
             gap = max(self._settings.match_last, GAP)
             candidates = loop_candidates(self._places, self._settings.loops.checks, set(self.keyframes_kept), gap)
-        turned = TurnedImage(self._matcher, newer.image, newer.encoded)
         closures = []
         for candidate in candidates:
-            older = self._find(candidate.id)
+            older, expected = self._find(candidate.id), candidate.expected
             if older is None:  # its file is gone
                 continue
-            pair = self._match_turned(older, newer, turned, candidate, timer)
-            if not refusal(pair.matches, pair.estimate, candidate.expected):
+            if expected is None:
+                pair = self._match(older, newer, timer)
+            else:
+                pair = self._match(older, newer, timer, expected.T[:3, :3], prior=expected.prior)
+            if not refusal(pair.matches, pair.estimate, expected):
                 closures.append(replace(self._name(pair), is_loop=True))
         return closures
-
-    def _match_turned(
-        self,
-        older: Keyframe[Encoded],
-        newer: Keyframe[Encoded],
-        turned: TurnedImage[Encoded],
-        candidate: Candidate,
-        timer: StageTimer,
-    ) -> EstimatedPair[Encoded]:
-        """Match the newer keyframe turned as the trajectory expects it; in all four orientations where it does not."""
-        expected = candidate.expected
-        with timer.stage("network"):
-            if expected is None:
-                matches = turned.match_any(older.encoded)
-            else:
-                matches = turned.match(older.encoded, quarter_turns(expected.T[:3, :3]))
-        return self._estimate(older, newer, matches, timer, None if expected is None else expected.prior)
 
     def _measure_tracks(self, pairs: list[PairResult]) -> TrackStatistics:
         """Measure the tracks with the pairs of a new keyframe, the one that extended the trajectory first."""
@@ -336,7 +342,10 @@ class Frontend(Generic[Encoded]):
         )
 
     def match_keyframes(self, older_id: int, newer_id: int) -> PairResult:
-        """Match two keyframes on request, as for a loop closure. Raises InputError for one that is not kept."""
+        """Match two keyframes on request, as for a loop closure. Raises InputError for one that is not kept.
+
+        The newer image is turned as sensors or the trajectory say; without them all turns are tried.
+        """
         if older_id >= newer_id:
             raise InputError(f"keyframe {older_id} is not older than keyframe {newer_id}: give the lower id first")
         return self._name(self._match(self._keyframe(older_id), self._keyframe(newer_id), StageTimer()))
@@ -369,6 +378,7 @@ class Frontend(Generic[Encoded]):
         """Keep the images of keyframes whose features had to go."""
         for keyframe_id, keyframe in dropped.items():
             del self._keypoints[keyframe_id]
+            self._turned_features.drop(keyframe_id)
             self._archive.add(keyframe.info, keyframe.image, keyframe.readings)
 
     def _recover(self, newer: Keyframe[Encoded], timer: StageTimer) -> EstimatedPair[Encoded] | None:
@@ -390,10 +400,57 @@ class Frontend(Generic[Encoded]):
                 return pair
         return None
 
-    def _match(self, older: Keyframe[Encoded], newer: Keyframe[Encoded], timer: StageTimer) -> EstimatedPair[Encoded]:
+    def _match(
+        self,
+        older: Keyframe[Encoded],
+        newer: Keyframe[Encoded],
+        timer: StageTimer,
+        rotation: np.ndarray | None = None,
+        *,
+        prior: np.ndarray | None = None,
+    ) -> EstimatedPair[Encoded]:
+        """Match two keyframes and estimate their motion; their keypoints get no ids yet.
+
+        rotation: (3, 3), expected one of the newer camera in the older one; None: that of sensors or the trajectory,
+        and where these know none, all turns are tried. prior: (4, 4), expected motion, None: that of the last step.
+        """
+        if rotation is None:
+            rotation = self._expected_rotation(older, newer)
+        turns = expected_turns(rotation, kept=_kept_turns(older, newer))
+        return self._match_turned(older, newer, turns, timer, prior=prior)
+
+    def _match_neighbour(
+        self, older: Keyframe[Encoded], newer: Keyframe[Encoded], timer: StageTimer
+    ) -> EstimatedPair[Encoded]:
+        """Match a new keyframe with one shortly before the last one; few matches are no reason to try other turns."""
+        kept = _kept_turns(older, newer)
+        turns = expected_turns(self._expected_rotation(older, newer), kept=kept, default=kept)
+        return self._match_turned(older, newer, turns, timer, weak=0.0)
+
+    def _match_turned(
+        self,
+        older: Keyframe[Encoded],
+        newer: Keyframe[Encoded],
+        turns: int | None,
+        timer: StageTimer,
+        *,
+        weak: float = WEAK,
+        prior: np.ndarray | None = None,
+    ) -> EstimatedPair[Encoded]:
         with timer.stage("network"):
-            matches = self._matcher.match(older.encoded, newer.encoded)
-        return self._estimate(older, newer, matches, timer)
+            found = self._turned.match(older.view, newer.view, turns, weak=weak)
+        return self._estimate(older, newer, found.matches, timer, prior)
+
+    def _expected_rotation(self, older: Keyframe[Encoded], newer: Keyframe[Encoded]) -> np.ndarray | None:
+        """Rotation (3, 3) of the newer camera in the older one, before they are matched; None: unknown."""
+        sensed = self._sensed_rotation(older, newer.info, newer.readings)
+        return self._places.rotation_between(older.info.id, newer.info.id) if sensed is None else sensed
+
+    def _sensed_rotation(
+        self, older: Keyframe[Encoded], newer: KeyframeInfo, readings: FrameReadings
+    ) -> np.ndarray | None:
+        pair = self._settings.pair
+        return sensed_rotation(older.info, newer, older.readings, readings, pair.gimbal_pitch, pair.sensors)
 
     def _estimate(
         self,
@@ -450,6 +507,11 @@ class Frontend(Generic[Encoded]):
     @property
     def _keypoint_radius(self) -> float:
         return REPEATED_KEYPOINT_RADIUS if self._matcher.repeats_keypoints else self._settings.keypoint_radius
+
+
+def _kept_turns(older: Keyframe[Encoded], newer: Keyframe[Encoded]) -> int:
+    """Turns of the newer image relative to the older one with which their kept features match."""
+    return (newer.encoded.turns - older.encoded.turns) % 4
 
 
 def _describe_ids(ids: tuple[int, ...]) -> str:

@@ -59,6 +59,10 @@ class EncodedImage(Protocol):
     def descriptor(self) -> np.ndarray:
         """Descriptor (D,) of the whole image, to find images of one place; see loops/descriptor.py."""
 
+    @property
+    def turns(self) -> int:
+        """Quarter turns, 0 to 3, by which the image was turned before it was encoded; see turning/quarter_turns.py."""
+
 
 Encoded = TypeVar("Encoded", bound=EncodedImage)
 
@@ -86,14 +90,21 @@ class ImageMatcher(Protocol[Encoded]):
     def repeats_keypoints(self) -> bool:
         """Whether an image has the same keypoints in every pair, so that equal points are the same keypoint."""
 
+    @property
+    def turning_helps(self) -> bool:
+        """Whether matches are better when images that are turned to each other are turned back before `encode`."""
+
     def with_settings(self, settings: MatcherSettings) -> ImageMatcher[Encoded]:
         """Return this matcher with other settings; images that were encoded before stay valid."""
 
-    def encode(self, gray: np.ndarray) -> Encoded:
-        """Encode a gray image (H, W) uint8 of any size. Raises InputError for anything else."""
+    def encode(self, gray: np.ndarray, turns: int = 0) -> Encoded:
+        """Encode a gray image (H, W) uint8 of any size, turned by `turns` quarter turns if `turning_helps`.
+
+        Raises InputError for anything but a gray image.
+        """
 
     def match(self, image0: Encoded, image1: Encoded) -> Matches:
-        """Match two encoded images."""
+        """Match two encoded images; the matches are in pixels of the images before they were turned."""
 
 
 def check_gray(image: np.ndarray) -> None:

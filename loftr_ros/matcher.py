@@ -16,6 +16,7 @@ from loftr_ros.loops.descriptor import describe
 from loftr_ros.matches import Matches
 from loftr_ros.network.config import LoFTRConfig
 from loftr_ros.network.loftr import ImageFeatures, LoFTR, prepare_for_inference
+from loftr_ros.turning.quarter_turns import turn_cells_back, turn_image, turn_points_back
 from perception_common.backends.devices import DevicePolicy
 from perception_common.backends.finite import check_finite
 from perception_common.config import load_yaml
@@ -29,16 +30,23 @@ SEED = 0  # of random weights
 class Features:
     """Feature maps of one image; keep them to match the image again.
 
-    width, height: of the original image, pixels. factors: original size over the size of the network's input, (x, y).
-    blank: all pixels are equal, so that there is nothing to match. descriptor: (D,), of the whole image.
+    width, height: of the original image, pixels. small: (width, height) of the shrunk image before it was turned.
+    blank: all pixels are equal, so that there is nothing to match. descriptor: (D,), of the whole image. turns: quarter
+    turns (see turning/quarter_turns.py) by which the shrunk image was turned for the network.
     """
 
     network: ImageFeatures
     width: int
     height: int
-    factors: tuple[float, float]
+    small: tuple[int, int]
     blank: bool
     descriptor: np.ndarray
+    turns: int = 0
+
+    @property
+    def factors(self) -> tuple[float, float]:
+        """Original size over shrunk size, (x, y), before the turn."""
+        return self.width / self.small[0], self.height / self.small[1]
 
     @property
     def nbytes(self) -> int:
@@ -116,6 +124,11 @@ class Matcher:
         return False
 
     @property
+    def turning_helps(self) -> bool:
+        """True: LoFTR matches images best that are upright to each other."""
+        return True
+
+    @property
     def device(self) -> torch.device:
         """Where the network runs."""
         return self.policy.device
@@ -125,8 +138,8 @@ class Matcher:
         return replace(self, settings=settings)
 
     @torch.inference_mode()
-    def encode(self, gray: np.ndarray) -> Features:
-        """Compute the features of a gray image (H, W) uint8 of any size.
+    def encode(self, gray: np.ndarray, turns: int = 0) -> Features:
+        """Compute the features of a gray image (H, W) uint8 of any size, turned by quarter turns.
 
         Raises InputError for anything else, and when the features are not finite.
         """
@@ -134,17 +147,22 @@ class Matcher:
         height, width = gray.shape
         small = shrink(gray, self.settings.max_side)
         mask = None
-        padded = small
+        turned = padded = turn_image(small, turns)
         if self.settings.padding == "release":
-            padded, mask = self._padded(small)
+            padded, mask = self._padded(turned)
         pixels = torch.from_numpy(padded.astype(np.float32) / 255)[None, None]
         features = self.network.encode(pixels.to(self.policy.device, self.policy.dtype), mask)
         check_finite(features.coarse, "features")
-        factors = width / small.shape[1], height / small.shape[0]
         assert features.covariance is not None  # the network is not in training
-        descriptor = describe(features.covariance[0].cpu().numpy())
-        network = replace(features, covariance=None)
-        return Features(network, width, height, factors, blank=bool(gray.min() == gray.max()), descriptor=descriptor)
+        return Features(
+            replace(features, covariance=None),
+            width,
+            height,
+            small=small.shape[::-1],
+            blank=bool(gray.min() == gray.max()),
+            descriptor=describe(features.covariance[0].cpu().numpy()),
+            turns=turns % 4,
+        )
 
     def _padded(self, image: np.ndarray) -> tuple[np.ndarray, torch.Tensor]:
         """Pad an image (H, W) with black to a square; also return its mask (1, h, w) bool in coarse cells."""
@@ -163,8 +181,10 @@ class Matcher:
         """Match two images. Matches that the network places outside of image 1 are dropped."""
         selection = self.settings.select(self.network.config.selection)
         (found,) = self.network.match(features0.network, features1.network, selection)
-        points0 = to_original(found.points0.cpu().numpy(), features0.factors)
-        points1 = to_original(found.points1.cpu().numpy(), features1.factors)
+        points0, points1 = (
+            to_original(turn_points_back(points.cpu().numpy(), features.turns, features.small), features.factors)
+            for points, features in ((found.points0, features0), (found.points1, features1))
+        )
         size1 = features1.width, features1.height
         inside = np.all((points1 >= -0.5) & (points1 <= np.array(size1) - 0.5), axis=1)
         keep = inside & (not (features0.blank or features1.blank))
@@ -173,8 +193,22 @@ class Matcher:
             points1=points1[keep],
             confidence=found.confidence.cpu().numpy()[keep],
             spread=found.spread.cpu().numpy()[keep] * np.float32(sum(features1.factors) / 2),
-            cells0=found.cells0.cpu().numpy()[keep],
-            cells1=found.cells1.cpu().numpy()[keep],
+            cells0=self._upright_cells(found.cells0, features0)[keep],
+            cells1=self._upright_cells(found.cells1, features1)[keep],
             size0=(features0.width, features0.height),
             size1=size1,
+        )
+
+    def _upright_cells(self, cells: torch.Tensor, features: Features) -> np.ndarray:
+        """Return coarse cells (N,) int64 of the network's input as cells of the image before it was turned."""
+        stride = self.network.config.backbone.coarse_stride
+        columns, rows = (-(-side // stride) for side in features.small)
+        columns_turned = features.network.coarse.shape[2]
+        is_padded = features.network.mask is not None
+        return turn_cells_back(
+            cells.cpu().numpy(),
+            features.turns,
+            (columns, rows),
+            columns_turned,
+            columns_turned if is_padded else columns,
         )

@@ -15,6 +15,7 @@ from loftr_ros.keyframes.quality import QualitySettings
 from loftr_ros.loops.settings import CHECKS, LoopSettings
 from loftr_ros.pair_estimation import PairSettings
 from loftr_ros.sensors.settings import VEHICLES_AND_PEOPLE, DynamicSettings, SensorSettings
+from loftr_ros.turning.matching import ROTATIONS
 from perception_common.errors import InputError
 from perception_common.node.parameters import PerceptionParameters, parameter
 
@@ -29,6 +30,14 @@ class LoftrParameters(PerceptionParameters):
     max_side: int = parameter(640, "images are matched at this long side, pixels; 0: as they are", low=0, high=8192)
     match_threshold: float = parameter(0.2, "lowest confidence of a match", low=0.001, high=0.999, live=True)
     max_matches: int = parameter(2000, "only the most confident matches; 0: all", low=0, high=100_000, live=True)
+
+    rotation: str = parameter(
+        "auto",
+        "turn images by right angles before they are matched. auto: as sensors and the trajectory say, trying all four "
+        "where a pair is weak; try: always try all four; off: never",
+        choices=ROTATIONS,
+        live=True,
+    )
 
     match_last: int = parameter(2, "keyframes that a new one is matched with", low=1, high=20, live=True)
     min_interval: float = parameter(
@@ -117,7 +126,9 @@ class LoftrParameters(PerceptionParameters):
     use_odometry: bool = parameter(
         False, "take scale from nav_msgs/Odometry on odometry; of the optical frame, or give base_frame"
     )
-    use_imu: bool = parameter(False, "take gravity from the orientation in sensor_msgs/Imu on imu; give base_frame")
+    use_imu: bool = parameter(
+        False, "take gravity and turns from the orientation in sensor_msgs/Imu on imu; give base_frame"
+    )
     gimbal: str = parameter(
         "unknown", "pitch: gravity from gimbal_pitch where no IMU tells it", choices=("unknown", "pitch"), live=True
     )
@@ -229,4 +240,5 @@ class LoftrParameters(PerceptionParameters):
             recovery_candidates=self.recovery_candidates,
             keypoint_radius=self.keypoint_radius,
             loops=LoopSettings(self.loop_checks, self.loop_store),
+            rotation=self.rotation,  # type: ignore[arg-type]  # one of the declared choices
         )

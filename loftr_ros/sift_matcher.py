@@ -40,6 +40,11 @@ class Keypoints:
     factors: tuple[float, float]
 
     @property
+    def turns(self) -> int:
+        """0: SIFT never needs a turned image."""
+        return 0
+
+    @property
     def nbytes(self) -> int:
         """Memory that keeping this costs, bytes."""
         return self.points.nbytes + self.scales.nbytes + self.descriptors.nbytes
@@ -88,12 +93,20 @@ class SiftMatcher:
         """True: an image has the same keypoints in every pair."""
         return True
 
+    @property
+    def turning_helps(self) -> bool:
+        """False: SIFT is invariant to rotation, each keypoint has its own orientation."""
+        return False
+
     def with_settings(self, settings: MatcherSettings) -> SiftMatcher:
         """Return this matcher with other settings."""
         return replace(self, settings=settings)
 
-    def encode(self, gray: np.ndarray) -> Keypoints:
-        """Detect and describe keypoints of a gray image (H, W) uint8. Raises InputError for anything else."""
+    def encode(self, gray: np.ndarray, turns: int = 0) -> Keypoints:
+        """Detect and describe keypoints of a gray image (H, W) uint8, never turned.
+
+        Raises InputError for anything but a gray image.
+        """
         check_gray(gray)
         small = shrink(gray, self.settings.max_side)
         detector: Any = cv2.SIFT.create(KEYPOINTS)

@@ -100,6 +100,13 @@ class Places:
             common = self._places[common.parent]
         return place.twist + newest.twist - 2 * common.twist
 
+    def rotation_between(self, older_id: int, newer_id: int) -> np.ndarray | None:
+        """Return the rotation (3, 3) of a keyframe's camera in an older one's; None where no steps join the two."""
+        older, newer = self._places.get(older_id), self._places.get(newer_id)
+        if older is None or newer is None or older.section != newer.section:
+            return None
+        return older.T_map_camera[:3, :3].T @ newer.T_map_camera[:3, :3]
+
     def _add(self, place: Place) -> None:
         newest = self.newest
         if newest is not None and place.camera == newest.camera:

@@ -64,9 +64,15 @@ class LazyImage(Generic[Encoded]):
     """An image that is encoded when it is first needed. It knows its size in memory without being encoded."""
 
     def __init__(
-        self, image: np.ndarray, encode: Callable[[np.ndarray], Encoded], nbytes: int | None, cache: ResultCache
+        self,
+        image: np.ndarray,
+        turns: int,
+        encode: Callable[[np.ndarray, int], Encoded],
+        nbytes: int | None,
+        cache: ResultCache,
     ):
-        self.digest = _digest(image)
+        self.turns = turns % 4
+        self.digest = _digest(image) + (f"_turned{self.turns}" if self.turns else "")
         self.size = image.shape[1], image.shape[0]
         self._image = image
         self._encode = encode
@@ -76,7 +82,7 @@ class LazyImage(Generic[Encoded]):
     @cached_property
     def encoded(self) -> Encoded:
         """The encoded image."""
-        return self._encode(self._image)
+        return self._encode(self._image, self.turns)
 
     @property
     def nbytes(self) -> int:
@@ -126,20 +132,26 @@ class KeptMatcher(Generic[Encoded]):
         """Whether an image has the same keypoints in every pair."""
         return self._matcher.repeats_keypoints
 
+    @property
+    def turning_helps(self) -> bool:
+        """Whether images are to be turned upright to each other."""
+        return self._matcher.turning_helps
+
     def with_settings(self, settings: MatcherSettings) -> KeptMatcher[Encoded]:
         """Return this matcher with other settings."""
         return KeptMatcher(self._matcher.with_settings(settings), self._cache)
 
-    def encode(self, gray: np.ndarray) -> LazyImage[Encoded]:
-        """Take an image (H, W) uint8.
+    def encode(self, gray: np.ndarray, turns: int = 0) -> LazyImage[Encoded]:
+        """Take an image (H, W) uint8 and the quarter turns by which it is turned.
 
         The size in memory of an encoded image is kept by image size, except where it depends on the image itself.
         """
         if self._matcher.repeats_keypoints:  # as many bytes as it has keypoints
-            return LazyImage(gray, self._matcher.encode, None, self._cache)
+            return LazyImage(gray, turns, self._matcher.encode, None, self._cache)
         name = f"sizes/{gray.shape[1]}x{gray.shape[0]}"
         kept = self._cache.find(name)
-        image = LazyImage(gray, self._matcher.encode, None if kept is None else int(kept["nbytes"]), self._cache)
+        nbytes = None if kept is None else int(kept["nbytes"])
+        image = LazyImage(gray, turns, self._matcher.encode, nbytes, self._cache)
         if kept is None:
             self._cache.keep(name, {"nbytes": np.array(image.nbytes)})
         return image

@@ -81,6 +81,7 @@ OTHER = {
     "dynamic_classes": {"dynamic_classes": "car, bus"},
     "estimator": {"estimator": "opencv"},
     "gimbal": {"gimbal": "pitch"},
+    "rotation": {"rotation": "off"},
     "gimbal_pitch": {"gimbal": "pitch", "gimbal_pitch": -45.0},
 }
 

@@ -6,13 +6,16 @@ import argparse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from loftr_ros.turning.matching import ROTATIONS, Rotation
 from perception_common.errors import InputError
 from replay_ros.evaluation.pairs.comparison import comparison_lines
 from replay_ros.evaluation.pairs.estimators import ESTIMATORS, choose_estimators
 from replay_ros.evaluation.pairs.evaluate import (
     HOMOGRAPHIES,
+    UPRIGHT,
     PairEvaluationOptions,
     PairRun,
+    TurnedViews,
     evaluate_pairs_file,
     pair_run_to_mapping,
 )
@@ -46,6 +49,7 @@ example:
     --estimator opencv --estimator poselib --max-side 640 --max-side 1600 --json result.json
   {prog} flight/pairs.json desk/pairs.json --matcher {ALL} --estimator poselib --json table.json
   {prog} flight/pairs.json --estimator poselib --threshold 0.5 --threshold 1 --threshold 2 --cache matches
+  {prog} flight/pairs.json --estimator poselib --rotation off --rotation try --turn-b 0 --turn-b 180 --cache matches
 """,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -69,6 +73,13 @@ example:
     parser.add_argument("--threshold", action="append", type=float, metavar="PX", help=threshold)
     side = f"shrink images to this long side, pixels; 0: do not (default: {_DEFAULT.max_sides[0]}); may be repeated"
     parser.add_argument("--max-side", action="append", type=int, metavar="N", help=side)
+    rotation = (
+        "turn images by right angles before they are matched, as loftr_node does. off: never; auto: as the true "
+        "rotation says, in place of sensors; try: all four tried on small images (default: off); may be repeated"
+    )
+    parser.add_argument("--rotation", action="append", choices=ROTATIONS, help=rotation)
+    turn_b = "turn image b and its truth counter-clockwise, degrees (default: 0); may be repeated"
+    parser.add_argument("--turn-b", action="append", type=int, choices=(0, 90, 180, 270), help=turn_b)
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="write matches to this folder and reuse them")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures of all pairs to this file")
@@ -84,10 +95,12 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
         raise InputError("--threshold must be above 0 pixels")
     names = expand_names(given.matcher or _DEFAULT.matchers.names)
     sets = dict(zip(_set_names(given.pairs), given.pairs, strict=True))
+    rotations: tuple[Rotation, ...] = tuple(given.rotation or [UPRIGHT.rotation])
     options = PairEvaluationOptions(
         matchers=MatcherOptions(names, model=given.model, device=given.device, cache=given.cache),
         estimators=choose_estimators(given.estimator or [_DEFAULT.estimators[0].name], given.threshold),
         max_sides=tuple(given.max_side or _DEFAULT.max_sides),
+        views=tuple(TurnedViews(degrees // 90, rotation) for degrees in given.turn_b or (0,) for rotation in rotations),
     )
     runs = {name: evaluate_pairs_file(path, options) for name, path in sets.items()}
     print("\n\n".join("\n".join(lines) for lines in _report(runs)))

@@ -12,14 +12,20 @@ from replay_ros.evaluation.pairs.metrics import SUCCESS_DEGREES, PairSummary
 def comparison_lines(sets: Mapping[str, Sequence[PairRun]]) -> Iterator[str]:
     """Yield the lines of the table; sets: the runs of each set by its name, of the same combinations in one order."""
     rows = [(*_label(each[0]), *(_cell(run.summary) for run in each)) for each in zip(*sets.values(), strict=True)]
-    yield from markdown_table([("matcher", "estimator", "px", "long side", *sets), *rows])
+    yield from markdown_table([("matcher", "estimator", "px", "long side", "rotation", "b turned", *sets), *rows])
     yield ""
     yield f"- poses: pairs under {SUCCESS_DEGREES:g} deg of all, AUC@5/10/20"
     yield "- homographies: mean corner error in pixels of the stored image (- if one failed), AUC@3/5/10 px"
 
 
 def _label(run: PairRun) -> tuple[str, ...]:
-    return run.matcher, run.estimator.name, f"{run.estimator.threshold:g}", str(run.max_side or "full")
+    options = (
+        f"{run.estimator.threshold:g}",
+        str(run.max_side or "full"),
+        run.views.rotation,
+        str(90 * run.views.turns_b),
+    )
+    return run.matcher, run.estimator.name, *options
 
 
 def _cell(found: PairSummary) -> str:

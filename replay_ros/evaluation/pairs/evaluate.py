@@ -17,6 +17,8 @@ from loftr_ros.datasets.image_pairs import ImagePair, read_pairs, resizing
 from loftr_ros.geometry.accuracy import FAILED_DEGREES, pose_degrees
 from loftr_ros.geometry.two_view.relative_pose import Geometry
 from loftr_ros.image_matcher import shrink
+from loftr_ros.turning.matching import Rotation
+from loftr_ros.turning.quarter_turns import turn_image
 from perception_common.cameras.camera import Camera
 from perception_common.errors import InputError
 from perception_common.images.pictures.files import read_gray
@@ -24,6 +26,7 @@ from replay_ros.evaluation.pairs.estimators import PoseEstimator, choose_estimat
 from replay_ros.evaluation.pairs.matchers import NO_PAIRS
 from replay_ros.evaluation.pairs.metrics import PairErrors, PairSummary, corner_error, summarise_pairs
 from replay_ros.evaluation.pairs.predictions import MatcherOptions, Predictor, load_predictors
+from replay_ros.evaluation.pairs.rotation import match_pair, true_turns, turn_pair
 
 CACHED_IMAGES = 32  # images kept in memory
 HOMOGRAPHY_PIXELS = 3.0  # RANSAC threshold, pixels of the matched images (OpenCV's default)
@@ -31,15 +34,31 @@ HOMOGRAPHIES = f"findHomography USAC_MAGSAC, {HOMOGRAPHY_PIXELS:g} px"
 
 
 @dataclass(frozen=True)
-class PairEvaluationOptions:
-    """What to evaluate: every combination of matchers, estimators with their thresholds, and image sizes.
+class TurnedViews:
+    """turns_b: quarter turns of image b before the evaluation. rotation: how the images are turned to be matched.
 
-    max_sides: long sides that images are shrunk to, pixels; 0: not shrunk.
+    With "auto" the turn nearest to the true rotation is expected, as sensors give it, and a pair with a homography has
+    no expectation; see `TurnedMatcher`. Matchers that are invariant to rotation turn nothing.
+    """
+
+    turns_b: int = 0
+    rotation: Rotation = "off"
+
+
+UPRIGHT = TurnedViews()
+
+
+@dataclass(frozen=True)
+class PairEvaluationOptions:
+    """What to evaluate: every combination of matchers, estimators with their thresholds, image sizes and turns.
+
+    max_sides: long sides that images are shrunk to, pixels; 0: not shrunk. views: how images are turned.
     """
 
     matchers: MatcherOptions = field(default_factory=MatcherOptions)
     estimators: tuple[PoseEstimator, ...] = choose_estimators(("opencv",))
     max_sides: tuple[int, ...] = (640,)
+    views: tuple[TurnedViews, ...] = (UPRIGHT,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +72,11 @@ class MatchedView:
     def resizing(self) -> np.ndarray:
         """(3, 3), pixels of the stored image to those of the matched one."""
         return resizing(self.original_shape, self.gray.shape[:2])
+
+    def turned(self, turns: int) -> MatchedView:
+        """Return the image turned by quarter turns."""
+        height, width = self.original_shape
+        return MatchedView(turn_image(self.gray, turns), (width, height) if turns % 2 else (height, width))
 
     def camera(self, K: np.ndarray) -> Camera:
         """Return the camera of the matched image; K: (3, 3) of the stored one."""
@@ -74,13 +98,15 @@ class PairEstimate:
 class PairRun:
     """One combination of `PairEvaluationOptions` with its results.
 
-    max_side: pixels. problems: one line for each pair that was left out, since it or its images cannot be used.
+    max_side: pixels. views: how images are turned.
+    problems: one line for each pair that was left out, since it or its images cannot be used.
     """
 
     matcher: str
     weights_sha256: str
     estimator: PoseEstimator
     max_side: int
+    views: TurnedViews
     summary: PairSummary
     details: tuple[PairErrors, ...]
     problems: tuple[str, ...] = ()
@@ -100,7 +126,8 @@ def evaluate_pairs_file(path: Path, options: PairEvaluationOptions) -> list[Pair
         replace(run, problems=tuple(problems))
         for predictor in load_predictors(options.matchers)
         for max_side in options.max_sides
-        for run in evaluate_pairs(pairs, predictor, options.estimators, max_side)
+        for views in options.views
+        for run in evaluate_pairs(pairs, predictor, options.estimators, max_side, views)
     ]
 
 
@@ -123,7 +150,11 @@ def _readable(pairs: Sequence[ImagePair]) -> tuple[list[ImagePair], list[str]]:
 
 
 def evaluate_pairs(
-    pairs: Sequence[ImagePair], predictor: Predictor, estimators: Sequence[PoseEstimator], max_side: int
+    pairs: Sequence[ImagePair],
+    predictor: Predictor,
+    estimators: Sequence[PoseEstimator],
+    max_side: int,
+    views: TurnedViews = UPRIGHT,
 ) -> list[PairRun]:
     """Match each pair once, on images shrunk to a long side of `max_side` pixels (0: not shrunk).
 
@@ -133,11 +164,13 @@ def evaluate_pairs(
     matcher = predictor.matcher
     read_view = lru_cache(maxsize=CACHED_IMAGES)(_read_view)
     results: dict[PoseEstimator, list[PairErrors]] = {estimator: [] for estimator in estimators}
-    for pair in tqdm(pairs, unit="pair", desc=f"{matcher.name}, {max_side} px", disable=None):
-        a, b = read_view(pair.path_a, max_side), read_view(pair.path_b, max_side)
-        failure = ""
+    for upright in tqdm(pairs, unit="pair", desc=f"{matcher.name}, {max_side} px", disable=None):
+        a, b = read_view(upright.path_a, max_side), read_view(upright.path_b, max_side)
+        pair, failure = upright, ""
         try:
-            matches = predictor.match(a.gray, b.gray)
+            pair = turn_pair(upright, views.turns_b, b.original_shape[::-1])
+            b = b.turned(views.turns_b)
+            matches = match_pair(predictor, a.gray, b.gray, views.rotation, true_turns(pair))
         except (InputError, cv2.error) as error:
             matches, failure = NO_PAIRS, " ".join(str(error).split())
         for estimator in estimators:
@@ -160,7 +193,15 @@ def evaluate_pairs(
             )
             results[estimator].append(errors)
     return [
-        PairRun(matcher.name, matcher.weights_sha256, estimator, max_side, summarise_pairs(errors), tuple(errors))
+        PairRun(
+            matcher.name,
+            matcher.weights_sha256,
+            estimator,
+            max_side,
+            views,
+            summary=summarise_pairs(errors),
+            details=tuple(errors),
+        )
         for estimator, errors in results.items()
     ]
 
@@ -219,6 +260,8 @@ def pair_run_to_mapping(run: PairRun) -> dict[str, Any]:
         "estimator_details": run.estimator.description,
         "homography_details": HOMOGRAPHIES,
         "max_side": run.max_side,
+        "rotation": run.views.rotation,
+        "turned_b": 90 * run.views.turns_b,
     }
     conditions["left_out"] = list(run.problems)
     return asdict(run.summary) | conditions | {"details": [asdict(errors) for errors in run.details]}

@@ -66,6 +66,7 @@ class PairMatcher(Protocol):
     name: str
     weights_sha256: str  # empty without weights
     settings: Mapping[str, Any]  # plain values: everything else that the matches depend on
+    turning_helps: bool  # whether matches are better when images are turned upright to each other
 
     def encode(self, gray: np.ndarray) -> Any:
         """Compute the features of an image (H, W) uint8 that `match` takes."""
@@ -86,6 +87,7 @@ class BaselineMatcher:
     """OpenCV's SIFT or ORB with the ratio test alone: the baselines of published figures."""
 
     weights_sha256 = ""
+    turning_helps = False  # both are invariant to rotation
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -125,6 +127,7 @@ class SeamMatcher:
         self.name = name
         self.weights_sha256 = matcher.weights_sha256
         self.settings = settings
+        self.turning_helps = matcher.turning_helps
         self._matcher = matcher
 
     def encode(self, gray: np.ndarray) -> Any:

@@ -125,7 +125,7 @@ def test_several_sets_are_compared_in_one_table(pairs, tmp_path, capsys):
     assert evaluate_pairs.main([*map(str, sets), *matchers, "--max-side", "320", "--json", str(path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     head = [cell.strip() for cell in lines[0].strip("|").split("|")]
-    assert head == ["matcher", "estimator", "px", "long side", pairs.name, "planes_b"]
+    assert head == ["matcher", "estimator", "px", "long side", "rotation", "b turned", pairs.name, "planes_b"]
     (sift,) = [line for line in lines[:4] if line.startswith("| sift")]
     content = json.loads(path.read_text())["sets"]
     posed, plane = (content[name]["runs"][0]["details"][0] for name in (pairs.name, "planes_b"))
@@ -142,6 +142,30 @@ def test_sets_of_one_folder_have_their_paths_as_names(pairs, capsys):
     evaluate_pairs.main([*sets, "--matcher", "orb", "--max-side", "320"])
     head = capsys.readouterr().out.splitlines()[0]
     assert all(f" {name} " in head for name in sets)
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_a_turned_image_b_keeps_the_pose_and_the_homography_of_a_pair(pairs, degrees):
+    """SIFT is invariant to rotation, so the pair is solved as well when its truth is turned rightly."""
+    options = ("--matcher", "sift", "--turn-b", degrees, "--rotation", "try", "--max-side", 480)
+    posed = run(pairs / "posed.json", *options, "--estimator", "fallback")
+    assert posed["details"][0]["error_degrees"] < 2
+    assert (posed["turned_b"], posed["rotation"]) == (degrees, "try")
+    assert run(pairs / "planes.json", *options)["corner_px"] < 1.0
+
+
+def test_turned_images_are_matched_as_upright_ones(pairs, capsys):
+    views = ("--turn-b", 0, "--turn-b", 180, "--rotation", "off", "--rotation", "auto", "--rotation", "try")
+    result = run(pairs / "posed.json", "--matcher", "loftr_lite", "--max-side", 320, "--estimator", "fallback", *views)
+    found = {(each["turned_b"], each["rotation"]): each["details"][0] for each in result["runs"]}
+    assert list(found) == [(turn, rotation) for turn in (0, 180) for rotation in ("off", "auto", "try")]
+    upright = found[0, "off"]
+    for view in [(0, "auto"), (0, "try"), (180, "auto"), (180, "try")]:
+        assert found[view]["matches"] == upright["matches"]
+        assert abs(found[view]["error_degrees"] - upright["error_degrees"]) < 1.0
+    assert found[180, "off"]["matches"] < upright["matches"]
+    rows = [line.split("|")[5:7] for line in capsys.readouterr().out.splitlines() if line.startswith("| loftr")]
+    assert [(rotation.strip(), turn.strip()) for rotation, turn in rows] == [(r, str(t)) for t, r in found]
 
 
 def test_two_runs_are_equal(pairs):

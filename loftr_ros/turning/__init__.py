@@ -1,0 +1,1 @@
+"""Images turned by right angles before they are encoded, so that both images of a pair are upright to each other."""
