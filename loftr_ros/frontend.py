@@ -23,7 +23,7 @@ from loftr_ros.keyframes.quality import Quality, QualityMonitor, QualitySettings
 from loftr_ros.keyframes.store import KeyframeStore, Place, recovery_candidates
 from loftr_ros.loops.archive import ImageArchive
 from loftr_ros.loops.places import Places
-from loftr_ros.loops.retrieval import GAP, Candidate, loop_candidates, similar_places
+from loftr_ros.loops.retrieval import GAP, loop_candidates, similar_places
 from loftr_ros.loops.settings import LoopSettings
 from loftr_ros.loops.verification import refusal
 from loftr_ros.matches import Matches
