@@ -25,7 +25,7 @@ from loftr_ros.matches import Matches
 from loftr_ros.pair_estimation import PairMotion, PairSettings, cameras_of, estimate_pair, expected_motion
 from loftr_ros.results import FrameResult, KeyframeInfo, PairResult
 from loftr_ros.sensors.suite import FrameReadings, Sensors
-from loftr_ros.tracks.keypoint_ids import RADIUS, REPEATED_KEYPOINT_RADIUS, KeypointIds, name_matches
+from loftr_ros.tracks.keypoint_ids import RADIUS, REPEATED_KEYPOINT_RADIUS, KeypointIds, longest_first, name_matches
 from loftr_ros.tracks.statistics import TrackStatistics
 from loftr_ros.tracks.window import KEYFRAMES, TrackWindow
 from loftr_ros.trajectory.chain import KeyframeChain
@@ -223,7 +223,7 @@ class Frontend(Generic[Encoded]):
     ) -> FrameResult:
         with timer.stage("network"):
             encoded = self._matcher.encode(image)
-            matches = self._matcher.match(last.encoded, encoded)
+            matches = self._matcher.match(last.encoded, encoded, self._known_points(last.info.id))
         with timer.stage("geometry"):
             camera0, camera1 = cameras_of(last.info, info) or (None, None)
             seconds = (info.stamp_ns - last.info.stamp_ns) / 1e9
@@ -314,7 +314,7 @@ class Frontend(Generic[Encoded]):
 
     def _match(self, older: Keyframe[Encoded], newer: Keyframe[Encoded], timer: StageTimer) -> EstimatedPair[Encoded]:
         with timer.stage("network"):
-            matches = self._matcher.match(older.encoded, newer.encoded)
+            matches = self._matcher.match(older.encoded, newer.encoded, self._known_points(older.info.id))
         return self._estimate(older, newer, matches, timer)
 
     def _estimate(
@@ -363,6 +363,10 @@ class Frontend(Generic[Encoded]):
             dynamic=estimate.moving.flags,
             dynamic_reason=estimate.moving.reason,
         )
+
+    def _known_points(self, keyframe_id: int) -> np.ndarray | None:
+        """Return the known points (K, 2) of a keyframe, longest track first; None where the matcher repeats its own."""
+        return None if self._matcher.repeats_keypoints else longest_first(self._keypoints, keyframe_id)
 
     @property
     def _keypoint_radius(self) -> float:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from loftr_ros.image_matcher import DEFAULT_SETTINGS, MatcherSettings, check_gray, shrink, to_original
+from loftr_ros.image_matcher import DEFAULT_SETTINGS, MatcherSettings, check_gray, shrink, to_original, to_shrunk
 from loftr_ros.matches import Matches
 from loftr_ros.network.config import LoFTRConfig
 from loftr_ros.network.loftr import ImageFeatures, LoFTR, prepare_for_inference
@@ -154,10 +154,16 @@ class Matcher:
         return padded, mask
 
     @torch.inference_mode()
-    def match(self, features0: Features, features1: Features) -> Matches:
-        """Match two images. Matches that the network places outside of image 1 are dropped."""
+    def match(self, features0: Features, features1: Features, known: np.ndarray | None = None) -> Matches:
+        """Match two images. Matches that the network places outside of image 1 are dropped.
+
+        known: (K, 2), pixels of the original image 0, see `ImageMatcher.match`.
+        """
         selection = self.settings.select(self.network.config.selection)
-        (found,) = self.network.match(features0.network, features1.network, selection)
+        places = None
+        if known is not None and len(known):
+            places = (torch.from_numpy(to_shrunk(known, features0.factors)).to(self.policy.device),)
+        (found,) = self.network.match(features0.network, features1.network, selection, places)
         points0 = to_original(found.points0.cpu().numpy(), features0.factors)
         points1 = to_original(found.points1.cpu().numpy(), features1.factors)
         size1 = features1.width, features1.height

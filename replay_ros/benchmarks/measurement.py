@@ -18,7 +18,7 @@ class BenchmarkPlan:
 
     threads: of torch. rounds: timed runs of each slow task (a network, a training step), after one untimed run.
     fast_rounds: the same for tasks of milliseconds. pairs: simulated image pairs of each geometry. training_size: None:
-    as in the training configurations.
+    as in the training configurations. track_seeds, track_keyframes, track_frame: flights of the tracks.
     """
 
     threads: int
@@ -33,6 +33,9 @@ class BenchmarkPlan:
     matches: int = 2000
     pairs: int = 250
     training_size: tuple[int, int] | None = None
+    track_seeds: tuple[int, ...] = (811, 812, 813)
+    track_keyframes: int = 14
+    track_frame: tuple[int, int] = (640, 480)
 
 
 QUICK_PLAN = BenchmarkPlan(
@@ -48,6 +51,9 @@ QUICK_PLAN = BenchmarkPlan(
     matches=200,
     pairs=8,
     training_size=(128, 96),
+    track_seeds=(1,),
+    track_keyframes=4,
+    track_frame=(320, 240),
 )
 """Sizes at which all subjects run in seconds; the durations are meaningless."""
 

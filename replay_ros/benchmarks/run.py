@@ -38,6 +38,7 @@ SUBJECTS = {
     ),
     "pose": Subject("relative poses from matches beside OpenCV's"),
     "consistency": Subject("consistency of the covariances of relative poses (minutes)"),
+    "tracks": Subject("tracks of keypoints through simulated flights (minutes)"),
     "training": Subject("one training step of the lite networks"),
 }
 
