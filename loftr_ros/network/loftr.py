@@ -13,7 +13,7 @@ from loftr_ros.network.backbone import ResNetFPN
 from loftr_ros.network.coarse.matching import CoarseMatching
 from loftr_ros.network.config import LoFTRConfig, SelectionConfig
 from loftr_ros.network.fine_matching import FinePreprocess, expected_offset, gather_windows, log_heatmap, peak_offset
-from loftr_ros.network.onward import LARGEST_CORRECTION, Grid, first_of_each_cell, is_close, predict
+from loftr_ros.network.onward import LARGEST_CORRECTION, Grid, first_of_each_cell, predict, repeats
 from loftr_ros.network.position_encoding import position_encoding
 from loftr_ros.network.transformer import FeatureTransformer, Tokens
 from perception_common.backends.batch_norm import fold_batch_norm
@@ -68,8 +68,8 @@ class PairMatches:
     cells0: torch.Tensor
     cells1: torch.Tensor
 
-    def at(self, index: torch.Tensor) -> PairMatches:
-        """Select by a mask (N,) bool or by indices (M,)."""
+    def at(self, index: torch.Tensor | slice) -> PairMatches:
+        """Select by a mask (N,) bool, by indices (M,) or by a slice."""
         return PairMatches(**{name: values[index] for name, values in vars(self).items()})
 
     def joined(self, other: PairMatches) -> PairMatches:
@@ -189,7 +189,8 @@ class LoFTR(nn.Module):
             )
         if places is not None:
             results = [
-                self._match_onward(pair, results[pair], known, maps) for pair, known in enumerate(places)
+                self._match_onward(pair, results[pair], known, maps).at(slice(selection.max_matches or None))
+                for pair, known in enumerate(places)
             ]
         return tuple(results)
 
@@ -234,7 +235,8 @@ class LoFTR(nn.Module):
             cells0=cells0,
             cells1=cells1,
         ).at(is_found)
-        return onward.joined(found.at(~is_close(found.points0, onward.points0, strides[0])))
+        is_repeated = repeats(found.points0, found.points1, onward.points0, onward.points1, strides[0])
+        return onward.joined(found.at(~is_repeated))
 
     def forward(
         self,

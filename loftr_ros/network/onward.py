@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import torch
 
 NEIGHBOURS = 8  # matches that predict a place; empirical
-FEWEST = 3  # of them within REACH; empirical
+FEWEST = 3  # of them within REACH that agree; empirical
 REACH = 4.0  # coarse cells; empirical
 LARGEST_CORRECTION = 1.5  # fine cells from the prediction; a peak at the border of the window is not one; empirical
+AGREEMENT = 1.0  # coarse cells between two displacements of one surface: those are accurate to half a cell
 SPACING = 0.75  # coarse cells between a place and the start of a match that is not one; about a point for each cell
 _FIT_ROUNDS = 5  # of the linear map; it converges in two or three on flights
 
@@ -88,11 +89,18 @@ def first_of_each_cell(places: torch.Tensor, stride: int) -> torch.Tensor:
     return first.scatter_reduce(0, which, numbers, "amin").sort().values
 
 
-def is_close(points: torch.Tensor, places: torch.Tensor, stride: int) -> torch.Tensor:
-    """Whether points (N, 2) lie within SPACING of one of the places (K, 2), (N,) bool."""
-    if not len(places):
-        return torch.zeros(len(points), dtype=torch.bool, device=points.device)
-    return torch.cdist(points, places).amin(1) < SPACING * stride
+def repeats(
+    points0: torch.Tensor, points1: torch.Tensor, places0: torch.Tensor, places1: torch.Tensor, stride: int
+) -> torch.Tensor:
+    """Whether matches (N, 2), (N, 2) say the same as one of the matched places (K, 2), (K, 2) -> (N,) bool.
+
+    They start within SPACING of it and go the same way. A match that contradicts the place is no repetition.
+    """
+    if not len(places0):
+        return torch.zeros(len(points0), dtype=torch.bool, device=points0.device)
+    starts_close = torch.cdist(points0, places0) < SPACING * stride
+    goes_along = torch.cdist(points1 - points0, places1 - places0) < AGREEMENT * stride
+    return (starts_close & goes_along).any(1)
 
 
 def predict(
@@ -101,22 +109,21 @@ def predict(
     """Predict places (K, 2) from matches (M, 2), (M, 2) with confidences (M,); all pixels, float32.
 
     A linear map over the whole image takes rotation and scale away; what is left is the median of the nearest matches.
-    A place with too few of them around it gets no prediction.
+    A place gets no prediction where few matches are around it, or where less than half of them agree with the median.
     """
     count = min(NEIGHBOURS, len(points0))
     if count < FEWEST or not len(places):
-        none = torch.zeros(0, dtype=torch.int64, device=places.device)
-        return Predictions(places[none], places[none], confidence[:0], torch.eye(2, device=places.device))
+        return Predictions(places[:0], places[:0], confidence[:0], torch.eye(2, device=places.device))
     linear = fit_linear(points0, points1)
     rest = points1 - points0 @ linear.T
     distance, nearest = torch.cdist(places, points0).topk(count, dim=1, largest=False)
     is_near = distance <= REACH * stride
-    index = (is_near.sum(1) >= FEWEST).nonzero()[:, 0]
-    far = ~is_near[index]
-    around = nearest[index]
-    shift = rest[around].masked_fill(far[..., None], torch.nan).nanmedian(1).values
-    level = confidence[around].masked_fill(far, torch.nan).nanmedian(1).values
-    return Predictions(places[index], places[index] @ linear.T + shift, level, linear)
+    around = rest[nearest].masked_fill(~is_near[..., None], torch.nan)
+    shift = around.nanmedian(1).values
+    agrees = (around - shift[:, None]).norm(dim=2) < AGREEMENT * stride  # False for NaN
+    usable = (agrees.sum(1) >= FEWEST) & (2 * agrees.sum(1) >= is_near.sum(1))
+    level = confidence[nearest].masked_fill(~is_near, torch.nan).nanmedian(1).values
+    return Predictions(places, places @ linear.T + shift, level, linear).at(usable)
 
 
 def fit_linear(points0: torch.Tensor, points1: torch.Tensor) -> torch.Tensor:
