@@ -34,7 +34,7 @@ class BenchmarkPlan:
     pairs: int = 250
     training_size: tuple[int, int] | None = None
     track_seeds: tuple[int, ...] = (811, 812, 813)
-    track_keyframes: int = 14
+    track_keyframes: int = 10
     track_frame: tuple[int, int] = (640, 480)
 
 

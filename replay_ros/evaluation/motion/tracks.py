@@ -30,19 +30,22 @@ def track_figures(
     keyframes: dict[int, Any] = {}
     for message in messages:
         keyframes |= {keyframe.id: keyframe for keyframe in (message.older, message.newer)}
-        pairs.append(
-            NamedPair(
-                older=message.older.id,
-                newer=message.newer.id,
-                points0=np.column_stack([message.x0, message.y0]),
-                points1=np.column_stack([message.x1, message.y1]),
-                ids0=np.array(message.id0, np.uint32),
-                ids1=np.array(message.id1, np.uint32),
-            )
-        )
+        pairs.append(named_pair(message))
     poses = {} if truth is None else _true_poses(keyframes, truth, tolerance)
     cameras = {number: camera for number, keyframe in keyframes.items() if (camera := camera_of(keyframe)) is not None}
     return figures_of_pairs(pairs, poses, cameras)
+
+
+def named_pair(message: Any) -> NamedPair:
+    """Return the matches of a yolc_ros/Correspondences message with their keypoint ids."""
+    return NamedPair(
+        older=message.older.id,
+        newer=message.newer.id,
+        points0=np.column_stack([message.x0, message.y0]),
+        points1=np.column_stack([message.x1, message.y1]),
+        ids0=np.array(message.id0, np.uint32),
+        ids1=np.array(message.id1, np.uint32),
+    )
 
 
 def figures_of_pairs(
