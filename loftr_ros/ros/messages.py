@@ -219,7 +219,7 @@ def match_response(pair: PairResult, model: str, trained: bool) -> MatchKeyframe
 def status_message(result: FrameResult) -> MatchingStatus:
     """Return the status of an image."""
     keyframe, tracks = result.keyframe, result.tracks
-    return MatchingStatus(
+    status = MatchingStatus(
         header=header_of(result.stamp_ns, result.frame_id),
         decision=int(result.decision.outcome),
         reason=result.decision.reason,
@@ -233,3 +233,6 @@ def status_message(result: FrameResult) -> MatchingStatus:
         reprojection_error=tracks.median_error_px if tracks else math.nan,
         matching_seconds=float(sum(result.seconds.values())),
     )
+    if hasattr(status, "observed_share"):  # until the messages are built anew
+        status.observed_share = tracks.observed_share if tracks else math.nan
+    return status
