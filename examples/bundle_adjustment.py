@@ -146,9 +146,7 @@ def _add_observations(
     return count
 
 
-def _add_lengths(
-    graph: gtsam.NonlinearFactorGraph, recording: Recording, poses: Mapping[int, np.ndarray]
-) -> int:
+def _add_lengths(graph: gtsam.NonlinearFactorGraph, recording: Recording, poses: Mapping[int, np.ndarray]) -> int:
     """Add the measured lengths of the steps between neighbours; returns their number.
 
     Longer edges share the readings of the sensors. Without any, the first step keeps its length.

@@ -209,9 +209,7 @@ class LoFTR(nn.Module):
         check_finite(offset, "offsets")
         return offset, torch.cat([nothing, *(part.spread for part in parts)])
 
-    def _match_onward(
-        self, pair: int, found: PairMatches, places: torch.Tensor, maps: _Maps
-    ) -> PairMatches:
+    def _match_onward(self, pair: int, found: PairMatches, places: torch.Tensor, maps: _Maps) -> PairMatches:
         """Match known places (K, 2) of a pair; they replace the matches that start in their cells."""
         strides = self.config.backbone.coarse_stride, self.config.backbone.fine_stride
         grid0, grid1 = (

@@ -23,7 +23,8 @@ _FIT_ROUNDS = 5  # of the linear map; it converges in two or three on flights
 class Grid:
     """The cells of the maps of an image.
 
-    shape: (height, width), cells without padding. columns: of the map. stride, fine_stride: pixels of a coarse and of a fine cell.
+    shape: (height, width), cells without padding. columns: of the map. stride, fine_stride: pixels of a coarse and of a
+    fine cell.
     """
 
     shape: tuple[int, int]

@@ -131,9 +131,7 @@ class KeptMatcher(Generic[Encoded]):
             self._cache.keep(name, {"nbytes": np.array(image.nbytes)})
         return image
 
-    def match(
-        self, image0: LazyImage[Encoded], image1: LazyImage[Encoded], known: np.ndarray | None = None
-    ) -> Matches:
+    def match(self, image0: LazyImage[Encoded], image1: LazyImage[Encoded], known: np.ndarray | None = None) -> Matches:
         """Match two images."""
         name = f"matches/{image0.digest}_{image1.digest}"
         if known is not None and not self._matcher.repeats_keypoints:

@@ -72,11 +72,13 @@ def measure(plan: BenchmarkPlan) -> SubjectReport:
     with_places, without = (float(np.median(np.concatenate([f.pose_deg for f in each]))) for each in (onward, centres))
     return SubjectReport(
         subject="tracks",
-        conditions=f"flights of {plan.track_keyframes} keyframes with {100 * OVERLAP:.0f} % overlap, one for each of the "
-        f"seeds {', '.join(map(str, plan.track_seeds))}; tracks against the true poses",
+        conditions=f"flights of {plan.track_keyframes} keyframes with {100 * OVERLAP:.0f} % overlap, one for each of "
+        f"the seeds {', '.join(map(str, plan.track_seeds))}; tracks against the true poses",
         rows=(*_rows("onward", onward), *_rows("from centres", centres)),
         checks=(
-            Check("matches that do not continue a track, their point in view before", "aim", 1 - continued, 1 - CONTINUED),
+            Check(
+                "matches that do not continue a track, their point in view before", "aim", 1 - continued, 1 - CONTINUED
+            ),
             Check("keyframes that see the point of a track and are not in it", "aim", 1 - observed, 1 - OBSERVED),
             Check("median pose error over that from centres", "aim", with_places / without, POSES),
         ),

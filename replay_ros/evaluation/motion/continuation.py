@@ -19,9 +19,9 @@ def continued_share(
 ) -> float | None:
     """Return the share of matches that continue a track; None where no point was in view before.
 
-    Each keyframe counts with the newest keyframe that it was matched with. The point of a match is triangulated with the
-    true poses, T_world_camera (4, 4) by keyframe id; a match that no point explains is left out. It was in view when
-    it lies in the image of the keyframe before the older one, and it continues a track when its track has an
+    Each keyframe counts with the newest keyframe that it was matched with. The point of a match is triangulated with
+    the true poses, T_world_camera (4, 4) by keyframe id; a match that no point explains is left out. It was in view
+    when it lies in the image of the keyframe before the older one, and it continues a track when its track has an
     observation there.
     """
     tracks = collect_tracks(pairs)
@@ -50,9 +50,7 @@ def _steps(pairs: Sequence[NamedPair]) -> list[NamedPair]:
     return list(newest.values())
 
 
-def _right_points(
-    pair: NamedPair, poses: Mapping[int, np.ndarray], cameras: Mapping[int, Camera]
-) -> np.ndarray:
+def _right_points(pair: NamedPair, poses: Mapping[int, np.ndarray], cameras: Mapping[int, Camera]) -> np.ndarray:
     """Homogeneous world points (N, 4) of the matches of a pair; NaN where no point explains the match."""
     numbers = np.arange(len(pair.ids0), dtype=np.uint32)  # each match is a track of its own
     alone = NamedPair(pair.older, pair.newer, pair.points0, pair.points1, numbers, numbers)

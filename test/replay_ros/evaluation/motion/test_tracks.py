@@ -65,7 +65,8 @@ def test_observed_over_visible_and_continued():
     assert whole.observed_share == pytest.approx(1.0, abs=0.1)
     assert whole.continued_share == 1.0
     cut = messages(0.0, 3)
-    cut[1].id0 = cut[1].id1 = np.arange(100, 200, dtype=np.uint32)  # other tracks in the middle
+    for k in (1, 2):  # each pair has tracks of its own
+        cut[k].id0 = cut[k].id1 = np.arange(100 * k, 100 * k + 100, dtype=np.uint32)
     found = track_figures(cut, truth())
     assert found.continued_share == 0.0
     half = messages(0.0, 3)
