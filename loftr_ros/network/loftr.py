@@ -73,9 +73,10 @@ class PairMatches:
         return PairMatches(**{name: values[index] for name, values in vars(self).items()})
 
     def joined(self, other: PairMatches) -> PairMatches:
-        """Return the matches of both, best confidence first."""
+        """Return the matches of both, best confidence first; ties are ordered by `cells0`."""
         both = PairMatches(**{name: torch.cat([values, getattr(other, name)]) for name, values in vars(self).items()})
-        return both.at(both.confidence.argsort(descending=True, stable=True))
+        by_cell = both.at(both.cells0.sort(stable=True).indices)
+        return by_cell.at(by_cell.confidence.sort(descending=True, stable=True).indices)
 
 
 _Maps = tuple[ImageFeatures, torch.Tensor, ImageFeatures, torch.Tensor]  # of image 0 and of image 1, with coarse maps
@@ -161,8 +162,8 @@ class LoFTR(nn.Module):
         """Match a batch of pairs of images; returns one result per pair.
 
         places: for each pair the points of image 0 that are known from other pairs, (K, 2) float32, pixels of the
-        network's input, the most important first. They are matched from where they lie, one in each cell, in place of
-        the centre of the cell. Raises InputError when features or offsets are not finite.
+        network's input, the most important first. They are matched from where they lie, one in each cell, and replace
+        the matches from the centres of cells that say the same. Raises InputError when features or offsets are not finite.
         """
         selection = selection or self.config.selection
         coarse0, coarse1 = self.transform(features0, features1)
@@ -210,7 +211,7 @@ class LoFTR(nn.Module):
         return offset, torch.cat([nothing, *(part.spread for part in parts)])
 
     def _match_onward(self, pair: int, found: PairMatches, places: torch.Tensor, maps: _Maps) -> PairMatches:
-        """Match known places (K, 2) of a pair; they replace the matches that start in their cells."""
+        """Match known places (K, 2) of a pair; they replace the matches that say the same."""
         strides = self.config.backbone.coarse_stride, self.config.backbone.fine_stride
         grid0, grid1 = (
             Grid.of(coarse[pair], None if features.mask is None else features.mask[pair], *strides)

@@ -74,6 +74,6 @@ def _track_lines(tracks: TrackFigures) -> Iterator[str]:
         f"{100 * tracks.share_of_3:.0f} % in 3 keyframes or more{error}"
     )
     if tracks.observed_share is not None:
-        yield f"  observed       {100 * tracks.observed_share:.0f} % of the keyframes that see the point, mean of the tracks"
+        yield f"  observed       {100 * tracks.observed_share:.0f} % of the keyframes that see the point (mean)"
     if tracks.continued_share is not None:
         yield f"  continued      {100 * tracks.continued_share:.0f} % of the matches whose point was in view before"

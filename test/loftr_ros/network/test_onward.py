@@ -77,6 +77,14 @@ def test_the_linear_part_needs_points_in_two_directions():
     torch.testing.assert_close(fit_linear(points0, torch.where(off[:, None], points1, exact)), TURN)
 
 
+def test_the_linear_part_of_a_turned_image():
+    turn = torch.tensor([[0.0, -1.1], [1.1, 0.0]])
+    points0, wrong, _ = matches(wrong=1.0)
+    is_wrong = torch.arange(len(points0)) % 4 == 0
+    points1 = torch.where(is_wrong[:, None], wrong, points0 @ turn.T + OFFSET)
+    torch.testing.assert_close(fit_linear(points0, points1), turn)
+
+
 def test_the_first_place_of_each_cell_is_taken():
     places = random_places(600)
     seen, expected = set(), []
