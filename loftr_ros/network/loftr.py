@@ -163,7 +163,9 @@ class LoFTR(nn.Module):
 
         places: for each pair the points of image 0 that are known from other pairs, (K, 2) float32, pixels of the
         network's input, the most important first. They are matched from where they lie, one in each cell, and replace
-        the matches from the centres of cells that say the same. Raises InputError when features or offsets are not finite.
+        the matches from the centres of cells that say the same.
+
+        Raises InputError when features or offsets are not finite.
         """
         selection = selection or self.config.selection
         coarse0, coarse1 = self.transform(features0, features1)
