@@ -20,7 +20,7 @@ def visible_in(X: np.ndarray, T_world_camera: np.ndarray, camera: Camera) -> np.
     inside = ((rays >= low) & (rays <= high)).all(axis=1)
     pixels = np.full((len(X), 2), np.inf)
     pixels[inside] = project(rays[inside], camera)
-    return ((pixels >= -0.5) & (pixels <= [camera.width - 0.5, camera.height - 0.5])).all(axis=1)
+    return np.all((pixels >= -0.5) & (pixels <= np.array([camera.width, camera.height]) - 0.5), axis=1)
 
 
 def project(rays: np.ndarray, camera: Camera) -> np.ndarray:
