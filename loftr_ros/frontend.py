@@ -30,7 +30,7 @@ from loftr_ros.matches import Matches
 from loftr_ros.pair_estimation import PairMotion, PairSettings, cameras_of, estimate_pair, expected_motion
 from loftr_ros.results import FrameResult, KeyframeInfo, PairResult
 from loftr_ros.sensors.suite import FrameReadings, Sensors
-from loftr_ros.tracks.keypoint_ids import RADIUS, REPEATED_KEYPOINT_RADIUS, KeypointIds, name_matches
+from loftr_ros.tracks.keypoint_ids import RADIUS, REPEATED_KEYPOINT_RADIUS, KeypointIds, longest_first, name_matches
 from loftr_ros.tracks.statistics import TrackStatistics
 from loftr_ros.tracks.window import KEYFRAMES, TrackWindow
 from loftr_ros.trajectory.chain import KeyframeChain
@@ -86,11 +86,6 @@ class Keyframe(Generic[Encoded]):
     encoded: Encoded
     image: np.ndarray
     readings: FrameReadings
-
-    @property
-    def view(self) -> View[Encoded]:
-        """The image as it is matched."""
-        return View(self.info.id, self.image, self.encoded)
 
     @property
     def nbytes(self) -> int:
@@ -262,7 +257,7 @@ class Frontend(Generic[Encoded]):
             self._turned_features.drop(info.id)  # of the image before, if that became no keyframe
             rotation = self._sensed_rotation(last, info, self.sensors.at(info.stamp_ns))
             turns = expected_turns(rotation, default=self._following.turns)
-            found = self._turned.match(last.view, View(info.id, image), turns, weak=self._following.weak)
+            found = self._turned.match(self._view(last), View(info.id, image), turns, weak=self._following.weak)
             self._following = self._following.after_match(found)
             matches = found.matches
         with timer.stage("geometry"):
@@ -438,8 +433,13 @@ class Frontend(Generic[Encoded]):
         prior: np.ndarray | None = None,
     ) -> EstimatedPair[Encoded]:
         with timer.stage("network"):
-            found = self._turned.match(older.view, newer.view, turns, weak=weak)
+            found = self._turned.match(self._view(older), self._view(newer), turns, weak=weak)
         return self._estimate(older, newer, found.matches, timer, prior)
+
+    def _view(self, keyframe: Keyframe[Encoded]) -> View[Encoded]:
+        """Return a keyframe as it is matched."""
+        keyframe_id = keyframe.info.id
+        return View(keyframe_id, keyframe.image, keyframe.encoded, known=self._known_points(keyframe_id))
 
     def _expected_rotation(self, older: Keyframe[Encoded], newer: Keyframe[Encoded]) -> np.ndarray | None:
         """Rotation (3, 3) of the newer camera in the older one, before they are matched; None: unknown."""
@@ -503,6 +503,10 @@ class Frontend(Generic[Encoded]):
             dynamic=estimate.moving.flags,
             dynamic_reason=estimate.moving.reason,
         )
+
+    def _known_points(self, keyframe_id: int) -> np.ndarray | None:
+        """Return the known points (K, 2) of a keyframe, longest track first; None where the matcher repeats its own."""
+        return None if self._matcher.repeats_keypoints else longest_first(self._keypoints, keyframe_id)
 
     @property
     def _keypoint_radius(self) -> float:

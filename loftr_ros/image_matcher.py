@@ -103,8 +103,12 @@ class ImageMatcher(Protocol[Encoded]):
         Raises InputError for anything but a gray image.
         """
 
-    def match(self, image0: Encoded, image1: Encoded) -> Matches:
-        """Match two encoded images; the matches are in pixels of the images before they were turned."""
+    def match(self, image0: Encoded, image1: Encoded, known: np.ndarray | None = None) -> Matches:
+        """Match two encoded images; the matches are in pixels of the images before they were turned.
+
+        known: (K, 2) float64, pixels of the original image 0, points that were matched in other pairs, those with the
+        longest tracks first. A matcher without repeatable keypoints matches them onward from where they lie.
+        """
 
 
 def check_gray(image: np.ndarray) -> None:
@@ -133,3 +137,8 @@ def to_original(points: np.ndarray, factors: tuple[float, float]) -> np.ndarray:
     (p + 0.5) * factor - 0.5 of the original.
     """
     return ((points + 0.5) * np.array(factors) - 0.5).astype(np.float32)
+
+
+def to_shrunk(points: np.ndarray, factors: tuple[float, float]) -> np.ndarray:
+    """Map points (N, 2) of the original to the shrunk image, float32; the inverse of `to_original`."""
+    return ((points + 0.5) / np.array(factors) - 0.5).astype(np.float32)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -12,6 +13,7 @@ from loftr_ros.network.backbone import ResNetFPN
 from loftr_ros.network.coarse.matching import CoarseMatching
 from loftr_ros.network.config import LoFTRConfig, SelectionConfig
 from loftr_ros.network.fine_matching import FinePreprocess, expected_offset, gather_windows, log_heatmap, peak_offset
+from loftr_ros.network.onward import LARGEST_CORRECTION, Grid, first_of_each_cell, predict, repeats
 from loftr_ros.network.pixel_alignment import align_pixels
 from loftr_ros.network.pooling import channel_covariance
 from loftr_ros.network.position_encoding import position_encoding
@@ -78,6 +80,19 @@ class PairMatches:
     cells0: torch.Tensor
     cells1: torch.Tensor
 
+    def at(self, index: torch.Tensor | slice) -> PairMatches:
+        """Select by a mask (N,) bool, by indices (M,) or by a slice."""
+        return PairMatches(**{name: values[index] for name, values in vars(self).items()})
+
+    def joined(self, other: PairMatches) -> PairMatches:
+        """Return the matches of both, best confidence first; ties are ordered by `cells0`."""
+        both = PairMatches(**{name: torch.cat([values, getattr(other, name)]) for name, values in vars(self).items()})
+        by_cell = both.at(both.cells0.sort(stable=True).indices)
+        return by_cell.at(by_cell.confidence.sort(descending=True, stable=True).indices)
+
+
+_Maps = tuple[ImageFeatures, torch.Tensor, ImageFeatures, torch.Tensor]  # of image 0 and of image 1, with coarse maps
+
 
 class LoFTR(nn.Module):
     """The LoFTR network; its parameters have the names of the published checkpoints."""
@@ -123,18 +138,23 @@ class LoFTR(nn.Module):
         b: torch.Tensor,
         i: torch.Tensor,
         j: torch.Tensor,
+        shift0: torch.Tensor | int = 0,
+        shift1: torch.Tensor | int = 0,
     ) -> Refinement:
         """Refine coarse matches, differentiably. In training mode, offsets are means over the whole window.
 
         coarse: from `transform`. b, i, j: (M,) int64, pair of the batch, cell of image 0 and of image 1 (row-major).
+        shift0, shift1: (M, 2) int64, fine cells (x, y) from the centres of the cells to those of the windows; offsets
+        are then from the centre of the window of image 1.
         """
         window = self.config.fine.window
         ratio = self.config.backbone.coarse_stride // self.config.backbone.fine_stride
         sides = []
-        for features, coarse, cell in ((features0, coarse0, i), (features1, coarse1, j)):
+        for features, coarse, cell, shift in ((features0, coarse0, i, shift0), (features1, coarse1, j, shift1)):
             columns = coarse.shape[2]
             y, x = cell // columns, cell % columns
-            windows = gather_windows(features.fine, b, y * ratio, x * ratio, window)
+            fine_x, fine_y = (torch.stack([x, y], dim=1) * ratio + shift).T
+            windows = gather_windows(features.fine, b, fine_y, fine_x, window)
             sides.append(Tokens(self.fine_preprocess(windows, coarse[b, y, x])))
         alone = self.loftr_fine.alone(Tokens(torch.cat([side.features for side in sides])))
         windows0, windows1 = alone.features.chunk(2)
@@ -148,9 +168,17 @@ class LoFTR(nn.Module):
 
     @torch.no_grad()
     def match(
-        self, features0: ImageFeatures, features1: ImageFeatures, selection: SelectionConfig | None = None
+        self,
+        features0: ImageFeatures,
+        features1: ImageFeatures,
+        selection: SelectionConfig | None = None,
+        places: Sequence[torch.Tensor] | None = None,
     ) -> tuple[PairMatches, ...]:
         """Match a batch of pairs of images; returns one result per pair.
+
+        places: for each pair the points of image 0 that are known from other pairs, (K, 2) float32, pixels of the
+        network's input, the most important first. They are matched from where they lie, one in each cell, and replace
+        the matches from the centres of cells that say the same.
 
         Raises InputError when features or offsets are not finite.
         """
@@ -159,37 +187,78 @@ class LoFTR(nn.Module):
         for coarse in (coarse0, coarse1):
             check_finite(coarse, "features")
         found = self.coarse_matching(coarse0, coarse1, features0.mask, features1.mask, selection)
-        slices = [slice(start, start + REFINE_AT_ONCE) for start in range(0, len(found.b), REFINE_AT_ONCE)]
-        parts = [
-            self.refine(features0, features1, coarse0, coarse1, b=found.b[s], i=found.i[s], j=found.j[s])
-            for s in slices
-        ]
-        nothing = found.confidence.new_zeros(0)
-        offset = torch.cat([nothing.reshape(0, 2), *(part.offset for part in parts)])
-        spread = torch.cat([nothing, *(part.spread for part in parts)])
-        check_finite(offset, "offsets")
+        maps = features0, coarse0, features1, coarse1
+        offset, spread = self._refine_all(maps, found.b, found.i, found.j)
         points0 = self._pixels(found.i, coarse0.shape[2])
         points1 = self._pixels(found.j, coarse1.shape[2]) + offset
         results = []
         for pair in range(len(coarse0)):
             of_pair = (found.b == pair).nonzero()[:, 0]
             best_first = of_pair[found.confidence[of_pair].argsort(descending=True, stable=True)]
-            of_pair0, of_pair1, of_pair_spread = points0[best_first], points1[best_first], spread[best_first]
-            if features0.gray is not None and features1.gray is not None:
-                of_pair1, of_pair_spread = align_pixels(
-                    features0.gray[pair], features1.gray[pair], of_pair0, of_pair1, of_pair_spread
-                )
-            results.append(
-                PairMatches(
-                    points0=of_pair0,
-                    points1=of_pair1,
-                    confidence=found.confidence[best_first],
-                    spread=of_pair_spread,
-                    cells0=found.i[best_first],
-                    cells1=found.j[best_first],
-                )
+            of_cells = PairMatches(
+                points0=points0[best_first],
+                points1=points1[best_first],
+                confidence=found.confidence[best_first],
+                spread=spread[best_first],
+                cells0=found.i[best_first],
+                cells1=found.j[best_first],
             )
+            if places is not None:
+                onward = self._match_onward(pair, of_cells, places[pair], maps)
+                of_cells = onward.at(slice(selection.max_matches or None))
+            results.append(self._aligned(pair, of_cells, features0.gray, features1.gray))
         return tuple(results)
+
+    def _aligned(
+        self, pair: int, found: PairMatches, gray0: torch.Tensor | None, gray1: torch.Tensor | None
+    ) -> PairMatches:
+        """Align the matches of a pair with the pixels of both images, where these are kept."""
+        if gray0 is None or gray1 is None:
+            return found
+        points1, spread = align_pixels(gray0[pair], gray1[pair], found.points0, found.points1, found.spread)
+        return replace(found, points1=points1, spread=spread)
+
+    def _refine_all(
+        self, maps: _Maps, b: torch.Tensor, i: torch.Tensor, j: torch.Tensor, *shifts: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Refine any number of matches (M,), some at a time -> offset (M, 2) and spread (M,), pixels."""
+        slices = [slice(start, start + REFINE_AT_ONCE) for start in range(0, len(b), REFINE_AT_ONCE)]
+        features0, coarse0, features1, coarse1 = maps
+        parts = [
+            self.refine(features0, features1, coarse0, coarse1, b[s], i[s], j[s], *(shift[s] for shift in shifts))
+            for s in slices
+        ]
+        nothing = torch.zeros(0, device=b.device)
+        offset = torch.cat([nothing.reshape(0, 2), *(part.offset for part in parts)])
+        check_finite(offset, "offsets")
+        return offset, torch.cat([nothing, *(part.spread for part in parts)])
+
+    def _match_onward(self, pair: int, found: PairMatches, places: torch.Tensor, maps: _Maps) -> PairMatches:
+        """Match known places (K, 2) of a pair; they replace the matches that say the same."""
+        strides = self.config.backbone.coarse_stride, self.config.backbone.fine_stride
+        grid0, grid1 = (
+            Grid.of(coarse[pair], None if features.mask is None else features.mask[pair], *strides)
+            for features, coarse in (maps[:2], maps[2:])
+        )
+        places = places[grid0.contains(places)]
+        places = places[first_of_each_cell(places, strides[0])]
+        known = predict(places, found.points0, found.points1, found.confidence, strides[0])
+        known = known.at(grid1.contains(known.points1))
+        cells0, cells1 = grid0.cells(known.points0), grid1.cells(known.points1)
+        shifts = grid0.fine_shift(known.points0), grid1.fine_shift(known.points1)
+        offset, spread = self._refine_all(maps, torch.full_like(cells0, pair), cells0, cells1, *shifts)
+        is_found = (offset.abs() <= LARGEST_CORRECTION * strides[1]).all(1)
+        start1 = known.points1 - grid1.remainder(known.points1)
+        onward = PairMatches(
+            points0=known.points0,
+            points1=start1 + offset + grid0.remainder(known.points0) @ known.linear.T,
+            confidence=known.confidence,
+            spread=spread,
+            cells0=cells0,
+            cells1=cells1,
+        ).at(is_found)
+        is_repeated = repeats(found.points0, found.points1, onward.points0, onward.points1, strides[0])
+        return onward.joined(found.at(~is_repeated))
 
     def forward(
         self,

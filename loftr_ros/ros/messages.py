@@ -236,5 +236,6 @@ def status_message(result: FrameResult) -> MatchingStatus:
         metric=result.pose is not None and result.pose.is_metric,
         track_length=tracks.mean_length if tracks else math.nan,
         reprojection_error=tracks.median_error_px if tracks else math.nan,
+        observed_share=tracks.observed_share if tracks else math.nan,
         matching_seconds=float(sum(result.seconds.values())),
     )

@@ -7,6 +7,7 @@ in all pairs of the keyframe.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,6 +38,18 @@ class KeypointIds:
     def nbytes(self) -> int:
         """Memory that keeping this costs."""
         return self.ids.nbytes + self.points.nbytes + self.counts.nbytes
+
+
+def longest_first(keypoints: Mapping[int, KeypointIds], keyframe_id: int) -> np.ndarray:
+    """Return the places (K, 2) float64 of a keyframe, those that the most keyframes have in common first.
+
+    keypoints: of the kept keyframes, by keyframe id.
+    """
+    here = keypoints[keyframe_id]
+    length = np.zeros(len(here), np.int64)
+    for other in keypoints.values():
+        length += np.isin(here.ids, other.ids)
+    return here.points[np.argsort(-length, kind="stable")]
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from loftr_ros.geometry.multiview import camera_points, triangulate
+from loftr_ros.tracks.visibility import visible_in
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import inverse
 
@@ -56,7 +57,8 @@ class TrackStatistics:
     tracks: number of tracks. mean_length, median_length: keyframes in a track. long_share: share of tracks of 3 or more
     keyframes. longest: keyframes. triangulated: tracks whose point lies in front of all cameras that see it.
     behind: tracks whose point does not. mean_error_px, median_error_px, p95_error_px: distance of an observation of a
-    triangulated track from its reprojected point, pixels of the original image.
+    triangulated track from its reprojected point, pixels of the original image. observed_share: keyframes of a
+    triangulated track over the keyframes that see its point by geometry, mean over the tracks.
     """
 
     tracks: int
@@ -69,6 +71,7 @@ class TrackStatistics:
     mean_error_px: float
     median_error_px: float
     p95_error_px: float
+    observed_share: float
 
 
 def collect_tracks(pairs: Iterable[NamedPair]) -> Tracks:
@@ -88,16 +91,28 @@ def collect_tracks(pairs: Iterable[NamedPair]) -> Tracks:
     return Tracks(track, unique % _KEYS, sums / counts[:, None], names.astype(np.uint32))
 
 
-def reprojection_errors(
-    tracks: Tracks, poses: Mapping[int, np.ndarray], cameras: Mapping[int, Camera]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Triangulate the tracks and reproject them; return errors (N,), pixels of the original image, and (M,) bool.
+@dataclass(frozen=True, eq=False)
+class LocatedTracks:
+    """The points of M tracks with N observations.
+
+    points: (M, 4) float64, homogeneous world points; NaN for a track with fewer than two usable views and for one whose
+    point lies behind a camera that sees it. errors: (N,) float64, distance of each observation from its reprojected
+    point, pixels of the original image; NaN where there is no point. behind: (M,) bool, flags the latter tracks.
+    """
+
+    points: np.ndarray
+    errors: np.ndarray
+    behind: np.ndarray
+
+
+def locate_tracks(tracks: Tracks, poses: Mapping[int, np.ndarray], cameras: Mapping[int, Camera]) -> LocatedTracks:
+    """Triangulate the tracks and reproject them.
 
     poses: T_world_camera (4, 4) by keyframe id, all of one scale; cameras: by keyframe id. Keyframes without both are
-    left out. The error is NaN for observations of a track with fewer than two views left, and of a track whose point
-    lies behind a camera that sees it; the second value, (M,) bool, flags the latter tracks.
+    left out.
     """
     errors, behind = np.full(len(tracks.track), np.nan), np.zeros(len(tracks.ids), bool)
+    points = np.full((len(tracks.ids), 4), np.nan)
     rays, T_camera_world = _views(tracks, poses, cameras)
     usable = np.flatnonzero(np.isfinite(rays).all(axis=1))
     lengths = np.bincount(tracks.track[usable], minlength=len(tracks.ids))
@@ -107,15 +122,37 @@ def reprojection_errors(
         seen = camera_points(X, T_camera_world[rows])
         front = (seen[..., 2] > 0).all(axis=1)
         behind[tracks.track[rows[~front, 0]]] = True
+        points[tracks.track[rows[front, 0]]] = X[front]
         kept = rows[front].ravel()
         errors[kept] = _distances(tracks, cameras, kept, seen[front].reshape(-1, 3))
-    return errors, behind
+    return LocatedTracks(points, errors, behind)
+
+
+def observed_share(
+    tracks: Tracks, points: np.ndarray, poses: Mapping[int, np.ndarray], cameras: Mapping[int, Camera]
+) -> float:
+    """Return the mean of observed over visible keyframes over the tracks with a point; NaN without any.
+
+    points: (M, 4) of `locate_tracks`. A keyframe that has an observation sees the point in any case.
+    """
+    known = np.isfinite(points[:, 0])
+    if not known.any():
+        return float("nan")
+    observed, visible = (np.zeros(len(points), np.int64) for _ in range(2))
+    for keyframe in sorted(poses.keys() & cameras.keys()):
+        sees = np.zeros(len(points), bool)
+        sees[tracks.track[tracks.keyframe == keyframe]] = True
+        observed += sees
+        sees[known] |= visible_in(points[known], poses[keyframe], cameras[keyframe])
+        visible += sees
+    return float((observed[known] / visible[known]).mean())
 
 
 def measure_tracks(tracks: Tracks, poses: Mapping[int, np.ndarray], cameras: Mapping[int, Camera]) -> TrackStatistics:
-    """Compute the statistics of tracks; poses and cameras as for `reprojection_errors`, empty where unknown."""
+    """Compute the statistics of tracks; poses and cameras as for `locate_tracks`, empty where unknown."""
     lengths = tracks.lengths
-    errors, behind = reprojection_errors(tracks, poses, cameras)
+    located = locate_tracks(tracks, poses, cameras)
+    errors = located.errors
     known = np.isfinite(errors)
     nothing = float("nan")
     some = len(lengths) > 0
@@ -131,10 +168,11 @@ def measure_tracks(tracks: Tracks, poses: Mapping[int, np.ndarray], cameras: Map
         long_share=float((lengths >= 3).mean()) if some else nothing,
         longest=int(lengths.max(initial=0)),
         triangulated=len(np.unique(tracks.track[known])),
-        behind=int(behind.sum()),
+        behind=int(located.behind.sum()),
         mean_error_px=mean,
         median_error_px=median,
         p95_error_px=p95,
+        observed_share=observed_share(tracks, located.points, poses, cameras),
     )
 
 

@@ -35,11 +35,16 @@ def strength(matches: Matches) -> float:
 
 @dataclass(frozen=True, eq=False)
 class View(Generic[Encoded]):
-    """An image to be matched. id: names its turned features. image: (H, W) uint8. encoded: None: not encoded yet."""
+    """An image to be matched.
+
+    id: names its turned features. image: (H, W) uint8. encoded: None: not encoded yet. known: (K, 2), points that were
+    matched in other pairs, for the older image; see `ImageMatcher.match`.
+    """
 
     id: int
     image: np.ndarray
     encoded: Encoded | None = None
+    known: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +103,7 @@ class TurnedMatcher(Generic[Encoded]):
             encoded1 = self.matcher.encode(newer.image, wanted)
         elif encoded1.turns != wanted and self.matcher.turning_helps:
             encoded1 = self.features.get((newer.id, wanted, False), lambda: self.matcher.encode(newer.image, wanted))
-        return TurnedMatches(self.matcher.match(encoded0, encoded1), encoded1, turns)
+        return TurnedMatches(self.matcher.match(encoded0, encoded1, older.known), encoded1, turns)
 
     def _best_turn(self, older: View[Encoded], newer: View[Encoded], default: int) -> int:
         """Return the turns with the largest sum of confidence on small images; `default` where they are equal."""

@@ -19,7 +19,8 @@ class BenchmarkPlan:
     threads: of torch. rounds: timed runs of each slow task (a network, a training step), after one untimed run.
     fast_rounds: the same for tasks of milliseconds. pairs: simulated image pairs of each geometry. training_size,
     training_batch: None: as in the training configurations. loop_flights, loop_lines, loop_line_m: simulated
-    lawn-mower flights, their lines, and the length of these, metres.
+    lawn-mower flights, their lines, and the length of these, metres. track_seeds, track_keyframes, track_frame:
+    flights of the tracks.
     """
 
     threads: int
@@ -38,6 +39,9 @@ class BenchmarkPlan:
     loop_line_m: float = 80.0
     training_size: tuple[int, int] | None = None
     training_batch: int | None = None
+    track_seeds: tuple[int, ...] = (811, 812, 813)
+    track_keyframes: int = 10
+    track_frame: tuple[int, int] = (640, 480)
 
 
 QUICK_PLAN = BenchmarkPlan(
@@ -57,6 +61,9 @@ QUICK_PLAN = BenchmarkPlan(
     loop_line_m=40.0,
     training_size=(128, 96),
     training_batch=1,
+    track_seeds=(1,),
+    track_keyframes=4,
+    track_frame=(320, 240),
 )
 """Sizes at which all subjects run in seconds; the durations are meaningless."""
 

@@ -39,6 +39,7 @@ SUBJECTS = {
     "pose": Subject("relative poses from matches beside OpenCV's"),
     "consistency": Subject("consistency of the covariances of relative poses (minutes)"),
     "loops": Subject("loop closures on simulated lawn-mower flights, with the true common ground (minutes)"),
+    "tracks": Subject("tracks of keypoints through simulated flights (minutes)"),
     "training": Subject("one training step of the lite networks"),
 }
 

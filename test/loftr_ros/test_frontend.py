@@ -13,6 +13,7 @@ from loftr_ros.image_matcher import MatcherSettings
 from loftr_ros.keyframes.policy import KeyframePolicy, Outcome
 from loftr_ros.matcher import Matcher
 from loftr_ros.pair_estimation import PairSettings, expected_motion
+from loftr_ros.tracks.keypoint_ids import KeypointIds, longest_first
 from perception_common.backends.devices import choose_device
 from perception_common.errors import InputError
 
@@ -286,3 +287,31 @@ def test_only_new_keyframes_ask_for_their_mount_and_a_late_one_is_completed(matc
     frontend.complete_mounts(lambda frame, stamp: later.setdefault((frame, stamp), mount))
     assert list(later) == [("", small_flight.stamps_ns[0])]  # the others are known
     np.testing.assert_array_equal(frontend.match_keyframes(0, 1).older.T_base_camera, mount)
+
+
+class CentresOnly(Matcher):
+    """Matches from the centres of the cells, whatever is known."""
+
+    def match(self, features0, features1, known=None):
+        return super().match(features0, features1)
+
+
+def test_tracks_last_because_known_places_are_matched_onward(matcher, small_flight):
+    statistics = []
+    for each in (matcher, CentresOnly(**vars(matcher))):
+        frontend = Frontend(each, FrontendSettings(policy=EVERY, pair=PAIR))
+        statistics.append(fly(frontend, small_flight, altitude=True)[-1].tracks)
+    onward, centres = statistics
+    assert onward.mean_length > 1.05 * centres.mean_length
+    assert onward.long_share > 1.2 * centres.long_share
+    assert onward.observed_share > centres.observed_share + 0.05
+    assert onward.median_error_px < 0.9 * centres.median_error_px
+
+
+def test_the_longest_tracks_come_first():
+    def places(*ids):
+        return KeypointIds(np.array(ids, np.uint32), np.array(ids)[:, None] * np.ones(2), np.ones(len(ids), np.int64))
+
+    keypoints = {0: places(7), 1: places(7, 8), 2: places(5, 8, 7, 6), 3: places(6, 9)}
+    assert longest_first(keypoints, 2)[:, 0].tolist() == [7, 8, 6, 5]
+    assert longest_first({0: KeypointIds()}, 0).shape == (0, 2)

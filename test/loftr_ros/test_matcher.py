@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -302,3 +303,57 @@ class TestOutputsThatAreNotFinite:
         spoilt = self.spoilt(matcher, part)
         with pytest.raises(InputError, match=f"the network's {name} are not finite"):
             spoilt.match(spoilt.encode(image), spoilt.encode(image))
+
+
+class TestKnownPlaces:
+    SHIFT = np.array([22.0, 13.0])  # no multiple of a cell
+
+    @pytest.fixture(scope="class")
+    def trained(self) -> Matcher:
+        return Matcher.load("loftr_lite", "default", CPU, MatcherSettings(max_side=0))
+
+    @pytest.fixture(scope="class")
+    def views(self, small_flight: Any) -> tuple[np.ndarray, np.ndarray]:
+        x, y = self.SHIFT.astype(int)
+        image = small_flight.images[0]
+        return image[y:, x:].copy(), image[:-y, :-x].copy()
+
+    def test_they_are_matched_from_where_they_lie(self, trained: Matcher, views: tuple[np.ndarray, np.ndarray]) -> None:
+        features = [trained.encode(view) for view in views]
+        centres = trained.match(*features)
+        rng = np.random.default_rng(0)
+        known = rng.uniform(30, [250, 180], (300, 2))
+        found = trained.match(*features, known)
+        nearest = np.linalg.norm(found.points0[:, None] - known[None], axis=2).min(axis=1)
+        at_place = nearest < 1e-3
+        assert at_place.sum() > 100
+        assert (np.linalg.norm(centres.points0[:, None] - known[None], axis=2).min(axis=1) > 1e-3).all()
+        error = np.linalg.norm(found.points1 - found.points0 - self.SHIFT, axis=1)
+        of_centres = np.linalg.norm(centres.points1 - centres.points0 - self.SHIFT, axis=1)
+        assert np.median(error[at_place]) < 1.1 * np.median(of_centres) < 0.5
+        assert np.percentile(error[at_place], 90) < 1.0
+        assert np.all(np.diff(found.confidence) <= 0)
+        # the others keep their distance, so that a place is not matched twice
+        assert nearest[~at_place].min() > 0.5
+
+    def test_a_limit_on_the_matches_holds(self, trained: Matcher, views: tuple[np.ndarray, np.ndarray]) -> None:
+        limited = trained.with_settings(MatcherSettings(max_side=0, max_matches=50))
+        features = [limited.encode(view) for view in views]
+        places = limited.match(*features).points0 + 2.0
+        assert len(limited.match(*features, places)) == 50
+
+    def test_no_places_change_nothing(self, trained: Matcher, views: tuple[np.ndarray, np.ndarray]) -> None:
+        features = [trained.encode(view) for view in views]
+        plain = trained.match(*features)
+        assert_equal(trained.match(*features, np.zeros((0, 2))), plain)
+        assert_equal(trained.match(*features, np.full((3, 2), 5000.0)), plain)  # outside of the image
+
+    def test_shrunk_images(self, trained: Matcher, views: tuple[np.ndarray, np.ndarray]) -> None:
+        """Places are pixels of the original image: an enlarged copy has the same matches at twice the points."""
+        enlarged = [np.kron(view, np.ones((2, 2), np.uint8)) for view in views]
+        shrinking = trained.with_settings(MatcherSettings(max_side=max(views[0].shape)))
+        known = np.random.default_rng(0).uniform(30, [250, 180], (300, 2))
+        plain = trained.match(*(trained.encode(view) for view in views), known)
+        scaled = shrinking.match(*(shrinking.encode(view) for view in enlarged), 2 * known + 0.5)
+        np.testing.assert_allclose(scaled.points0, 2 * plain.points0 + 0.5, atol=1e-3)
+        np.testing.assert_allclose(scaled.points1, 2 * plain.points1 + 0.5, atol=1e-2)

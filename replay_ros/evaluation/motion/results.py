@@ -136,12 +136,16 @@ class TrackFigures:
 
     mean_length: keyframes in a track. share_of_3: share of tracks with three or more keyframes. reprojection_px: median
     reprojection error of the points triangulated with the true poses, pixels of the original images; None without any.
+    observed_share: keyframes of a track over those that see its point by the true poses, mean. continued_share: matches
+    that continue a track, of those whose point the keyframe before saw. Both 0 to 1; None without true poses.
     """
 
     tracks: int
     mean_length: float
     share_of_3: float
     reprojection_px: float | None
+    observed_share: float | None
+    continued_share: float | None
 
 
 @dataclass(frozen=True)

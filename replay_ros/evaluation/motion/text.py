@@ -26,7 +26,7 @@ def motion_lines(result: MotionResult) -> Iterator[str]:
     if result.trajectory is not None:
         yield from _trajectory_lines(result.trajectory)
     if result.tracks is not None:
-        yield _track_line(result.tracks)
+        yield from _track_lines(result.tracks)
     yield from (f"note             {note}" for note in result.notes)
 
 
@@ -67,9 +67,13 @@ def _trajectory_lines(found: TrajectoryAccuracy) -> Iterator[str]:
         yield f"  drift          {found.drift:.4f} m/m, {found.drift_deg_per_m:.4f} deg/m"
 
 
-def _track_line(tracks: TrackFigures) -> str:
+def _track_lines(tracks: TrackFigures) -> Iterator[str]:
     error = "" if tracks.reprojection_px is None else f", reprojection {tracks.reprojection_px:.2f} px (median)"
-    return (
+    yield (
         f"tracks           {tracks.tracks}, mean length {tracks.mean_length:.2f}, "
         f"{100 * tracks.share_of_3:.0f} % in 3 keyframes or more{error}"
     )
+    if tracks.observed_share is not None:
+        yield f"  observed       {100 * tracks.observed_share:.0f} % of the keyframes that see the point (mean)"
+    if tracks.continued_share is not None:
+        yield f"  continued      {100 * tracks.continued_share:.0f} % of the matches whose point was in view before"

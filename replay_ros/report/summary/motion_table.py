@@ -78,3 +78,7 @@ def _track_rows(tracks: Mapping[str, Any] | None) -> Iterator[Row]:
     yield "Tracks", str(tracks["tracks"]), f"mean length {tracks['mean_length']:.1f} keyframes"
     if tracks["reprojection_px"] is not None:
         yield "Reprojection error", f"{tracks['reprojection_px']:.2f} px", "median of triangulated tracks"
+    if tracks.get("observed_share") is not None:
+        yield "Observed", f"{100 * tracks['observed_share']:.0f} %", "of the keyframes that see the point of a track"
+    if tracks.get("continued_share") is not None:
+        yield "Continued", f"{100 * tracks['continued_share']:.0f} %", "of the matches whose point was in view before"

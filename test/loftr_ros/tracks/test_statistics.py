@@ -14,8 +14,8 @@ from loftr_ros.tracks.keypoint_ids import KeypointIds, name_matches
 from loftr_ros.tracks.statistics import (
     NamedPair,
     collect_tracks,
+    locate_tracks,
     measure_tracks,
-    reprojection_errors,
 )
 from loftr_ros.trajectory.chain import ChainEdge, chain_edges
 from perception_common.cameras.camera import Camera
@@ -90,6 +90,7 @@ def test_lengths_by_hand():
     assert (statistics.tracks, statistics.mean_length, statistics.median_length) == (2, 2.5, 2.5)
     assert (statistics.long_share, statistics.longest, statistics.triangulated) == (0.5, 3, 0)
     assert math.isnan(statistics.median_error_px)
+    assert math.isnan(statistics.observed_share)
 
 
 def test_no_tracks():
@@ -115,13 +116,34 @@ def test_true_correspondences_of_a_flight(flight):
     assert statistics.p95_error_px < 1e-4
 
 
+def test_observed_over_visible_keyframes(flight):
+    cameras = dict.fromkeys(flight.poses, CAMERA)
+    views = np.sum([*flight.visible.values()], axis=0)
+    everything = measure_tracks(collect_tracks(flight.pairs()), flight.poses, cameras)
+    assert everything.observed_share == pytest.approx(1.0, abs=0.02)  # points close to the next one are never matched
+    one = flight.pairs(match_last=1)[2]  # keyframes 2 and 3 only
+    both = flight.visible[2] & flight.visible[3]
+    in_all = np.array([inside(flight, k)[both] for k in flight.poses]).sum(axis=0)
+    assert (in_all > 2).any()
+    assert views[both].min() >= 2
+    statistics = measure_tracks(collect_tracks([one]), flight.poses, cameras)
+    assert statistics.observed_share == pytest.approx((2 / in_all).mean(), abs=1e-3)
+
+
+def inside(flight, keyframe):
+    """Flags of the points that lie in the image of a keyframe."""
+    in_front = world_to_camera(flight.points, flight.poses[keyframe])[:, 2] > 0
+    pixels = flight.pixels[keyframe]
+    return in_front & np.all((pixels >= -0.5) & (pixels <= [639.5, 479.5]), axis=1)
+
+
 def test_the_error_is_that_of_the_noise(flight):
     noise = 0.3
     cameras = dict.fromkeys(flight.poses, CAMERA)
     squares = []
     for matched in flight.pairs(match_last=1, noise=noise):
         tracks = collect_tracks([matched])
-        errors, _ = reprojection_errors(tracks, flight.poses, cameras)
+        errors = locate_tracks(tracks, flight.poses, cameras).errors
         squares += np.bincount(tracks.track, errors**2).tolist()
     # Two views have 4 coordinates and leave 1 degree of freedom: a track has sigma^2 in all.
     assert len(squares) > 1000

@@ -48,7 +48,7 @@ class Comparing:
         self.encoded.append((turns % 4, gray.shape[1]))
         return Coded(np.rot90(gray, turns), turns % 4, gray.shape[::-1])
 
-    def match(self, image0, image1):
+    def match(self, image0, image1, known=None):
         is_upright = image0.pixels.shape == image1.pixels.shape and np.mean(image0.pixels == image1.pixels) > 0.9
         sure = np.full(200, self.upright if is_upright else self.turned, np.float32)
         points = np.random.default_rng(0).uniform([0, 0], SIZE, (200, 2))

@@ -24,6 +24,7 @@ CHECKS = {
     "stages": 1,
     "pose": 0,
     "consistency": 0,
+    "tracks": 0,
     "training": 0,
     "loops": 1,
 }  # number of equality checks

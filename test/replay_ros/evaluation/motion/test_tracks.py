@@ -59,9 +59,40 @@ def test_a_single_pair_makes_tracks_of_two():
     assert (found.mean_length, found.share_of_3) == (2, 0)
 
 
+def test_observed_over_visible_and_continued():
+    """A point counts as continued when the keyframe before has it too, and as observed where it is in the image."""
+    whole = track_figures(messages(0.0, 3), truth())
+    assert whole.observed_share == pytest.approx(1.0, abs=0.1)
+    assert whole.continued_share == 1.0
+    cut = messages(0.0, 3)
+    for k in (1, 2):  # each pair has tracks of its own
+        cut[k].id0 = cut[k].id1 = np.arange(100 * k, 100 * k + 100, dtype=np.uint32)
+    found = track_figures(cut, truth())
+    assert found.continued_share == 0.0
+    half = messages(0.0, 3)
+    half[2].id0 = half[2].id1 = np.where(np.arange(100) < 50, np.arange(100), np.arange(200, 300)).astype(np.uint32)
+    seen = np.isfinite(half[2].x0)
+    in_view = [inside(half[1].x0, half[1].y0) & seen, inside(half[0].x0, half[0].y0) & seen]
+    expected = (in_view[1].sum() + in_view[0][:50].sum()) / (in_view[1].sum() + in_view[0].sum())
+    assert track_figures(half, truth()).continued_share == pytest.approx(expected)
+
+
+def test_wrong_matches_count_neither_way():
+    wrong = messages(0.0, 3)
+    wrong[2].y1[:30] += 40.0
+    wrong[2].id1 = np.where(np.arange(100) < 30, np.arange(500, 600), np.arange(100)).astype(np.uint32)
+    assert track_figures(wrong, truth()).continued_share == 1.0
+
+
+def inside(x, y):
+    return (x >= -0.5) & (x <= 639.5) & (y >= -0.5) & (y <= 479.5)
+
+
 def test_no_error_without_truth_and_no_figures_without_matches():
     assert track_figures(messages(0.5, 3), None).reprojection_px is None
     assert track_figures(messages(0.5, 3), truth(10 * STEP)).reprojection_px is None
+    assert track_figures(messages(0.5, 3), None).observed_share is None
+    assert track_figures(messages(0.5, 3), None).continued_share is None
     assert track_figures([], truth()) is None
 
 
