@@ -18,7 +18,8 @@ class BenchmarkPlan:
 
     threads: of torch. rounds: timed runs of each slow task (a network, a training step), after one untimed run.
     fast_rounds: the same for tasks of milliseconds. pairs: simulated image pairs of each geometry. training_size: None:
-    as in the training configurations.
+    as in the training configurations. standing: pairs of a camera without translation. moving: pairs of each scene, parallax
+    and noise of one with a small translation.
     """
 
     threads: int
@@ -32,6 +33,8 @@ class BenchmarkPlan:
     detections: int = 500
     matches: int = 2000
     pairs: int = 250
+    standing: int = 2000
+    moving: int = 40
     training_size: tuple[int, int] | None = None
 
 
@@ -47,6 +50,8 @@ QUICK_PLAN = BenchmarkPlan(
     detections=20,
     matches=200,
     pairs=8,
+    standing=24,
+    moving=1,
     training_size=(128, 96),
 )
 """Sizes at which all subjects run in seconds; the durations are meaningless."""

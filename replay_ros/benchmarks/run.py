@@ -38,6 +38,7 @@ SUBJECTS = {
     ),
     "pose": Subject("relative poses from matches beside OpenCV's"),
     "consistency": Subject("consistency of the covariances of relative poses (minutes)"),
+    "hover": Subject("false and missed translations of cameras that hover, turn or move a little (minutes)"),
     "training": Subject("one training step of the lite networks"),
 }
 

@@ -5,7 +5,7 @@ the values of thresholds.py:
 1. FAILED: too few matches agree on an essential matrix, or they agree only with a noise above MAX_NOISE thresholds.
 2. GENERAL: a homography explains fewer than `planar_ratio` of the inliers of the essential matrix.
 3. ROTATION_ONLY: otherwise, if translation and plane, five parameters more than a rotation, do not raise the
-   log-likelihood significantly (MIN_GAIN), or if a pure rotation leaves residuals below MIN_MOTION.
+   log-likelihood significantly (rotation_test.py).
 4. PLANAR: otherwise. A plane allows two motions; the one that fits the prior and the matches off the plane is chosen,
    and the covariance includes the probability of the other one.
 """

@@ -24,6 +24,7 @@ CHECKS = {
     "stages": 1,
     "pose": 0,
     "consistency": 0,
+    "hover": 0,
     "training": 0,
 }  # number of equality checks
 
