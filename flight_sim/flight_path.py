@@ -62,8 +62,8 @@ def plan_flight_path(
     """A flight path around `centre` (metres) that stays above `floor_m`.
 
     survey: parallel lines with turns; orbit: a circle with the camera towards its centre; forward: a winding course
-    with the camera ahead; loop: a rounded rectangle that ends at its beginning, with the same heading; hover: hovers for
-    a third of the time, turns by 180 degrees on the spot in the second third, then flies straight ahead.
+    with the camera ahead; loop: a rounded rectangle that ends at its beginning, with the same heading; hover: a
+    third of the time in one place, a third turning there by 180 degrees, then straight ahead.
     """
     options = options or FlightPathOptions()
     rng = np.random.default_rng([seed, 2])

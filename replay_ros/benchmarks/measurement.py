@@ -18,8 +18,8 @@ class BenchmarkPlan:
 
     threads: of torch. rounds: timed runs of each slow task (a network, a training step), after one untimed run.
     fast_rounds: the same for tasks of milliseconds. pairs: simulated image pairs of each geometry. training_size: None:
-    as in the training configurations. standing: pairs of a camera without translation. moving: pairs of each scene, parallax
-    and noise of one with a small translation.
+    as in the training configurations. standing: pairs of a camera without translation. moving: pairs of one
+    with a small translation, of each scene, parallax and noise.
     """
 
     threads: int

@@ -99,9 +99,9 @@ def measure(plan: BenchmarkPlan) -> SubjectReport:
     return SubjectReport(
         subject="hover",
         conditions=f"{plan.standing} pairs of a camera that stands or turns by up to {TURNS[-1]:g} degrees, and "
-        f"{plan.moving} of each scene, parallax and noise of one that moves; {_MATCHES[0]} to {_MATCHES[1]} matches, up "
-        f"to {100 * OUTLIERS[-1]:.0f} % wrong; seed {REPORTING_SEED}; limits of missed motions: the ideal test's rate "
-        f"plus {TOLERANCE:g} %",
+        f"{plan.moving} of each scene, parallax and noise of one that moves; {_MATCHES[0]} to {_MATCHES[1]} matches, "
+        f"up to {100 * OUTLIERS[-1]:.0f} % wrong; seed {REPORTING_SEED}; limits of missed motions: the ideal test's "
+        f"rate plus {TOLERANCE:g} %",
         rows=tuple(rows),
         checks=tuple(checks),
     )
@@ -124,7 +124,7 @@ def standing_samples(count: int, seed: int = REPORTING_SEED) -> Iterator[Sample]
 
 
 def moving_samples(count: int, seed: int = REPORTING_SEED) -> Iterator[Sample]:
-    """Yield `count` samples of each scene, parallax and noise, with random directions and small turns. Deterministic."""
+    """Yield `count` samples of each scene, parallax and noise, in random directions with small turns."""
     cells = itertools.product(range(count), NOISE, PARALLAX, SCENES)
     for number, (_, noise, parallax, scene) in enumerate(cells):
         rng = np.random.default_rng([seed, 2, number])
