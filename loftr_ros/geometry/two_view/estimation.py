@@ -149,9 +149,9 @@ def _classify(
     # The Sampson distance divides an error between both images; in one image alone it is sqrt(2) times as large.
     reprojection_error = np.sqrt(2) * POINT_OVER_LINE_REACH * essential.inlier_distance
     H = fit_homography(sample, reprojection_error, settings.estimator, settings.seed)
-    rotation = fit_rotation(sample, reprojection_error, settings.seed)
     if H is None:  # for example matches on one line; a rotation is a homography too
-        H = np.eye(3) if rotation is None else rotation.rotation
+        turn = fit_rotation(sample, reprojection_error, settings.seed)
+        H = np.eye(3) if turn is None else turn.rotation
     explained = float(np.mean(np.linalg.norm(homography_residuals(inside, H), axis=1) < point_distance))
     plane_motions = visible_motions(decompose_homography(H), sample)
     if explained < settings.planar_ratio:
@@ -161,13 +161,21 @@ def _classify(
     if plane_motions:
         rough = refine(sample, plane_motions[0], noise, max_sigma, thresholds.ROUGH_TOLERANCE)
         plane = refine(pairs, rough.motion, rough.noise, max_sigma)
-    if rotation is not None:
+    rotation = fit_rotation(sample, reprojection_error, settings.seed)
+    if plane is None:
+        if rotation is None:
+            return failed_pose(len(pairs), "neither a translation nor a rotation explains the matches")
+        return _rotation_only(pairs, refine(pairs, rotation, noise, max_sigma), point_distance)
+    if rotation is not None and _fits(rotation, inside, essential.inlier_distance):
         turned = refine(pairs, rotation, noise, max_sigma)
-        if plane is None or is_rotation_only(pairs, turned, plane):
+        if is_rotation_only(pairs, turned, plane):
             return _rotation_only(pairs, turned, point_distance)
-    elif plane is None:
-        return failed_pose(len(pairs), "neither a translation nor a rotation explains the matches")
     return _planar(pairs, essential, plane, explained, prior)
+
+
+def _fits(rotation: RotationMotion, inside: RayPairs, distance: float) -> bool:
+    """Return whether a rotation leaves most matches within a distance, pixels; otherwise it needs no closer look."""
+    return bool(np.median(np.linalg.norm(rotation.residuals(inside), axis=1)) < distance)
 
 
 def _general(
