@@ -173,7 +173,7 @@ def _sample(
     size = np.array([CAMERA.width, CAMERA.height])
     pixels = rng.uniform(0, size, (8 * count, 2))
     rays = np.insert(CAMERA.rays(pixels), 2, 1.0, axis=1)
-    depth = rng.uniform(6.0, 14.0, len(rays))
+    depth: np.ndarray = rng.uniform(6.0, 14.0, len(rays))
     if scene == "plane":
         normal = np.array([0.0, 0.0, 1.0]) + rng.normal(scale=0.2, size=3)
         depth = 10.0 / (rays @ (normal / np.linalg.norm(normal)))

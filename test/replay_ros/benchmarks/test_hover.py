@@ -21,22 +21,22 @@ from replay_ros.benchmarks.subjects.hover import (
 TRANSLATION = (Geometry.GENERAL, Geometry.PLANAR)
 
 
-@pytest.mark.parametrize(("estimator", "runs"), [("poselib", 240), ("opencv", 60)])
+@pytest.mark.parametrize(("estimator", "runs"), [("poselib", 120), ("opencv", 24)])
 def test_a_camera_that_stands_or_turns_has_no_translation(estimator, runs):
     """Before the rotation was fitted robustly, 10 to 13 % of these pairs had one, and 1 to 2 % failed."""
     found = Counter(sample.classify(estimator) for sample in standing_samples(runs, TUNING_SEED))
-    assert found[Geometry.GENERAL] + found[Geometry.PLANAR] <= 1
-    assert found[Geometry.FAILED] <= 1
+    assert found[Geometry.GENERAL] + found[Geometry.PLANAR] == 0
+    assert found[Geometry.FAILED] == 0
 
 
 def test_small_motions_are_seen_as_well_as_by_an_ideal_test():
-    samples = list(moving_samples(3, TUNING_SEED))
+    samples = list(moving_samples(2, TUNING_SEED))
     found = [sample.classify("poselib") for sample in samples]
     assert found.count(Geometry.FAILED) == 0
     clear = [geometry for geometry, sample in zip(found, samples, strict=True) if sample.noise <= 0.5]
     assert np.mean([geometry in TRANSLATION for geometry in clear]) > 0.95
     missed = np.mean([geometry not in TRANSLATION for geometry in found])
-    assert missed < np.mean([ideal_miss_rate(sample) for sample in samples]) + 0.05
+    assert missed < np.mean([ideal_miss_rate(sample) for sample in samples]) + 0.06
 
 
 def test_samples_are_what_they_say():
