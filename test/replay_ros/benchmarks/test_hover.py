@@ -1,5 +1,6 @@
 """False and missed translations: a small part of `benchmark --only hover`, and the oracles of the benchmark itself."""
 
+import itertools
 from collections import Counter
 from dataclasses import replace
 
@@ -37,6 +38,13 @@ def test_small_motions_are_seen_as_well_as_by_an_ideal_test():
     assert np.mean([geometry in TRANSLATION for geometry in clear]) > 0.95
     missed = np.mean([geometry not in TRANSLATION for geometry in found])
     assert missed < np.mean([ideal_miss_rate(sample) for sample in samples]) + 0.06
+
+
+def test_a_motion_that_puts_its_points_behind_the_cameras_is_not_chosen():
+    """A plane allows two motions; here the more likely one by the plane alone has half of its points behind."""
+    sample = next(itertools.islice(moving_samples(1, TUNING_SEED), 25, None))
+    assert (sample.scene, sample.noise, sample.parallax) == ("plane", 1.0, 0.5)
+    assert sample.classify("poselib") == Geometry.PLANAR
 
 
 def test_samples_are_what_they_say():
