@@ -178,7 +178,7 @@ def _sample(
         normal = np.array([0.0, 0.0, 1.0]) + rng.normal(scale=0.2, size=3)
         depth = 10.0 / (rays @ (normal / np.linalg.norm(normal)))
     points = rays * depth[:, None]
-    translation = np.zeros(3)
+    translation: np.ndarray = np.zeros(3)
     if parallax:
         direction = rng.normal(size=3) * [1.0, 1.0, 0.5]
         translation = direction * _length_for(points, direction, np.radians(parallax))
