@@ -20,7 +20,7 @@ MIN_IN_FRONT = 0.5  # fraction of the inliers, or of the matches on a plane, wit
 # ROTATION_ONLY: see rotation_test.py
 FALSE_ALARM = 1e-4  # probability that independent noise of a camera without translation passes for one
 MIN_GAIN = 25.745  # chi-squared quantile of 1 - FALSE_ALARM for five degrees of freedom
-MIN_EFFECT = 0.25  # standard deviations of a match; systematic errors of LoFTR on turns reach 0.16 (empirical)
+MIN_EFFECT = 0.25  # standard deviations of a match; systematic errors of LoFTR on turns reach 0.2 (empirical)
 
 # PLANAR
 NO_RELIEF_NOISE = 1.15  # sigma of the plane over sigma of the essential matrix, without visible relief (empirical)
