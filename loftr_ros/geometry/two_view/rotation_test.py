@@ -4,7 +4,8 @@ Both models are homographies, nested: H = R against H = R + t n', with five para
 twice the logarithm of their likelihood ratio has a chi-squared distribution with five degrees of freedom (Wilks, Annals
 of Mathematical Statistics 1938). The noise and the share of wrong matches come from the fit of the plane, so the test
 needs no scale of the residuals. Errors that neighbouring matches share raise the ratio by the variance inflation
-factor, so the thresholds are multiplied by that (the first-order correction of Rao and Scott, Annals of Statistics 1984).
+factor, so the thresholds are multiplied by that (the first-order correction of Rao and Scott, Annals of Statistics
+1984).
 
 With thousands of matches the test sees the systematic errors of a matcher too, which are a fraction of its noise. A
 translation therefore must also have an effect: it must explain MIN_EFFECT standard deviations of an average match.
