@@ -11,9 +11,10 @@ import numpy as np
 from flight_sim.camera import camera_pose
 from flight_sim.polyline import arc_lengths, points_at
 
-FlightKind = Literal["survey", "orbit", "forward", "loop"]
+FlightKind = Literal["survey", "orbit", "forward", "loop", "hover"]
 _STEP_S = 0.05  # between samples
 _CLOSED = ("orbit", "loop")
+_DRIFT_M, _SWAY = 0.15, 0.01  # of a hovering drone with satellite positioning, metres and radians (empirical)
 _CORNER_SMOOTHING, _ANGLE_SMOOTHING = 31, 21  # samples; empirical
 
 
@@ -61,11 +62,14 @@ def plan_flight_path(
     """A flight path around `centre` (metres) that stays above `floor_m`.
 
     survey: parallel lines with turns; orbit: a circle with the camera towards its centre; forward: a winding course
-    with the camera ahead; loop: a rounded rectangle that ends at its beginning, with the same heading.
+    with the camera ahead; loop: a rounded rectangle that ends at its beginning, with the same heading; hover: a
+    third of the time in one place, a third turning there by 180 degrees, then straight ahead.
     """
     options = options or FlightPathOptions()
     rng = np.random.default_rng([seed, 2])
     turn = float(rng.uniform(0.0, 2.0 * math.pi))
+    if options.kind == "hover":
+        return _hover(rng, turn, centre, floor_m, options)
     line = _smooth(_resampled(_corners(rng, options), options.speed_mps * _STEP_S), _CORNER_SMOOTHING)
     lengths = arc_lengths(line)
     count = max(int(options.duration_s / _STEP_S) + 1, 2)
@@ -89,6 +93,30 @@ def plan_flight_path(
         position=np.column_stack([xy, _smooth(z[:, None], _ANGLE_SMOOTHING)]),
         angles=np.column_stack([yaw, pitch, roll]),
     )
+
+
+def _hover(
+    rng: np.random.Generator, heading: float, centre: tuple[float, float], floor_m: float, options: FlightPathOptions
+) -> FlightPath:
+    """The path of kind `hover`: it keeps its place up to _DRIFT_M and its attitude up to _SWAY until it flies on."""
+    count = max(int(options.duration_s / _STEP_S) + 1, 2)
+    thirds = np.linspace(0.0, 3.0, count)
+    yaw = heading + math.pi * rng.choice([-1.0, 1.0]) * _ramp(thirds - 1.0)
+    flown = np.cumsum(_ramp(2.0 * (thirds - 2.0))) * options.speed_mps * _STEP_S
+    drift = _DRIFT_M * np.column_stack([_wander(rng, count) for _ in range(3)])
+    sway = _SWAY * np.column_stack([_wander(rng, count) for _ in range(3)])
+    ahead = np.array([math.cos(yaw[-1]), math.sin(yaw[-1])])
+    position = drift + np.array([*centre, max(options.altitude_m, floor_m + 2 * _DRIFT_M)])
+    position[:, :2] += flown[:, None] * ahead
+    angles = sway + np.column_stack([yaw, np.full(count, math.radians(options.pitch_deg)), np.zeros(count)])
+    angles[:, 1] = np.clip(angles[:, 1], -math.pi / 2, 0.0)
+    return FlightPath(np.arange(count) * _STEP_S, position, angles)
+
+
+def _ramp(x: np.ndarray) -> np.ndarray:
+    """A smooth step: 0 up to x = 0, 1 from x = 1 on."""
+    x = np.clip(x, 0.0, 1.0)
+    return np.asarray(x * x * (3.0 - 2.0 * x))
 
 
 def _headings(xy: np.ndarray, ahead: np.ndarray) -> np.ndarray:

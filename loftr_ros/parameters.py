@@ -43,7 +43,27 @@ class LoftrParameters(PerceptionParameters):
     min_interval: float = parameter(
         0.0, "seconds after a keyframe in which images are skipped", low=0.0, high=60.0, live=True
     )
-    max_interval: float = parameter(5.0, "seconds after which a keyframe is made", low=0.0, high=3600.0, live=True)
+    max_interval: float = parameter(
+        5.0,
+        "seconds after which a keyframe is made, unless the camera hovers; 0: of every image",
+        low=0.0,
+        high=3600.0,
+        live=True,
+    )
+    hover_parallax: float = parameter(
+        1.0,
+        "smaller median parallax, degrees, is hovering: only overlap and rotation make keyframes; 0: never hovers",
+        low=0.0,
+        high=180.0,
+        live=True,
+    )
+    hover_displacement: float = parameter(
+        0.02,
+        "the same without camera_info: median length of matches, of the long side; 0: never hovers",
+        low=0.0,
+        high=2.0,
+        live=True,
+    )
     max_displacement: float = parameter(
         0.15, "median length of matches that makes a keyframe, of the long side", low=0.0, high=2.0, live=True
     )
@@ -180,6 +200,8 @@ class LoftrParameters(PerceptionParameters):
         return KeyframePolicy(
             min_interval=self.min_interval,
             max_interval=self.max_interval,
+            hover_parallax_deg=self.hover_parallax,
+            hover_displacement=self.hover_displacement,
             max_displacement=self.max_displacement,
             min_matches=self.min_matches,
             lost_matches=self.lost_matches,

@@ -21,8 +21,14 @@ class Outcome(enum.IntEnum):
 class KeyframePolicy:
     """When to make a keyframe; None switches a trigger off.
 
+    A camera that hovers, or turns on the spot, makes a keyframe by overlap and rotation alone. Time, few matches and
+    their displacement are no reasons there: the keyframe would show the same view from the same place.
+
     min_interval: an image sooner after the last keyframe is not matched at all, seconds.
-    max_interval: a keyframe is made after this time in any case, seconds.
+    max_interval: a keyframe is made after this time unless the camera hovers, seconds; 0: of every image.
+    hover_parallax_deg: the camera hovers while the median parallax is smaller; for images with a known camera.
+    hover_displacement: without a known camera it hovers while the median length of the matches is smaller than this
+        fraction of the long side.
     max_displacement: median length of the matches that makes a keyframe, as a fraction of the image's long side. It
         needs no camera, and stands for overlap and parallax together.
     min_matches: fewer matches than this make a keyframe while the last one can still be seen.
@@ -36,6 +42,8 @@ class KeyframePolicy:
 
     min_interval: float = 0.0
     max_interval: float | None = 5.0
+    hover_parallax_deg: float | None = 1.0
+    hover_displacement: float | None = 0.02
     max_displacement: float | None = 0.15
     min_matches: int | None = 200
     lost_matches: int = 30
@@ -101,7 +109,15 @@ def decide(policy: KeyframePolicy, change: ViewChange) -> Decision:
         return _unless_poor(policy, lost, change.quality, Outcome.TRACKED)
     if reason := _trigger(policy, change):
         return _unless_poor(policy, Decision(Outcome.KEYFRAME, reason), change.quality, Outcome.TRACKED)
-    return Decision(Outcome.TRACKED, f"{matches}, {100 * change.overlap:.0f} % of it still seen")
+    still = "; hovering" if _hovers(policy, change) else ""
+    return Decision(Outcome.TRACKED, f"{matches}, {100 * change.overlap:.0f} % of it still seen{still}")
+
+
+def _hovers(policy: KeyframePolicy, change: ViewChange) -> bool:
+    """Return whether the camera is where it was at the last keyframe; it may have turned there."""
+    if change.parallax_deg is not None:
+        return policy.hover_parallax_deg is not None and change.parallax_deg < policy.hover_parallax_deg
+    return policy.hover_displacement is not None and change.displacement < policy.hover_displacement
 
 
 def _trigger(policy: KeyframePolicy, change: ViewChange) -> str:
@@ -113,6 +129,8 @@ def _trigger(policy: KeyframePolicy, change: ViewChange) -> str:
         return f"a parallax of {t.parallax_deg:.1f} degrees, more than {p.max_parallax_deg:g}"
     if p.max_rotation_deg is not None and t.rotation_deg is not None and t.rotation_deg > p.max_rotation_deg:
         return f"turned by {t.rotation_deg:.1f} degrees, more than {p.max_rotation_deg:g}"
+    if _hovers(p, t) and p.max_interval != 0:
+        return ""
     if p.max_displacement is not None and t.displacement > p.max_displacement:
         return f"moved by {t.displacement:.2f} of the image, more than {p.max_displacement:g}"
     if p.min_matches is not None and t.matches < p.min_matches:

@@ -20,7 +20,8 @@ class BenchmarkPlan:
     fast_rounds: the same for tasks of milliseconds. pairs: simulated image pairs of each geometry. training_size,
     training_batch: None: as in the training configurations. loop_flights, loop_lines, loop_line_m: simulated
     lawn-mower flights, their lines, and the length of these, metres. track_seeds, track_keyframes, track_frame:
-    flights of the tracks.
+    flights of the tracks. standing: pairs of a camera without translation. moving: pairs of one with a small
+    translation, of each scene, parallax and noise.
     """
 
     threads: int
@@ -37,6 +38,8 @@ class BenchmarkPlan:
     loop_flights: int = 3
     loop_lines: int = 8
     loop_line_m: float = 80.0
+    standing: int = 2000
+    moving: int = 40
     training_size: tuple[int, int] | None = None
     training_batch: int | None = None
     track_seeds: tuple[int, ...] = (811, 812, 813)
@@ -59,6 +62,8 @@ QUICK_PLAN = BenchmarkPlan(
     loop_flights=1,
     loop_lines=2,
     loop_line_m=40.0,
+    standing=24,
+    moving=1,
     training_size=(128, 96),
     training_batch=1,
     track_seeds=(1,),

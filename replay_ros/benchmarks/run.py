@@ -40,6 +40,7 @@ SUBJECTS = {
     "consistency": Subject("consistency of the covariances of relative poses (minutes)"),
     "loops": Subject("loop closures on simulated lawn-mower flights, with the true common ground (minutes)"),
     "tracks": Subject("tracks of keypoints through simulated flights (minutes)"),
+    "hover": Subject("false and missed translations of cameras that hover, turn or move a little (minutes)"),
     "training": Subject("one training step of the lite networks"),
 }
 

@@ -21,7 +21,7 @@ def by_stamp(messages):
 
 
 def test_camera_info_missing_late_and_of_another_size(bench, start, picture):
-    start("loftr_node", processing_mode="every", match_threshold=0.001, max_displacement=0.0, max_interval=0.0)
+    start("loftr_node", processing_mode="every", match_threshold=0.001, max_interval=0.0)
     bench.listen()
     camera = bench.camera()
     camera.wait_for(1)
@@ -49,7 +49,7 @@ def test_camera_info_missing_late_and_of_another_size(bench, start, picture):
 
 
 def test_the_image_size_may_change_in_flight(bench, start, picture):
-    start("perception", processing_mode="every", match_threshold=0.001, max_displacement=0.0)
+    start("perception", processing_mode="every", match_threshold=0.001, max_interval=0.0)
     bench.listen()
     camera = bench.camera()
     camera.wait_for(2)
@@ -63,7 +63,7 @@ def test_the_image_size_may_change_in_flight(bench, start, picture):
 
 def test_encodings_give_the_same_answers(bench, start, picture):
     """A gray scene looks the same in every encoding, so that the answers must agree."""
-    start("perception", processing_mode="every", match_threshold=0.001, max_displacement=0.0)
+    start("perception", processing_mode="every", match_threshold=0.001, max_interval=0.0)
     bench.listen()
     camera = bench.camera()
     camera.wait_for(2)
@@ -113,7 +113,7 @@ def test_compressed_images(bench, start, picture):
 
 
 def test_sift_in_place_of_the_network(bench, start, picture):
-    start("loftr_node", model="sift", processing_mode="every", max_displacement=0.0)
+    start("loftr_node", model="sift", processing_mode="every", max_interval=0.0)
     bench.listen()
     camera = bench.camera()
     camera.wait_for(1)
@@ -150,7 +150,7 @@ def test_two_cameras_in_two_namespaces(bench, start, picture):
 
 
 def test_parameters_change_while_running(bench, start, picture):
-    start("perception", processing_mode="every", match_threshold=0.001, max_displacement=0.0)
+    start("perception", processing_mode="every", match_threshold=0.001, max_interval=0.0)
     bench.listen()
     camera = bench.camera()
     camera.wait_for(2)

@@ -5,7 +5,7 @@ the values of thresholds.py:
 1. FAILED: too few matches agree on an essential matrix, or they agree only with a noise above MAX_NOISE thresholds.
 2. GENERAL: a homography explains fewer than `planar_ratio` of the inliers of the essential matrix.
 3. ROTATION_ONLY: otherwise, if translation and plane, five parameters more than a rotation, do not raise the
-   log-likelihood significantly (MIN_GAIN), or if a pure rotation leaves residuals below MIN_MOTION.
+   log-likelihood significantly (rotation_test.py).
 4. PLANAR: otherwise. A plane allows two motions; the one that fits the prior and the matches off the plane is chosen,
    and the covariance includes the probability of the other one.
 """
@@ -36,6 +36,7 @@ from loftr_ros.geometry.two_view.relative_pose import (
     failed_pose,
 )
 from loftr_ros.geometry.two_view.relief import weighed_by_relief
+from loftr_ros.geometry.two_view.rotation_test import is_rotation_only
 from loftr_ros.geometry.uncertainty.covariance import (
     ESSENTIAL_CURVATURE,
     PLANE_CURVATURE,
@@ -149,7 +150,8 @@ def _classify(
     reprojection_error = np.sqrt(2) * POINT_OVER_LINE_REACH * essential.inlier_distance
     H = fit_homography(sample, reprojection_error, settings.estimator, settings.seed)
     if H is None:  # for example matches on one line; a rotation is a homography too
-        H = fit_rotation(inside).rotation
+        turn = fit_rotation(sample, reprojection_error, settings.seed)
+        H = np.eye(3) if turn is None else turn.rotation
     explained = float(np.mean(np.linalg.norm(homography_residuals(inside, H), axis=1) < point_distance))
     plane_motions = visible_motions(decompose_homography(H), sample)
     if explained < settings.planar_ratio:
@@ -159,19 +161,21 @@ def _classify(
     if plane_motions:
         rough = refine(sample, plane_motions[0], noise, max_sigma, thresholds.ROUGH_TOLERANCE)
         plane = refine(pairs, rough.motion, rough.noise, max_sigma)
-    rotation = fit_rotation(inside)
-    if plane is None or np.median(np.linalg.norm(rotation.residuals(inside), axis=1)) < essential.inlier_distance:
-        refined = refine(pairs, rotation, noise, max_sigma)
-        if plane is None or _is_rotation_only(pairs, refined, plane):
-            return _rotation_only(pairs, refined, point_distance)
+    rotation = fit_rotation(sample, reprojection_error, settings.seed)
+    if plane is None:
+        if rotation is None:
+            return failed_pose(len(pairs), "neither a translation nor a rotation explains the matches")
+        return _rotation_only(pairs, refine(pairs, rotation, noise, max_sigma), point_distance)
+    if rotation is not None and _fits(rotation, inside, essential.inlier_distance):
+        turned = refine(pairs, rotation, noise, max_sigma)
+        if is_rotation_only(pairs, turned, plane):
+            return _rotation_only(pairs, turned, point_distance)
     return _planar(pairs, essential, plane, explained, prior)
 
 
-def _is_rotation_only(pairs: RayPairs, rotation: Refined[RotationMotion], plane: Refined[PlaneMotion]) -> bool:
-    """Return whether plane and translation explain no more than the rotation does."""
-    gain = 2.0 * (plane.log_likelihood - plane.noise.log_likelihood(pairs.root_weights * rotation.residuals))
-    on_plane = plane.distances < INLIER_SIGMAS * plane.noise.sigma
-    return bool(gain < thresholds.MIN_GAIN or np.median(rotation.distances[on_plane]) < thresholds.MIN_MOTION)
+def _fits(rotation: RotationMotion, inside: RayPairs, distance: float) -> bool:
+    """Return whether a rotation leaves most matches within a distance, pixels; otherwise it needs no closer look."""
+    return bool(np.median(np.linalg.norm(rotation.residuals(inside), axis=1)) < distance)
 
 
 def _general(

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from loftr_ros.geometry.rays import RayPairs
-from loftr_ros.geometry.triangulation import fit_plane
+from loftr_ros.geometry.triangulation import fit_plane, in_front
 from loftr_ros.geometry.two_view import thresholds
 from loftr_ros.geometry.two_view.ambiguity import Alternative, MotionPrior, posterior, spread_of_alternatives
 from loftr_ros.geometry.two_view.essential import EssentialMotion
@@ -83,6 +83,7 @@ def choose_plane_motion(
     else:
         weighed = weighed_by_relief(pairs, plane.motion.homography, essential.weights / pairs.weights)
         candidates = _relief_candidates(weighed, essential, motions, max_sigma)
+    candidates = [c for c in candidates if _is_ahead(inside, c.motion)] or candidates
     probabilities = posterior([c.log_likelihood + _log_prior(inside, c.motion, prior) for c in candidates])
     chosen = int(np.argmax(probabilities))
     motion, steps = candidates[chosen].motion, candidates[chosen].steps()
@@ -104,6 +105,15 @@ def choose_plane_motion(
         alternatives=spread_of_alternatives(motion.rotation, motion.translation, others),
         from_homography=is_flat,
     )
+
+
+def _is_ahead(inside: RayPairs, motion: PlaneMotion | EssentialMotion) -> bool:
+    """Return whether most matches, each triangulated alone, lie in front of both cameras.
+
+    A plane may lie in front of the cameras while its points do not: where the epipole is in view and the parallax is
+    small, half of them are triangulated behind.
+    """
+    return in_front(inside.x0, inside.x1, motion.rotation, motion.translation) >= thresholds.MIN_IN_FRONT
 
 
 def _plane_candidates(

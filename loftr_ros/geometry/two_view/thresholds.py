@@ -17,9 +17,10 @@ MAX_NOISE = 4.0  # inlier thresholds; bound of sigma in the refinement (empirica
 AT_MAX_NOISE = 0.99  # fraction of that bound from which on the pair has failed
 MIN_IN_FRONT = 0.5  # fraction of the inliers, or of the matches on a plane, with positive depths: the majority
 
-# ROTATION_ONLY
-MIN_GAIN = 40.0  # twice the log-likelihood ratio of five parameters; chi-squared noise exceeds it with p = 1.5e-7
-MIN_MOTION = 0.3  # median residual of a pure rotation; neighbouring matches share errors of that size (empirical)
+# ROTATION_ONLY: see rotation_test.py
+FALSE_ALARM = 1e-4  # probability that independent noise of a camera without translation passes for one
+MIN_GAIN = 25.745  # chi-squared quantile of 1 - FALSE_ALARM for five degrees of freedom
+MIN_EFFECT = 0.25  # standard deviations of a match; systematic errors of LoFTR on turns reach 0.2 (empirical)
 
 # PLANAR
 NO_RELIEF_NOISE = 1.15  # sigma of the plane over sigma of the essential matrix, without visible relief (empirical)

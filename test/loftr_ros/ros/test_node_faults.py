@@ -47,7 +47,7 @@ def stamps(path):
 def test_images_are_answered_while_the_disk_is_full_and_nothing_is_lost(node, tmp_path, monkeypatch):
     """Stamps jump while the disk is full, so that another file is due; afterwards both files are whole."""
     path = tmp_path / "flight.txt"
-    assert configure(node, model="sift", trajectory_file=str(path), max_displacement=0.0) == SUCCESS
+    assert configure(node, model="sift", trajectory_file=str(path), max_interval=0.0) == SUCCESS
     assert node.trigger_activate() == SUCCESS
     fly(node, 5, 6)
     warnings = []
@@ -77,7 +77,7 @@ def test_images_are_answered_while_the_disk_is_full_and_nothing_is_lost(node, tm
 def test_a_reconfigured_node_keeps_the_trajectories_that_it_recorded(node, tmp_path):
     path = tmp_path / "flight.txt"
     for first in (1, 3):
-        assert configure(node, model="sift", trajectory_file=str(path), max_displacement=0.0) == SUCCESS
+        assert configure(node, model="sift", trajectory_file=str(path), max_interval=0.0) == SUCCESS
         assert node.trigger_activate() == SUCCESS
         fly(node, first, first + 1)
         assert node.trigger_deactivate() == SUCCESS

@@ -1,4 +1,4 @@
-"""Fits of a homography (robust, by sampling) and of a rotation (least squares) to matches."""
+"""Robust fits of a homography and of a rotation to matches, by sampling."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ _MIN_MATCHES = 4  # of the minimal solver
 _MIN_ITERATIONS = 50  # of sampling, in poselib (empirical)
 _MAX_ITERATIONS = 500  # with a third of right matches, all samples are wrong with p = (1 - 3^-4)^500 = 0.002
 _CONFIDENCE = 0.9999  # of OpenCV's sampling (empirical)
+_ROTATION_SAMPLES = 100  # of two matches; with a third of right matches, all are wrong with p = (1 - 3^-2)^100 = 8e-6
 
 
 def fit_homography(pairs: RayPairs, threshold: float, estimator: Estimator, seed: int) -> np.ndarray | None:
@@ -34,11 +35,57 @@ def fit_homography(pairs: RayPairs, threshold: float, estimator: Estimator, seed
     return np.asarray(H)
 
 
-def fit_rotation(pairs: RayPairs) -> RotationMotion:
-    """Fit the rotation with x0 ~ R x1 by weighted least squares on unit directions (Kabsch, 1976)."""
-    unit0, unit1 = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (pairs.x0, pairs.x1))
-    u, _, vt = np.linalg.svd((unit0 * pairs.weights[:, None]).T @ unit1)
+def fit_rotation(pairs: RayPairs, threshold: float, seed: int) -> RotationMotion | None:
+    """Fit the rotation with x0 ~ R x1 by sampling pairs of matches; None without a result.
+
+    threshold: largest reprojection error of an inlier, pixels. The same seed gives the same result. The rotation with
+    the smallest sum of truncated squares (MSAC: Torr and Zisserman, "MLESAC", CVIU 2000, section 3) is refitted to its
+    inliers by weighted least squares on unit directions (Kabsch, 1976).
+    """
+    if len(pairs) < 2:
+        return None
+    drawn = np.random.default_rng(seed).integers(0, len(pairs), (_ROTATION_SAMPLES, 2))
+    tried = _rotations_of(_frames(pairs.x0, drawn), _frames(pairs.x1, drawn))
+    if len(tried) == 0:
+        return None
+    squares = np.array([_squared_distances(pairs, rotation) for rotation in tried])
+    best = int(np.argmin(np.minimum(squares, threshold**2) @ pairs.weights))
+    inside = squares[best] < threshold**2
+    unit0, unit1 = _directions(pairs.x0[inside]), _directions(pairs.x1[inside])
+    if len(unit0) < 2:
+        return None
+    u, _, vt = np.linalg.svd((unit0 * pairs.weights[inside, None]).T @ unit1)
     return RotationMotion(u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt)
+
+
+def _directions(rays: np.ndarray) -> np.ndarray:
+    """Unit vectors (..., 3) of rays (..., 3)."""
+    return np.asarray(rays / np.linalg.norm(rays, axis=-1, keepdims=True))
+
+
+def _frames(rays: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Orthonormal frames (M, 3, 3), axes in columns, of pairs of rays: their sum, their difference, and the normal.
+
+    rays: (N, 3). drawn: (M, 2) indices. Not finite for two equal rays.
+    """
+    a, b = _directions(rays[drawn[:, 0]]), _directions(rays[drawn[:, 1]])
+    with np.errstate(invalid="ignore"):
+        middle, across = _directions(a + b), _directions(a - b)
+    return np.stack([middle, across, np.cross(middle, across)], axis=2)
+
+
+def _rotations_of(frames0: np.ndarray, frames1: np.ndarray) -> np.ndarray:
+    """Rotations (K, 3, 3) from frames (M, 3, 3) in the newer camera to those in the older one, the finite ones."""
+    found = frames0 @ np.swapaxes(frames1, 1, 2)
+    return np.asarray(found[np.isfinite(found).all(axis=(1, 2))])
+
+
+def _squared_distances(pairs: RayPairs, rotation: np.ndarray) -> np.ndarray:
+    """Squared reprojection errors (N,) in the older image, pixels^2; infinite behind it."""
+    mapped = rotation @ pairs.rows1
+    ahead = mapped[2] > 1e-6
+    offset = (mapped[:2] - mapped[2] * pairs.rows0[:2]) / np.where(ahead, mapped[2], 1.0)
+    return np.where(ahead, np.sum(offset**2, axis=0), np.inf) / pairs.pixel**2
 
 
 def _fit_poselib(rays0: np.ndarray, rays1: np.ndarray, threshold: float, pixel: float, seed: int) -> np.ndarray | None:

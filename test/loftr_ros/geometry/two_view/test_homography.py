@@ -1,5 +1,7 @@
 """Homographies: decompositions against OpenCV, residuals and derivatives against their definitions, and the choice."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from loftr_ros.geometry.two_view.homography.fit import fit_homography, fit_rotat
 from loftr_ros.geometry.two_view.homography.motion import PlaneMotion, RotationMotion
 from loftr_ros.geometry.two_view.homography.sampson import homography_residuals
 from perception_common.cameras.camera import Camera
-from perception_common.geometry import so3_exp, transform
+from perception_common.geometry import rotation_angle, so3_exp, transform
 
 CAMERA = Camera.from_matrix(np.array([[600.0, 0, 320], [0, 550, 240], [0, 0, 1]]), 640, 480)
 
@@ -35,6 +37,17 @@ def pairs_of(H, noise=0.0, count=100, seed=0):
     points0 = mapped[:, :2] / mapped[:, 2:] * [600, 550] + [320, 240]
     points0, points1 = (p + noise * rng.normal(size=p.shape) for p in (points0, points1))
     return ray_pairs(points0, points1, CAMERA, CAMERA)[0]
+
+
+def least_squares_rotation(x0, x1):
+    """The rotation with u0 ~ R u1 for unit vectors u, by Davenport's q-method: the largest eigenvector of K."""
+    u0, u1 = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (x0, x1))
+    B = u0.T @ u1
+    z = np.array([B[2, 1] - B[1, 2], B[0, 2] - B[2, 0], B[1, 0] - B[0, 1]])
+    K = np.block([[B + B.T - np.trace(B) * np.eye(3), z[:, None]], [z[None], np.array([[np.trace(B)]])]])
+    *axis, w = np.linalg.eigh(K)[1][:, -1]
+    angle = 2 * np.arctan2(np.linalg.norm(axis), w)
+    return so3_exp(np.array(axis) / np.linalg.norm(axis) * angle)
 
 
 @given(vectors, shifts, tilts)
@@ -80,7 +93,32 @@ def test_a_pure_rotation_has_no_plane():
 @given(vectors)
 @settings(deadline=None, max_examples=20)
 def test_a_rotation_is_fitted(w):
-    np.testing.assert_allclose(fit_rotation(pairs_of(so3_exp(w))).rotation, so3_exp(w), atol=1e-7)
+    found = fit_rotation(pairs_of(so3_exp(w)), threshold=1.0, seed=0)
+    np.testing.assert_allclose(found.rotation, so3_exp(w), atol=1e-7)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6])
+def test_wrong_matches_do_not_pull_the_rotation(share):
+    """The rotation is the least-squares fit to the right matches alone."""
+    rng = np.random.default_rng(1)
+    R = so3_exp(np.array([0.1, -0.2, 0.3]))
+    pairs = pairs_of(R, noise=0.5, count=200)
+    wrong = rng.random(200) < share
+    x0 = pairs.x0.copy()
+    x0[wrong, :2] += rng.uniform(-0.4, 0.4, (wrong.sum(), 2))
+    mixed = replace(pairs, x0=x0)
+    expected = least_squares_rotation(pairs.x0[~wrong], pairs.x1[~wrong])
+    found = fit_rotation(mixed, threshold=3.0, seed=0)
+    assert rotation_angle(found.rotation.T @ expected) < 2e-4  # a pixel is 1.7e-3
+    same = fit_rotation(mixed, threshold=3.0, seed=0)
+    np.testing.assert_array_equal(found.rotation, same.rotation)
+
+
+def test_matches_of_one_point_have_no_rotation():
+    pairs = pairs_of(np.eye(3), count=20)
+    one = replace(pairs, x0=np.repeat(pairs.x0[:1], 20, axis=0), x1=np.repeat(pairs.x1[:1], 20, axis=0))
+    assert fit_rotation(one, threshold=1.0, seed=0) is None
+    assert fit_rotation(pairs[:1], threshold=1.0, seed=0) is None
 
 
 @given(vectors, shifts, tilts)
