@@ -22,17 +22,19 @@ _STEP_FORWARD_M = (3.0, 6.0)  # the same with the camera ahead, where the view g
 
 @dataclass(frozen=True)
 class Course:
-    """A kind of flight. pitch_deg: of the gimbal. built: over a town, else over open ground. turns: on the spot."""
+    """A kind of flight. pitch_deg: of the gimbal. built: over a town, else over open ground. turns: on the spot.
+    step_m: flown between two images. urbanity: see SceneOptions."""
 
     path: FlightKind
     pitch_deg: float
     built: bool = True
     turns: bool = False
     step_m: tuple[float, float] = _STEP_M
+    urbanity: float = -1.0
 
 
 COURSES = {
-    "orbit": Course("orbit", -60.0),
+    "orbit": Course("orbit", -60.0, urbanity=1.0),
     "survey": Course("survey", -80.0),
     "open ground": Course("survey", -80.0, built=False),
     "forward": Course("forward", -25.0, step_m=_STEP_FORWARD_M),
@@ -70,7 +72,7 @@ def render_chain(course: str, seed: int) -> ImageChain:
 
 
 def _flight_of(kind: Course, seed: int) -> Flight:
-    scene = SceneOptions(side=163.84, built=kind.built, height_limit=30.0)
+    scene = SceneOptions(side=163.84, built=kind.built, urbanity=kind.urbanity, height_limit=30.0)
     path = FlightPathOptions(kind.path, duration_s=60.0, pitch_deg=kind.pitch_deg)
     return start_flight(seed, FlightOptions(scene, path, CameraOptions(WIDTH, HEIGHT)))
 
