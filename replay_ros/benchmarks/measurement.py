@@ -18,7 +18,8 @@ class BenchmarkPlan:
 
     threads: of torch. rounds: timed runs of each slow task (a network, a training step), after one untimed run.
     fast_rounds: the same for tasks of milliseconds. pairs: simulated image pairs of each geometry. training_size: None:
-    as in the training configurations.
+    as in the training configurations. matched_pairs: pairs that loftr_lite matches on simulated flights, of chains of
+    `matched_images` images of size matched_frame.
     """
 
     threads: int
@@ -32,6 +33,9 @@ class BenchmarkPlan:
     detections: int = 500
     matches: int = 2000
     pairs: int = 250
+    matched_pairs: int = 500
+    matched_images: int = 8
+    matched_frame: tuple[int, int] = (416, 312)
     training_size: tuple[int, int] | None = None
 
 
@@ -47,6 +51,9 @@ QUICK_PLAN = BenchmarkPlan(
     detections=20,
     matches=200,
     pairs=8,
+    matched_pairs=5,
+    matched_images=4,
+    matched_frame=(160, 120),
     training_size=(128, 96),
 )
 """Sizes at which all subjects run in seconds; the durations are meaningless."""

@@ -26,7 +26,12 @@ from loftr_ros.geometry.uncertainty.refinement import Refined
 
 _CELL = 1 / 32  # of the extent, side of a lattice cell: 9 pixels at 640x480, about one coarse cell of LoFTR
 _MAX_SIDE = 256  # of the lattice, cells; bounds the work for cameras with an odd calibration
-_RADII = (1, 3, 7, 15)  # cells, outer radii of the rings; a quarter of the view, and beyond it most is absorbed (empirical)
+_RADII = (
+    1,
+    3,
+    7,
+    15,
+)  # cells, outer radii of the rings; a quarter of the view, and beyond it most is absorbed (empirical)
 # Of the extent: 0.04 pixels at 640x480. On turns on the spot of simulated flights, loftr_lite's matches of a pair are
 # displaced together by 0.035 pixels (RMS) at 416x312, which is 1.9e-4, once the sampling error is taken off.
 _SYSTEMATIC = 1.4e-4

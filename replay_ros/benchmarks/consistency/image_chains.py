@@ -1,4 +1,4 @@
-"""Short chains of images of simulated flights with exact poses: what a matcher sees between keyframes."""
+"""Short chains of images of simulated flights with exact poses, as keyframes follow each other."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from flight_sim.scene import SceneOptions
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import so3_exp
 
-IMAGES = 8  # of a chain
-WIDTH, HEIGHT = 416, 312  # pixels
 _TURN = 0.08  # radians per axis between two images of a turn on the spot, standard deviation
 _STEP_M = (5.0, 11.0)  # flown between two images, range
 _STEP_FORWARD_M = (3.0, 6.0)  # the same with the camera ahead, where the view grows quickly
@@ -22,8 +20,11 @@ _STEP_FORWARD_M = (3.0, 6.0)  # the same with the camera ahead, where the view g
 
 @dataclass(frozen=True)
 class Course:
-    """A kind of flight. pitch_deg: of the gimbal. built: over a town, else over open ground. turns: on the spot.
-    step_m: flown between two images. urbanity: see SceneOptions."""
+    """A kind of flight.
+
+    pitch_deg: of the gimbal. built: over a town, else over open ground. turns: on the spot. step_m: flown between two
+    images, range. urbanity: as in SceneOptions; negative: drawn from the seed.
+    """
 
     path: FlightKind
     pitch_deg: float
@@ -56,31 +57,36 @@ class ImageChain:
     camera: Camera
 
 
-def render_chain(course: str, seed: int) -> ImageChain:
-    """Render the chain of a seed over one of COURSES, with the blur, noise and compression of a camera."""
+def render_chain(course: str, seed: int, images: int, size: tuple[int, int]) -> ImageChain:
+    """Render a number of images of one of COURSES, with the defocus, noise and compression of a camera.
+
+    size: (width, height), pixels. The same arguments give the same bytes.
+    """
     kind = COURSES[course]
-    flight = _flight_of(kind, seed)
+    flight = _flight_of(kind, seed, size)
     rng = np.random.default_rng([seed, 17])
-    stamps, poses = _poses_of(kind, flight, rng)
-    images = []
+    stamps, poses = _poses_of(kind, flight, rng, images)
+    pictures = []
     for stamp, pose in zip(stamps, poses, strict=True):
         frame = capture_frame(flight.scene, flight.lens, pose, stamp, flight.degradation, rng)
-        images.append(cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY))
+        pictures.append(cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY))
     lens = flight.camera
     camera = Camera.from_matrix(lens.matrix, lens.width, lens.height, lens.distortion)
-    return ImageChain(course, seed, tuple(images), tuple(poses), camera)
+    return ImageChain(course, seed, tuple(pictures), tuple(poses), camera)
 
 
-def _flight_of(kind: Course, seed: int) -> Flight:
+def _flight_of(kind: Course, seed: int, size: tuple[int, int]) -> Flight:
     scene = SceneOptions(side=163.84, built=kind.built, urbanity=kind.urbanity, height_limit=30.0)
     path = FlightPathOptions(kind.path, duration_s=60.0, pitch_deg=kind.pitch_deg)
-    return start_flight(seed, FlightOptions(scene, path, CameraOptions(WIDTH, HEIGHT)))
+    return start_flight(seed, FlightOptions(scene, path, CameraOptions(*size)))
 
 
-def _poses_of(kind: Course, flight: Flight, rng: np.random.Generator) -> tuple[list[float], list[np.ndarray]]:
+def _poses_of(
+    kind: Course, flight: Flight, rng: np.random.Generator, images: int
+) -> tuple[list[float], list[np.ndarray]]:
     """Return stamps (seconds) and poses (4, 4); the stamps of a turn on the spot are those of a flight."""
     speed = FlightPathOptions().speed_mps
-    steps = rng.uniform(*kind.step_m, IMAGES) / speed
+    steps = rng.uniform(*kind.step_m, images) / speed
     stamps = (rng.uniform(2.0, 30.0) + np.cumsum(steps)).tolist()
     if not kind.turns:
         return stamps, [flight.path.pose_at(stamp) for stamp in stamps]
