@@ -42,13 +42,13 @@ def variance_inflation(pairs: RayPairs, refined: Refined[Any]) -> float:
     """Factor, at least 1, of the estimate's variance over its variance for independent matches.
 
     Let A (N k, p) be the weighted derivative of the residuals, whitened so that A'A = I, and B_r the matrix (N k, N k)
-    that is 1 for two matches within ring r. With the correlation c_r of their errors and the noise sigma the factor, a
-    mean over the directions of a step, is
+    that is 1 for two matches within ring r. With the correlation c_r of their errors, the noise sigma and the systematic
+    error b that neighbours share unseen, the factor, a mean over the directions of a step, is
 
-        v = 1 + sum_r (c_r + (b / sigma)^2) tr(A' B_r A) / p
+        v = 1 + sum_r (c_r + (b / sigma)^2) tr(A' B_r A) / p.
 
-    where b is the systematic error that neighbours share unseen. Correlations fall with the distance. Therefore the sum ends at the first ring whose correlation is less than
-    _EVIDENCE standard deviations above 0, and none counts for more than the one before (initial monotone sequence:
+    Correlations fall with the distance. Therefore the sum of the c_r ends at the first ring whose correlation is less
+    than _EVIDENCE standard deviations above 0, and none counts for more than the one before (initial monotone sequence:
     Geyer, "Practical Markov chain Monte Carlo", Statistical Science 1992). Distant rings hold most pairs of matches, so
     that chance correlations in them would weigh most.
     """
@@ -122,9 +122,9 @@ def _lattice(pairs: RayPairs) -> np.ndarray:
 
 
 def _ring_sums(values: np.ndarray, lattice: np.ndarray) -> np.ndarray:
-    """Sums (R, N, C) of the values (N, C) of all matches within each ring around each match; ring 0 is the match itself.
+    """Sums (R, N, C) of the values (N, C) of all matches within each ring around each match.
 
-    Ring r reaches to _RADII[r - 1] cells along rows and columns, from where ring r - 1 ends.
+    Ring 0 is the match itself. Ring r reaches to _RADII[r - 1] cells along rows and columns, from where ring r - 1 ends.
     """
     rows, columns = lattice
     height, width = rows.max() + 1, columns.max() + 1
