@@ -26,14 +26,10 @@ from loftr_ros.geometry.uncertainty.refinement import Refined
 
 _CELL = 1 / 32  # of the extent, side of a lattice cell: 9 pixels at 640x480, about one coarse cell of LoFTR
 _MAX_SIDE = 256  # of the lattice, cells; bounds the work for cameras with an odd calibration
-_RADII = (
-    1,
-    3,
-    7,
-    15,
-)  # cells, outer radii of the rings; a quarter of the view, and beyond it most is absorbed (empirical)
-# Of the extent: 0.04 pixels at 640x480. On turns on the spot of simulated flights, loftr_lite's matches of a pair are
-# displaced together by 0.035 pixels (RMS) at 416x312, which is 1.9e-4, once the sampling error is taken off.
+_RADII = (1, 3, 7, 15)  # cells, outer radii of the rings: to a quarter of the view, most beyond is absorbed (empirical)
+# Of the extent: 0.04 pixels at 640x480. On turns on the spot of simulated flights, all matches of loftr_lite in a pair
+# are displaced together by 0.035 pixels (RMS) at 416x312, sampling error taken off; a residual shares a displacement
+# between both images, so that 0.025 pixels or 1.4e-4 are left.
 _SYSTEMATIC = 1.4e-4
 _EVIDENCE = 1.0  # standard deviations above 0 from which on the correlation in a ring counts (empirical)
 
@@ -42,8 +38,8 @@ def variance_inflation(pairs: RayPairs, refined: Refined[Any]) -> float:
     """Factor, at least 1, of the estimate's variance over its variance for independent matches.
 
     Let A (N k, p) be the weighted derivative of the residuals, whitened so that A'A = I, and B_r the matrix (N k, N k)
-    that is 1 for two matches within ring r. With the correlation c_r of their errors, the noise sigma and the systematic
-    error b that neighbours share unseen, the factor, a mean over the directions of a step, is
+    that is 1 for two matches within ring r. With the correlation c_r of their errors, the noise sigma and the
+    systematic error b that neighbours share unseen, the factor, a mean over the directions of a step, is
 
         v = 1 + sum_r (c_r + (b / sigma)^2) tr(A' B_r A) / p.
 
@@ -124,7 +120,8 @@ def _lattice(pairs: RayPairs) -> np.ndarray:
 def _ring_sums(values: np.ndarray, lattice: np.ndarray) -> np.ndarray:
     """Sums (R, N, C) of the values (N, C) of all matches within each ring around each match.
 
-    Ring 0 is the match itself. Ring r reaches to _RADII[r - 1] cells along rows and columns, from where ring r - 1 ends.
+    Ring 0 is the match itself. Ring r begins where ring r - 1 ends, and reaches to _RADII[r - 1] cells along rows and
+    columns.
     """
     rows, columns = lattice
     height, width = rows.max() + 1, columns.max() + 1

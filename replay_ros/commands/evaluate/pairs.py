@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from perception_common.errors import InputError
+from replay_ros.evaluation.pairs.consistency import TruthDeviation
 from replay_ros.evaluation.pairs.estimators import ESTIMATORS, choose_estimators
 from replay_ros.evaluation.pairs.evaluate import (
     HOMOGRAPHIES,
@@ -56,6 +57,11 @@ example:
     parser.add_argument("--threshold", action="append", type=float, metavar="PX", help=threshold)
     side = f"shrink images to this long side, pixels; 0: do not (default: {_DEFAULT.max_sides[0]}); may be repeated"
     parser.add_argument("--max-side", action="append", type=int, metavar="N", help=side)
+    truth = (
+        "standard deviation of the true rotations and directions, degrees, and of the true translations, unit of T_ab; "
+        "counts in the NEES (default: ref_unc_deg of each pair, else exact)"
+    )
+    parser.add_argument("--truth-deviation", nargs=2, type=float, metavar=("DEG", "LENGTH"), help=truth)
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="write matches to this folder and reuse them")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures of all pairs to this file")
@@ -69,11 +75,14 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
         raise InputError("--max-side must not be negative; 0 keeps the images' size")
     if not all(threshold > 0 for threshold in given.threshold or ()):
         raise InputError("--threshold must be above 0 pixels")
+    if any(not value >= 0 for value in given.truth_deviation or ()):
+        raise InputError("--truth-deviation must not be negative; 0 0 takes the truth as exact")
     names = tuple(given.matcher or _DEFAULT.matchers.names)
     options = PairEvaluationOptions(
         matchers=MatcherOptions(names, model=given.model, device=given.device, cache=given.cache),
         estimators=choose_estimators(given.estimator or [_DEFAULT.estimators[0].name], given.threshold),
         max_sides=tuple(given.max_side or _DEFAULT.max_sides),
+        truth=TruthDeviation(*given.truth_deviation) if given.truth_deviation else None,
     )
     runs = evaluate_pairs_file(given.pairs, options)
     print("\n".join(pair_lines(runs)))

@@ -20,6 +20,7 @@ from loftr_ros.image_matcher import shrink
 from perception_common.cameras.camera import Camera
 from perception_common.errors import InputError
 from perception_common.images.pictures.files import read_gray
+from replay_ros.evaluation.pairs.consistency import TruthDeviation, consistency_of_pairs, normalised_error
 from replay_ros.evaluation.pairs.estimators import PoseEstimator, choose_estimators, estimate_pose
 from replay_ros.evaluation.pairs.matchers import NO_PAIRS
 from replay_ros.evaluation.pairs.metrics import PairErrors, PairSummary, corner_error, summarise_pairs
@@ -34,12 +35,14 @@ HOMOGRAPHIES = f"findHomography USAC_MAGSAC, {HOMOGRAPHY_PIXELS:g} px"
 class PairEvaluationOptions:
     """What to evaluate: every combination of matchers, estimators with their thresholds, and image sizes.
 
-    max_sides: long sides that images are shrunk to, pixels; 0: not shrunk.
+    max_sides: long sides that images are shrunk to, pixels; 0: not shrunk. truth: deviation of the true poses; None: as
+    the pairs state it.
     """
 
     matchers: MatcherOptions = field(default_factory=MatcherOptions)
     estimators: tuple[PoseEstimator, ...] = choose_estimators(("opencv",))
     max_sides: tuple[int, ...] = (640,)
+    truth: TruthDeviation | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +71,8 @@ class PairEstimate:
     geometry: str
     error_degrees: float | None = None
     corner_px: float | None = None
+    nees: float | None = None
+    dof: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ def evaluate_pairs_file(path: Path, options: PairEvaluationOptions) -> list[Pair
         replace(run, problems=tuple(problems))
         for predictor in load_predictors(options.matchers)
         for max_side in options.max_sides
-        for run in evaluate_pairs(pairs, predictor, options.estimators, max_side)
+        for run in evaluate_pairs(pairs, predictor, options.estimators, max_side, options.truth)
     ]
 
 
@@ -123,7 +128,11 @@ def _readable(pairs: Sequence[ImagePair]) -> tuple[list[ImagePair], list[str]]:
 
 
 def evaluate_pairs(
-    pairs: Sequence[ImagePair], predictor: Predictor, estimators: Sequence[PoseEstimator], max_side: int
+    pairs: Sequence[ImagePair],
+    predictor: Predictor,
+    estimators: Sequence[PoseEstimator],
+    max_side: int,
+    truth: TruthDeviation | None = None,
 ) -> list[PairRun]:
     """Match each pair once, on images shrunk to a long side of `max_side` pixels (0: not shrunk).
 
@@ -145,7 +154,7 @@ def evaluate_pairs(
             estimate, cause = _failure_of(pair), failure
             if not failure:
                 try:
-                    estimate = estimate_and_compare(pair, a, b, matches.points_a, matches.points_b, estimator)
+                    estimate = estimate_and_compare(pair, a, b, matches.points_a, matches.points_b, estimator, truth)
                 except (InputError, cv2.error) as error:
                     cause = " ".join(str(error).split())
             seconds = time.perf_counter() - begin
@@ -181,15 +190,18 @@ def estimate_and_compare(
     points_a: np.ndarray,
     points_b: np.ndarray,
     estimator: PoseEstimator,
+    truth: TruthDeviation | None = None,
 ) -> PairEstimate:
     """Estimate the pose or the homography of a pair, whichever its truth is, and compare it with the truth.
 
-    points_a, points_b: (N, 2), matched pixels of the views.
+    points_a, points_b: (N, 2), matched pixels of the views. truth: see `PairEvaluationOptions`.
     """
     if pair.K_a is None or pair.K_b is None or pair.T_ab is None:
         return _estimate_homography(pair, a, b, points_a, points_b)
     found = estimate_pose(points_a, points_b, a.camera(pair.K_a), b.camera(pair.K_b), estimator)
-    return PairEstimate(found.inliers, found.geometry.name, error_degrees=pose_degrees(found.T_ab, pair.T_ab))
+    nees, dof = normalised_error(found, pair.T_ab, truth or TruthDeviation(pair.truth_degrees))
+    degrees = pose_degrees(found.T_ab, pair.T_ab)
+    return PairEstimate(found.inliers, found.geometry.name, error_degrees=degrees, nees=nees, dof=dof)
 
 
 def _estimate_homography(
@@ -221,4 +233,6 @@ def pair_run_to_mapping(run: PairRun) -> dict[str, Any]:
         "max_side": run.max_side,
     }
     conditions["left_out"] = list(run.problems)
+    consistency = consistency_of_pairs(run.details)
+    conditions["consistency"] = None if consistency is None else asdict(consistency)
     return asdict(run.summary) | conditions | {"details": [asdict(errors) for errors in run.details]}
