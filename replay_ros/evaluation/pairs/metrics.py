@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from loftr_ros.geometry.accuracy import AUC_LIMITS, area_under_recall
-
-SUCCESS_DEGREES = 5.0
+from loftr_ros.geometry.accuracy import AUC_LIMITS, SUCCESS_DEGREES, area_under_recall
 
 
 @dataclass(frozen=True)
