@@ -24,7 +24,8 @@ class ImagePair:
 
     name_a, name_b: file names as in pairs.json; path_a, path_b: the files. K_a, K_b: (3, 3), pixels of the upright
     images. T_ab: (4, 4), points of camera a to camera b. H_ab: (3, 3), pixels of image a to image b. A pair has K_a,
-    K_b and T_ab, or H_ab; the others are None.
+    K_b and T_ab, or H_ab; the others are None. truth_degrees: standard deviation of the rotation of T_ab and of
+    the direction of its translation, as far as it is known; else 0.
     """
 
     name_a: str
@@ -35,6 +36,7 @@ class ImagePair:
     K_b: np.ndarray | None
     T_ab: np.ndarray | None
     H_ab: np.ndarray | None
+    truth_degrees: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,9 @@ class PairList:
 def read_pairs(path: Path) -> PairList:
     """Read a pairs.json; file names in it are relative to its folder, and stay below it.
 
-    Format: {"pairs": [{"a", "b", "K_a", "K_b", "T_ab"} or {"a", "b", "H_ab"}, ...]}, matrices as nested lists. A broken
-    entry and one whose geometry is impossible are left out and listed. Raises InputError when no pair is left.
+    Format: {"pairs": [{"a", "b", "K_a", "K_b", "T_ab"} or {"a", "b", "H_ab"}, ...]}, matrices as nested lists, and
+    optionally "ref_unc_deg", the standard deviation of T_ab in degrees. A broken entry and one whose geometry is
+    impossible are left out and listed. Raises InputError when no pair is left.
     """
     content = read_json(path)
     if not isinstance(content, dict) or "pairs" not in content:
@@ -76,6 +79,7 @@ def _read_pair(entry: Any, folder: Path) -> ImagePair:
         name_a, name_b = entry["a"], entry["b"]
         needed = {"K_a": (3, 3), "K_b": (3, 3), "T_ab": (4, 4)} if "T_ab" in entry else {"H_ab": (3, 3)}
         values = {key: np.array(entry[key], np.float64) for key in needed}
+        truth_degrees = float(entry.get("ref_unc_deg", 0.0))
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise InputError(f"needs a, b and either K_a, K_b and T_ab or H_ab ({error!r})") from error
     for key, shape in needed.items():
@@ -83,9 +87,11 @@ def _read_pair(entry: Any, folder: Path) -> ImagePair:
             raise InputError(f"{key} must be {shape[0]}x{shape[1]} finite numbers")
         if fault := _FAULTS[key](values[key]):
             raise InputError(f"{key} {fault}")
+    if not 0.0 <= truth_degrees < np.inf:
+        raise InputError(f"ref_unc_deg must be a finite number of degrees from 0, got {truth_degrees:g}")
     geometry = {key: values.get(key) for key in ("K_a", "K_b", "T_ab", "H_ab")}
     path_a, path_b = inner_path(folder, name_a), inner_path(folder, name_b)
-    return ImagePair(name_a, name_b, path_a=path_a, path_b=path_b, **geometry)
+    return ImagePair(name_a, name_b, path_a=path_a, path_b=path_b, **geometry, truth_degrees=truth_degrees)
 
 
 def homography_fault(H: np.ndarray) -> str:

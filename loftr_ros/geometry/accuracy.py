@@ -15,6 +15,7 @@ from perception_common.geometry import pose_error
 
 FAILED_DEGREES = 180.0
 AUC_LIMITS = (5, 10, 20)  # degrees
+SUCCESS_DEGREES = 5.0  # a pose with a smaller error is a success
 
 
 def pose_degrees(estimated: np.ndarray | None, true: np.ndarray) -> float:

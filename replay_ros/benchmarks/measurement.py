@@ -21,7 +21,8 @@ class BenchmarkPlan:
     training_batch: None: as in the training configurations. loop_flights, loop_lines, loop_line_m: simulated
     lawn-mower flights, their lines, and the length of these, metres. track_seeds, track_keyframes, track_frame:
     flights of the tracks. standing: pairs of a camera without translation. moving: pairs of one with a small
-    translation, of each scene, parallax and noise.
+    translation, of each scene, parallax and noise. matched_pairs: pairs that loftr_lite matches on simulated flights,
+    of chains of `matched_images` images of size matched_frame.
     """
 
     threads: int
@@ -40,6 +41,9 @@ class BenchmarkPlan:
     loop_line_m: float = 80.0
     standing: int = 2000
     moving: int = 40
+    matched_pairs: int = 500
+    matched_images: int = 8
+    matched_frame: tuple[int, int] = (416, 312)
     training_size: tuple[int, int] | None = None
     training_batch: int | None = None
     track_seeds: tuple[int, ...] = (811, 812, 813)
@@ -64,6 +68,9 @@ QUICK_PLAN = BenchmarkPlan(
     loop_line_m=40.0,
     standing=24,
     moving=1,
+    matched_pairs=5,
+    matched_images=4,
+    matched_frame=(160, 120),
     training_size=(128, 96),
     training_batch=1,
     track_seeds=(1,),

@@ -33,6 +33,8 @@ Exit status 2: outputs that must be equal are not."""
     )
     parser.add_argument("--only", nargs="+", choices=SUBJECTS, metavar="NAME", help="these subjects (default: all)")
     parser.add_argument("--repeat", type=int, default=0, metavar="N", help="timed runs of the networks (default: 7)")
+    pairs = f"matched pairs of the subject consistency (default: {BenchmarkPlan.matched_pairs})"
+    parser.add_argument("--pairs", type=int, default=0, metavar="N", help=pairs)
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="of torch (default: number of cores)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write machine, plan and results to this file")
     parser.add_argument("--quick", action="store_true", help="tiny sizes to try the command; durations are meaningless")
@@ -42,10 +44,15 @@ Exit status 2: outputs that must be equal are not."""
 def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     """Run the command; returns 2 when outputs that must be equal differ. Raises InputError."""
     given = build_parser(prog).parse_args(arguments)
-    if given.repeat < 0 or given.threads < 0:
-        raise InputError("--repeat and --threads must be positive")
+    if given.repeat < 0 or given.threads < 0 or given.pairs < 0:
+        raise InputError("--repeat, --pairs and --threads must be positive")
     plan = QUICK_PLAN if given.quick else BenchmarkPlan(threads=default_threads())
-    plan = replace(plan, rounds=given.repeat or plan.rounds, threads=given.threads or plan.threads)
+    plan = replace(
+        plan,
+        rounds=given.repeat or plan.rounds,
+        threads=given.threads or plan.threads,
+        matched_pairs=given.pairs or plan.matched_pairs,
+    )
     set_threads(plan.threads)
     machine = describe_machine(plan.threads)
     names = given.only or SUBJECTS

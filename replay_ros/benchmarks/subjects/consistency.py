@@ -1,4 +1,6 @@
-"""Consistency of the covariances of relative poses, on pairs of simulated views with true correspondences and noise.
+"""Consistency of the covariances of relative poses on pairs of simulated views.
+
+The pairs have true correspondences with white noise, and matches of loftr_lite.
 
 For a consistent covariance, the normalised estimation error squared (NEES; Bar-Shalom, Li and Kirubarajan, "Estimation
 with Applications to Tracking and Navigation", section 5.4) over its degrees of freedom has the mean 1. A larger mean is
@@ -25,6 +27,7 @@ from loftr_ros.geometry.two_view.estimation import estimate_relative_pose
 from loftr_ros.geometry.two_view.relative_pose import Geometry, RelativePose, TwoViewSettings
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import inverse, so3_exp, so3_log, transform
+from replay_ros.benchmarks.consistency.matched_flights import measure_matched
 from replay_ros.benchmarks.measurement import BenchmarkPlan, Check, Measurement, SubjectReport
 
 NOISE = (1.0, 2.0, 4.0)  # standard deviation in both images, pixels
@@ -72,7 +75,7 @@ class SimulatedPair:
 
 
 def measure(plan: BenchmarkPlan) -> SubjectReport:
-    """Estimate pairs of four geometries, without and with outliers."""
+    """Estimate pairs of four geometries with white noise, without and with outliers, and pairs that are matched."""
     rows, checks, notes = [], [], []
     for kind in KINDS:
         for outliers in (0.0, 0.2):
@@ -91,14 +94,15 @@ def measure(plan: BenchmarkPlan) -> SubjectReport:
                 f"{name}: mean {np.mean(errors):.2f}; {', '.join(by_noise)}; "
                 f"{len(estimated) - len(errors)} of {len(estimated)} pairs with a wrong geometry class"
             )
+    matched = measure_matched(plan)
     return SubjectReport(
         subject="consistency",
         conditions="squared error in units of the covariance over its degrees of freedom, expected 1; "
         f"{plan.pairs} pairs of simulated flights of each geometry, {_MATCHES} matches, "
-        f"{', '.join(f'{n:g}' for n in NOISE)} px of noise",
-        rows=tuple(rows),
-        checks=tuple(checks),
-        notes=tuple(notes),
+        f"{', '.join(f'{n:g}' for n in NOISE)} px of noise; {plan.matched_pairs} {matched.conditions}",
+        rows=(*rows, *matched.rows),
+        checks=(*checks, *matched.checks),
+        notes=(*notes, *matched.notes),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from loftr_ros.turning.matching import ROTATIONS, Rotation
 from perception_common.errors import InputError
 from replay_ros.evaluation.pairs.comparison import comparison_lines
+from replay_ros.evaluation.pairs.consistency import TruthDeviation
 from replay_ros.evaluation.pairs.estimators import ESTIMATORS, choose_estimators
 from replay_ros.evaluation.pairs.evaluate import (
     HOMOGRAPHIES,
@@ -80,6 +81,11 @@ example:
     parser.add_argument("--rotation", action="append", choices=ROTATIONS, help=rotation)
     turn_b = "turn image b and its truth counter-clockwise, degrees (default: 0); may be repeated"
     parser.add_argument("--turn-b", action="append", type=int, choices=(0, 90, 180, 270), help=turn_b)
+    truth = (
+        "standard deviation of the true rotations and directions, degrees, and of the true translations, unit of T_ab; "
+        "counts in the NEES (default: ref_unc_deg of each pair, else exact)"
+    )
+    parser.add_argument("--truth-deviation", nargs=2, type=float, metavar=("DEG", "LENGTH"), help=truth)
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="write matches to this folder and reuse them")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures of all pairs to this file")
@@ -93,6 +99,8 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
         raise InputError("--max-side must not be negative; 0 keeps the images' size")
     if not all(threshold > 0 for threshold in given.threshold or ()):
         raise InputError("--threshold must be above 0 pixels")
+    if any(not value >= 0 for value in given.truth_deviation or ()):
+        raise InputError("--truth-deviation must not be negative; 0 0 takes the truth as exact")
     names = expand_names(given.matcher or _DEFAULT.matchers.names)
     sets = dict(zip(_set_names(given.pairs), given.pairs, strict=True))
     rotations: tuple[Rotation, ...] = tuple(given.rotation or [UPRIGHT.rotation])
@@ -101,6 +109,7 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
         estimators=choose_estimators(given.estimator or [_DEFAULT.estimators[0].name], given.threshold),
         max_sides=tuple(given.max_side or _DEFAULT.max_sides),
         views=tuple(TurnedViews(degrees // 90, rotation) for degrees in given.turn_b or (0,) for rotation in rotations),
+        truth=TruthDeviation(*given.truth_deviation) if given.truth_deviation else None,
     )
     runs = {name: evaluate_pairs_file(path, options) for name, path in sets.items()}
     print("\n\n".join("\n".join(lines) for lines in _report(runs)))

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import chi2
 
-from loftr_ros.geometry.accuracy import AUC_LIMITS, FAILED_DEGREES, area_under_recall, pose_degrees
+from loftr_ros.geometry.accuracy import AUC_LIMITS, FAILED_DEGREES, SUCCESS_DEGREES, area_under_recall, pose_degrees
 from loftr_ros.geometry.sphere import tangent_basis
 from loftr_ros.geometry.two_view.relative_pose import Geometry
 from perception_common.geometry import angle_between, pose_error, so3_log
 from replay_ros.evaluation.motion.edges import PoseEdge
 from replay_ros.evaluation.motion.results import CovarianceConsistency, EdgeError, PoseAccuracy
-from replay_ros.evaluation.pairs.metrics import SUCCESS_DEGREES
 
 STILL = 0.01  # metres; a shorter true translation has no direction (empirical)
 ELLIPSOID = 0.95  # probability of the confidence ellipsoids

@@ -53,11 +53,15 @@ def choose_estimators(names: Sequence[str], thresholds: Sequence[float] | None =
 
 @dataclass(frozen=True, eq=False)
 class PoseEstimate:
-    """T_ab: (4, 4), points of camera a to camera b, translation of length 1 or 0; None for a failure."""
+    """T_ab: (4, 4), points of camera a to camera b, translation of length 1 or 0; None for a failure.
+
+    covariance: (6, 6), of the pose of camera b in camera a, as of `RelativePose`; None: the estimator has none.
+    """
 
     T_ab: np.ndarray | None
     inliers: int
     geometry: Geometry
+    covariance: np.ndarray | None = None
 
 
 FAILED = PoseEstimate(None, 0, Geometry.FAILED)
@@ -78,7 +82,7 @@ def estimate_pose(
     )
     pose = estimate_relative_pose(points_a, points_b, camera_a, camera_b, settings)
     T_ab = None if pose.geometry == Geometry.FAILED else inverse(pose.matrix)
-    return PoseEstimate(T_ab, int(pose.inliers.sum()), pose.geometry)
+    return PoseEstimate(T_ab, int(pose.inliers.sum()), pose.geometry, pose.covariance)
 
 
 def _estimate_by_ransac(

@@ -22,6 +22,7 @@ from loftr_ros.turning.quarter_turns import turn_image
 from perception_common.cameras.camera import Camera
 from perception_common.errors import InputError
 from perception_common.images.pictures.files import read_gray
+from replay_ros.evaluation.pairs.consistency import TruthDeviation, consistency_of_pairs, normalised_error
 from replay_ros.evaluation.pairs.estimators import PoseEstimator, choose_estimators, estimate_pose
 from replay_ros.evaluation.pairs.matchers import NO_PAIRS
 from replay_ros.evaluation.pairs.metrics import PairErrors, PairSummary, corner_error, summarise_pairs
@@ -52,13 +53,15 @@ UPRIGHT = TurnedViews()
 class PairEvaluationOptions:
     """What to evaluate: every combination of matchers, estimators with their thresholds, image sizes and turns.
 
-    max_sides: long sides that images are shrunk to, pixels; 0: not shrunk. views: how images are turned.
+    max_sides: long sides that images are shrunk to, pixels; 0: not shrunk. views: how images are turned. truth:
+    deviation of the true poses; None: as the pairs state it.
     """
 
     matchers: MatcherOptions = field(default_factory=MatcherOptions)
     estimators: tuple[PoseEstimator, ...] = choose_estimators(("opencv",))
     max_sides: tuple[int, ...] = (640,)
     views: tuple[TurnedViews, ...] = (UPRIGHT,)
+    truth: TruthDeviation | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +95,8 @@ class PairEstimate:
     geometry: str
     error_degrees: float | None = None
     corner_px: float | None = None
+    nees: float | None = None
+    dof: int = 0
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,7 @@ def evaluate_pairs_file(path: Path, options: PairEvaluationOptions) -> list[Pair
         for predictor in load_predictors(options.matchers)
         for max_side in options.max_sides
         for views in options.views
-        for run in evaluate_pairs(pairs, predictor, options.estimators, max_side, views)
+        for run in evaluate_pairs(pairs, predictor, options.estimators, max_side, views, options.truth)
     ]
 
 
@@ -155,6 +160,7 @@ def evaluate_pairs(
     estimators: Sequence[PoseEstimator],
     max_side: int,
     views: TurnedViews = UPRIGHT,
+    truth: TruthDeviation | None = None,
 ) -> list[PairRun]:
     """Match each pair once, on images shrunk to a long side of `max_side` pixels (0: not shrunk).
 
@@ -178,7 +184,7 @@ def evaluate_pairs(
             estimate, cause = _failure_of(pair), failure
             if not failure:
                 try:
-                    estimate = estimate_and_compare(pair, a, b, matches.points_a, matches.points_b, estimator)
+                    estimate = estimate_and_compare(pair, a, b, matches.points_a, matches.points_b, estimator, truth)
                 except (InputError, cv2.error) as error:
                     cause = " ".join(str(error).split())
             seconds = time.perf_counter() - begin
@@ -222,15 +228,18 @@ def estimate_and_compare(
     points_a: np.ndarray,
     points_b: np.ndarray,
     estimator: PoseEstimator,
+    truth: TruthDeviation | None = None,
 ) -> PairEstimate:
     """Estimate the pose or the homography of a pair, whichever its truth is, and compare it with the truth.
 
-    points_a, points_b: (N, 2), matched pixels of the views.
+    points_a, points_b: (N, 2), matched pixels of the views. truth: see `PairEvaluationOptions`.
     """
     if pair.K_a is None or pair.K_b is None or pair.T_ab is None:
         return _estimate_homography(pair, a, b, points_a, points_b)
     found = estimate_pose(points_a, points_b, a.camera(pair.K_a), b.camera(pair.K_b), estimator)
-    return PairEstimate(found.inliers, found.geometry.name, error_degrees=pose_degrees(found.T_ab, pair.T_ab))
+    nees, dof = normalised_error(found, pair.T_ab, truth or TruthDeviation(pair.truth_degrees))
+    degrees = pose_degrees(found.T_ab, pair.T_ab)
+    return PairEstimate(found.inliers, found.geometry.name, error_degrees=degrees, nees=nees, dof=dof)
 
 
 def _estimate_homography(
@@ -264,4 +273,6 @@ def pair_run_to_mapping(run: PairRun) -> dict[str, Any]:
         "turned_b": 90 * run.views.turns_b,
     }
     conditions["left_out"] = list(run.problems)
+    consistency = consistency_of_pairs(run.details)
+    conditions["consistency"] = None if consistency is None else asdict(consistency)
     return asdict(run.summary) | conditions | {"details": [asdict(errors) for errors in run.details]}

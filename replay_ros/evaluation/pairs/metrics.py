@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from loftr_ros.geometry.accuracy import AUC_LIMITS, area_under_recall
+from loftr_ros.geometry.accuracy import AUC_LIMITS, SUCCESS_DEGREES, area_under_recall
 
-SUCCESS_DEGREES = 5.0
 CORNER_LIMITS = (3, 5, 10)  # pixels, as in section 4.1 of LoFTR's paper
 
 
@@ -21,7 +20,8 @@ class PairErrors:
     a, b: image files. geometry: the estimator's class of the scene, "FAILED" without an estimate. error_degrees: of the
     pose, 180 for a failure; None where the truth is a homography. corner_px: of the homography, pixels of the stored
     image; None where it failed or the truth is a pose. seconds_matching: without the encoding of the two images.
-    failure: why the matcher or the estimator gave up on the images, as an error; empty otherwise.
+    failure: why the matcher or the estimator gave up on the images, as an error; empty otherwise. nees: squared error
+    in units of the covariance, see consistency.py; None where the estimator has none. dof: its degrees of freedom.
     """
 
     a: str
@@ -34,6 +34,8 @@ class PairErrors:
     seconds_matching: float
     seconds_estimating: float
     failure: str = ""
+    nees: float | None = None
+    dof: int = 0
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from loftr_ros.geometry.accuracy import FAILED_DEGREES
 from perception_common.text.markdown import markdown_table, number_cell
 from perception_common.text.problems import shortened
+from replay_ros.evaluation.pairs.consistency import consistency_of_pairs
 from replay_ros.evaluation.pairs.evaluate import HOMOGRAPHIES, PairRun
 
 
@@ -43,6 +44,8 @@ def pair_lines(runs: Sequence[PairRun]) -> Iterator[str]:
         if failed:
             what = f"{run.matcher}, {run.estimator.name}"
             yield f"- {what}: {len(failed)} pairs failed with an error ({shortened(failed)})"
+        if consistency := consistency_of_pairs(run.details):
+            yield f"- {run.matcher}, {run.estimator.name}, {run.max_side or 'full'}: {consistency.sentence}"
     yield "- s/pair: matching and estimation, without encoding the two images"
 
 

@@ -54,3 +54,15 @@ def test_missing_files_are_named(tmp_path):
         read_pairs(tmp_path / "nothing.json")
     with pytest.raises(InputError, match=r"a\.png: is missing"):
         read_gray(tmp_path / "a.png")
+
+
+def test_the_deviation_of_the_truth_is_read(tmp_path):
+    stated = {**POSED, "ref_unc_deg": 0.3}
+    assert [pair.truth_degrees for pair in read_pairs(write(tmp_path, {"pairs": [stated, POSED]}))] == [0.3, 0.0]
+
+
+@pytest.mark.parametrize("deviation", [-1.0, float("inf")])
+def test_an_impossible_deviation_of_the_truth_is_named(deviation, tmp_path):
+    found = read_pairs(write(tmp_path, {"pairs": [POSED, {**POSED, "ref_unc_deg": deviation}]}))
+    assert len(found.pairs) == 1
+    assert "ref_unc_deg" in found.problems[0]
