@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from perception_common.node.parameters import PerceptionParameters, parameter
-from yolc_ros.clusters import LSM_PRESETS
+from yolc_ros.looks.crowds import LSM_PRESETS
 from yolc_ros.detector import DetectorSettings
 
 
@@ -24,6 +24,15 @@ class YolcParameters(PerceptionParameters):
         "ours", "second pass over crops of dense clusters: preset or none", choices=("none", *LSM_PRESETS), live=True
     )
     lsm_regions: int = parameter(2, "clusters that get a second pass", low=1, high=50, live=True)
+    scale: str = parameter(
+        "fixed",
+        "of the first look. fixed: that of max_side; auto: the one that finds most; ground: from altitude and tilt",
+        choices=("fixed", "auto", "ground"),
+        live=True,
+    )
+    budget_ms: float = parameter(
+        0.0, "time for the looks at an image, milliseconds; 0: no limit", low=0.0, high=60_000.0, live=True
+    )
     flip: bool = parameter(False, "also run on the mirrored image: better and half as fast", live=True)
 
     @property

@@ -1,0 +1,107 @@
+"""The Local Scale Module by sizes: crowds of objects that are too small for the network, each with its own zoom.
+
+Unlike the published module (`clusters.py`), a cell is dense by the number of its objects, not by the area of heat, and
+only objects below the sizes for which the network is good count. The zoom of a region brings its objects to the best
+size, so a region whose objects have it already gets no second look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from yolc_ros.boxes import ScoredBoxes
+from yolc_ros.clusters import LSM_PRESETS as HEAT_PRESETS
+from yolc_ros.clusters import LsmConfig, Region, cluster_boxes, densest_cells, enlarge
+from yolc_ros.looks.bands import Band, scales_at
+from yolc_ros.network.config import ObjectSizes
+
+
+@dataclass(frozen=True)
+class CrowdConfig:
+    """Which crowds get a second look; all values are empirical.
+
+    columns, rows: of the grid of cells over the image. densest: number of cells to select, the fullest first. score:
+    lowest score of an object that counts, below that of a published one: small objects have low scores. fewest: small
+    objects that make a region worth a look. regions: number of regions to keep, those with the most small objects.
+    smallest_gain: a region whose zoom is not so many times the scale of the first look is left out. largest_zoom: input
+    pixels per image pixel. enlargement: factor by which a region grows about its centre.
+    """
+
+    columns: int = 16
+    rows: int = 10
+    densest: int = 24
+    score: float = 0.1
+    fewest: int = 2
+    regions: int = 2
+    smallest_gain: float = 1.25
+    largest_zoom: float = 2.0
+    enlargement: float = 1.2
+
+    def __post_init__(self) -> None:
+        if min(self.columns, self.rows, self.densest, self.fewest) < 1 or self.regions < 0:
+            raise ValueError("columns, rows, densest and fewest must be at least 1, regions at least 0")
+        if not 0 < self.score < 1 or self.smallest_gain < 1 or self.largest_zoom <= 0 or self.enlargement < 1:
+            raise ValueError("score must lie in (0, 1), gain and enlargement be at least 1, largest_zoom positive")
+
+
+LSM_PRESETS: dict[str, LsmConfig | CrowdConfig] = {"ours": CrowdConfig(), **HEAT_PRESETS}
+"""Presets by name: ours by sizes; the paper's and the authors' by heat."""
+
+
+def find_crowds(
+    found: ScoredBoxes,
+    bands: Sequence[Band],
+    image_size: tuple[int, int],
+    sizes: ObjectSizes,
+    config: CrowdConfig,
+    max_side: int = 0,
+) -> tuple[Region, ...]:
+    """Find crowds of small objects among the boxes of the first look, the one with the most of them first.
+
+    found: boxes in image pixels. bands: of the first look. image_size: (width, height). max_side: of the network's
+    input, pixels; 0: no limit.
+    """
+    width, height = image_size
+    centres = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
+    per_metre = pixels_per_metre(found, sizes)
+    seen_at = scales_at(bands, centres[:, 1])
+    small = (found.scores >= config.score) & (per_metre * seen_at < sizes.smallest)
+    x_edges = np.arange(config.columns + 1) * width // config.columns
+    y_edges = np.arange(config.rows + 1) * height // config.rows
+    cells, _, _ = np.histogram2d(centres[small, 1], centres[small, 0], bins=(y_edges, x_edges))
+    selected = densest_cells(cells.astype(np.int64), _as_lsm(config))
+    boxes = enlarge(cluster_boxes(selected, x_edges, y_edges), config.enlargement, width, height)
+    regions = []
+    for x0, y0, x1, y1 in boxes.round().astype(int).tolist():
+        inside = (centres >= (x0, y0)).all(axis=1) & (centres < (x1, y1)).all(axis=1)
+        crowd = inside & small
+        if crowd.sum() < config.fewest or min(x1 - x0, y1 - y0) < 1:
+            continue
+        zoom = min(sizes.best / float(np.median(per_metre[crowd])), config.largest_zoom)
+        large = per_metre[inside & (found.scores >= LARGE_SCORE)]
+        if len(large):  # what is large enough already must not become too large
+            zoom = min(zoom, sizes.largest / float(large.max()))
+        if max_side:
+            zoom = min(zoom, max_side / max(x1 - x0, y1 - y0))
+        if zoom >= config.smallest_gain * float(np.median(seen_at[crowd])):
+            regions.append(Region(x0, y0, x1, y1, float(crowd.sum()), zoom))
+    regions.sort(key=lambda region: -region.expected)
+    return tuple(regions[: config.regions])
+
+
+def pixels_per_metre(found: ScoredBoxes, sizes: ObjectSizes) -> np.ndarray:
+    """Estimate the image pixels per metre (N,) at each box from its size and the typical size of its class."""
+    sides = (found.boxes[:, 2:] - found.boxes[:, :2]).clip(min=_SHORTEST)
+    return np.asarray(np.sqrt(sides.prod(axis=1)) / np.array(sizes.metres)[found.labels])
+
+
+_SHORTEST = 1e-3  # pixels, of a side that was clipped at the border of the image
+LARGE_SCORE = 0.3  # of an object that limits the zoom: the node's default threshold
+
+
+def _as_lsm(config: CrowdConfig) -> LsmConfig:
+    """Return the settings for the choice of cells, which is that of the published module."""
+    return LsmConfig(columns=config.columns, rows=config.rows, densest=config.densest)
