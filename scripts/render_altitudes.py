@@ -1,6 +1,6 @@
 """Renders views of simulated flights at chosen altitudes, with their boxes, camera and tilt, as a COCO folder.
 
-example: python scripts/render_altitudes.py views --size 1920 1080 --altitudes 15 25 40 60 90 130 200 --views 6 --seed 5000000
+example: python scripts/render_altitudes.py views --size 1920 1080 --altitudes 15 25 40 60 90 130 200 --views 4
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def main() -> None:
 def _view(frame: SimulatedFrame) -> dict[str, Any]:
     """Return size, altitude, tilt and camera of a frame, as `evaluate_detection --scale ground` reads them."""
     camera, pose = frame.truth.camera, frame.truth.T_world_camera
-    forward, right = pose[:3, 2], pose[:3, 0]
+    forward = pose[:3, 2]
     return {
         "width": camera.width,
         "height": camera.height,

@@ -29,7 +29,7 @@ from yolc_ros.clusters import (
 from yolc_ros.decoding import Peaks, cells_of, decode_boxes, move_to_peaks, read_heatmap
 from yolc_ros.fusion import fuse, fuse_as_release
 from yolc_ros.looks.bands import Band, whole
-from yolc_ros.looks.crowds import HEAT_PRESETS, LSM_PRESETS, CrowdConfig, find_crowds
+from yolc_ros.looks.crowds import FIRST_LOOK_SCORE, HEAT_PRESETS, LSM_PRESETS, CrowdConfig, find_crowds
 from yolc_ros.network.config import YolcConfig
 from yolc_ros.network.fuse import prepare_for_inference
 from yolc_ros.network.yolc import Yolc, YolcMaps, initialise
@@ -271,15 +271,15 @@ class Detector:
     def _regions_of_heat(self, first: _View, lsm: LsmConfig) -> tuple[Region, ...]:
         """Return the regions of the published LSM for the first view."""
         clusters = find_clusters(first.counts, *first.placement.input_size, lsm)
-        centres = (first.found.boxes[:, :2] + first.found.boxes[:, 2:]) / 2
+        published = first.found.boxes[first.found.scores >= self.settings.score_threshold]
+        centres = (published[:, :2] + published[:, 2:]) / 2
         return to_regions(clusters, first.placement, centres, lsm.zoom, self.settings.max_side)
 
     @property
     def _lowest_score(self) -> float:
-        """Lowest score of a box of the first look: small objects that call for a second look have low scores."""
-        lsm = self.lsm
-        lowest = lsm.score if isinstance(lsm, CrowdConfig) else 1.0
-        return min(lowest, self.settings.score_threshold)
+        """Lowest score of a box of the first look: small objects, which call for a larger scale, have low scores."""
+        known = self.network.config.object_sizes is not None
+        return min(FIRST_LOOK_SCORE, self.settings.score_threshold) if known else self.settings.score_threshold
 
     def _crop_pass(self, image: np.ndarray, regions: Sequence[Region]) -> list[ScoredBoxes]:
         """Detect in the crop of each region; boxes in pixels of the whole image. Inputs of one size form one batch."""
@@ -316,9 +316,7 @@ class Detector:
             for a, b in zip(views[: len(images)], views[len(images) :], strict=True)
         ]
 
-    def _decode(
-        self, maps: YolcMaps, index: int, placement: Placement, lsm: LsmConfig | None, lowest: float
-    ) -> _View:
+    def _decode(self, maps: YolcMaps, index: int, placement: Placement, lsm: LsmConfig | None, lowest: float) -> _View:
         """Decode one image of a batch into boxes in its own pixels and, for the LSM, counts of occupied pixels."""
         heatmap = maps.heatmap[index]
         presence = 1.0 if lsm is None else presence_threshold(heatmap, lsm)

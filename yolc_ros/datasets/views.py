@@ -13,8 +13,9 @@ from yolc_ros.looks.bands import GroundView
 def read_view(entry: Mapping[str, Any], fov_deg: float | None) -> GroundView | None:
     """Read `altitude_m`, the tilt and the focal length of an image entry; None where one of them is missing.
 
-    The tilt is `down` (gravity in the optical frame) or `pitch_deg` (of the optical axis below the horizon, 90 is straight
-    down). The focal length is `focal_px`, or that of fov_deg (horizontal, degrees). Raises InputError for other values.
+    The tilt is `down` (gravity in the optical frame) or `pitch_deg` (of the optical axis below the horizon, 90 is
+    straight down). The focal length is `focal_px`, or that of fov_deg (horizontal, degrees). Raises InputError for
+    values that cannot be.
     """
     tilt = entry.get("down", entry.get("pitch_deg"))
     if entry.get("altitude_m") is None or tilt is None or (entry.get("focal_px") is None and fov_deg is None):

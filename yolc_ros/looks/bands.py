@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,9 +50,7 @@ class GroundView:
         return np.asarray(math.sqrt(fx * fy) * towards / self.altitude)
 
 
-def ground_bands(
-    view: GroundView, width: int, height: int, sizes: ObjectSizes, max_side: int = 0
-) -> tuple[Band, ...]:
+def ground_bands(view: GroundView, width: int, height: int, sizes: ObjectSizes, max_side: int = 0) -> tuple[Band, ...]:
     """Divide an image into bands, each with the scale at which the ground has the network's best pixels per metre.
 
     Rows at the horizon and above it, and those so far away that no enlargement makes their objects large enough, are
@@ -67,7 +66,7 @@ def ground_bands(
     wanted = sizes.best / np.maximum(per_metre[first:last], 1e-9)
     edges = [first, *(first + edge for edge in _edges(wanted)), last]
     bands = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         scale = float(np.exp(np.log(wanted[low - first : high - first]).mean()))
         margin = math.ceil(_OVERLAP_M / 2 * float(per_metre[low:high].max()))
         y0, y1 = max(first if low == first else low - margin, 0), min(high + margin if high < last else last, height)

@@ -18,6 +18,8 @@ from yolc_ros.clusters import LsmConfig, Region, cluster_boxes, densest_cells, e
 from yolc_ros.looks.bands import Band, scales_at
 from yolc_ros.network.config import ObjectSizes
 
+FIRST_LOOK_SCORE = 0.1  # lowest score of a box that tells where and how to look (empirical)
+
 
 @dataclass(frozen=True)
 class CrowdConfig:
@@ -33,7 +35,7 @@ class CrowdConfig:
     columns: int = 16
     rows: int = 10
     densest: int = 24
-    score: float = 0.1
+    score: float = FIRST_LOOK_SCORE
     fewest: int = 2
     regions: int = 2
     smallest_gain: float = 1.25

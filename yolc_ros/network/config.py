@@ -56,9 +56,9 @@ class ObjectSizes:
     """The scales for which a network is good, in pixels of its input per metre on the ground.
 
     Measured on labelled images that are evaluated at many scales; the card of the weights says on which.
-    smallest: below it a network misses objects that it finds enlarged. best: what a chosen scale aims at. largest: above
-    it a network finds pieces of objects. metres: typical size of an object of each class: square root of the area of its
-    box over the pixels per metre, so that the size of a box tells the pixels per metre at its place.
+    smallest: below it a network misses objects that it finds enlarged. best: what a chosen scale aims at. largest:
+    above it a network finds pieces of objects. metres: typical size of an object of each class: square root of the area
+    of its box over the pixels per metre, so that the size of a box tells the pixels per metre at its place.
     """
 
     smallest: float

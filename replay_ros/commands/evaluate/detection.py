@@ -34,7 +34,9 @@ _ONLY_FOR = {
     "images": ("coco",),
     "fov": ("coco",),
     "split": ("uavdt",),
-    **dict.fromkeys(("files", "weights", "model", "lsm", "lsm_regions", "scale", "slicing", "slice_overlap", "slice_zoom"), _IMAGES),
+    **dict.fromkeys(
+        ("files", "weights", "model", "lsm", "lsm_regions", "scale", "slicing", "slice_overlap", "slice_zoom"), _IMAGES
+    ),
     **dict.fromkeys(
         ("slice_merge", "predictions", "max_side", "device", "lsm_merge", "nms", "smallest_score"), _IMAGES
     ),
@@ -113,8 +115,8 @@ def _add_network_options(group: argparse._ArgumentGroup) -> None:
         action="append",
         type=_scale,
         metavar="fixed|auto|ground|S",
-        help="of the first look: that of --max-side, found by looking, from altitude and tilt of each image, or S input "
-        f"pixels per image pixel (default: {YolcParameters.scale}, as in the node); repeatable",
+        help="of the first look: that of --max-side, found by looking, from altitude and tilt of each image, or S "
+        f"input pixels per image pixel (default: {YolcParameters.scale}, as in the node); repeatable",
     )
     group.add_argument(
         "--fov",

@@ -82,8 +82,8 @@ def _with_views_noted(labelled: LabelledImages, dataset: Dataset) -> LabelledIma
     missing = sum(image.view is None for image in labelled.images)
     if missing == len(labelled.images):
         raise InputError(
-            f"{dataset.path}: no image has altitude_m with pitch_deg or down, and focal_px, which --scale ground needs; "
-            "add them to the images of a COCO file (--fov in place of focal_px), or use --scale auto"
+            f"{dataset.path}: no image has altitude_m with pitch_deg or down, and focal_px, which --scale ground "
+            "needs; add them to the images of a COCO file (--fov in place of focal_px), or use --scale auto"
         )
     note = f"{missing} of {len(labelled.images)} images have no altitude and tilt; scale ground searches as auto there"
     return replace(labelled, remarks=(*labelled.remarks, note)) if missing else labelled
@@ -159,9 +159,7 @@ def _result(
         notes=labelled.notes + run.notes,
         versus=None
         if run is reference
-        else paired_difference(
-            truths, found, compared, choice.classes, PROTOCOLS[protocol], name=reference.mode.name
-        ),
+        else paired_difference(truths, found, compared, choice.classes, PROTOCOLS[protocol], name=reference.mode.name),
     )
 
 

@@ -26,7 +26,7 @@ from replay_ros.evaluation.detection.cache import (
 from replay_ros.evaluation.detection.protocols import ImageDetections
 from replay_ros.evaluation.detection.slicing import SlicingConfig, detect_sliced
 from replay_ros.evaluation.detection.truth import ClassChoice, EvaluatedImage
-from yolc_ros.adaptive import AdaptiveDetector, ScaleMode
+from yolc_ros.adaptive import AdaptiveDetector, LookSettings, ScaleMode
 from yolc_ros.clusters import LsmConfig
 from yolc_ros.detector import Detections, Detector
 from yolc_ros.looks.bands import GroundView, whole
@@ -44,9 +44,9 @@ LSM: dict[str, LsmConfig | CrowdConfig | None] = {
 class InferenceMode:
     """lsm: key of `LSM`. slicing: uniform slices instead of the LSM, at a fixed scale.
 
-    scale: of the first look, as the node's parameter `scale`; a number: so many input pixels per image pixel. Each image
-    is a place of its own: with "auto" the scale is searched in each, which counts in its time. regions: largest number
-    of regions of the LSM; None: that of the preset.
+    scale: of the first look, as the node's parameter `scale`; a number: so many input pixels per image pixel. Each
+    image is a place of its own: with "auto" the scale is searched in each, which counts in its time. regions: largest
+    number of regions of the LSM; None: that of the preset.
     """
 
     lsm: str = "on"
@@ -68,7 +68,7 @@ class InferenceMode:
         if self.slicing is not None:
             return detect_sliced(detector, image, self.slicing)
         if isinstance(self.scale, str):
-            return AdaptiveDetector(detector, self.scale).detect(image, view=view)[0]
+            return AdaptiveDetector(detector, LookSettings(self.scale)).detect(image, view=view)[0]
         return detector.detect(image, whole(image.shape[0], self.scale))
 
     def prepare(self, detector: Detector) -> Detector:
