@@ -123,8 +123,7 @@ class AdaptiveDetector:
         scale = search(look, start, last, sizes, self.settings.search, state.scale.scale)
         used = limiting_scale(width, height, max_side) if scale is None else scale
         look(used)
-        age = max(self.settings.search.interval - self.settings.search.retry, 0) if scale is None else 0
-        return looks[used], 1.0, replace(state, costs=costs, scale=replace(state.scale, scale=used, age=age))
+        return looks[used], 1.0, replace(state, costs=costs, scale=replace(state.scale, scale=used, age=0))
 
     def _look(self, image: np.ndarray, bands: Sequence[Band], costs: Costs) -> tuple[FirstLook, Costs]:
         start = self.clock()

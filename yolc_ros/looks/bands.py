@@ -12,8 +12,8 @@ import numpy as np
 from yolc_ros.network.config import ObjectSizes
 
 LARGEST_ENLARGEMENT = 2.0  # input pixels per image pixel, above which an image holds nothing more to see (empirical)
-_SPREAD = 2.0  # largest ratio of the scales that one band needs; the network bears more than that (empirical)
-_OVERLAP_M = 12.0  # of neighbouring bands, metres on the ground: the length of a bus, so that one band shows it whole
+_SPREAD = 2.5  # largest ratio of the scales that one band needs; the network bears more than that (empirical)
+_OVERLAP_M = 10.0  # of neighbouring bands, metres on the ground: about a bus, so that one band shows it whole
 _MOST_BANDS = 4  # in an image; further ones would be thinner than the objects in them (empirical)
 
 
@@ -63,14 +63,15 @@ def ground_bands(view: GroundView, width: int, height: int, sizes: ObjectSizes, 
     if not len(usable):
         return (Band(0, height, _limited(LARGEST_ENLARGEMENT, width, height, max_side)),)
     first, last = int(usable[0]), int(usable[-1]) + 1
-    wanted = sizes.best / np.maximum(per_metre[first:last], 1e-9)
+    wanted = np.minimum(sizes.best / np.maximum(per_metre[first:last], 1e-9), LARGEST_ENLARGEMENT)
     edges = [first, *(first + edge for edge in _edges(wanted)), last]
     bands = []
     for low, high in itertools.pairwise(edges):
         scale = float(np.exp(np.log(wanted[low - first : high - first]).mean()))
-        margin = math.ceil(_OVERLAP_M / 2 * float(per_metre[low:high].max()))
-        y0, y1 = max(first if low == first else low - margin, 0), min(high + margin if high < last else last, height)
-        bands.append(Band(y0, y1, _limited(min(scale, LARGEST_ENLARGEMENT), width, y1 - y0, max_side)))
+        above, below = (math.ceil(_OVERLAP_M / 2 * float(per_metre[row])) for row in (low, high - 1))
+        y0 = low if low == first else max(low - above, first)
+        y1 = high if high == last else min(high + below, last)
+        bands.append(Band(y0, y1, _limited(scale, width, y1 - y0, max_side)))
     return tuple(bands)
 
 

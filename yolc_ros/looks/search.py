@@ -26,7 +26,7 @@ class SearchConfig:
     """When and where other scales are looked at; all values are empirical.
 
     interval: images from one search to the next. retry: images from a search to the next one at the earliest, when
-    objects leave the range of sizes or when nothing was found. first_side: longer side of the first look, input
+    objects leave the range of sizes or when nothing is found. first_side: longer side of the first look, input
     pixels. step: ratio of the scales of two looks of the climb. counted: lowest score of a box that counts. clear:
     rating at which the climb ends. rounds: looks at most that the sizes ask for. tolerance: ratio of two scales that
     are not worth another look. keep: share of the best rating that a look at the scale which the sizes ask for must
@@ -117,11 +117,16 @@ def search(
 def follow(state: ScaleState, found: ScoredBoxes, share: float, sizes: ObjectSizes, config: SearchConfig) -> ScaleState:
     """Return the state after a look at `share` of the state's scale.
 
-    A search is due when the objects leave the range for which the network is good, but not right after the last one.
+    A search is due when nothing is found, and when the objects leave the range for which the network is good, but not
+    right after the last one.
     """
     state = replace(state, age=state.age + 1)
+    if state.scale is None or state.age < config.retry:
+        return state
     fitting = fitting_scale(found, sizes, config)
-    if state.scale is None or fitting is None or len(found) < _FEWEST or state.age < config.retry:
+    if fitting is None:
+        return replace(state, age=config.interval)
+    if np.count_nonzero(found.scores >= config.counted) < _FEWEST:
         return state
     seen = sizes.best / fitting * state.scale * share
     return state if sizes.smallest <= seen <= sizes.largest else replace(state, age=config.interval)

@@ -67,6 +67,8 @@ class InferenceMode:
         detector = self.prepare(detector)
         if self.slicing is not None:
             return detect_sliced(detector, image, self.slicing)
+        if self.scale == "fixed":
+            return detector.detect(image)
         if isinstance(self.scale, str):
             return AdaptiveDetector(detector, LookSettings(self.scale)).detect(image, view=view)[0]
         return detector.detect(image, whole(image.shape[0], self.scale))

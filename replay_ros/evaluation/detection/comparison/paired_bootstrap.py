@@ -87,4 +87,4 @@ def _ap50(found: _SortedClass, times: np.ndarray) -> float:
     recall = hits / (found.objects @ times)
     precision = hits / np.maximum(np.cumsum(weight), 1e-12)
     envelope = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
-    return float(envelope[np.searchsorted(recall, _RECALLS - 1e-12, side="left")].mean())
+    return float(envelope[np.searchsorted(recall, _RECALLS, side="left")].mean())
