@@ -67,7 +67,7 @@ def ground_bands(view: GroundView, width: int, height: int, sizes: ObjectSizes, 
     edges = [first, *(first + edge for edge in _edges(wanted)), last]
     bands = []
     for low, high in itertools.pairwise(edges):
-        scale = float(np.exp(np.log(wanted[low - first : high - first]).mean()))
+        scale = math.sqrt(float(wanted[low - first]) * float(wanted[high - first - 1]))  # between both extremes
         above, below = (math.ceil(_OVERLAP_M / 2 * float(per_metre[row])) for row in (low, high - 1))
         y0 = low if low == first else max(low - above, first)
         y1 = high if high == last else min(high + below, last)

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from perception_common.errors import InputError
-from replay_ros.evaluation.detection.comparison.difference import PairedDifference
 
 SCHEMA = "yolc_ros/detection_result/1"
 
@@ -87,6 +86,20 @@ class DetectionScores:
     best: OperatingPoint
     by_class: dict[str, ClassScores]
     by_image: tuple[ImageCounts, ...]
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """The AP50 of a detector minus that of the `reference`.
+
+    low, high: 95 % interval. not_worse: share of the draws in which it is at least that of the reference.
+    """
+
+    reference: str
+    ap50: float
+    low: float
+    high: float
+    not_worse: float
 
 
 @dataclass(frozen=True)

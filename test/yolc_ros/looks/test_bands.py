@@ -51,10 +51,10 @@ def test_an_oblique_view_has_overlapping_bands_with_larger_scales_farther_away()
     assert all(upper.y1 > lower.y0 and upper.scale > lower.scale for upper, lower in pairwise(bands))
     per_metre = seen.pixels_per_metre(WIDTH / 2, np.arange(bands[0].y0, HEIGHT) + 0.5)
     scales = scales_at(bands, np.arange(bands[0].y0, HEIGHT) + 0.5)
-    reachable = scales < LARGEST_ENLARGEMENT
+    reachable = SIZES.best / per_metre < LARGEST_ENLARGEMENT
     assert reachable.any()
     seen_at = (per_metre * scales)[reachable]
-    assert seen_at.min() > SIZES.smallest
+    assert seen_at.min() > SIZES.best / 1.6
     assert seen_at.max() < 2 * SIZES.largest  # where bands overlap the finer one counts
     for upper, lower in pairwise(bands):
         assert upper.y1 - lower.y0 >= 9.0 * seen.pixels_per_metre(WIDTH / 2, (upper.y1 + lower.y0) / 2)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from replay_ros.evaluation.detection.comparison.difference import PairedDifference
 from replay_ros.evaluation.detection.metrics import assign_classes
 from replay_ros.evaluation.detection.protocols import ImageDetections, ImageTruth, Protocol
+from replay_ros.evaluation.detection.results import PairedDifference
 from yolc_ros.training.average_precision import HIT, MISS, MatchedDetections
 
 REPEATS = 1000  # draws of the images
