@@ -93,11 +93,6 @@ class GroundSensors:
         with self._lock:
             return dict(self._ignored)
 
-    def clear(self) -> None:
-        """Drop all readings, for example when time jumps back."""
-        self._altitudes.clear()
-        self._orientations.clear()
-
     def _down(self, stamp_ns: int, frame_id: str) -> np.ndarray:
         """Return the direction of gravity (3,) in the optical frame."""
         if not self.settings.use_imu:

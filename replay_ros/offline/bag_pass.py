@@ -203,7 +203,6 @@ class BagPass:
         self.gray_intensity.forget()
         if self.detector is not None:
             self.detector.forget()
-            self.ground.clear()
         if self.frontend is not None:
             self.frontend.forget()
         if self.edges is not None:

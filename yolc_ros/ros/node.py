@@ -56,8 +56,9 @@ class YolcNode(PerceptionNode[YolcParameters]):
         )
         if not self._detector.trained:
             self.problems.report("untrained", f"{parameters.model} has random weights: its boxes mean nothing")
-        self._detector.detect(np.zeros((480, 640, 3), np.uint8))
-        self._state = LookState()
+        blank, adaptive = np.zeros((480, 640, 3), np.uint8), AdaptiveDetector(self._detector)
+        adaptive.detect(blank)
+        self._state = adaptive.detect(blank)[1]  # the first run is slower than those that a budget plans with
         self._looks = _LookCounts()
         self._results = {topic: self.result_publisher(kind, topic) for topic, kind in TOPICS.items()}
 
