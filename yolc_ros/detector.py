@@ -210,7 +210,7 @@ class Detector:
             )
         height, width = image.shape[:2]
         lsm, sizes = self.lsm, self.network.config.object_sizes
-        if len(bands) > 1:
+        if len(bands) > 1 or any((band.y0, band.y1) != (0, height) for band in bands):
             found, views = self._look_at_bands(image, bands), []
         else:
             base = bands[0].scale if bands else limiting_scale(width, height, self.settings.max_side)
