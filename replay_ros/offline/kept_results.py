@@ -70,9 +70,7 @@ class KeptDetector:
             scale, age, width, height = kept["scale"].tolist()
             self.scale = ScaleState(scale or None, int(age), (int(width), int(height)))
             return Detections(**arrays, regions=regions, class_names=self.class_names, bands=bands)
-        adaptive = AdaptiveDetector(self.detector, replace(self.looks, budget=None))
-        found, state = adaptive.detect(image, LookState(self.scale), view)
-        self.scale = state.scale
+        found = self._detect(image, view)
         regions_array = np.array([[r.x0, r.y0, r.x1, r.y1, r.expected, r.scale] for r in found.regions], np.float64)
         boxes = {key: getattr(found, key) for key in _BOX_ARRAYS}
         bands_array = np.array([[band.y0, band.y1, band.scale] for band in found.bands], np.float64)
@@ -85,6 +83,14 @@ class KeptDetector:
                 "scale": np.array([self.scale.scale or 0.0, self.scale.age, *self.scale.size], np.float64),
             },
         )
+        return found
+
+    def _detect(self, image: np.ndarray, view: GroundView | None) -> Detections:
+        if self.looks.mode == "fixed":
+            return self.detector.detect(image)
+        adaptive = AdaptiveDetector(self.detector, replace(self.looks, budget=None))
+        found, state = adaptive.detect(image, LookState(self.scale), view)
+        self.scale = state.scale
         return found
 
 

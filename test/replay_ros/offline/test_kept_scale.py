@@ -70,8 +70,16 @@ def test_an_image_that_returns_with_another_scale_is_looked_at_again(computed):
 
 
 def test_at_a_fixed_scale_the_same_image_is_read_from_the_cache(computed):
-    detector = KeptDetector(None, Shelf(), LookSettings())
+    class Fixed:
+        calls = 0
+
+        def detect(self, image):
+            self.calls += 1
+            return Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, int), np.zeros(0, int), (), ("car",))
+
+    fixed = Fixed()
+    detector = KeptDetector(fixed, Shelf(), LookSettings())
     (image,) = images(1)
     detector.detect(image)
     detector.detect(image)
-    assert len(computed) == 1
+    assert (fixed.calls, computed) == (1, [])
