@@ -50,7 +50,7 @@ class LsmConfig:
 
 
 LSM_PRESETS = {
-    "ours": LsmConfig(presence=0.4),
+    "heat": LsmConfig(presence=0.4),
     "paper": LsmConfig(densest=50, smallest_area=0.0),
     "release": LsmConfig(
         presence=1 - 232 / 255,
@@ -60,7 +60,7 @@ LSM_PRESETS = {
         choose_before_filtering=True,
     ),
 }
-"""Presets: the paper's best setting, the behaviour of the authors' code, and ours.
+"""Presets by heat: that for our weights, the paper's best setting, and the behaviour of the authors' code.
 
 The shipped weights were trained with weighted classes, which raises the floor of the heatmap: at the paper's presence
 of 0.09 half of its pixels count as occupied. A presence of 0.4 was chosen on held-out views (docs/training_history.md).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -19,7 +19,6 @@ from perception_common.resources import find_config
 from perception_common.weights import WeightsReport, load_chosen_weights
 from yolc_ros.boxes import ScoredBoxes, concatenate, suppress_duplicates
 from yolc_ros.clusters import (
-    LSM_PRESETS,
     LsmConfig,
     Region,
     count_cells,
@@ -29,6 +28,8 @@ from yolc_ros.clusters import (
 )
 from yolc_ros.decoding import Peaks, cells_of, decode_boxes, move_to_peaks, read_heatmap
 from yolc_ros.fusion import fuse, fuse_as_release
+from yolc_ros.looks.bands import Band, whole
+from yolc_ros.looks.crowds import FIRST_LOOK_SCORE, HEAT_PRESETS, LSM_PRESETS, CrowdConfig, find_crowds
 from yolc_ros.network.config import YolcConfig
 from yolc_ros.network.fuse import prepare_for_inference
 from yolc_ros.network.yolc import Yolc, YolcMaps, initialise
@@ -46,7 +47,8 @@ class DetectorSettings:
     score_threshold: minimum score of a detection. nms_iou: IoU of two boxes of a class above which the one with the
     lower score is dropped; None: none is dropped, as in the authors' evaluation. max_detections: per image. max_peaks:
     heatmap peaks that become boxes, per network pass.
-    lsm: the crop pass over crowded regions (see `LSM_PRESETS`); None: the first pass alone. merge: how its boxes and
+    lsm: the crop pass over crowded regions (see `LSM_PRESETS`); None: the first pass alone. A `CrowdConfig` needs a
+    network whose object sizes are known; with others the preset "heat" takes its place. merge: how its boxes and
     those of the first pass are fused, by our rules (`fuse`) or as in the authors' code (`fuse_as_release`).
     flip: also detect in the mirrored image (test-time augmentation). scales: of the first pass, relative to the size
     that max_side gives; regions are found at the first of them.
@@ -57,7 +59,7 @@ class DetectorSettings:
     nms_iou: float | None = 0.6
     max_detections: int = 500
     max_peaks: int = 1000
-    lsm: LsmConfig | None = field(default_factory=lambda: LSM_PRESETS["ours"])
+    lsm: LsmConfig | CrowdConfig | None = field(default_factory=lambda: LSM_PRESETS["ours"])
     merge: LsmMerge = "ours"
     flip: bool = False
     scales: tuple[float, ...] = (1.0,)
@@ -86,6 +88,18 @@ class Detections:
     region: np.ndarray  # (N,) int64, index into regions of the crop that gave the box; -1: the whole image
     regions: tuple[Region, ...]
     class_names: tuple[str, ...]
+    bands: tuple[Band, ...] = ()  # of the first look, with their scales
+
+
+@dataclass(frozen=True)
+class FirstLook:
+    """The first look at an image: boxes (image pixels, also of lower scores than published), the bands in which it was
+    looked at, and the crowded regions found, the most important first.
+    """
+
+    found: ScoredBoxes
+    bands: tuple[Band, ...]
+    regions: tuple[Region, ...]
 
 
 class ObjectDetector(Protocol):
@@ -170,18 +184,51 @@ class Detector:
         prepared = prepare_for_inference(network).to(policy.device, policy.dtype)
         return cls(name, prepared, policy, settings, weights)
 
-    @torch.inference_mode()
-    def detect(self, image: np.ndarray) -> Detections:
+    @property
+    def lsm(self) -> LsmConfig | CrowdConfig | None:
+        """The LSM in use; "heat" in place of one by sizes where the network's object sizes are unknown."""
+        lsm = self.settings.lsm
+        if isinstance(lsm, CrowdConfig) and self.network.config.object_sizes is None:
+            return replace(HEAT_PRESETS["heat"], regions=lsm.regions)
+        return lsm
+
+    def detect(self, image: np.ndarray, bands: Sequence[Band] = ()) -> Detections:
         """Detect objects in an RGB image (H, W, 3) uint8 of any size.
 
+        bands: of the first look, with their scales; empty: the whole image, reduced to max_side.
         Raises InputError for other arrays, and when the network's outputs are not finite.
         """
+        first = self.look(image, bands)
+        return self.complete(image, first, first.regions)
+
+    @torch.inference_mode()
+    def look(self, image: np.ndarray, bands: Sequence[Band] = ()) -> FirstLook:
+        """Look at the whole image, as in `detect`; return its objects and the crowded regions for a second look."""
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
             raise InputError(
                 f"expected an RGB image (H, W, 3) uint8, got {image.shape} {image.dtype}; convert it with to_rgb"
             )
         height, width = image.shape[:2]
-        of_image, regions = self._first_pass(image)
+        lsm, sizes = self.lsm, self.network.config.object_sizes
+        if len(bands) > 1 or any((band.y0, band.y1) != (0, height) for band in bands):
+            found, views = self._look_at_bands(image, bands), []
+        else:
+            base = bands[0].scale if bands else limiting_scale(width, height, self.settings.max_side)
+            bands = whole(height, base * self.settings.scales[0])
+            views = self._look_at_whole(image, base)
+            found = self._merge([view.found for view in views])
+        regions: tuple[Region, ...] = ()
+        if isinstance(lsm, CrowdConfig) and sizes is not None:
+            regions = find_crowds(found, bands, (width, height), sizes, lsm, self.settings.max_side)
+        elif isinstance(lsm, LsmConfig) and views:
+            regions = self._regions_of_heat(views[0], lsm)
+        return FirstLook(found, tuple(bands), regions)
+
+    @torch.inference_mode()
+    def complete(self, image: np.ndarray, first: FirstLook, regions: Sequence[Region]) -> Detections:
+        """Look at regions of the first look again, and fuse the boxes of both looks."""
+        height, width = image.shape[:2]
+        of_image = first.found.select(first.found.scores >= self.settings.score_threshold)
         of_crops = self._crop_pass(image, regions)
         nms_iou = self.settings.nms_iou
         if self.settings.merge == "release":
@@ -193,27 +240,46 @@ class Detector:
             scores=fused.found.scores[: self.settings.max_detections],
             labels=fused.found.labels[: self.settings.max_detections],
             region=fused.region[: self.settings.max_detections],
-            regions=regions,
+            regions=tuple(regions),
             class_names=self.class_names,
+            bands=first.bands,
         )
 
-    def _first_pass(self, image: np.ndarray) -> tuple[ScoredBoxes, tuple[Region, ...]]:
-        """Detect in the whole image; return its boxes and the crowded regions for the crop pass."""
-        settings = self.settings
+    def _look_at_whole(self, image: np.ndarray, base: float) -> list[_View]:
+        """Look at the whole image at the scale `base` times each of `settings.scales`; heat is counted at the first."""
         height, width = image.shape[:2]
-        base = limiting_scale(width, height, settings.max_side)
+        lsm = self.lsm
         views: list[_View] = []
-        for scale in settings.scales:
+        for scale in self.settings.scales:
             placement = place(width, height, self.network.config.padding, base * scale)
-            views += self._detect_views([image], [placement], settings.lsm if not views else None)
-        first = views[0]
-        regions: tuple[Region, ...] = ()
-        if settings.lsm is not None:
-            input_width, input_height = first.placement.input_size
-            clusters = find_clusters(first.counts, input_width, input_height, settings.lsm)
-            centres = (first.found.boxes[:, :2] + first.found.boxes[:, 2:]) / 2
-            regions = to_regions(clusters, first.placement, centres, settings.lsm.zoom, settings.max_side)
-        return self._merge([view.found for view in views]), regions
+            heat = lsm if isinstance(lsm, LsmConfig) and not views else None
+            views += self._detect_views([image], [placement], heat, self._lowest_score)
+        return views
+
+    def _look_at_bands(self, image: np.ndarray, bands: Sequence[Band]) -> ScoredBoxes:
+        """Look at each band; a box that a band cuts is taken from its neighbour, which overlaps it."""
+        height, width = image.shape[:2]
+        found = []
+        for band in bands:
+            rows = image[band.y0 : band.y1]
+            placement = place(width, len(rows), self.network.config.padding, band.scale)
+            view = self._detect_views([rows], [placement], None, self._lowest_score)[0]
+            found.append(view.found.shifted(0, band.y0))
+        areas = [Region(0, band.y0, width, band.y1, 0.0, band.scale) for band in bands]
+        return fuse(concatenate([]), found, areas, (width, height), self.settings.nms_iou).found
+
+    def _regions_of_heat(self, first: _View, lsm: LsmConfig) -> tuple[Region, ...]:
+        """Return the regions of the published LSM for the first view."""
+        clusters = find_clusters(first.counts, *first.placement.input_size, lsm)
+        published = first.found.boxes[first.found.scores >= self.settings.score_threshold]
+        centres = (published[:, :2] + published[:, 2:]) / 2
+        return to_regions(clusters, first.placement, centres, lsm.zoom, self.settings.max_side)
+
+    @property
+    def _lowest_score(self) -> float:
+        """Lowest score of a box of the first look: small objects, which call for a larger scale, have low scores."""
+        known = self.network.config.object_sizes is not None
+        return min(FIRST_LOOK_SCORE, self.settings.score_threshold) if known else self.settings.score_threshold
 
     def _crop_pass(self, image: np.ndarray, regions: Sequence[Region]) -> list[ScoredBoxes]:
         """Detect in the crop of each region; boxes in pixels of the whole image. Inputs of one size form one batch."""
@@ -225,21 +291,24 @@ class Detector:
         found: dict[int, ScoredBoxes] = {}
         for indices in by_size.values():
             crops = [image[regions[i].y0 : regions[i].y1, regions[i].x0 : regions[i].x1] for i in indices]
-            views = self._detect_views(crops, [placements[i] for i in indices], None)
+            views = self._detect_views(crops, [placements[i] for i in indices], None, self.settings.score_threshold)
             for i, view in zip(indices, views, strict=True):
                 found[i] = view.found.shifted(regions[i].x0, regions[i].y0)
         return [found[index] for index in range(len(regions))]
 
     def _detect_views(
-        self, images: Sequence[np.ndarray], placements: Sequence[Placement], lsm: LsmConfig | None
+        self, images: Sequence[np.ndarray], placements: Sequence[Placement], lsm: LsmConfig | None, lowest: float
     ) -> list[_View]:
-        """Detect in images whose inputs have one size, as one batch; with `flip` in their mirror images too."""
+        """Detect in images whose inputs have one size, as one batch; with `flip` in their mirror images too.
+
+        lowest: score from which a peak becomes a box.
+        """
         inputs = [render(image, placement) for image, placement in zip(images, placements, strict=True)]
         if self.settings.flip:
             inputs += [render(image[:, ::-1], placement) for image, placement in zip(images, placements, strict=True)]
         batch = torch.from_numpy(np.stack(inputs)).permute(0, 3, 1, 2)  # channels last in memory
         maps = self.network.maps(batch.to(self.policy.device))
-        views = [self._decode(maps, i, placements[i % len(images)], lsm) for i in range(len(inputs))]
+        views = [self._decode(maps, i, placements[i % len(images)], lsm, lowest) for i in range(len(inputs))]
         if not self.settings.flip:
             return views
         return [
@@ -247,12 +316,11 @@ class Detector:
             for a, b in zip(views[: len(images)], views[len(images) :], strict=True)
         ]
 
-    def _decode(self, maps: YolcMaps, index: int, placement: Placement, lsm: LsmConfig | None) -> _View:
+    def _decode(self, maps: YolcMaps, index: int, placement: Placement, lsm: LsmConfig | None, lowest: float) -> _View:
         """Decode one image of a batch into boxes in its own pixels and, for the LSM, counts of occupied pixels."""
-        settings = self.settings
         heatmap = maps.heatmap[index]
         presence = 1.0 if lsm is None else presence_threshold(heatmap, lsm)
-        reading = read_heatmap(heatmap, settings.score_threshold, settings.max_peaks, presence)
+        reading = read_heatmap(heatmap, lowest, self.settings.max_peaks, presence)
         boxes = placement.to_image(boxes_of(self.network, maps.box_features[index], reading.peaks).cpu().numpy())
         found = ScoredBoxes(
             boxes.clip(0, np.array(placement.image_size * 2, dtype=np.float32)),

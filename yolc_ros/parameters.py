@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from perception_common.errors import InputError
 from perception_common.node.parameters import PerceptionParameters, parameter
-from yolc_ros.clusters import LSM_PRESETS
+from yolc_ros.adaptive import LookSettings
 from yolc_ros.detector import DetectorSettings
+from yolc_ros.ground_sensors import ALTITUDES, GroundSettings
+from yolc_ros.looks.crowds import LSM_PRESETS
+
+FIRST_FIX = -10_000.0  # value of ground_height that stands for the height of the first fix, as in loftr_node
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,56 @@ class YolcParameters(PerceptionParameters):
         "ours", "second pass over crops of dense clusters: preset or none", choices=("none", *LSM_PRESETS), live=True
     )
     lsm_regions: int = parameter(2, "clusters that get a second pass", low=1, high=50, live=True)
+    scale: str = parameter(
+        "fixed",
+        "of the first look. fixed: that of max_side; auto: the one that finds most; ground: from altitude and tilt",
+        choices=("fixed", "auto", "ground"),
+        live=True,
+    )
+    altitude: str = parameter(
+        "none",
+        "height above ground on the topic altitude: sensor_msgs/Range, std_msgs/Float64 or sensor_msgs/NavSatFix",
+        choices=("none", *ALTITUDES),
+    )
+    ground_height: float = parameter(
+        FIRST_FIX,
+        f"of the ground in NavSatFix, metres above the ellipsoid; {FIRST_FIX:g}: that of the first fix",
+        low=FIRST_FIX,
+        high=10_000.0,
+    )
+    use_imu: bool = parameter(
+        False, "take the tilt from sensor_msgs/Imu on imu, in the frame of the images, in place of gimbal_pitch"
+    )
+    gimbal_pitch: float = parameter(
+        -90.0, "degrees of the optical axis above the horizon; -90: straight down", low=-180.0, high=180.0, live=True
+    )
+    sensor_max_age: float = parameter(
+        0.5, "seconds between a reading and the image; an older one counts as missing", low=0.001, high=60.0, live=True
+    )
+    budget_ms: float = parameter(
+        0.0, "time for the looks at an image, milliseconds; 0: no limit", low=0.0, high=60_000.0, live=True
+    )
     flip: bool = parameter(False, "also run on the mirrored image: better and half as fast", live=True)
+
+    def __post_init__(self) -> None:
+        if self.scale == "ground" and self.altitude == "none":
+            raise InputError("scale ground needs the height above ground: set altitude to the kind of its messages")
+
+    @property
+    def ground(self) -> GroundSettings:
+        """Where altitude and tilt come from."""
+        return GroundSettings(
+            altitude=self.altitude,
+            ground_height=None if self.ground_height == FIRST_FIX else self.ground_height,
+            use_imu=self.use_imu,
+            pitch=self.gimbal_pitch,
+            max_age=self.sensor_max_age,
+        )
+
+    @property
+    def looks(self) -> LookSettings:
+        """How the scale of the first look is chosen, and the budget."""
+        return LookSettings(self.scale, self.budget_ms / 1000 or None)  # type: ignore[arg-type]  # a declared choice
 
     @property
     def detector(self) -> DetectorSettings:

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from loftr_ros.base_frame import edge_between_bases
-from loftr_ros.sensors.buffer import StampedBuffer
 from loftr_ros.sensors.readings import OdometryPose, odometry_between
 from perception_common.errors import InputError
 from perception_common.geometry import inverse, matrix_from_quaternion, quaternion_from_matrix, skew, transform
+from perception_common.sensors.buffer import StampedBuffer
 from perception_common.stamps import stamp_ns
 
 UNUSABLE = {0: "two-view geometry failed", 3: "the camera only rotated, so the translation is unknown"}

@@ -31,7 +31,7 @@ from loftr_ros.ros.messages import (
 )
 from loftr_ros.ros.mount_lookup import MountLookup
 from loftr_ros.ros.pairing import installed_pairing
-from loftr_ros.sensors.topics import SensorTopic, sensor_topics
+from loftr_ros.sensors.topics import sensor_topics
 from loftr_ros.trajectory.tum_file import TrajectoryRecorder
 from perception_common.backends.devices import DevicePolicy
 from perception_common.cameras.camera import Camera
@@ -44,6 +44,7 @@ from perception_common.node.base import PerceptionNode
 from perception_common.node.message_class import message_class
 from perception_common.node.runner import run_nodes
 from perception_common.node.worker import MAX_REQUESTS, Refusal, Request
+from perception_common.sensors.topics import SensorTopic
 from perception_common.stamps import stamp_ns
 from yolc_ros.srv import MatchKeyframes
 

@@ -14,13 +14,13 @@ from loftr_ros.geometry.scale.limits import LengthMeasurement
 from loftr_ros.geometry.scale.odometry import scale_from_odometry
 from loftr_ros.geometry.scale.result import Scale, unknown_scale
 from loftr_ros.geometry.two_view.relative_pose import Geometry, RelativePose
-from loftr_ros.sensors.buffer import Aged
 from loftr_ros.sensors.gravity import gravity_in_camera
 from loftr_ros.sensors.odometry import OdometryMotion, odometry_motion
-from loftr_ros.sensors.readings import Altitude
 from loftr_ros.sensors.settings import DEFAULT_SENSORS, UNKNOWN_MOUNT, Mount, SensorSettings
 from loftr_ros.sensors.suite import FrameReadings
 from perception_common.cameras.camera import Camera
+from perception_common.sensors.buffer import Aged
+from perception_common.sensors.readings import Altitude
 
 
 def pair_scale(

@@ -9,20 +9,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from loftr_ros.sensors import messages
-from loftr_ros.sensors.buffer import Aged, StampedBuffer
-from loftr_ros.sensors.readings import (
-    Altitude,
-    DepthImage,
-    DetectedObjects,
-    OdometryPose,
-    Orientation,
-    altitude_between,
-    odometry_between,
-    orientation_between,
-)
+from loftr_ros.sensors.readings import DepthImage, DetectedObjects, OdometryPose, odometry_between
 from loftr_ros.sensors.settings import DEFAULT_SENSORS, SensorSettings
 from perception_common.cameras.pairing import Partners, SyncSettings
 from perception_common.errors import InputError
+from perception_common.sensors.buffer import Aged, StampedBuffer
+from perception_common.sensors.messages import (
+    altitude_from_float,
+    altitude_from_range,
+    height_from_fix,
+    orientation_from_imu,
+)
+from perception_common.sensors.readings import Altitude, Orientation, altitude_between, orientation_between
 from perception_common.stamps import stamp_ns
 
 # Readings that are kept of each sensor: 2.5 s of an IMU at 400 Hz, 4 s at 50 Hz, and few of the large depth images.
@@ -63,15 +61,15 @@ class Sensors:
 
     def add_range(self, message: Any) -> bool:
         """Add a sensor_msgs/Range as an altitude."""
-        return self._add(self._altitudes, lambda: messages.altitude_from_range(message))
+        return self._add(self._altitudes, lambda: altitude_from_range(message))
 
     def add_float_altitude(self, message: Any, arrival_ns: int) -> bool:
         """Add a std_msgs/Float64 as an altitude at the time of its arrival."""
-        return self._add(self._altitudes, lambda: messages.altitude_from_float(message, arrival_ns))
+        return self._add(self._altitudes, lambda: altitude_from_float(message, arrival_ns))
 
     def add_fix(self, message: Any) -> bool:
         """Add a sensor_msgs/NavSatFix as an altitude above `settings.ground_height`, or above the first fix."""
-        return self._add(self._altitudes, lambda: self._above_ground(messages.height_from_fix(message)))
+        return self._add(self._altitudes, lambda: self._above_ground(height_from_fix(message)))
 
     def add_depth(self, message: Any) -> bool:
         """Add a depth image, registered to the camera's images, of any size."""
@@ -86,7 +84,7 @@ class Sensors:
 
     def add_imu(self, message: Any) -> bool:
         """Add the orientation of a sensor_msgs/Imu."""
-        return self._add(self._orientations, lambda: messages.orientation_from_imu(message))
+        return self._add(self._orientations, lambda: orientation_from_imu(message))
 
     def add_detections(self, message: Any) -> bool:
         """Add a yolc_ros/DetectionArray."""

@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from loftr_ros.sensors.suite import Sensors
+from perception_common.sensors.topics import SensorTopic
 
 if TYPE_CHECKING:  # importing it needs ROS
     from loftr_ros.parameters import LoftrParameters
-
-Add = Callable[[Sensors, Any, int], bool]  # (sensors, message, arrival in nanoseconds) -> whether it is usable
-
-
-@dataclass(frozen=True)
-class SensorTopic:
-    """A relative topic name with its ROS type, the function that adds its messages, and its queue depth."""
-
-    name: str
-    type: str
-    add: Add
-    depth: int
-
 
 ALTITUDES = {
     "range": SensorTopic("altitude", "sensor_msgs/msg/Range", lambda s, m, _: s.add_range(m), 10),

@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from loftr_ros.sensors.buffer import StampedBuffer
-from loftr_ros.sensors.readings import is_orientation, pose_between
+from loftr_ros.sensors.readings import pose_between
 from perception_common.geometry import inverse, matrix_from_quaternion, transform
+from perception_common.sensors.buffer import StampedBuffer
+from perception_common.sensors.readings import is_orientation
 from perception_common.stamps import stamp_ns
 
 MAX_GAP_NS = 10 * 10**9  # between two transforms to interpolate; the length of tf2's buffer, which bounds it there

@@ -1,26 +1,26 @@
-"""Inputs of loftr_node in a bag: the topics of its sensors and of the transforms."""
+"""Inputs of the nodes in a bag: the topics of their sensors and of the transforms."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from loftr_ros.parameters import LoftrParameters
-from loftr_ros.sensors.topics import DEPTH, DETECTIONS, SensorTopic, sensor_topics
+from loftr_ros.sensors.topics import DEPTH, DETECTIONS
 from perception_common.errors import InputError
+from perception_common.sensors.topics import SensorTopic
 from replay_ros.bags.reader import Bag
 
 TF_TOPICS = ("/tf", "/tf_static")
 
 
-def find_sensors(bag: Bag, parameters: LoftrParameters, resolve: Callable[[str], str]) -> dict[str, SensorTopic]:
-    """Return the sensors that the parameters switch on, by their topic in the bag.
+def find_sensors(bag: Bag, sensors: Iterable[SensorTopic], resolve: Callable[[str], str]) -> dict[str, SensorTopic]:
+    """Return the sensors that a node's parameters switch on, by their topic in the bag.
 
     A sensor is on the topic of its name (`resolve` makes it absolute), else on the only topic of its type, except for
     depth images: any Image may be the only one. Missing detections are left out, since the replay makes its own. Raises
     InputError for a sensor that is missing.
     """
     found = {}
-    for sensor in sensor_topics(parameters):
+    for sensor in sensors:
         name = resolve(sensor.name)
         names = [topic.name for topic in bag.of_type(sensor.type)]
         if name not in names:

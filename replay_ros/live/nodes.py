@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from loftr_ros.sensors.topics import SensorTopic
 from perception_common.errors import InputError
+from perception_common.sensors.topics import SensorTopic
 from replay_ros.live.processes import HASTE_S, running, stop
 
 
 @dataclass(frozen=True)
 class NodeTopics:
-    """Which topics of the bag the nodes read. sensors: of loftr_node, by the topic in the bag."""
+    """Which topics of the bag the nodes read. sensors: of the nodes, by the topic in the bag."""
 
     image: str
     is_compressed: bool

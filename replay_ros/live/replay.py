@@ -14,10 +14,12 @@ from rclpy.signals import SignalHandlerOptions
 
 from loftr_ros.parameters import LoftrParameters
 from loftr_ros.sensors.topics import DETECTIONS as DETECTIONS_SENSOR
+from loftr_ros.sensors.topics import sensor_topics
 from perception_common.errors import InputError
 from perception_common.node.parameter_file import read_parameters
 from perception_common.node.transport import prepare_process
 from perception_common.resources import choose_weights
+from perception_common.sensors.topics import SensorTopic
 from perception_common.weights import file_sha256
 from replay_ros.bags.node_inputs import find_sensors
 from replay_ros.bags.reader import Bag, absolute, open_bag
@@ -35,6 +37,7 @@ from replay_ros.result.provenance import provenance
 from replay_ros.result.replay_result import ReplayResult
 from replay_ros.result.resources import sampling
 from replay_ros.result.timing import Timing
+from yolc_ros.ground_sensors import ground_topics
 from yolc_ros.parameters import YolcParameters
 
 FLUSH_SECONDS = 1.0  # how much of a live replay is lost at most when its process is killed
@@ -167,13 +170,18 @@ def _ros() -> Iterator[None]:
 
 def _topics(options: LiveOptions, bag: Bag) -> NodeTopics:
     image, camera_info = find_camera_topics(bag, options.image_topic, options.camera_info_topic)
-    sensors = {}
+    sensors: dict[str, SensorTopic] = {}
+
+    def resolve(name: str) -> str:
+        return absolute(f"{options.namespace.strip('/')}/{name}".lstrip("/"))
+
     if options.matching and options.start_nodes:  # running nodes were remapped by those who started them
         parameters = read_parameters(options.params_file, "loftr_node", LoftrParameters, namespace=options.namespace)
-        found = find_sensors(
-            bag, parameters, lambda name: absolute(f"{options.namespace.strip('/')}/{name}".lstrip("/"))
-        )
+        found = find_sensors(bag, sensor_topics(parameters), resolve)
         sensors = {topic: sensor for topic, sensor in found.items() if sensor is not DETECTIONS_SENSOR}
+    if options.detection and options.start_nodes:
+        yolc = read_parameters(options.params_file, "yolc_node", YolcParameters, namespace=options.namespace)
+        sensors |= find_sensors(bag, ground_topics(yolc.ground), resolve)
     return NodeTopics(
         image,
         bag.topic(image).type == COMPRESSED_IMAGE,

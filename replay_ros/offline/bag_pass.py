@@ -18,6 +18,7 @@ from loftr_ros.pair_estimation import NO_CAMERA
 from loftr_ros.ros import messages as matching
 from loftr_ros.ros.base_edges import BaseEdges
 from loftr_ros.sensors.camera_mount import CameraMount
+from loftr_ros.sensors.topics import sensor_topics
 from perception_common.cameras.camera import Camera
 from perception_common.cameras.camera_info import CameraInfoBuffer
 from perception_common.cameras.pairing import Partners, SyncSettings
@@ -39,6 +40,8 @@ from replay_ros.outputs import DETECTIONS, NODES, OUTPUTS, STATUS, type_name
 from replay_ros.result.answers import NodeAnswers, node_answers
 from replay_ros.result.assignment import Moment
 from replay_ros.result.timing import StageTimes
+from yolc_ros.ground_sensors import GroundSensors, ground_topics
+from yolc_ros.looks.bands import GroundView
 from yolc_ros.ros import messages as detection
 
 logger = logging.getLogger(__name__)
@@ -71,12 +74,16 @@ class BagPass:
 
     def __post_init__(self) -> None:
         detector, matcher, parameters = self.networks.detector, self.networks.matcher, self.networks.loftr
-        self.detector = None if detector is None else KeptDetector(detector, self.cache)
+        self.detector = None if detector is None else KeptDetector(detector, self.cache, self.networks.yolc.looks)
         self.frontend = None if matcher is None else Frontend(KeptMatcher(matcher, self.cache), parameters.frontend)
         self.rgb_intensity = Intensity(self.networks.yolc.intensity, logger.warning)
         self.gray_intensity = Intensity(parameters.intensity, logger.warning)
         self.cameras = CameraInfoBuffer(self.info_topic or "camera_info")
-        self.sensors = {} if self.frontend is None else find_sensors(self.bag, parameters, self._name)
+        self.sensors = {} if self.frontend is None else find_sensors(self.bag, sensor_topics(parameters), self._name)
+        self.ground = GroundSensors(self.networks.yolc.ground)
+        self.ground_topics = (
+            {} if self.detector is None else find_sensors(self.bag, ground_topics(self.ground.settings), self._name)
+        )
         self.partners = Partners(SyncSettings(slop=parameters.sync_slop))
         self.mount = CameraMount(parameters.base_frame, parameters.base_from_optical)
         self.edges = BaseEdges(self.mount) if parameters.base_frame else None
@@ -147,18 +154,20 @@ class BagPass:
     def _read(self, raw: RawMessage) -> None:
         """Take a message that is no image; one that cannot be decoded is left out and counted."""
         is_sensor = self.frontend is not None and raw.topic in self.sensors
-        if not (is_sensor or raw.topic == self.info_topic or raw.topic in TF_TOPICS):
+        if not (is_sensor or raw.topic in self.ground_topics or raw.topic == self.info_topic or raw.topic in TF_TOPICS):
             return
         try:
             message = self.bag.deserialize(raw)
         except InputError as error:
             self.undecoded.add(raw, error)
             return
+        if raw.topic in self.ground_topics:
+            self.ground_topics[raw.topic].add(self.ground, message, raw.stamp_ns)
         if raw.topic == self.info_topic:
             self._add_camera_info(message)
         elif is_sensor and self.frontend is not None:
             self.sensors[raw.topic].add(self.frontend.sensors, message, raw.stamp_ns)
-        else:
+        elif raw.topic in TF_TOPICS:
             self.mount.add(message, is_static=raw.topic == "/tf_static")
 
     def _add_camera_info(self, message: Any) -> None:
@@ -192,6 +201,8 @@ class BagPass:
         """Drop the state of earlier images, as the nodes do where stamps jump back."""
         self.rgb_intensity.forget()
         self.gray_intensity.forget()
+        if self.detector is not None:
+            self.detector.forget()
         if self.frontend is not None:
             self.frontend.forget()
         if self.edges is not None:
@@ -206,7 +217,7 @@ class BagPass:
         with timer.stage("decode rgb"):
             image = to_rgb(message, self.rgb_intensity)
         with timer.stage("detection"):
-            found = self.detector.detect(image)
+            found = self.detector.detect(image, self._view(header, image))
         for topic, output in detection.frame_messages(
             header,
             image,
@@ -246,6 +257,19 @@ class BagPass:
             self._write(topic, output, received_ns)
             if topic == matching.RELATIVE_POSE:
                 self.pairs_without_camera += output.reason == NO_CAMERA
+
+    def _view(self, header: Header, image: np.ndarray) -> GroundView | None:
+        """Return the view of the ground for `scale: ground`; None where it is unknown, which is counted."""
+        if self.networks.yolc.scale != "ground":
+            return None
+        stamp = stamp_ns(header)
+        try:
+            camera = self.cameras.camera(stamp, image.shape[1], image.shape[0])
+            return self.ground.view(stamp, camera, header.frame_id)
+        except InputError as error:
+            cause = f"no view of the ground, scale searched: {error}"
+            self.undecoded.counts[cause] = self.undecoded.counts.get(cause, 0) + 1
+            return None
 
     def _camera(self, stamp: int, image: np.ndarray) -> Camera | None:
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Generic
 
@@ -16,19 +16,28 @@ import numpy as np
 from loftr_ros.image_matcher import Encoded, ImageMatcher, MatcherSettings
 from loftr_ros.matches import Matches
 from replay_ros.offline.result_cache import ResultCache
+from yolc_ros.adaptive import AdaptiveDetector, LookSettings, LookState
 from yolc_ros.clusters import Region
-from yolc_ros.detector import Detections, ObjectDetector
+from yolc_ros.detector import Detections, Detector
+from yolc_ros.looks.bands import Band, GroundView
+from yolc_ros.looks.search import ScaleState
 
 _MATCH_ARRAYS = ("points0", "points1", "confidence", "spread", "cells0", "cells1")
 _BOX_ARRAYS = ("boxes", "scores", "labels", "region")
 
 
-@dataclass(frozen=True)
+@dataclass
 class KeptDetector:
-    """A detector that reads the result of an image from the cache where there is one."""
+    """A detector that reads the result of an image from the cache where there is one.
 
-    detector: ObjectDetector
+    looks: how the scale is chosen; what one image leaves for the next is kept with its result. Budgets do not hold: the
+    result must not depend on the speed of the machine.
+    """
+
+    detector: Detector
     cache: ResultCache
+    looks: LookSettings = field(default_factory=LookSettings)
+    scale: ScaleState = field(default_factory=ScaleState)
 
     @property
     def name(self) -> str:
@@ -45,18 +54,43 @@ class KeptDetector:
         """Name of each label."""
         return self.detector.class_names
 
-    def detect(self, image: np.ndarray) -> Detections:
-        """Detect objects in an RGB image (H, W, 3) uint8."""
-        name = f"detections/{_digest(image)}"
+    def forget(self) -> None:
+        """Search the scale anew with the next image."""
+        self.scale = ScaleState()
+
+    def detect(self, image: np.ndarray, view: GroundView | None = None) -> Detections:
+        """Detect objects in an RGB image (H, W, 3) uint8. view: of the ground, for the scale "ground"."""
+        before = "" if self.looks.mode == "fixed" else f"_{_digest_of(self.scale, view)}"
+        name = f"detections/{_digest(image)}{before}"
         kept = self.cache.find(name)
         if kept is not None:
             regions = tuple(Region(*(int(v) for v in row[:4]), *row[4:].tolist()) for row in kept["regions"])
             arrays = {key: kept[key] for key in _BOX_ARRAYS}
-            return Detections(**arrays, regions=regions, class_names=self.class_names)
-        found = self.detector.detect(image)
+            bands = tuple(Band(int(row[0]), int(row[1]), float(row[2])) for row in kept["bands"])
+            scale, age, width, height = kept["scale"].tolist()
+            self.scale = ScaleState(scale or None, int(age), (int(width), int(height)))
+            return Detections(**arrays, regions=regions, class_names=self.class_names, bands=bands)
+        found = self._detect(image, view)
         regions_array = np.array([[r.x0, r.y0, r.x1, r.y1, r.expected, r.scale] for r in found.regions], np.float64)
         boxes = {key: getattr(found, key) for key in _BOX_ARRAYS}
-        self.cache.keep(name, boxes | {"regions": regions_array.reshape(-1, 6)})
+        bands_array = np.array([[band.y0, band.y1, band.scale] for band in found.bands], np.float64)
+        self.cache.keep(
+            name,
+            boxes
+            | {
+                "regions": regions_array.reshape(-1, 6),
+                "bands": bands_array.reshape(-1, 3),
+                "scale": np.array([self.scale.scale or 0.0, self.scale.age, *self.scale.size], np.float64),
+            },
+        )
+        return found
+
+    def _detect(self, image: np.ndarray, view: GroundView | None) -> Detections:
+        if self.looks.mode == "fixed":
+            return self.detector.detect(image)
+        adaptive = AdaptiveDetector(self.detector, replace(self.looks, budget=None))
+        found, state = adaptive.detect(image, LookState(self.scale), view)
+        self.scale = state.scale
         return found
 
 
@@ -167,6 +201,10 @@ class KeptMatcher(Generic[Encoded]):
         found = self._matcher.match(image0.encoded, image1.encoded, known)
         self._cache.keep(name, {key: getattr(found, key) for key in _MATCH_ARRAYS})
         return found
+
+
+def _digest_of(scale: ScaleState, view: GroundView | None) -> str:
+    return hashlib.blake2b(repr((scale, view)).encode(), digest_size=8).hexdigest()
 
 
 def _digest(image: np.ndarray) -> str:

@@ -19,7 +19,7 @@ from yolc_ros.decoding import read_heatmap
 from yolc_ros.preprocessing import place
 
 WIDTH, HEIGHT = 1280, 800  # cells of 80 x 80 pixels
-OURS, PAPER, RELEASE = LSM_PRESETS["ours"], LSM_PRESETS["paper"], LSM_PRESETS["release"]
+OURS, PAPER, RELEASE = LSM_PRESETS["heat"], LSM_PRESETS["paper"], LSM_PRESETS["release"]
 
 
 def draw(*objects: tuple[int, int], width: int = WIDTH, height: int = HEIGHT) -> torch.Tensor:
@@ -50,7 +50,7 @@ LEFT_REGION = [160 - 24, 160 - 16, 400 + 24, 320 + 16]  # 1.2 times about the ce
 RIGHT_REGION = [800 - 32, 400 - 16, 1120 + 32, 560 + 16]
 
 
-@pytest.mark.parametrize("preset", ["ours", "paper"])
+@pytest.mark.parametrize("preset", ["heat", "paper"])
 def test_two_clusters_become_two_regions_the_larger_first(preset):
     assert clusters_of(draw(*LEFT, *RIGHT), LSM_PRESETS[preset]) == [RIGHT_REGION, LEFT_REGION]
 
@@ -80,7 +80,7 @@ def test_touching_clusters_become_one():
     assert clusters_of(draw(*a, *b), OURS) == [[240 - 40, 240 - 16, 640 + 40, 400 + 16]]
 
 
-@pytest.mark.parametrize("preset", ["ours", "paper"])
+@pytest.mark.parametrize("preset", ["heat", "paper"])
 def test_a_cluster_at_the_border_is_clipped(preset):
     corner = cell_centres(range(14, 16), range(8, 10))
     assert clusters_of(draw(*corner), LSM_PRESETS[preset]) == [[1120 - 16, 640 - 16, 1280, 800]]

@@ -14,7 +14,9 @@ from perception_common.weights import save_weights
 from yolc_ros import detector as detector_module
 from yolc_ros.clusters import LsmConfig, Region
 from yolc_ros.detector import Detections, Detector, DetectorSettings
-from yolc_ros.network.config import HrnetConfig, YolcConfig
+from yolc_ros.looks.bands import Band
+from yolc_ros.looks.crowds import LSM_PRESETS
+from yolc_ros.network.config import HrnetConfig, ObjectSizes, YolcConfig
 from yolc_ros.network.yolc import Yolc, YolcMaps, initialise
 
 CPU = DevicePolicy(torch.device("cpu"), torch.float32)
@@ -115,6 +117,50 @@ def test_with_a_limited_input_size_the_crop_pass_finds_the_same_objects():
     found = detector.detect(draw(1920, 1080, *objects))
     assert_finds(found, objects, tolerance=3.0)
     assert all(max(shape[2:]) <= 960 for shape in detector.network.calls)
+
+
+SIZES = ObjectSizes(smallest=8.0, best=12.0, largest=40.0, metres=(1.0, 1.0, 1.0))
+
+
+def sized_reader(settings: DetectorSettings) -> Detector:
+    """A reader that is good for objects of 8 to 40 pixels."""
+    detector = reader(settings)
+    detector.network.config = dataclasses.replace(detector.network.config, object_sizes=SIZES)
+    return detector
+
+
+def test_small_objects_get_a_second_look_at_the_best_size_and_fitting_ones_none():
+    small = [(x, y, x + 8, y + 6, 0) for x in range(300, 420, 24) for y in range(200, 300, 20)]
+    large = [(x, y, x + 24, y + 16, 1) for x in range(700, 900, 40) for y in range(400, 500, 30)]
+    detector = sized_reader(DetectorSettings())
+    found = detector.detect(draw(1001, 701, *small, *large))
+    assert_finds(found, small + large, tolerance=1.0)
+    (region,) = found.regions
+    assert region.expected == len(small)
+    assert region.scale * np.sqrt(48) == pytest.approx(min(SIZES.best, 1.5 * np.sqrt(48)), rel=0.05)
+    assert (found.region >= 0).sum() == len(small)
+    alone = sized_reader(DetectorSettings())
+    assert alone.detect(draw(1001, 701, *large)).regions == ()
+    assert len(alone.network.calls) == 1
+
+
+def test_bands_find_every_object_once_also_across_their_borders():
+    objects = [(20 + 90 * i, 30 + 66 * i, 60 + 90 * i, 70 + 66 * i, i % 3) for i in range(9)]
+    bands = (Band(0, 260, 1.5), Band(190, 480, 1.0), Band(400, 701, 0.75))
+    detector = sized_reader(DetectorSettings(lsm=None))
+    found = detector.detect(draw(1001, 701, *objects), bands)
+    assert_finds(found, objects, tolerance=2.0)
+    assert found.bands == bands
+    assert [call[3] for call in detector.network.calls] == [1504, 1024, 768]
+    below = detector.detect(draw(1001, 701, *objects), bands[2:])
+    assert below.bands == bands[2:]
+    assert detector.network.calls[-1][2:] == (256, 768)  # the rows of this band alone
+    assert below.boxes[:, 1].min() > 400
+
+
+def test_without_known_sizes_the_preset_by_heat_takes_the_place_of_ours():
+    assert reader(DetectorSettings()).lsm == LSM_PRESETS["heat"]
+    assert sized_reader(DetectorSettings()).lsm == LSM_PRESETS["ours"]
 
 
 def test_with_flip_a_mirrored_image_gives_mirrored_boxes():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,11 +34,15 @@ class CocoBox:
 
 @dataclass(frozen=True)
 class CocoImage:
-    """An image of the file. size: its width and height in the JSON, pixels; None where they are not given."""
+    """An image of the file.
+
+    size: its width and height in the JSON, pixels; None where they are not given. entry: as it stands in the JSON.
+    """
 
     path: Path
     size: tuple[int, int] | None
     boxes: tuple[CocoBox, ...]
+    entry: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -184,7 +188,7 @@ def _image(entry: Any, folder: Path) -> CocoImage:
         size = int(entry["width"]), int(entry["height"])
         if min(size) < 1:
             raise InputError(f"has the size {size[0]}x{size[1]}")
-    return CocoImage(inner_path(folder, entry["file_name"]), size, ())
+    return CocoImage(inner_path(folder, entry["file_name"]), size, (), entry)
 
 
 def _box(entry: Any, category: str, size: tuple[int, int] | None) -> CocoBox:

@@ -52,6 +52,26 @@ BackboneConfig = HrnetConfig | ResNetConfig | HourglassConfig  # in YAML the key
 
 
 @dataclass(frozen=True)
+class ObjectSizes:
+    """The scales for which a network is good, in pixels of its input per metre on the ground.
+
+    Measured on labelled images that are evaluated at many scales; the card of the weights says on which.
+    smallest: below it a network misses objects that it finds enlarged. best: what a chosen scale aims at. largest:
+    above it a network finds pieces of objects. metres: typical size of an object of each class: square root of the area
+    of its box over the pixels per metre, so that the size of a box tells the pixels per metre at its place.
+    """
+
+    smallest: float
+    best: float
+    largest: float
+    metres: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not 0 < self.smallest <= self.best <= self.largest or min(self.metres, default=0) <= 0:
+            raise ValueError("sizes must be positive, with smallest <= best <= largest")
+
+
+@dataclass(frozen=True)
 class YolcConfig:
     """One YOLC network (arXiv 2404.06180). The defaults are the published checkpoint's, except for `axis_order`.
 
@@ -64,6 +84,7 @@ class YolcConfig:
     peak in the heatmap; 0 is the paper. The peak separates small objects that share a cell of the box branch.
     padding: how an image is padded to sides that are multiples of 32, see `yolc_ros.preprocessing.place`.
     mean, std: of the RGB channels, grey levels 0 to 255.
+    object_sizes: the scales for which the shipped weights are good; None: unknown.
     """
 
     class_names: tuple[str, ...]
@@ -78,11 +99,14 @@ class YolcConfig:
     padding: Literal["plain", "release"] = "plain"
     mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
     std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+    object_sizes: ObjectSizes | None = None
 
     def __post_init__(self) -> None:
         sizes = (self.neck_width, self.heatmap_width, self.box_width)
         if not self.class_names or min(sizes) < 1 or min(self.std) <= 0:
             raise ValueError("a network needs at least one class, widths of at least 1 and positive std")
+        if self.object_sizes is not None and len(self.object_sizes.metres) != len(self.class_names):
+            raise ValueError("object_sizes needs the metres of each class")
         if not 0 <= self.peak_share <= 1:
             raise ValueError(f"peak_share must lie in [0, 1], not {self.peak_share}")
 

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from perception_common.backends.devices import DevicePolicy
+from perception_common.cameras.camera_info import CameraInfoBuffer
+from perception_common.errors import InputError
 from perception_common.images.conversion import to_rgb
 from perception_common.images.intensity import Intensity
 from perception_common.node.base import PerceptionNode
+from perception_common.node.message_class import message_class
 from perception_common.node.runner import run_nodes
-from yolc_ros.detector import Detector
+from perception_common.sensors.topics import SensorTopic
+from perception_common.stamps import stamp_ns
+from yolc_ros.adaptive import AdaptiveDetector, LookState
+from yolc_ros.detector import Detections, Detector
+from yolc_ros.ground_sensors import GroundSensors, GroundSettings, ground_topics
+from yolc_ros.looks.bands import GroundView
+from yolc_ros.looks.budget import LeftOut
+from yolc_ros.looks.search import ScaleState
 from yolc_ros.parameters import YolcParameters
 from yolc_ros.ros.messages import ON_DEMAND, TOPICS, frame_messages
 
@@ -22,8 +33,14 @@ from yolc_ros.ros.messages import ON_DEMAND, TOPICS, frame_messages
 class YolcNode(PerceptionNode[YolcParameters]):
     """Publishes one DetectionArray per image; see msg/ for its fields."""
 
+    input_problems = (*PerceptionNode.input_problems, "ground")
+
     def __init__(self, nodes_in_process: int = 1):
         self._detector: Detector | None = None
+        self._state = LookState()
+        self._looks = _LookCounts()
+        self._cameras = CameraInfoBuffer("camera_info")
+        self._sensors = GroundSensors(GroundSettings())
         self._intensity = Intensity()
         super().__init__("yolc_node", YolcParameters, nodes_in_process)
 
@@ -39,7 +56,12 @@ class YolcNode(PerceptionNode[YolcParameters]):
         )
         if not self._detector.trained:
             self.problems.report("untrained", f"{parameters.model} has random weights: its boxes mean nothing")
-        self._detector.detect(np.zeros((120, 160, 3), np.uint8))
+        # A budget plans with the times of a usual size; the first run is slower than those after it.
+        blank = np.zeros((480, 640, 3) if parameters.budget_ms else (120, 160, 3), np.uint8)
+        adaptive = AdaptiveDetector(self._detector)
+        adaptive.detect(blank)
+        self._state = adaptive.detect(blank)[1]
+        self._looks = _LookCounts()
         self._results = {topic: self.result_publisher(kind, topic) for topic, kind in TOPICS.items()}
 
     def unload(self) -> None:
@@ -47,10 +69,25 @@ class YolcNode(PerceptionNode[YolcParameters]):
         self._detector = None
         self.problems.resolve("untrained")
 
+    def subscribe(self) -> None:
+        """Subscribe to images and, where an altitude is switched on, to it, the tilt and camera_info."""
+        super().subscribe()
+        self._sensors = GroundSensors(self.parameters.ground)
+        topics = ground_topics(self.parameters.ground)
+        if topics:
+            self._cameras = CameraInfoBuffer(self.resolve_topic_name("camera_info"))
+            self.sensor_subscription(CameraInfo, "camera_info", self._cameras.add)
+        for topic in topics:
+            self.sensor_subscription(
+                message_class(topic.type), topic.name, partial(self._add_reading, topic), depth=topic.depth
+            )
+
     def apply(self, parameters: YolcParameters) -> None:
         """Apply changed settings from the next image on."""
         if self._detector is not None:
             self._detector = replace(self._detector, settings=parameters.detector)
+            self._state = replace(self._state, scale=ScaleState())
+        self._sensors.settings = parameters.ground
 
     def describe(self) -> dict[str, str]:
         """Diagnostics values of the network."""
@@ -59,6 +96,8 @@ class YolcNode(PerceptionNode[YolcParameters]):
             "model": self.parameters.model,
             "trained": str(detector is not None and detector.trained),
             "device": str(detector.policy.device) if detector else "",
+            **self._looks.describe(),
+            **{f"ignored: {reason}": str(count) for reason, count in self._sensors.ignored().items()},
         }
 
     def decode(self, message: Image | CompressedImage) -> np.ndarray:
@@ -68,6 +107,7 @@ class YolcNode(PerceptionNode[YolcParameters]):
     def forget(self) -> None:
         """Follow the values of images of more than 8 bits anew."""
         self._intensity.forget()
+        self._state = replace(self._state, scale=ScaleState())
 
     def process(self, header: Header, image: np.ndarray) -> None:
         """Detect objects in an image and publish them."""
@@ -76,7 +116,9 @@ class YolcNode(PerceptionNode[YolcParameters]):
             return
         start = time.perf_counter()
         with self.stage("network"):
-            detections = detector.detect(image)
+            adaptive = AdaptiveDetector(detector, self.parameters.looks)
+            detections, self._state = adaptive.detect(image, self._state, self._view(header, image))
+        self._looks = self._looks.with_image(detections, self._state.left_out)
         seconds = time.perf_counter() - start
         with self.stage("publishing"):
             for topic, message in frame_messages(
@@ -90,8 +132,55 @@ class YolcNode(PerceptionNode[YolcParameters]):
             ):
                 self._results[topic].publish(message)
 
+    def _view(self, header: Header, image: np.ndarray) -> GroundView | None:
+        """Return the view of the ground; None where the scale does not depend on it or where it is unknown."""
+        if self.parameters.scale != "ground":
+            self.problems.resolve("ground")
+            return None
+        stamp = stamp_ns(header)
+        try:
+            camera = self._cameras.camera(stamp, image.shape[1], image.shape[0])
+            view = self._sensors.view(stamp, camera, header.frame_id)
+        except InputError as error:
+            self.problems.report("ground", f"the scale is searched as with auto: {error}")
+            return None
+        self.problems.resolve("ground")
+        return view
+
+    def _add_reading(self, topic: SensorTopic, message: object) -> None:
+        topic.add(self._sensors, message, self.get_clock().now().nanoseconds)
+
     def _is_wanted(self, topic: str) -> bool:
         return topic not in ON_DEMAND or self._results[topic].get_subscription_count() > 0
+
+
+@dataclass(frozen=True)
+class _LookCounts:
+    """What the diagnostics tell about the looks. scales: of the last first look. shortened: images with looks left out.
+
+    regions: that were left out of them. last: what was left out of the last such image.
+    """
+
+    scales: tuple[float, ...] = ()
+    shortened: int = 0
+    regions: int = 0
+    last: str = "nothing"
+
+    def with_image(self, detections: Detections, left_out: LeftOut) -> _LookCounts:
+        """Return the counts with one more image."""
+        scales = tuple(band.scale for band in detections.bands)
+        if left_out == LeftOut():
+            return replace(self, scales=scales)
+        return _LookCounts(scales, self.shortened + 1, self.regions + left_out.regions, str(left_out))
+
+    def describe(self) -> dict[str, str]:
+        """Return the diagnostics values."""
+        return {
+            "scale of the first look": ", ".join(f"{scale:.3g}" for scale in self.scales),
+            "images with looks left out": str(self.shortened),
+            "regions left out": str(self.regions),
+            "left out last": self.last,
+        }
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -24,7 +24,7 @@ class ValidationConfig:
     images: int = 100  # number of images from the start of each source
     max_side: int = 0  # of the network's input in the first pass, pixels; 0: the image's own size
     max_detections: int = 500
-    lsm: LsmConfig = field(default_factory=lambda: LSM_PRESETS["ours"])
+    lsm: LsmConfig = field(default_factory=lambda: LSM_PRESETS["heat"])
 
 
 def validate(detector: Detector, held_out: Mixture, config: ValidationConfig) -> dict[str, float]:

@@ -22,7 +22,9 @@ from replay_ros.evaluation.detection.results import DetectionResult
 from replay_ros.evaluation.detection.slicing import Merge, SlicingConfig
 from replay_ros.evaluation.detection.tables import detection_lines
 from replay_ros.evaluation.results_file import write_results
+from yolc_ros.adaptive import ScaleMode
 from yolc_ros.detector import DetectorSettings, LsmMerge
+from yolc_ros.parameters import YolcParameters
 
 NAME = "evaluate_detection"
 
@@ -30,8 +32,11 @@ _IMAGES = ("coco", "visdrone", "uavdt")  # the values of --dataset for which a n
 # Options for some values of --dataset only; they are refused with the others.
 _ONLY_FOR = {
     "images": ("coco",),
+    "fov": ("coco",),
     "split": ("uavdt",),
-    **dict.fromkeys(("files", "weights", "model", "lsm", "slicing", "slice_overlap", "slice_zoom"), _IMAGES),
+    **dict.fromkeys(
+        ("files", "weights", "model", "lsm", "lsm_regions", "scale", "slicing", "slice_overlap", "slice_zoom"), _IMAGES
+    ),
     **dict.fromkeys(
         ("slice_merge", "predictions", "max_side", "device", "lsm_merge", "nms", "smallest_score"), _IMAGES
     ),
@@ -56,6 +61,7 @@ example:
   {prog} drone/annotations.json --images drone/images
   {prog} aerial_cars/coco.json --files 'MunichStreet*' --classes car --lsm on --lsm off --json result.json
   {prog} aerial_cars/coco.json --classes car --lsm on --slicing 640 --predictions seen.npz
+  {prog} flight/coco.json --lsm on --lsm off --scale fixed --scale auto --scale ground
   {prog} --dataset visdrone VisDrone2019-DET-val --weights yolc.pth --model yolc_w48
   {prog} --dataset visdrone VisDrone2019-DET-val --weights yolc.pth --model yolc_w48 --protocol yolc-release \
     --lsm release --lsm-merge release --nms off --smallest-score 0.001
@@ -95,7 +101,28 @@ def _add_network_options(group: argparse._ArgumentGroup) -> None:
         "--lsm",
         action="append",
         choices=LSM,
-        help="second pass over crowded regions (default: on, unless --slicing is given); repeatable",
+        help="second look at crowded regions (default: on as in the node, unless --slicing is given); repeatable",
+    )
+    group.add_argument(
+        "--lsm-regions",
+        action="append",
+        type=int,
+        metavar="K",
+        help="largest number of regions of the LSM (default: that of the preset); repeatable",
+    )
+    group.add_argument(
+        "--scale",
+        action="append",
+        type=_scale,
+        metavar="fixed|auto|ground|S",
+        help="of the first look: that of --max-side, found by looking, from altitude and tilt of each image, or S "
+        f"input pixels per image pixel (default: {YolcParameters.scale}, as in the node); repeatable",
+    )
+    group.add_argument(
+        "--fov",
+        type=float,
+        metavar="DEG",
+        help="horizontal field of view for --scale ground, for images without focal_px",
     )
     group.add_argument(
         "--lsm-merge",
@@ -140,7 +167,11 @@ def _add_network_options(group: argparse._ArgumentGroup) -> None:
         help="write predictions to this file and reuse those with the same weights, settings and images",
     )
     group.add_argument(
-        "--max-side", type=int, default=0, metavar="N", help="of the whole image, pixels (default: 0, not resized)"
+        "--max-side",
+        type=int,
+        default=YolcParameters.max_side,
+        metavar="N",
+        help=f"of the whole image, pixels; 0: not reduced (default: {YolcParameters.max_side}, as in the node)",
     )
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
 
@@ -222,7 +253,7 @@ def _dataset(given: argparse.Namespace) -> Dataset:
         return visdrone_dataset(given.truth, given.files)
     if given.dataset == "uavdt":
         return uavdt_dataset(given.truth, given.split or "test", given.files)
-    return coco_dataset(given.truth, given.images, given.files)
+    return coco_dataset(given.truth, given.images, given.files, given.fov)
 
 
 def _network(given: argparse.Namespace) -> NetworkOptions:
@@ -252,10 +283,29 @@ def _nms_iou(text: str) -> float | None:
     return value
 
 
+def _scale(text: str) -> ScaleMode | float:
+    """Parse a value of --scale."""
+    for name in get_args(ScaleMode):
+        if text == name:
+            return name
+    value = float(text)
+    if not 0.01 <= value <= 16:
+        raise ValueError("a scale lies in 0.01 to 16")
+    return value
+
+
 def _modes(given: argparse.Namespace) -> tuple[InferenceMode, ...]:
-    """Return the inference modes of --lsm and --slicing; with neither the LSM."""
+    """Return the inference modes: each --lsm with each --scale, then those of --slicing; with neither the LSM."""
     lsm = given.lsm or ([] if given.slicing else ["on"])
-    modes = [InferenceMode(name) for name in lsm]
+    scales = given.scale or [YolcParameters.scale]
+    if given.lsm_regions and min(given.lsm_regions) < 1:
+        raise InputError("--lsm-regions must be at least 1")
+    modes = [
+        InferenceMode(name, scale=scale, regions=regions)
+        for scale in scales
+        for name in lsm
+        for regions in ((given.lsm_regions or [None]) if name != "off" else [None])
+    ]
     for size in given.slicing or []:
         try:
             config = SlicingConfig(size, given.slice_overlap, given.slice_zoom, merge=given.slice_merge)

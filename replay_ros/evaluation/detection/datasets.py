@@ -48,18 +48,20 @@ class Dataset:
     read: Callable[[ClassChoice], LabelledImages]
 
 
-def coco_dataset(annotations: Path, images: Path | None = None, pattern: str = "*") -> Dataset:
+def coco_dataset(
+    annotations: Path, images: Path | None = None, pattern: str = "*", fov_deg: float | None = None
+) -> Dataset:
     """Return the dataset of a COCO JSON file. Raises InputError.
 
     images: the folder to which its file names are relative; None: the folder of the file. pattern: of the images' file
-    names.
+    names. fov_deg: horizontal field of view, for the view of the ground (`yolc_ros.datasets.views`).
     """
     return Dataset(
         name="coco",
         path=annotations,
         categories=category_names(annotations),
         protocols=("coco-500",),
-        read=partial(_read_coco, annotations, images or annotations.parent, pattern),
+        read=partial(_read_coco, annotations, images or annotations.parent, pattern, fov_deg),
     )
 
 
@@ -92,8 +94,10 @@ def uavdt_dataset(folder: Path, split: str = "test", pattern: str = "*") -> Data
     )
 
 
-def _read_coco(annotations: Path, images: Path, pattern: str, choice: ClassChoice) -> LabelledImages:
-    return read_coco_truth(annotations, images, choice, pattern)
+def _read_coco(
+    annotations: Path, images: Path, pattern: str, fov_deg: float | None, choice: ClassChoice
+) -> LabelledImages:
+    return read_coco_truth(annotations, images, choice, pattern, fov_deg)
 
 
 def _read_visdrone(folder: Path, pattern: str, choice: ClassChoice) -> LabelledImages:

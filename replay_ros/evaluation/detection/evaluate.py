@@ -10,6 +10,7 @@ from typing import Any
 from perception_common.backends.devices import choose_device
 from perception_common.errors import InputError
 from perception_common.resources import list_models
+from replay_ros.evaluation.detection.comparison.paired_bootstrap import paired_difference
 from replay_ros.evaluation.detection.datasets import Dataset
 from replay_ros.evaluation.detection.inference import InferenceMode, PredictionRun, run_inference
 from replay_ros.evaluation.detection.metrics import score_detections
@@ -19,6 +20,7 @@ from replay_ros.evaluation.detection.truth import ClassChoice, LabelledImages, c
 from replay_ros.evaluation.model_choice import find_model_weights
 from yolc_ros.datasets.samples import LabelProblem
 from yolc_ros.detector import Detector, DetectorSettings, LsmMerge
+from yolc_ros.parameters import YolcParameters
 
 SMALLEST_SCORE = 0.01  # the precision-recall curve also needs detections of low score (empirical)
 MAX_DETECTIONS = max(max(each.max_detections, each.max_detections_else) for each in PROTOCOLS.values())
@@ -45,7 +47,7 @@ class NetworkOptions:
     nms_iou: float | None = DetectorSettings.nms_iou
     merge: LsmMerge = "ours"
     predictions: Path | None = None
-    max_side: int = 0
+    max_side: int = YolcParameters.max_side
     device: str = "auto"
 
 
@@ -64,14 +66,28 @@ def evaluate_network(dataset: Dataset, options: NetworkOptions) -> list[Detectio
     choice = choose_classes(dataset.categories, detector.class_names, options.classes)
     labelled = dataset.read(choice)
     _check_objects(labelled, dataset, choice)
+    if any(mode.scale == "ground" for mode in options.modes):
+        labelled = _with_views_noted(labelled, dataset)
     runs = [run_inference(detector, mode, labelled.images, options.predictions) for mode in options.modes]
     labelled = _without_unreadable(labelled, runs)
     _check_objects(labelled, dataset, choice)
     return [
-        _result(protocol, run, detector, dataset, labelled, choice, options)
+        _result(protocol, run, runs[0], detector, dataset, labelled, choice, options)
         for protocol in dict.fromkeys(options.protocols or dataset.protocols)
         for run in runs
     ]
+
+
+def _with_views_noted(labelled: LabelledImages, dataset: Dataset) -> LabelledImages:
+    """Note the images without a view of the ground. Raises InputError when none has one."""
+    missing = sum(image.view is None for image in labelled.images)
+    if missing == len(labelled.images):
+        raise InputError(
+            f"{dataset.path}: no image has altitude_m with pitch_deg or down, and focal_px, which --scale ground "
+            "needs; add them to the images of a COCO file (--fov in place of focal_px), or use --scale auto"
+        )
+    note = f"{missing} of {len(labelled.images)} images have no altitude and tilt; scale ground searches as auto there"
+    return replace(labelled, remarks=(*labelled.remarks, note)) if missing else labelled
 
 
 def _check_objects(labelled: LabelledImages, dataset: Dataset, choice: ClassChoice) -> None:
@@ -99,6 +115,7 @@ def _without_unreadable(labelled: LabelledImages, runs: Sequence[PredictionRun])
 def _result(
     protocol: str,
     run: PredictionRun,
+    reference: PredictionRun,
     detector: Detector,
     dataset: Dataset,
     labelled: LabelledImages,
@@ -107,12 +124,13 @@ def _result(
 ) -> DetectionResult:
     conditions = run.mode.conditions(detector)
     names, truths = [image.name for image in labelled.images], [image.truth for image in labelled.images]
+    found, compared = (run.of_classes(labelled.images, detector.class_names, choice) for run in (run, reference))
     return DetectionResult(
         protocol=protocol,
         look=run.mode.name,
         scores=score_detections(
             truths,
-            run.of_classes(labelled.images, detector.class_names, choice),
+            found,
             choice.classes,
             PROTOCOLS[protocol],
             options.score_threshold,
@@ -129,6 +147,8 @@ def _result(
             "nms_iou": options.nms_iou,
             "lsm_merge": options.merge,
             "lsm": run.mode.lsm if run.mode.slicing is None else "off",
+            "lsm_regions": run.mode.regions,
+            "scale": run.mode.scale,
             "slicing": conditions["slicing"],
             "max_side": options.max_side,
             "device": conditions["device"],
@@ -138,11 +158,14 @@ def _result(
         truth=str(dataset.path),
         truth_sha256=truth_sha256(names, truths, choice.classes),
         notes=labelled.notes + run.notes,
+        versus=None
+        if run is reference
+        else paired_difference(truths, found, compared, choice.classes, PROTOCOLS[protocol], name=reference.mode.name),
     )
 
 
 def detection_run_to_mapping(result: DetectionResult) -> dict[str, Any]:
     """Return the JSON content of a run: the result, with the most important settings repeated on its top level."""
-    names = ("lsm", "slicing", "max_side", "smallest_score", "nms_iou", "lsm_merge")
+    names = ("lsm", "scale", "slicing", "max_side", "smallest_score", "nms_iou", "lsm_merge")
     top = {name: result.settings[name] for name in names if name in result.settings}
     return detection_result_to_mapping(result) | top

@@ -26,33 +26,58 @@ from replay_ros.evaluation.detection.cache import (
 from replay_ros.evaluation.detection.protocols import ImageDetections
 from replay_ros.evaluation.detection.slicing import SlicingConfig, detect_sliced
 from replay_ros.evaluation.detection.truth import ClassChoice, EvaluatedImage
-from yolc_ros.clusters import LSM_PRESETS
+from yolc_ros.adaptive import AdaptiveDetector, LookSettings, ScaleMode
+from yolc_ros.clusters import LsmConfig
 from yolc_ros.detector import Detections, Detector
+from yolc_ros.looks.bands import GroundView, whole
+from yolc_ros.looks.crowds import LSM_PRESETS, CrowdConfig
 
-LSM = {"on": LSM_PRESETS["ours"], "off": None, "paper": LSM_PRESETS["paper"], "release": LSM_PRESETS["release"]}
+LSM: dict[str, LsmConfig | CrowdConfig | None] = {
+    "on": LSM_PRESETS["ours"],
+    "off": None,
+    **{name: LSM_PRESETS[name] for name in ("heat", "paper", "release")},
+}
 """Presets of the Local Scale Module by their name on the command line."""
 
 
 @dataclass(frozen=True)
 class InferenceMode:
-    """lsm: key of `LSM`. slicing: uniform slices instead of the LSM."""
+    """lsm: key of `LSM`. slicing: uniform slices instead of the LSM, at a fixed scale.
+
+    scale: of the first look, as the node's parameter `scale`; a number: so many input pixels per image pixel. Each
+    image is a place of its own: with "auto" the scale is searched in each, which counts in its time. regions: largest
+    number of regions of the LSM; None: that of the preset.
+    """
 
     lsm: str = "on"
     slicing: SlicingConfig | None = None
+    scale: ScaleMode | float = "fixed"
+    regions: int | None = None
 
     @property
     def name(self) -> str:
         """The name in tables, results and cache files."""
-        return f"LSM {self.lsm}" if self.slicing is None else f"slicing {self.slicing.size}"
+        if self.slicing is not None:
+            return f"slicing {self.slicing.size}"
+        scale = "" if self.scale == "fixed" else f", scale {self.scale}"
+        return f"LSM {self.lsm}{'' if self.regions is None else f' k={self.regions}'}{scale}"
 
-    def detect(self, detector: Detector, image: np.ndarray) -> Detections:
-        """Detect objects in an RGB image (H, W, 3) uint8."""
+    def detect(self, detector: Detector, image: np.ndarray, view: GroundView | None = None) -> Detections:
+        """Detect objects in an RGB image (H, W, 3) uint8. view: of the ground; the scale "ground" needs it."""
         detector = self.prepare(detector)
-        return detector.detect(image) if self.slicing is None else detect_sliced(detector, image, self.slicing)
+        if self.slicing is not None:
+            return detect_sliced(detector, image, self.slicing)
+        if self.scale == "fixed":
+            return detector.detect(image)
+        if isinstance(self.scale, str):
+            return AdaptiveDetector(detector, LookSettings(self.scale)).detect(image, view=view)[0]
+        return detector.detect(image, whole(image.shape[0], self.scale))
 
     def prepare(self, detector: Detector) -> Detector:
         """Return the detector with the settings of this mode."""
         lsm = LSM[self.lsm] if self.slicing is None else None
+        if lsm is not None and self.regions is not None:
+            lsm = replace(lsm, regions=self.regions)
         return replace(detector, settings=replace(detector.settings, lsm=lsm))
 
     def conditions(self, detector: Detector) -> dict[str, Any]:
@@ -65,6 +90,7 @@ class InferenceMode:
             "precision": str(detector.policy.dtype).removeprefix("torch."),
             "settings": to_mapping(self.prepare(detector).settings),
             "slicing": None if self.slicing is None else to_mapping(self.slicing),
+            "scale": self.scale,
         }
 
 
@@ -112,10 +138,9 @@ def run_inference(
     cache: a file of predictions. Those with the same weights, settings, device and image file are reused; the others
     are predicted and added, also when the run is interrupted. Predictions of another network are replaced.
     """
-    paths = [image.path for image in images]
     faults: dict[Path, str] = {}
     if cache is None:
-        return PredictionRun(mode, dict(_predict(detector, mode, paths, faults)), faults=faults)
+        return PredictionRun(mode, dict(_predict(detector, mode, images, faults)), faults=faults)
     sections = read_predictions(cache)
     conditions = mode.conditions(detector)
     notes = []
@@ -125,12 +150,13 @@ def run_inference(
             notes.append(f"{mode.name}: {cache} was made with other {', '.join(changed)}; all predicted again")
         else:
             known = dict(section.predictions)
-    digests = _digests(paths, faults)
+    digests = _digests([image.path for image in images], faults)
     missing = {digest: path for path, digest in digests.items() if digest not in known}
     if missing:
         try:
             names = {path: digest for digest, path in missing.items()}
-            for path, prediction in _predict(detector, mode, list(names), faults):
+            left = [image for image in images if image.path in names]
+            for path, prediction in _predict(detector, mode, left, faults):
                 known[names[path]] = prediction
         finally:
             try:
@@ -158,17 +184,17 @@ def _digests(paths: Sequence[Path], faults: dict[Path, str]) -> dict[Path, str]:
 
 
 def _predict(
-    detector: Detector, mode: InferenceMode, paths: Sequence[Path], faults: dict[Path, str]
+    detector: Detector, mode: InferenceMode, images: Sequence[EvaluatedImage], faults: dict[Path, str]
 ) -> Iterator[tuple[Path, Prediction]]:
     """Predict image files one by one, so that a caller keeps the finished ones; adds unreadable ones to `faults`."""
     mode.detect(detector, np.zeros((256, 256, 3), np.uint8))  # warm up: the first inference is slower
-    for path in tqdm(paths, unit="image", desc=mode.name, disable=None):
+    for image in tqdm(images, unit="image", desc=mode.name, disable=None):
         try:
-            pixels = read_rgb(path)
+            pixels = read_rgb(image.path)
         except InputError as error:
-            faults[path] = str(error)
+            faults[image.path] = str(error)
             continue
         start = time.perf_counter()
-        found = mode.detect(detector, pixels)
+        found = mode.detect(detector, pixels, image.view)
         seconds = time.perf_counter() - start
-        yield path, Prediction(found.boxes, found.scores, found.labels, len(found.regions), seconds)
+        yield image.path, Prediction(found.boxes, found.scores, found.labels, len(found.regions), seconds)

@@ -94,6 +94,15 @@ def score_detections(
     )
 
 
+def assign_classes(
+    truths: Sequence[ImageTruth], found: Sequence[ImageDetections], classes: Sequence[str], protocol: Protocol
+) -> list[list[MatchedDetections]]:
+    """Assign the detections of each class to its objects, for each image, by the protocol's rules for AP50."""
+    truths, found = _apply_protocol(truths, found, protocol)
+    labels = [tuple(range(len(classes)))] if protocol.joins_classes else [(label,) for label in range(len(classes))]
+    return [_assign(truths, found, group, protocol).limited(protocol.max_detections_else) for group in labels]
+
+
 # --- assignment of detections to objects -------------------------------------------------------------------------
 
 

@@ -89,6 +89,20 @@ class DetectionScores:
 
 
 @dataclass(frozen=True)
+class PairedDifference:
+    """The AP50 of a detector minus that of the `reference`.
+
+    low, high: 95 % interval. not_worse: share of the draws in which it is at least that of the reference.
+    """
+
+    reference: str
+    ap50: float
+    low: float
+    high: float
+    not_worse: float
+
+
+@dataclass(frozen=True)
 class DetectionResult:
     """Scores, and everything that they depend on.
 
@@ -96,7 +110,7 @@ class DetectionResult:
     evaluated. crops_per_image, seconds_per_image: means of the crops and of the inference time without reading the
     file; None where unknown. classes: category of the truth -> classes of the network. model, weights_sha256: "" where
     unknown. settings: of the detector and of the inference mode. truth: file, folder or topic; truth_sha256: of its
-    annotations. notes: caveats of the figures.
+    annotations. notes: caveats of the figures. versus: the difference to the first look of a comparison; None for it.
     """
 
     protocol: str
@@ -112,6 +126,7 @@ class DetectionResult:
     truth: str
     truth_sha256: str
     notes: tuple[str, ...] = ()
+    versus: PairedDifference | None = None
 
     def to_json(self) -> str:
         """Return the result as JSON text; `detection_result_from_json` reads it."""
@@ -130,8 +145,15 @@ def detection_result_from_mapping(content: Mapping[str, Any]) -> DetectionResult
         raise InputError(f"this is no result of evaluate_detection of this version ({SCHEMA}); evaluate again")
     try:
         scores = _read_scores(content)
-        others = {name: content[name] for name in _field_names(DetectionResult) if name not in ("scores", "notes")}
-        return DetectionResult(scores=scores, notes=tuple(content["notes"]), **others)
+        apart = ("scores", "notes", "versus")
+        others = {name: content[name] for name in _field_names(DetectionResult) if name not in apart}
+        versus = content.get("versus")
+        return DetectionResult(
+            scores=scores,
+            notes=tuple(content["notes"]),
+            versus=None if versus is None else PairedDifference(**versus),
+            **others,
+        )
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"this result of evaluate_detection is broken ({error!r}); evaluate again") from error
 

@@ -19,6 +19,9 @@ def detection_lines(results: Sequence[DetectionResult], dataset: str) -> Iterato
     yield ""
     yield from markdown_table(list(_operating_points(results)))
     yield ""
+    if any(each.versus for each in results):
+        yield from markdown_table(list(_differences(results)))
+        yield ""
     if len({name for each in results for name in each.scores.by_class}) > 1:
         yield from markdown_table(list(_classes(results)))
         yield ""
@@ -50,6 +53,15 @@ def _operating_points(results: Sequence[DetectionResult]) -> Iterator[tuple[str,
         threshold = f"{point.score:.3g}{' (best F1)' * (point is each.scores.best)}"
         counts = map(str, (point.hits, point.false, point.missed))
         yield (each.protocol, each.look, threshold, *rates, *counts)
+
+
+def _differences(results: Sequence[DetectionResult]) -> Iterator[tuple[str, ...]]:
+    yield "protocol", "look", "AP50 against", "difference", "95 % interval", "at least as good"
+    for each in results:
+        if (versus := each.versus) is not None:
+            interval = f"{versus.low:+.3f} to {versus.high:+.3f}"
+            share = f"{100 * versus.not_worse:.0f} % of draws"
+            yield (each.protocol, each.look, versus.reference, f"{versus.ap50:+.3f}", interval, share)
 
 
 def _classes(results: Sequence[DetectionResult]) -> Iterator[tuple[str, ...]]:

@@ -21,16 +21,19 @@ from replay_ros.bags.datasets.sequences.images import is_image
 from replay_ros.evaluation.detection.protocols import ImageTruth
 from yolc_ros.datasets.coco import CocoFile, CocoImage, read_coco_file
 from yolc_ros.datasets.samples import LabelProblem, check_labelled_size, summarise
+from yolc_ros.datasets.views import read_view
+from yolc_ros.looks.bands import GroundView
 
 REGION = -1  # the label of an ignored region
 
 
 @dataclass(frozen=True, eq=False)
 class EvaluatedImage:
-    """An image file and its truth; labels are indices into the evaluated classes."""
+    """An image file and its truth; labels are indices into the evaluated classes. view: of the ground, where known."""
 
     path: Path
     truth: ImageTruth
+    view: GroundView | None = None
 
     @property
     def name(self) -> str:
@@ -107,8 +110,11 @@ class LabelledImages:
         return (*summarise(self.problems), *self.remarks)
 
 
-def read_coco_truth(annotations: Path, images: Path, choice: ClassChoice, pattern: str = "*") -> LabelledImages:
+def read_coco_truth(
+    annotations: Path, images: Path, choice: ClassChoice, pattern: str = "*", fov_deg: float | None = None
+) -> LabelledImages:
     """Read images and boxes. images: the folder to which file names are relative. pattern: of the images' file names.
+    fov_deg: see `read_view`.
 
     Beside what `read_coco_file` leaves out, images are left out whose file is missing, has no header of a picture, or
     has another size than the JSON says. Damage behind the header shows when the image is read. Raises InputError when
@@ -124,11 +130,19 @@ def read_coco_truth(annotations: Path, images: Path, choice: ClassChoice, patter
         if fault := _image_fault(image):
             problems.append(LabelProblem(str(image.path), f"{fault}; left out with its {len(image.boxes)} boxes"))
         else:
-            found.append(EvaluatedImage(image.path, image_truth(_truth_boxes(image, choice))))
+            found.append(EvaluatedImage(image.path, image_truth(_truth_boxes(image, choice)), _view(image, fov_deg)))
     if not found:
         first = f"{problems[0].where}: {problems[0].what}"
         raise InputError(f"{annotations}: none of {len(chosen)} images can be used; {first}")
     return LabelledImages(tuple(found), (*content.problems, *problems), tuple(_remarks(content, pattern)))
+
+
+def _view(image: CocoImage, fov_deg: float | None) -> GroundView | None:
+    """Read the view of the ground. Raises InputError for values that cannot be used."""
+    try:
+        return None if image.size is None else read_view(image.entry, fov_deg)
+    except (InputError, TypeError, ValueError) as error:
+        raise InputError(f"{image.path}: the view of the ground in its entry is broken ({error})") from error
 
 
 def _image_fault(image: CocoImage) -> str:

@@ -9,12 +9,12 @@ from flight_sim.classes import CLASS_NAMES
 from loftr_ros.geometry.two_view.ambiguity import MotionPrior
 from loftr_ros.geometry.two_view.estimation import estimate_relative_pose
 from loftr_ros.geometry.two_view.relative_pose import Geometry, TwoViewSettings
-from loftr_ros.sensors.buffer import Aged
 from loftr_ros.sensors.dynamic import dynamic_matches, estimate_without_traffic, inside_any, moving_boxes
 from loftr_ros.sensors.readings import DetectedObjects
 from loftr_ros.sensors.settings import VEHICLES_AND_PEOPLE, DynamicSettings
 from loftr_ros.sensors.suite import FrameReadings
 from perception_common.geometry import pose_error
+from perception_common.sensors.buffer import Aged
 
 ONE_PIXEL = TwoViewSettings(threshold=1.0)
 

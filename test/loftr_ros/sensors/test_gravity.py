@@ -6,13 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flight_sim.camera import camera_pose
-from loftr_ros.sensors.buffer import Aged
 from loftr_ros.sensors.gravity import gravity_in_camera, motion_prior, steady_motion
 from loftr_ros.sensors.odometry import odometry_motion
-from loftr_ros.sensors.readings import OdometryPose, Orientation
+from loftr_ros.sensors.readings import OdometryPose
 from loftr_ros.sensors.settings import Mount
 from loftr_ros.sensors.suite import FrameReadings
 from perception_common.geometry import compose, inverse, so3_exp, transform
+from perception_common.sensors.buffer import Aged
+from perception_common.sensors.readings import Orientation
 
 turns = st.lists(st.floats(-3, 3), min_size=3, max_size=3).map(lambda w: so3_exp(np.array(w)))
 steps = st.lists(st.floats(-50, 50), min_size=3, max_size=3).map(np.array)

@@ -6,14 +6,15 @@ import pytest
 from loftr_ros.geometry.scale.result import ScaleSource, scaled
 from loftr_ros.geometry.two_view.estimation import estimate_relative_pose
 from loftr_ros.geometry.two_view.relative_pose import TwoViewSettings, failed_pose
-from loftr_ros.sensors.buffer import Aged
 from loftr_ros.sensors.gravity import motion_prior
 from loftr_ros.sensors.metric import pair_scale, sample_depth
-from loftr_ros.sensors.readings import Altitude, DepthImage, OdometryPose, Orientation
+from loftr_ros.sensors.readings import DepthImage, OdometryPose
 from loftr_ros.sensors.settings import Mount, SensorSettings
 from loftr_ros.sensors.suite import FrameReadings
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import so3_exp, so3_log
+from perception_common.sensors.buffer import Aged
+from perception_common.sensors.readings import Altitude, Orientation
 
 pytestmark = pytest.mark.slow
 

@@ -7,17 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loftr_ros.sensors.messages import (
-    altitude_from_float,
-    altitude_from_range,
-    depth_from_image,
-    height_from_fix,
-    objects_from_detections,
-    orientation_from_imu,
-    pose_from_odometry,
-)
+from loftr_ros.sensors.messages import depth_from_image, objects_from_detections, pose_from_odometry
 from perception_common.errors import InputError
 from perception_common.geometry import matrix_from_quaternion, quaternion_from_matrix, so3_exp
+from perception_common.sensors.messages import (
+    altitude_from_float,
+    altitude_from_range,
+    height_from_fix,
+    orientation_from_imu,
+)
 
 INF, NAN = float("inf"), float("nan")
 anything = st.floats(allow_nan=True, allow_infinity=True, width=32)

@@ -127,10 +127,38 @@ def test_inference_modes_and_protocols_are_compared(dataset, weights, perfect, c
 
 
 def test_the_lsm_presets_of_the_paper_and_the_release(dataset, weights):
-    arguments = ["--lsm", "on", "--lsm", "paper", "--lsm", "release"]
+    arguments = ["--lsm", "on", "--lsm", "heat", "--lsm", "paper", "--lsm", "release"]
     runs = {each["lsm"]: each["settings"]["detector"]["lsm"] for each in run(dataset, weights, *arguments)["runs"]}
-    assert runs["on"]["presence"] > runs["paper"]["presence"]
+    assert "largest_zoom" in runs["on"]
+    assert runs["heat"]["presence"] > runs["paper"]["presence"]
     assert (runs["paper"]["densest"], runs["release"]["relative_presence"]) == (50, True)
+
+
+def test_scales_and_numbers_of_regions_are_compared_with_the_first_look(dataset, weights, capsys):
+    arguments = ["--lsm", "off", "--lsm", "on", "--scale", "fixed", "--scale", "auto", "--scale", "2"]
+    result = run(dataset, weights, *arguments, "--lsm-regions", "1", "--lsm-regions", "3")
+    looks = [each["look"] for each in result["runs"]]
+    ways = ("LSM off", "LSM on k=1", "LSM on k=3")
+    assert looks == [f"{way}{scale}" for scale in ("", ", scale auto", ", scale 2.0") for way in ways]
+    assert result["runs"][0]["versus"] is None
+    assert {each["versus"]["reference"] for each in result["runs"][1:]} == {"LSM off"}
+    assert result["runs"][1]["settings"]["detector"]["lsm"]["regions"] == 1
+    assert result["runs"][0]["max_side"] == 1920  # as in the node
+    assert "at least as good" in capsys.readouterr().out
+
+
+def test_the_scale_of_the_ground_needs_altitude_and_tilt(dataset, weights, capsys):
+    with pytest.raises(InputError, match="altitude_m"):
+        run(dataset, weights, "--scale", "ground")
+    path = dataset / "coco.json"
+    content = json.loads(path.read_text())
+    content["images"][0] |= {"width": 128, "height": 96, "altitude_m": 5.0, "pitch_deg": 90}
+    path.write_text(json.dumps(content))
+    result = run(dataset, weights, "--scale", "ground", "--lsm", "off", "--fov", "60")
+    assert result["look"] == "LSM off, scale ground"
+    assert "1 of 2 images have no altitude and tilt" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        run(dataset, weights, "--scale", "99")
 
 
 def test_a_selection_of_files(dataset, weights, perfect):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loftr_ros.sensors.buffer import StampedBuffer
+from perception_common.sensors.buffer import StampedBuffer
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Whether one way to detect is better than another: differences with their uncertainty."""
