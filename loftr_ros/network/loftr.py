@@ -42,7 +42,8 @@ class ImageFeatures:
 
     def __getitem__(self, index: slice) -> ImageFeatures:
         """Select images of the batch."""
-        return ImageFeatures(*(None if values is None else values[index] for values in vars(self).values()))
+        of_batch = (None if each is None else each[index] for each in (self.mask, self.covariance, self.gray))
+        return ImageFeatures(self.coarse[index], self.fine[index], *of_batch)
 
     @property
     def nbytes(self) -> int:

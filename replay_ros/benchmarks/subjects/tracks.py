@@ -32,14 +32,14 @@ _ALTITUDE_M, _SPEED_MPS, _FIELD_OF_VIEW_DEG, _LINE_M = 50.0, 6.0, 70.0, 400.0
 class SharedMatcher(Matcher):
     """A matcher that encodes each image once for several front ends. onward: whether it uses known places."""
 
-    kept: dict[bytes, Features] = field(default_factory=dict)
+    kept: dict[tuple[bytes, int], Features] = field(default_factory=dict)
     onward: bool = True
 
-    def encode(self, gray: np.ndarray) -> Features:
+    def encode(self, gray: np.ndarray, turns: int = 0) -> Features:
         """Return the features of a gray image (H, W) uint8."""
-        key = gray.tobytes()
+        key = gray.tobytes(), turns
         if key not in self.kept:
-            self.kept[key] = super().encode(gray)
+            self.kept[key] = super().encode(gray, turns)
         return self.kept[key]
 
     def match(self, features0: Features, features1: Features, known: np.ndarray | None = None) -> Matches:

@@ -56,5 +56,5 @@ def _right_points(pair: NamedPair, poses: Mapping[int, np.ndarray], cameras: Map
     alone = NamedPair(pair.older, pair.newer, pair.points0, pair.points1, numbers, numbers)
     located = locate_tracks(collect_tracks([alone]), poses, cameras)
     side = max(cameras[pair.older].width, cameras[pair.older].height)
-    is_right = (located.errors.reshape(-1, 2) <= RIGHT * side).all(axis=1)
-    return np.where(is_right[:, None], located.points, np.nan)
+    is_right = np.asarray(located.errors.reshape(-1, 2) <= RIGHT * side).all(axis=1)
+    return np.where(np.expand_dims(is_right, 1), located.points, np.nan)

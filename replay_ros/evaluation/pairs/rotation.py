@@ -73,6 +73,11 @@ class _TurnedImage:
         """Memory that keeping this costs, bytes."""
         return self.gray.nbytes
 
+    @property
+    def descriptor(self) -> np.ndarray:
+        """Nothing: pairs are given, none are sought."""
+        return np.zeros(0)
+
 
 @dataclass(frozen=True, eq=False)
 class _PredictedMatcher:
