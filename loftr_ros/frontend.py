@@ -88,6 +88,11 @@ class Keyframe(Generic[Encoded]):
     readings: FrameReadings
 
     @property
+    def view(self) -> View[Encoded]:
+        """The image as it is matched."""
+        return View(self.info.id, self.image, self.encoded)
+
+    @property
     def nbytes(self) -> int:
         """Memory that keeping this costs."""
         depth = self.readings.depth
@@ -303,7 +308,8 @@ class Frontend(Generic[Encoded]):
             if expected is None:
                 pair = self._match(older, newer, timer)
             else:
-                pair = self._match(older, newer, timer, expected.T[:3, :3], prior=expected.prior)
+                # Few matches mean another place rather than another turn than the trajectory's.
+                pair = self._match(older, newer, timer, expected.T[:3, :3], prior=expected.prior, weak=0.0)
             if not refusal(pair.matches, pair.estimate, expected):
                 closures.append(replace(self._name(pair), is_loop=True))
         return closures
@@ -403,16 +409,18 @@ class Frontend(Generic[Encoded]):
         rotation: np.ndarray | None = None,
         *,
         prior: np.ndarray | None = None,
+        weak: float = WEAK,
     ) -> EstimatedPair[Encoded]:
         """Match two keyframes and estimate their motion; their keypoints get no ids yet.
 
         rotation: (3, 3), expected one of the newer camera in the older one; None: that of sensors or the trajectory,
         and where these know none, all turns are tried. prior: (4, 4), expected motion, None: that of the last step.
+        weak: see `TurnedMatcher.match`.
         """
         if rotation is None:
             rotation = self._expected_rotation(older, newer)
         turns = expected_turns(rotation, kept=_kept_turns(older, newer))
-        return self._match_turned(older, newer, turns, timer, prior=prior)
+        return self._match_turned(older, newer, turns, timer, weak=weak, prior=prior)
 
     def _match_neighbour(
         self, older: Keyframe[Encoded], newer: Keyframe[Encoded], timer: StageTimer
@@ -433,13 +441,12 @@ class Frontend(Generic[Encoded]):
         prior: np.ndarray | None = None,
     ) -> EstimatedPair[Encoded]:
         with timer.stage("network"):
-            found = self._turned.match(self._view(older), self._view(newer), turns, weak=weak)
+            found = self._turned.match(self._view(older), newer.view, turns, weak=weak)
         return self._estimate(older, newer, found.matches, timer, prior)
 
-    def _view(self, keyframe: Keyframe[Encoded]) -> View[Encoded]:
-        """Return a keyframe as it is matched."""
-        keyframe_id = keyframe.info.id
-        return View(keyframe_id, keyframe.image, keyframe.encoded, known=self._known_points(keyframe_id))
+    def _view(self, older: Keyframe[Encoded]) -> View[Encoded]:
+        """Return a keyframe as the older one of a pair."""
+        return replace(older.view, known=self._known_points(older.info.id))
 
     def _expected_rotation(self, older: Keyframe[Encoded], newer: Keyframe[Encoded]) -> np.ndarray | None:
         """Rotation (3, 3) of the newer camera in the older one, before they are matched; None: unknown."""
@@ -505,8 +512,13 @@ class Frontend(Generic[Encoded]):
         )
 
     def _known_points(self, keyframe_id: int) -> np.ndarray | None:
-        """Return the known points (K, 2) of a keyframe, longest track first; None where the matcher repeats its own."""
-        return None if self._matcher.repeats_keypoints else longest_first(self._keypoints, keyframe_id)
+        """Return the known points (K, 2) of a keyframe, longest track first.
+
+        None where the matcher repeats its own, and for a keyframe whose points were forgotten with its features.
+        """
+        if self._matcher.repeats_keypoints or keyframe_id not in self._keypoints:
+            return None
+        return longest_first(self._keypoints, keyframe_id)
 
     @property
     def _keypoint_radius(self) -> float:

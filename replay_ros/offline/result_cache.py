@@ -17,7 +17,7 @@ from perception_common.errors import InputError
 from perception_common.text.json_files import write_json
 
 _MARK = "run.json"  # identifies the run that a cache belongs to
-_OWN = {_MARK, "detections", "matches", "sizes", "times"}
+_OWN = {_MARK, "descriptors", "detections", "matches", "sizes", "times"}
 
 
 @dataclass(frozen=True)

@@ -190,8 +190,10 @@ def test_a_request_finds_the_keypoints_under_their_names(frontend, small_flight)
     again = frontend.match_keyframes(0, 1)
     inside = first.motion.inliers
     assert inside.sum() > 100
-    np.testing.assert_array_equal(again.ids0[inside], first.ids0[inside])
-    np.testing.assert_array_equal(again.ids1[inside], first.ids1[inside])
+    # The points of the first pair are known now and matched from where they lie.
+    names = dict(zip(again.ids0.tolist(), again.ids1.tolist(), strict=True))
+    kept = [names.get(a) == b for a, b in zip(first.ids0[inside].tolist(), first.ids1[inside].tolist(), strict=True)]
+    assert np.mean(kept) > 0.9
 
 
 def test_tracks_are_measured(frontend, small_flight):

@@ -30,6 +30,7 @@ class TrueMatcher:
     """
 
     name, trained, weights_sha256, device_name, repeats_keypoints = "true", True, "", "cpu", False
+    turning_helps = True
 
     def __init__(self, poses):
         rng = np.random.default_rng(2)
@@ -41,16 +42,12 @@ class TrueMatcher:
     def with_settings(self, settings: MatcherSettings):
         return self
 
-    def encode(self, gray):
+    def encode(self, gray, turns=0):
         self.encoded += 1
-        for turns in range(4):  # counter-clockwise, of the image as it is given here
-            upright = np.rot90(gray, -turns)
-            if (upright[0, 1:4] == MARK).all():
-                number = int(upright[0, 0])
-                place = self.poses[number][:2, 3]
-                look = np.cos(self.waves @ place + self.phases)
-                return SimpleNamespace(number=number, turns=turns, nbytes=FEATURES, descriptor=look)
-        raise AssertionError("an image without a mark")
+        assert (gray[0, 1:4] == MARK).all()
+        number = int(gray[0, 0])
+        look = np.cos(self.waves @ self.poses[number][:2, 3] + self.phases)
+        return SimpleNamespace(number=number, turns=turns, nbytes=FEATURES, descriptor=look)
 
     def match(self, image0, image1, known=None):
         self.matched += 1
@@ -63,17 +60,15 @@ class TrueMatcher:
         rng = np.random.default_rng([image0.number, image1.number])
         points = [(p[both] + 0.2 * rng.normal(size=(len(both), 2))).astype(np.float32) for p in pixels]
         flat, numbers = np.ones(len(both), np.float32), np.arange(len(both))
-        sizes = [(WIDTH, HEIGHT) if image.turns % 2 == 0 else (HEIGHT, WIDTH) for image in (image0, image1)]
-        return Matches(*points, flat, flat, numbers, numbers, *sizes)
+        return Matches(*points, flat, flat, numbers, numbers, (WIDTH, HEIGHT), (WIDTH, HEIGHT))
 
     def _project(self, image):
-        """Pixels of the ground in a turned image, and which are seen."""
+        """Pixels of the ground in an image as it is, and which are seen."""
         T = inverse(self.poses[image.number])
         X = self.ground @ T[:3, :3].T + T[:3, 3]
         x, y = (X[:, :2] / X[:, 2:] * 200.0 + [159.5, 119.5]).T
         seen = (x > 0) & (x < WIDTH - 1) & (y > 0) & (y < HEIGHT - 1)
-        turned = ((x, y), (y, WIDTH - 1 - x), (WIDTH - 1 - x, HEIGHT - 1 - y), (HEIGHT - 1 - y, x))[image.turns]
-        return np.column_stack(turned), seen
+        return np.column_stack([x, y]), seen
 
 
 def picture(number):
@@ -176,7 +171,7 @@ def test_keyframes_without_features_still_close_loops(there_and_back, flown, tmp
     results = []
     for number in range(len(there_and_back)):
         results.append(process(frontend, number))
-        assert frontend.keyframe_bytes <= memory
+        assert frontend.keyframe_bytes <= 1.25 * memory  # turned features take up to a quarter more
     assert frontend._matcher.encoded > len(there_and_back) + 7  # many were encoded again
     same = [[(p.older.id, p.newer.id) for p in closures_of(each)] for each in (flown, results)]
     if on_disk:

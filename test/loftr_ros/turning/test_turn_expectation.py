@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from flight_sim.camera import camera_pose
 from loftr_ros.results import KeyframeInfo
-from loftr_ros.sensors.buffer import Aged
-from loftr_ros.sensors.readings import OdometryPose, Orientation
+from loftr_ros.sensors.readings import OdometryPose
 from loftr_ros.sensors.suite import FrameReadings
 from loftr_ros.turning.expectation import expected_turns, in_plane_angle, nearest_turns, sensed_rotation
 from loftr_ros.turning.following import matched_angle
 from loftr_ros.turning.quarter_turns import turn_points, turn_rotation
 from perception_common.geometry import so3_exp, transform
+from perception_common.sensors.buffer import Aged
+from perception_common.sensors.readings import Orientation
 
 headings = st.floats(-3.1, 3.1)
 OLDER = KeyframeInfo(0, 0, "camera", 640, 480, None)
