@@ -194,9 +194,8 @@ def test_keyframes_are_matched_on_request(bench, fly_with, tmp_path):
     (result,) = bench.set_parameters("/loftr_node", keyframe_memory_mb=1)
     assert result.successful
     vehicle.fly((4,))
-    evicted = ask(0, 4)
-    assert not evicted.success
-    assert "keyframe 0 is no longer kept" in evicted.message
+    evicted = ask(0, 4)  # its features had to go, and its image is encoded again
+    assert evicted.success, evicted.message
 
     read = read_tum(path)
     np.testing.assert_array_equal(read.stamps_ns, vehicle.flight.stamps_ns)
