@@ -44,6 +44,7 @@ from perception_common.timing.stage_timer import StageTimer
 
 KEYFRAME_MEMORY = 256 << 20  # bytes; the default of the parameter keyframe_memory_mb
 IMAGE_SHARE = 0.25  # of that, for images of keyframes without features; such an image takes a tenth of its features
+TURN_TRIALS = 2  # keyframes of unknown orientation with which an image is tried in all four turns: bounds the time
 TURNED_SHARE = 0.25  # memory for turned features of keyframes, beside that of the keyframes and as a share of it
 
 
@@ -285,7 +286,7 @@ class Frontend(Generic[Encoded]):
         if again:
             decision = replace(decision, reason=f"{decision.reason}; found keyframe {again.older.info.id} again")
         else:
-            pairs += [self._name(self._match_neighbour(older, newer, timer)) for older in reversed(others)]
+            pairs += [self._name(self._match_as_expected(older, newer, timer)) for older in reversed(others)]
         self._last_step = pairs[0]
         with timer.stage("tracks"):
             tracks = self._measure_tracks(pairs)
@@ -300,13 +301,14 @@ class Frontend(Generic[Encoded]):
         with timer.stage("loops"):
             gap = max(self._settings.match_last, GAP)
             candidates = loop_candidates(self._places, self._settings.loops.checks, set(self.keyframes_kept), gap)
-        closures = []
+        closures, trials = [], 0
         for candidate in candidates:
             older, expected = self._find(candidate.id), candidate.expected
             if older is None:  # its file is gone
                 continue
             if expected is None:
-                pair = self._match(older, newer, timer)
+                match = self._match if trials < TURN_TRIALS else self._match_as_expected
+                pair, trials = match(older, newer, timer), trials + 1
             else:
                 # Few matches mean another place rather than another turn than the trajectory's.
                 pair = self._match(older, newer, timer, expected.T[:3, :3], prior=expected.prior, weak=0.0)
@@ -391,11 +393,12 @@ class Frontend(Generic[Encoded]):
             for keyframe_id, position in zip(poses.ids.tolist(), poses.matrices[:, :3, 3], strict=True)
             if keyframe_id in ids
         ]
-        for keyframe_id in recovery_candidates(kept, self._settings.recovery_candidates):
+        for number, keyframe_id in enumerate(recovery_candidates(kept, self._settings.recovery_candidates)):
             older = self._find(keyframe_id)
             if older is None:  # its file is gone
                 continue
-            pair = self._match(older, newer, timer)
+            match = self._match if number < TURN_TRIALS else self._match_as_expected
+            pair = match(older, newer, timer)
             enough = len(pair.matches) >= self._settings.policy.lost_matches
             if enough and pair.estimate.motion.geometry != Geometry.FAILED:
                 return pair
@@ -422,10 +425,10 @@ class Frontend(Generic[Encoded]):
         turns = expected_turns(rotation, kept=_kept_turns(older, newer))
         return self._match_turned(older, newer, turns, timer, weak=weak, prior=prior)
 
-    def _match_neighbour(
+    def _match_as_expected(
         self, older: Keyframe[Encoded], newer: Keyframe[Encoded], timer: StageTimer
     ) -> EstimatedPair[Encoded]:
-        """Match a new keyframe with one shortly before the last one; few matches are no reason to try other turns."""
+        """Match two keyframes turned as sensors or the trajectory say, else as they are kept; try no other turn."""
         kept = _kept_turns(older, newer)
         turns = expected_turns(self._expected_rotation(older, newer), kept=kept, default=kept)
         return self._match_turned(older, newer, turns, timer, weak=0.0)

@@ -12,7 +12,7 @@ from loftr_ros.matches import Matches
 from loftr_ros.sift_matcher import SiftMatcher
 from loftr_ros.turning.features import TurnedFeatures
 from loftr_ros.turning.following import Following
-from loftr_ros.turning.matching import TRIAL_SIDE, WEAK, TurnedMatcher, TurnedMatches, View, strength
+from loftr_ros.turning.matching import TRIAL_SIDES, WEAK, TurnedMatcher, TurnedMatches, View, strength
 from loftr_ros.turning.quarter_turns import turn_points, turned_size
 from perception_common.backends.devices import choose_device
 
@@ -56,11 +56,11 @@ class Comparing:
 
     @property
     def in_full(self):
-        return [turns for turns, width in self.encoded if width > TRIAL_SIDE]
+        return [turns for turns, width in self.encoded if width > TRIAL_SIDES[1]]
 
     @property
     def on_trial(self):
-        return [turns for turns, width in self.encoded if width <= TRIAL_SIDE]
+        return [turns for turns, width in self.encoded if width <= TRIAL_SIDES[1]]
 
 
 def turned_matcher(matcher, rotation="auto", limit=MEGABYTES):
