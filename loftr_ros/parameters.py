@@ -18,8 +18,7 @@ from loftr_ros.sensors.settings import VEHICLES_AND_PEOPLE, DynamicSettings, Sen
 from loftr_ros.turning.matching import ROTATIONS
 from perception_common.errors import InputError
 from perception_common.node.parameters import PerceptionParameters, parameter
-
-FIRST_FIX = -10_000.0  # metres; of `ground_height`
+from perception_common.sensors.suite import FIRST_FIX
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ import pytest
 import yaml
 
 from loftr_ros.parameters import LoftrParameters
-from loftr_ros.sensors.topics import ALTITUDES, DEPTH, IMU, ODOMETRY
+from loftr_ros.sensors.topics import DEPTH, ODOMETRY
 from perception_common.errors import InputError
 from perception_common.node.parameter_file import read_parameters
 from perception_common.resources import find_config, find_share
+from perception_common.sensors.topics import ALTITUDES, IMU
 from yolc_ros.parameters import YolcParameters
 
 MODULES = (

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 from perception_common.errors import InputError
 from perception_common.node.parameters import PerceptionParameters, parameter
+from perception_common.sensors.suite import FIRST_FIX
+from perception_common.sensors.topics import ALTITUDES
 from yolc_ros.adaptive import LookSettings
 from yolc_ros.detector import DetectorSettings
-from yolc_ros.ground_sensors import ALTITUDES, GroundSettings
+from yolc_ros.ground_sensors import GroundSettings
 from yolc_ros.looks.crowds import LSM_PRESETS
-
-FIRST_FIX = -10_000.0  # value of ground_height that stands for the height of the first fix, as in loftr_node
 
 
 @dataclass(frozen=True)

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from loftr_ros.sensors import messages
 from loftr_ros.sensors.readings import DepthImage, DetectedObjects, OdometryPose, odometry_between
 from loftr_ros.sensors.settings import DEFAULT_SENSORS, SensorSettings
 from perception_common.cameras.pairing import Partners, SyncSettings
-from perception_common.errors import InputError
 from perception_common.sensors.buffer import Aged, StampedBuffer
-from perception_common.sensors.messages import (
-    altitude_from_float,
-    altitude_from_range,
-    height_from_fix,
-    orientation_from_imu,
-)
 from perception_common.sensors.readings import Altitude, Orientation, altitude_between, orientation_between
+from perception_common.sensors.suite import AltitudeSensors
 from perception_common.stamps import stamp_ns
 
 # Readings that are kept of each sensor: 2.5 s of an IMU at 400 Hz, 4 s at 50 Hz, and few of the large depth images.
@@ -41,35 +32,21 @@ class FrameReadings:
     objects: Aged[DetectedObjects] | None = None
 
 
-class Sensors:
-    """Keeps the newest readings; thread-safe: callbacks add while a worker reads. `settings` may be replaced.
-
-    The add_ methods take messages of rclpy or rosbags and return whether they are usable; unusable ones are counted.
-    """
+class Sensors(AltitudeSensors):
+    """Keeps the newest readings of all sensors, see `AltitudeSensors`. `settings` may be replaced."""
 
     def __init__(self, settings: SensorSettings = DEFAULT_SENSORS):
+        super().__init__(altitudes=_SLOW, orientations=_FAST)
         self.settings = settings
-        self._altitudes: StampedBuffer[Altitude] = StampedBuffer(_SLOW)
         self._depths: StampedBuffer[DepthImage] = StampedBuffer(_DEPTH_IMAGES)
         self._odometry: StampedBuffer[OdometryPose] = StampedBuffer(_SLOW)
-        self._orientations: StampedBuffer[Orientation] = StampedBuffer(_FAST)
         self._objects: StampedBuffer[DetectedObjects] = StampedBuffer(_SLOW)
         self._depth_partners = Partners(SyncSettings(slop=settings.sync_slop))
-        self._lock = threading.Lock()
-        self._ignored: Counter[str] = Counter()
-        self._first_height: float | None = None  # of the first NavSatFix
 
-    def add_range(self, message: Any) -> bool:
-        """Add a sensor_msgs/Range as an altitude."""
-        return self._add(self._altitudes, lambda: altitude_from_range(message))
-
-    def add_float_altitude(self, message: Any, arrival_ns: int) -> bool:
-        """Add a std_msgs/Float64 as an altitude at the time of its arrival."""
-        return self._add(self._altitudes, lambda: altitude_from_float(message, arrival_ns))
-
-    def add_fix(self, message: Any) -> bool:
-        """Add a sensor_msgs/NavSatFix as an altitude above `settings.ground_height`, or above the first fix."""
-        return self._add(self._altitudes, lambda: self._above_ground(height_from_fix(message)))
+    @property
+    def ground_height(self) -> float | None:
+        """Height of the ground for NavSatFix, of the settings."""
+        return self.settings.ground_height
 
     def add_depth(self, message: Any) -> bool:
         """Add a depth image, registered to the camera's images, of any size."""
@@ -81,10 +58,6 @@ class Sensors:
     def add_odometry(self, message: Any) -> bool:
         """Add the pose of a nav_msgs/Odometry."""
         return self._add(self._odometry, lambda: messages.pose_from_odometry(message))
-
-    def add_imu(self, message: Any) -> bool:
-        """Add the orientation of a sensor_msgs/Imu."""
-        return self._add(self._orientations, lambda: orientation_from_imu(message))
 
     def add_detections(self, message: Any) -> bool:
         """Add a yolc_ros/DetectionArray."""
@@ -118,11 +91,6 @@ class Sensors:
         names = ("altitude", "depth", "odometry", "orientation", "objects")
         return FrameReadings(stamp_ns, **{n: _younger(getattr(known, n), getattr(found, n)) for n in names})
 
-    def ignored(self) -> dict[str, int]:
-        """Count the unusable messages by reason."""
-        with self._lock:
-            return dict(self._ignored)
-
     def clear(self) -> None:
         """Drop all readings, for example when time jumps back; the height of the ground and the counts stay."""
         buffers: tuple[StampedBuffer[Any], ...] = (
@@ -134,26 +102,6 @@ class Sensors:
         )
         for buffer in buffers:
             buffer.clear()
-
-    def _add(self, buffer: StampedBuffer[Any], read: Callable[[], Any]) -> bool:
-        try:
-            reading = read()
-        except InputError as error:
-            with self._lock:
-                self._ignored[str(error)] += 1
-            return False
-        buffer.add(reading)
-        return True
-
-    def _above_ground(self, height: Altitude) -> Altitude:
-        with self._lock:
-            if self._first_height is None:
-                self._first_height = height.value
-            ground = self.settings.ground_height
-            above = height.value - (self._first_height if ground is None else ground)
-        if above <= 0:
-            raise InputError("a NavSatFix at or below the height of the ground: nothing to measure with")
-        return replace(height, value=above)
 
     def _depth_at(self, image_ns: int) -> Aged[DepthImage] | None:
         found = self._depths.nearest(self._depth_partners.of(image_ns))

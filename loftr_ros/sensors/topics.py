@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from perception_common.sensors.topics import SensorTopic
+from perception_common.sensors.topics import ALTITUDES, IMU, SensorTopic
 
 if TYPE_CHECKING:  # importing it needs ROS
     from loftr_ros.parameters import LoftrParameters
 
-ALTITUDES = {
-    "range": SensorTopic("altitude", "sensor_msgs/msg/Range", lambda s, m, _: s.add_range(m), 10),
-    "float": SensorTopic(
-        "altitude", "std_msgs/msg/Float64", lambda s, m, arrival: s.add_float_altitude(m, arrival), 10
-    ),
-    "fix": SensorTopic("altitude", "sensor_msgs/msg/NavSatFix", lambda s, m, _: s.add_fix(m), 10),
-}
 DEPTH = SensorTopic("depth/image", "sensor_msgs/msg/Image", lambda s, m, _: s.add_depth(m), 2)
 ODOMETRY = SensorTopic("odometry", "nav_msgs/msg/Odometry", lambda s, m, _: s.add_odometry(m), 50)
-IMU = SensorTopic("imu", "sensor_msgs/msg/Imu", lambda s, m, _: s.add_imu(m), 100)
 DETECTIONS = SensorTopic("yolc/detections", "yolc_ros/msg/DetectionArray", lambda s, m, _: s.add_detections(m), 10)
 
 

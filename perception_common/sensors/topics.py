@@ -17,3 +17,14 @@ class SensorTopic:
     type: str
     add: Add
     depth: int
+
+
+ALTITUDES = {
+    "range": SensorTopic("altitude", "sensor_msgs/msg/Range", lambda s, m, _: s.add_range(m), 10),
+    "float": SensorTopic(
+        "altitude", "std_msgs/msg/Float64", lambda s, m, arrival: s.add_float_altitude(m, arrival), 10
+    ),
+    "fix": SensorTopic("altitude", "sensor_msgs/msg/NavSatFix", lambda s, m, _: s.add_fix(m), 10),
+}
+"""By the kind of the messages, as the parameters `altitude` name it."""
+IMU = SensorTopic("imu", "sensor_msgs/msg/Imu", lambda s, m, _: s.add_imu(m), 100)

@@ -8,8 +8,9 @@ from xml.etree import ElementInclude, ElementTree
 import pytest
 
 from loftr_ros.bridges import rtabmap, swarm_slam
-from loftr_ros.sensors.topics import ALTITUDES, DEPTH, DETECTIONS, IMU, ODOMETRY
+from loftr_ros.sensors.topics import DEPTH, DETECTIONS, ODOMETRY
 from perception_common.resources import find_config
+from perception_common.sensors.topics import ALTITUDES, IMU
 from yolc_ros.bridges import vision
 from yolc_ros.msg import DetectionArray, Keyframe
 from yolc_ros.srv import MatchKeyframes

@@ -38,7 +38,7 @@ def test_the_gimbal_pitch_and_the_interpolated_altitude_make_the_view():
 
 def test_an_orientation_of_the_camera_gives_the_tilt():
     sensors = GroundSensors(GroundSettings("float", use_imu=True))
-    sensors.add_float(SimpleNamespace(data=25.0), SECOND)
+    sensors.add_float_altitude(SimpleNamespace(data=25.0), SECOND)
     looking_down = np.array([[1.0, 0, 0], [0, -1, 0], [0, 0, -1]])  # x east, y south, z down in ENU
     sensors.add_imu(imu(looking_down, "camera"))
     np.testing.assert_allclose(sensors.view(SECOND, CAMERA, "camera").down, (0, 0, 1), atol=1e-12)

@@ -13,12 +13,12 @@ from rosbags.typesys.store import Typestore
 
 from loftr_ros.sensors.settings import SensorSettings
 from loftr_ros.sensors.suite import Sensors
-from loftr_ros.sensors.topics import ALTITUDES, DEPTH, IMU, ODOMETRY
+from loftr_ros.sensors.topics import DEPTH, ODOMETRY
 from perception_common.cameras.camera_info import CameraInfoBuffer
 from perception_common.errors import InputError
 from perception_common.images.conversion import to_gray, to_rgb
 from perception_common.images.encodings import ENCODINGS
-from perception_common.sensors.topics import SensorTopic
+from perception_common.sensors.topics import ALTITUDES, IMU, SensorTopic
 from replay_ros.bags.datasets.calibration import Calibration
 from replay_ros.bags.datasets.ground_truth import Pose
 from replay_ros.bags.messages import camera_info_message, header, image_message, load_types, new, range_message
