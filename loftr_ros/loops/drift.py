@@ -14,12 +14,11 @@ import numpy as np
 from loftr_ros.geometry.two_view.ambiguity import COURSE_CHANGE, ROTATION_CHANGE
 from loftr_ros.geometry.two_view.relative_pose import Geometry
 from loftr_ros.results import PairResult
+from loftr_ros.trajectory.covariance import with_length
 from perception_common.geometry import skew, transform
 
 ASSUMED_LENGTH = 0.5  # relative standard deviation of a step whose length is not measured (empirical)
-ROTATION_STEP = (
-    0.05  # of the depth of the scene: standard deviation of the motion in a pair that only turned (empirical)
-)
+ROTATION_STEP = 0.05  # of the depth of the scene: deviation of the motion in a pair that only turned (empirical)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,17 +52,19 @@ def step_covariance(pair: PairResult, length: float, depth: float, *, is_assumed
     length: of the step, in units of the map. depth: of the scene, in units of the map. is_assumed: the length is not
     measured.
     """
-    covariance = pair.covariance.copy()
     if pair.motion.geometry == Geometry.ROTATION_ONLY:
-        covariance[:3], covariance[:, :3] = 0.0, 0.0
-        covariance[:3, :3] = (ROTATION_STEP * depth) ** 2 * np.eye(3)
-    elif is_assumed:
-        along = np.outer(pair.motion.translation, pair.motion.translation)
-        across = np.eye(6)
-        across[:3, :3] = length * (np.eye(3) - along)
-        covariance = across @ pair.motion.covariance @ across.T
-        covariance[:3, :3] += (ASSUMED_LENGTH * length) ** 2 * along
-    return covariance
+        return with_standing(pair.covariance, depth)
+    if is_assumed:
+        return with_length(pair.motion.covariance, pair.motion.translation, length, ASSUMED_LENGTH * length)
+    return pair.covariance
+
+
+def with_standing(covariance: np.ndarray, depth: float) -> np.ndarray:
+    """Return the covariance (6, 6) of a pose without translation: it may have moved by a share of the scene's depth."""
+    found = covariance.copy()
+    found[:3], found[:, :3] = 0.0, 0.0
+    found[:3, :3] = (ROTATION_STEP * depth) ** 2 * np.eye(3)
+    return found
 
 
 def step_twist(T_map_older: np.ndarray, T_map_newer: np.ndarray, covariance: np.ndarray) -> np.ndarray:

@@ -9,9 +9,10 @@ import numpy as np
 
 from loftr_ros.geometry.scale.result import ScaleSource, scaled
 from loftr_ros.geometry.two_view.relative_pose import Geometry
-from loftr_ros.loops.drift import ROTATION_STEP, ExpectedMotion
+from loftr_ros.loops.drift import ExpectedMotion, with_standing
 from loftr_ros.matches import Matches
 from loftr_ros.pair_estimation import PairMotion
+from loftr_ros.trajectory.covariance import with_length
 from perception_common.geometry import so3_log
 
 CELLS = 6  # parts of an image in each direction, to see how far inliers spread
@@ -47,16 +48,10 @@ def disagreement(estimate: PairMotion, expected: ExpectedMotion) -> float:
     motion = estimate.motion
     translation, covariance = scaled(motion.translation, motion.covariance, estimate.scale)
     if motion.geometry == Geometry.ROTATION_ONLY:
-        covariance = covariance.copy()
-        covariance[:3], covariance[:, :3] = 0.0, 0.0
-        covariance[:3, :3] = (ROTATION_STEP * expected.depth) ** 2 * np.eye(3)
+        covariance = with_standing(covariance, expected.depth)
     elif estimate.scale.source == ScaleSource.UNKNOWN:
         length = float(np.linalg.norm(expected.T[:3, 3]))
-        along = np.outer(translation, translation)
-        across = np.eye(6)
-        across[:3, :3] = length * (np.eye(3) - along)
-        covariance = across @ covariance @ across.T
-        covariance[:3, :3] += (UNOBSERVED_LENGTH * length) ** 2 * along
+        covariance = with_length(covariance, translation, length, UNOBSERVED_LENGTH * length)
         translation = length * translation
     turn = so3_log(motion.rotation @ expected.T[:3, :3].T)
     error = np.concatenate([translation - expected.T[:3, 3], turn])

@@ -18,9 +18,21 @@ def chained_step_covariance(pose: ChainedPose, covariance: np.ndarray) -> np.nda
         return covariance
     translation = pose.step[:3, 3]
     length = float(np.linalg.norm(translation))
-    keep = np.eye(6)
-    keep[:3, :3] = length * (np.eye(3) - np.outer(translation, translation) / length**2) if length > 0 else 0.0
-    return keep @ covariance @ keep.T
+    return with_length(covariance, translation / length if length > 0 else translation, length)
+
+
+def with_length(covariance: np.ndarray, direction: np.ndarray, length: float, deviation: float = 0.0) -> np.ndarray:
+    """Return the covariance (6, 6) of a pose whose translation gets a length that is not observed.
+
+    covariance: (6, 6), of the pose with a translation of length 1 along `direction` (3,). It is taken across the
+    direction, for the length; along it the length has the standard deviation `deviation`.
+    """
+    along = np.outer(direction, direction)
+    across = np.eye(6)
+    across[:3, :3] = length * (np.eye(3) - along)
+    found = across @ covariance @ across.T
+    found[:3, :3] += deviation**2 * along
+    return found
 
 
 def propagate(T_map_older: np.ndarray, covariance: np.ndarray, step: np.ndarray, of_step: np.ndarray) -> np.ndarray:
