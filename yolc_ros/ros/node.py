@@ -56,12 +56,11 @@ class YolcNode(PerceptionNode[YolcParameters]):
         )
         if not self._detector.trained:
             self.problems.report("untrained", f"{parameters.model} has random weights: its boxes mean nothing")
-        # A budget plans with the times of a usual size; the first run is slower than those after it.
-        blank = np.zeros((480, 640, 3) if parameters.budget_ms else (120, 160, 3), np.uint8)
-        adaptive = AdaptiveDetector(self._detector)
-        adaptive.detect(blank)
-        self._state = adaptive.detect(blank)[1]
-        self._looks = _LookCounts()
+        self._detector.detect(np.zeros((120, 160, 3), np.uint8))
+        self._state, self._looks = LookState(), _LookCounts()
+        if parameters.budget_ms:  # it plans with the time of a usual size, after the first run, which is slower
+            measured = AdaptiveDetector(self._detector).detect(np.zeros((480, 640, 3), np.uint8))[1]
+            self._state = LookState(costs=measured.costs)
         self._results = {topic: self.result_publisher(kind, topic) for topic, kind in TOPICS.items()}
 
     def unload(self) -> None:
