@@ -85,17 +85,18 @@ class ImageArchive:
             return
         encoded, png = cv2.imencode(".png", image, _FASTEST)
         assert encoded
-        data: bytes | Path = png.tobytes()
+        data = png.tobytes()
+        kept: bytes | Path = data
         if self._folder is not None:
             path = Path(self._folder.name) / f"{info.id:08d}.png"
             try:
-                path.write_bytes(png.tobytes())
+                path.write_bytes(data)
             except OSError as error:
                 self._unwritten = f"loop_store: cannot write {path}: {error.strerror}; old keyframes are lost to loops"
                 return
             self._unwritten = ""
-            data = path
-        self._entries[info.id] = _Entry(info, replace(readings, depth=None), data)
+            kept = path
+        self._entries[info.id] = _Entry(info, replace(readings, depth=None), kept)
         while len(self._entries) > MAX_POSES or self.nbytes > self.limit_bytes:
             self._drop(next(iter(self._entries)))
 

@@ -21,7 +21,7 @@ def describe(covariance: np.ndarray) -> np.ndarray:
     covariance: (C, C), of its local features over the image.
     """
     left, right = _projections(len(covariance))
-    sketch = np.einsum("ck,cd,dk->k", left, covariance.astype(np.float64), right, optimize=True)
+    sketch = (left * (covariance.astype(np.float64) @ right)).sum(axis=0)
     return (sketch / max(float(np.linalg.norm(sketch)), 1e-30)).astype(np.float16)
 
 
