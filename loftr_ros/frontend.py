@@ -307,8 +307,8 @@ class Frontend(Generic[Encoded]):
             if older is None:  # its file is gone
                 continue
             if expected is None:
-                match = self._match if trials < TURN_TRIALS else self._match_as_expected
-                pair, trials = match(older, newer, timer), trials + 1
+                pair = self._match_within_trials(older, newer, timer, trials)
+                trials += 1
             else:
                 # Few matches mean another place rather than another turn than the trajectory's.
                 pair = self._match(older, newer, timer, expected.T[:3, :3], prior=expected.prior, weak=0.0)
@@ -386,19 +386,17 @@ class Frontend(Generic[Encoded]):
 
     def _recover(self, newer: Keyframe[Encoded], timer: StageTimer) -> EstimatedPair[Encoded] | None:
         """Match an image that lost the track with older keyframes; return the first pair that fits, else None."""
-        similarity = similar_places(self._places, newer.encoded.descriptor)
-        poses, ids = self._trajectory.poses, set(self.keyframes_kept)
+        similarity, ids = similar_places(self._places, newer.encoded.descriptor), set(self.keyframes_kept)
         kept = [
-            Place(keyframe_id, position, similarity.get(keyframe_id, -1.0))
-            for keyframe_id, position in zip(poses.ids.tolist(), poses.matrices[:, :3, 3], strict=True)
-            if keyframe_id in ids
+            Place(place.id, place.T_map_camera[:3, 3], similarity[place.id])
+            for place in self._places.all
+            if place.id in ids
         ]
         for number, keyframe_id in enumerate(recovery_candidates(kept, self._settings.recovery_candidates)):
             older = self._find(keyframe_id)
             if older is None:  # its file is gone
                 continue
-            match = self._match if number < TURN_TRIALS else self._match_as_expected
-            pair = match(older, newer, timer)
+            pair = self._match_within_trials(older, newer, timer, number)
             enough = len(pair.matches) >= self._settings.policy.lost_matches
             if enough and pair.estimate.motion.geometry != Geometry.FAILED:
                 return pair
@@ -424,6 +422,13 @@ class Frontend(Generic[Encoded]):
             rotation = self._expected_rotation(older, newer)
         turns = expected_turns(rotation, kept=_kept_turns(older, newer))
         return self._match_turned(older, newer, turns, timer, weak=weak, prior=prior)
+
+    def _match_within_trials(
+        self, older: Keyframe[Encoded], newer: Keyframe[Encoded], timer: StageTimer, trials: int
+    ) -> EstimatedPair[Encoded]:
+        """Match two keyframes; all turns are tried while the image had fewer `trials` than TURN_TRIALS."""
+        match = self._match if trials < TURN_TRIALS else self._match_as_expected
+        return match(older, newer, timer)
 
     def _match_as_expected(
         self, older: Keyframe[Encoded], newer: Keyframe[Encoded], timer: StageTimer
