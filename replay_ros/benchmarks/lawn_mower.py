@@ -16,6 +16,7 @@ from flight_sim.scene import SceneOptions
 from flight_sim.truth import FrameTruth
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import rotation_angle
+from replay_ros.benchmarks.synthetic import camera_of
 
 LINES = 8
 LINE_M, SPACING_M, ALTITUDE_M, SPEED_MPS = 80.0, 30.0, 60.0, 6.0  # 64 % side overlap
@@ -65,9 +66,7 @@ class LawnMower:
         )
         scene = SceneOptions(side=self.period, metres_per_pixel=0.16, height_limit=20.0)
         flight = start_flight(self.seed, FlightOptions(scene, course, CameraOptions(*self.size)))
-        pinhole = flight.camera
-        camera = Camera.from_matrix(pinhole.matrix, pinhole.width, pinhole.height, pinhole.distortion)
-        return camera, pinhole, _views(flight)
+        return camera_of(flight.camera), flight.camera, _views(flight)
 
 
 def common_ground(first: View, second: View, camera: PinholeCamera) -> float:

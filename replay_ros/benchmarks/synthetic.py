@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import torch
 
+from flight_sim.camera import PinholeCamera
 from loftr_ros.matches import Matches
 from perception_common.cameras.camera import Camera
 from yolc_ros.classes import VISDRONE_CLASSES
@@ -48,6 +49,11 @@ def crowded_frame(width: int, height: int) -> np.ndarray:
 def synthetic_camera(width: int, height: int) -> Camera:
     """Return a camera without distortion whose focal length is the image width."""
     return Camera.from_matrix(np.array([[width, 0, width / 2], [0, width, height / 2], [0, 0, 1]]), width, height)
+
+
+def camera_of(pinhole: PinholeCamera) -> Camera:
+    """Return a camera of flight_sim, with its distortion."""
+    return Camera.from_matrix(pinhole.matrix, pinhole.width, pinhole.height, pinhole.distortion)
 
 
 def synthetic_detections(count: int, width: int, height: int) -> Detections:

@@ -12,6 +12,7 @@ from flight_sim.flight_path import FlightKind, FlightPathOptions
 from flight_sim.scene import SceneOptions
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import so3_exp
+from replay_ros.benchmarks.synthetic import camera_of
 
 _TURN = 0.08  # radians per axis between two images of a turn on the spot, standard deviation
 _STEP_M = (5.0, 11.0)  # flown between two images, range
@@ -70,9 +71,7 @@ def render_chain(course: str, seed: int, images: int, size: tuple[int, int]) -> 
     for stamp, pose in zip(stamps, poses, strict=True):
         frame = capture_frame(flight.scene, flight.lens, pose, stamp, flight.degradation, rng)
         pictures.append(cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY))
-    lens = flight.camera
-    camera = Camera.from_matrix(lens.matrix, lens.width, lens.height, lens.distortion)
-    return ImageChain(course, seed, tuple(pictures), tuple(poses), camera)
+    return ImageChain(course, seed, tuple(pictures), tuple(poses), camera_of(flight.camera))
 
 
 def _flight_of(kind: Course, seed: int, size: tuple[int, int]) -> Flight:

@@ -15,7 +15,6 @@ from functools import lru_cache
 
 import numpy as np
 
-from flight_sim.camera import PinholeCamera
 from flight_sim.flight import CameraOptions, Flight, FlightOptions, start_flight
 from flight_sim.flight_path import FlightKind, FlightPathOptions
 from flight_sim.rendering.renderer import render_scene
@@ -29,6 +28,7 @@ from perception_common.cameras.camera import Camera
 from perception_common.geometry import inverse, so3_exp, so3_log, transform
 from replay_ros.benchmarks.consistency.matched_flights import measure_matched
 from replay_ros.benchmarks.measurement import BenchmarkPlan, Check, Measurement, SubjectReport
+from replay_ros.benchmarks.synthetic import camera_of
 
 NOISE = (1.0, 2.0, 4.0)  # standard deviation in both images, pixels
 TOLERANCE = 0.2  # of the mean from 1
@@ -109,7 +109,7 @@ def measure(plan: BenchmarkPlan) -> SubjectReport:
 def simulated_pairs(kind: str, count: int, outliers: float = 0.0, seed: int = 7) -> Iterator[SimulatedPair]:
     """Yield pairs of one of KINDS. outliers: their share of the matches. Deterministic."""
     flight, views = _views_of(kind, seed)
-    camera = _camera_of(flight.camera)
+    camera = camera_of(flight.camera)
     for number in range(count):
         rng = np.random.default_rng([number, 11])
         stamp, truth = views[number % _VIEWS]
@@ -155,10 +155,6 @@ def _views_of(kind: str, seed: int) -> tuple[Flight, list[tuple[float, FrameTrut
         (stamp, frame_truth(scene, lens, pose, render_scene(scene, lens.undistorted, pose, stamp)))
         for stamp, pose in poses
     ]
-
-
-def _camera_of(camera: PinholeCamera) -> Camera:
-    return Camera.from_matrix(camera.matrix, camera.width, camera.height, camera.distortion)
 
 
 def _matches_of(

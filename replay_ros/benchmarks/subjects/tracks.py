@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -16,9 +17,9 @@ from loftr_ros.matcher import Features, Matcher
 from loftr_ros.matches import Matches
 from loftr_ros.results import PairResult
 from perception_common.backends.devices import choose_device
-from perception_common.cameras.camera import Camera
-from perception_common.geometry import inverse, so3_log
+from perception_common.geometry import inverse, pose_error
 from replay_ros.benchmarks.measurement import BenchmarkPlan, Check, Measurement, SubjectReport
+from replay_ros.benchmarks.synthetic import camera_of
 from replay_ros.evaluation.motion.results import TrackFigures
 from replay_ros.evaluation.motion.tracks import figures_of_pairs
 
@@ -112,8 +113,7 @@ def flight_frames(seed: int, count: int, size: tuple[int, int]) -> list[Simulate
 
 def fly(matcher: Matcher, frames: Sequence[SimulatedFrame]) -> Flown:
     """Run the front end on frames, each of which becomes a keyframe, and measure the tracks."""
-    truth = frames[0].truth.camera
-    camera = Camera.from_matrix(truth.matrix, truth.width, truth.height, truth.distortion)
+    camera = camera_of(frames[0].truth.camera)
     interval = frames[1].stamp_s - frames[0].stamp_s
     policy = KeyframePolicy(max_interval=interval / 2, lost_matches=0, max_bad_seconds=interval / 2)
     frontend = Frontend(matcher, FrontendSettings(policy=policy))
@@ -129,7 +129,6 @@ def fly(matcher: Matcher, frames: Sequence[SimulatedFrame]) -> Flown:
 
 
 def _pose_error(pair: PairResult, poses: Mapping[int, np.ndarray]) -> float:
-    T = inverse(poses[pair.older.id]) @ poses[pair.newer.id]
-    turn = np.linalg.norm(so3_log(T[:3, :3] @ pair.motion.rotation.T))
-    cosine = T[:3, 3] @ pair.motion.translation / np.linalg.norm(T[:3, 3])
-    return float(np.degrees(max(turn, np.arccos(np.clip(cosine, -1, 1)))))
+    """Return the larger error of rotation and direction, degrees; a motion without a translation is off by 90."""
+    rotation, direction = pose_error(pair.matrix, inverse(poses[pair.older.id]) @ poses[pair.newer.id])
+    return max(rotation, 90.0 if math.isnan(direction) else direction)
