@@ -21,9 +21,7 @@ from flight_sim.classes import CLASS_NAMES
 from flight_sim.flight import SimulatedFrame
 from flight_sim.sampling import ViewOptions, sample_view
 from flight_sim.scene import build_scene
-
-JPEG_QUALITY = 92  # as of the training views
-INVISIBLE, HIDDEN, FEW_PIXELS = 0.95, 0.7, 6  # as in yolc_ros/datasets/simulated.py
+from yolc_ros.datasets.simulated import JPEG_QUALITY, annotated
 
 
 def main() -> None:
@@ -70,19 +68,18 @@ def _view(frame: SimulatedFrame) -> dict[str, Any]:
 
 
 def _boxes(frame: SimulatedFrame, image: int, first: int) -> list[dict[str, Any]]:
-    boxes = frame.truth.boxes
+    boxes, hidden = annotated(frame.truth.boxes)
     found = []
-    for index in np.flatnonzero(boxes.occlusion < INVISIBLE).tolist():
-        x0, y0, x1, y1 = (boxes.xyxy[index].astype(float) + 0.5).tolist()
-        hidden = boxes.occlusion[index] > HIDDEN or boxes.visible_px[index] < FEW_PIXELS
+    for index, corners in enumerate((boxes.xyxy.astype(float) + 0.5).tolist()):
+        x0, y0, x1, y1 = corners
         found.append(
             {
-                "id": first + len(found),
+                "id": first + index,
                 "image_id": image,
                 "category_id": int(boxes.class_ids[index]),
                 "bbox": [x0, y0, x1 - x0, y1 - y0],
                 "area": (x1 - x0) * (y1 - y0),
-                "iscrowd": int(hidden),
+                "iscrowd": int(hidden[index]),
             }
         )
     return found

@@ -14,16 +14,23 @@ import numpy as np
 from flight_sim.classes import CLASS_NAMES
 from flight_sim.sampling import ViewOptions, sample_view
 from flight_sim.scene import Scene, SceneOptions, build_scene
+from flight_sim.truth import TrueBoxes
 from perception_common.errors import InputError
 from perception_common.images.pictures.files import decode_rgb
 from yolc_ros.datasets.samples import ClassMap, ImageLabels, Sample
 
 VIEWS_OF_A_SCENE = 16  # building a scene takes seconds, so several views share it; empirical
-_JPEG_QUALITY = 92
+JPEG_QUALITY = 92
 # Visibility of an object; the three values are empirical.
 _INVISIBLE = 0.95  # occluded fraction from which the object is left out
 _HIDDEN = 0.7  # occluded fraction above which it becomes an ignored region
 _FEW_PIXELS = 6  # number of visible pixels below which it becomes an ignored region
+
+
+def annotated(boxes: TrueBoxes) -> tuple[TrueBoxes, np.ndarray]:
+    """Return the objects that get a box, and which of these are seen too little to count, (N,) bool."""
+    kept = boxes.select(boxes.occlusion < _INVISIBLE)
+    return kept, (kept.occlusion > _HIDDEN) | (kept.visible_px < _FEW_PIXELS)
 
 
 @dataclass(frozen=True)
@@ -86,14 +93,13 @@ class SimulatedViews:
         seed = self.first_seed + index
         frame = sample_view(seed, self.size, ViewOptions(altitude_m=self.altitude_m), scene)
         bgr = cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
-        _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-        boxes = frame.truth.boxes
-        kept = boxes.occlusion < _INVISIBLE
+        _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        boxes, hidden = annotated(frame.truth.boxes)
         return {
             "jpeg": jpeg.reshape(-1),
-            "boxes": boxes.xyxy[kept] + np.float32(0.5),  # from pixel centres to continuous coordinates
-            "names": np.array(CLASS_NAMES)[boxes.class_ids[kept]],
-            "hidden": ((boxes.occlusion > _HIDDEN) | (boxes.visible_px < _FEW_PIXELS))[kept],
+            "boxes": boxes.xyxy + np.float32(0.5),  # from pixel centres to continuous coordinates
+            "names": np.array(CLASS_NAMES)[boxes.class_ids],
+            "hidden": hidden,
         }
 
     def _render_scene(self, index: int) -> dict[str, np.ndarray]:
