@@ -18,6 +18,8 @@ from yolc_ros.clusters import LsmConfig, Region, cluster_boxes, densest_cells, e
 from yolc_ros.looks.bands import Band, scales_at
 from yolc_ros.network.config import ObjectSizes
 
+LARGE_SCORE = 0.3  # of an object that limits the zoom: the node's default threshold
+_SHORTEST = 1e-3  # pixels, of a side that was clipped at the border of the image
 FIRST_LOOK_SCORE = 0.1  # lowest score of a box that tells where and how to look (empirical)
 
 
@@ -107,7 +109,3 @@ def pixels_per_metre(found: ScoredBoxes, sizes: ObjectSizes) -> np.ndarray:
     """Estimate the image pixels per metre (N,) at each box from its size and the typical size of its class."""
     sides = (found.boxes[:, 2:] - found.boxes[:, :2]).clip(min=_SHORTEST)
     return np.asarray(np.sqrt(sides.prod(axis=1)) / np.array(sizes.metres)[found.labels])
-
-
-_SHORTEST = 1e-3  # pixels, of a side that was clipped at the border of the image
-LARGE_SCORE = 0.3  # of an object that limits the zoom: the node's default threshold

@@ -18,6 +18,7 @@ from yolc_ros.looks.bands import LARGEST_ENLARGEMENT
 from yolc_ros.looks.crowds import pixels_per_metre
 from yolc_ros.network.config import ObjectSizes
 
+_FEWEST = 3  # objects whose median tells that the scale does not fit any more (empirical)
 Look = Callable[[float], ScoredBoxes]  # the boxes that a look at the whole image at a scale finds
 
 
@@ -130,6 +131,3 @@ def follow(state: ScaleState, found: ScoredBoxes, share: float, sizes: ObjectSiz
         return state
     seen = sizes.best / fitting * state.scale * share
     return state if sizes.smallest <= seen <= sizes.largest else replace(state, age=config.interval)
-
-
-_FEWEST = 3  # objects whose median tells that the scale does not fit any more (empirical)
