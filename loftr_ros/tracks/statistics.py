@@ -12,7 +12,7 @@ from loftr_ros.tracks.visibility import visible_in
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import inverse
 
-_KEYS = 1 << 32  # keypoint ids are uint32
+ID_RANGE = 1 << 32  # keypoint ids are uint32
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,12 +83,12 @@ def collect_tracks(pairs: Iterable[NamedPair]) -> Tracks:
             keyframes.append(np.full(joined.sum(), keyframe))
             ids.append(pair.ids0[joined].astype(np.int64))
             points.append(np.asarray(seen, np.float64)[joined])
-    keys = np.concatenate(ids) * _KEYS + np.concatenate(keyframes)
+    keys = np.concatenate(ids) * ID_RANGE + np.concatenate(keyframes)
     unique, which, counts = np.unique(keys, return_inverse=True, return_counts=True)
     sums = np.zeros((len(unique), 2))
     np.add.at(sums, which, np.concatenate(points))
-    names, track = np.unique(unique // _KEYS, return_inverse=True)
-    return Tracks(track, unique % _KEYS, sums / counts[:, None], names.astype(np.uint32))
+    names, track = np.unique(unique // ID_RANGE, return_inverse=True)
+    return Tracks(track, unique % ID_RANGE, sums / counts[:, None], names.astype(np.uint32))
 
 
 @dataclass(frozen=True, eq=False)

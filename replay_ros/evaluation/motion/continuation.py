@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from loftr_ros.tracks.statistics import NamedPair, collect_tracks, locate_tracks
+from loftr_ros.tracks.statistics import ID_RANGE, NamedPair, collect_tracks, locate_tracks
 from loftr_ros.tracks.visibility import visible_in
 from perception_common.cameras.camera import Camera
 
 RIGHT = 1 / 320  # reprojection error of a match of one point, over the long side: 2 pixels of 640; empirical
-_KEYS = 1 << 32  # keypoint ids are uint32
 
 
 def continued_share(
@@ -25,7 +24,7 @@ def continued_share(
     observation there.
     """
     tracks = collect_tracks(pairs)
-    seen = tracks.ids[tracks.track].astype(np.int64) * _KEYS + tracks.keyframe
+    seen = tracks.ids[tracks.track].astype(np.int64) * ID_RANGE + tracks.keyframe
     in_view = continued = 0
     for pair in _steps(pairs):
         before = pair.older - 1
@@ -35,7 +34,7 @@ def continued_share(
         known = np.isfinite(points[:, 0])
         known[known] = visible_in(points[known], poses[before], cameras[before])
         is_joined = pair.ids0 == pair.ids1
-        continues = is_joined & np.isin(pair.ids0.astype(np.int64) * _KEYS + before, seen)
+        continues = is_joined & np.isin(pair.ids0.astype(np.int64) * ID_RANGE + before, seen)
         in_view += int(known.sum())
         continued += int((known & continues).sum())
     return continued / in_view if in_view else None
