@@ -29,7 +29,8 @@ def list_images(folders: tuple[Path, ...]) -> tuple[Path, ...]:
             paths += _listed_images(folder)
             continue
         if not folder.is_dir():
-            raise InputError(f"the image folder {folder} does not exist; correct it in the training configuration")
+            fault = "is no folder" if folder.exists() else "does not exist"
+            raise InputError(f"{folder} {fault}: give a folder of images, or a COCO file (.json) that lists them")
         found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
         if not found:
             raise InputError(f"there is no image in {folder} ({', '.join(SUFFIXES)})")

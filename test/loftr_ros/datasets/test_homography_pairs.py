@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -104,6 +105,8 @@ def test_a_folder_of_broken_images_is_an_error(tmp_path):
 
 
 def test_a_folder_that_is_missing_or_empty_is_an_error(tmp_path):
+    with pytest.raises(InputError, match=r"is no folder: give a folder of images, or a COCO file"):
+        list_images((Path(__file__),))
     with pytest.raises(InputError, match="does not exist"):
         pairs_of(tmp_path / "nowhere")
     with pytest.raises(InputError, match="no image"):
