@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -228,6 +229,8 @@ def _check_options(parser: argparse.ArgumentParser, given: argparse.Namespace) -
             raise InputError(f"{option} is for --dataset {' and '.join(datasets)}, not for {given.dataset}")
     if given.max_side and given.max_side < 32:
         raise InputError("--max-side must be 0 or at least 32")
+    if given.fov is not None and not 0 < given.fov < 180:
+        raise InputError("--fov must lie between 0 and 180 degrees (both exclusive)")
     if not 0 < given.smallest_score <= 1:
         raise InputError("--smallest-score must lie between 0 (exclusive) and 1")
     if not given.smallest_score <= given.score_threshold <= 1:
@@ -277,9 +280,17 @@ def _nms_iou(text: str) -> float | None:
     """Parse the value of --nms."""
     if text == "off":
         return None
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise ValueError("an IoU lies in 0 to 1")
+    return _number(text, 0, 1, "off or an IoU")
+
+
+def _number(text: str, low: float, high: float, what: str) -> float:
+    """Parse a number from low to high; what: is expected, in words."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what} from {low:g} to {high:g}")
     return value
 
 
@@ -288,10 +299,7 @@ def _scale(text: str) -> ScaleMode | float:
     for name in get_args(ScaleMode):
         if text == name:
             return name
-    value = float(text)
-    if not 0.01 <= value <= 16:
-        raise ValueError("a scale lies in 0.01 to 16")
-    return value
+    return _number(text, 0.01, 16, f"one of {', '.join(get_args(ScaleMode))} or a scale")
 
 
 def _modes(given: argparse.Namespace) -> tuple[InferenceMode, ...]:

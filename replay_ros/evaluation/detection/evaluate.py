@@ -83,8 +83,9 @@ def _with_views_noted(labelled: LabelledImages, dataset: Dataset) -> LabelledIma
     missing = sum(image.view is None for image in labelled.images)
     if missing == len(labelled.images):
         raise InputError(
-            f"{dataset.path}: no image has altitude_m with pitch_deg or down, and focal_px, which --scale ground "
-            "needs; add them to the images of a COCO file (--fov in place of focal_px), or use --scale auto"
+            f"{dataset.path}: no image has a usable altitude_m with pitch_deg or down, and focal_px, which "
+            "--scale ground needs; add them to the images of a COCO file (--fov in place of focal_px), or use "
+            "--scale auto" + "".join(f"; {each}" for each in labelled.notes)
         )
     note = f"{missing} of {len(labelled.images)} images have no altitude and tilt; scale ground searches as auto there"
     return replace(labelled, remarks=(*labelled.remarks, note)) if missing else labelled

@@ -126,23 +126,29 @@ def read_coco_truth(
         raise InputError(f"{annotations}: has no images {'' if pattern == '*' else f'like {pattern}'}".rstrip())
     found: list[EvaluatedImage] = []
     problems: list[LabelProblem] = []
+    view_faults: list[str] = []
     for image in chosen:
         if fault := _image_fault(image):
             problems.append(LabelProblem(str(image.path), f"{fault}; left out with its {len(image.boxes)} boxes"))
-        else:
-            found.append(EvaluatedImage(image.path, image_truth(_truth_boxes(image, choice)), _view(image, fov_deg)))
+            continue
+        view, fault = _view(image, fov_deg)
+        view_faults += [f"{image.path.name}: {fault}"] if fault else []
+        found.append(EvaluatedImage(image.path, image_truth(_truth_boxes(image, choice)), view))
     if not found:
         first = f"{problems[0].where}: {problems[0].what}"
         raise InputError(f"{annotations}: none of {len(chosen)} images can be used; {first}")
-    return LabelledImages(tuple(found), (*content.problems, *problems), tuple(_remarks(content, pattern)))
+    remarks = [*_remarks(content, pattern)]
+    if view_faults:
+        remarks.append(f"the view of the ground of {len(view_faults)} images is not used ({shortened(view_faults)})")
+    return LabelledImages(tuple(found), (*content.problems, *problems), tuple(remarks))
 
 
-def _view(image: CocoImage, fov_deg: float | None) -> GroundView | None:
-    """Read the view of the ground. Raises InputError for values that cannot be used."""
+def _view(image: CocoImage, fov_deg: float | None) -> tuple[GroundView | None, str]:
+    """Read the view of the ground, None where there is none; also return why the entry of one cannot be used, or ""."""
     try:
-        return None if image.size is None else read_view(image.entry, fov_deg)
+        return (None if image.size is None else read_view(image.entry, fov_deg)), ""
     except (InputError, TypeError, ValueError) as error:
-        raise InputError(f"{image.path}: the view of the ground in its entry is broken ({error})") from error
+        return None, str(error)
 
 
 def _image_fault(image: CocoImage) -> str:

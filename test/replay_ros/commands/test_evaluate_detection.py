@@ -298,6 +298,32 @@ def test_the_settings_of_the_authors_evaluation_have_options(dataset, weights, p
     assert (default["lsm_merge"], default["nms_iou"], default["smallest_score"]) == ("ours", 0.6, 0.01)
 
 
+def test_a_view_of_the_ground_that_cannot_be_is_named_and_ends_nothing(dataset, weights, capsys):
+    path = dataset / "coco.json"
+    content = json.loads(path.read_text())
+    view = {"width": 128, "height": 96, "altitude_m": -5.0, "pitch_deg": 90, "focal_px": 100}
+    content["images"][0] |= view
+    path.write_text(json.dumps(content))
+    run(dataset, weights, "--lsm", "off")
+    assert "the view of the ground of 1 images is not used" in capsys.readouterr().out
+    with pytest.raises(InputError, match=r"no image has a usable altitude_m .* altitude, focal length or direction"):
+        run(dataset, weights, "--scale", "ground")
+
+
+@pytest.mark.parametrize("value", ["99", "nan", "nearest"])
+def test_a_scale_that_is_none_is_refused_with_what_it_can_be(dataset, value, capsys):
+    with pytest.raises(SystemExit):
+        evaluate_detection.main([str(dataset / "coco.json"), "--scale", value])
+    expected = f"'{value}' is not one of fixed, auto, ground or a scale from 0.01 to 16"
+    assert expected in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("degrees", ["0", "180", "nan"])
+def test_a_field_of_view_that_cannot_be_is_refused(dataset, degrees):
+    with pytest.raises(InputError, match="--fov must lie between 0 and 180"):
+        evaluate_detection.main([str(dataset / "coco.json"), "--scale", "ground", "--fov", degrees])
+
+
 @pytest.mark.parametrize("value", ["2", "-1", "none"])
 def test_an_nms_that_is_no_iou_is_refused(dataset, value, capsys):
     with pytest.raises(SystemExit):
