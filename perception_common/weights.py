@@ -73,7 +73,13 @@ def load_weights(module: torch.nn.Module, path: Path | str, *, sha256: str | Non
         raise InputError(
             f"{path}: its SHA-256 is {digest}, not the expected {sha256}; get the file again or correct the digest"
         )
-    state = read_state_dict(path)
+    return load_tensors(module, read_state_dict(path), path, digest)
+
+
+def load_tensors(
+    module: torch.nn.Module, state: Mapping[str, torch.Tensor], path: Path, digest: str = ""
+) -> WeightsReport:
+    """Load tensors into `module` in place, with the checks of `load_weights`. path, digest: of their file."""
     report = _compare(module, state, path, digest)
     problem = _explain(report, len(state))
     if problem:

@@ -19,6 +19,7 @@ class YolcTrainingConfig:
     """A training run. `model` names config/models/MODEL.yaml; paths are relative to the working directory.
 
     initial_weights: a weights file of the same network to start from; None: random weights.
+    initial_classes: for each class of the model, the class of initial_weights that it starts from; empty: the same.
     """
 
     model: str
@@ -26,6 +27,7 @@ class YolcTrainingConfig:
     validation: tuple[ValidationConfig, ...] = ()
     input_size: tuple[int, int] = (512, 512)  # width, height of training images, pixels
     initial_weights: Path | None = None
+    initial_classes: tuple[str, ...] = ()
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     optimizer: Literal["adamw", "sgd"] = "adamw"
@@ -35,5 +37,7 @@ class YolcTrainingConfig:
     def __post_init__(self) -> None:
         if min(self.input_size) < INPUT_MULTIPLE or any(side % INPUT_MULTIPLE for side in self.input_size):
             raise ValueError(f"input_size must be multiples of {INPUT_MULTIPLE}, not {self.input_size}")
+        if self.initial_classes and self.initial_weights is None:
+            raise ValueError("initial_classes needs initial_weights")
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum must lie in [0, 1), not {self.momentum}")

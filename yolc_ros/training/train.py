@@ -23,7 +23,6 @@ from perception_common.training.checkpoint import RunState
 from perception_common.training.distributed import Processes, distributed, synchronise_batch_norm
 from perception_common.training.loop import CHECKPOINT, Task, make_optimizer, make_scaler, run_loop
 from perception_common.training.outputs import begin_folder
-from perception_common.weights import load_weights
 from yolc_ros.datasets.mixture import Mixture, open_sources
 from yolc_ros.detector import Detector
 from yolc_ros.network.config import YolcConfig
@@ -31,6 +30,7 @@ from yolc_ros.network.yolc import Yolc, initialise
 from yolc_ros.training.batches import Batch, BatchMaker
 from yolc_ros.training.config import YolcTrainingConfig
 from yolc_ros.training.criterion import compute_losses
+from yolc_ros.training.initial_weights import load_initial_weights
 from yolc_ros.training.validation import validate
 
 NAME = "train_yolc"
@@ -94,7 +94,7 @@ def build_network(config: YolcTrainingConfig) -> Yolc:
     network = Yolc(load_yaml(YolcConfig, find_config(f"models/{config.model}.yaml")))
     initialise(network, config.loop.seed)
     if config.initial_weights is not None:
-        load_weights(network, config.initial_weights)
+        load_initial_weights(network, config.initial_weights, config.initial_classes)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
