@@ -64,6 +64,7 @@ class AdaptiveDetector:
         view: of the ground, for the mode "ground". Raises InputError as `Detector.detect`.
         """
         start = self.clock()
+        image = self.detector.prepare(image)  # once for all looks
         first, share, state = self._first(image, state, view)
         regions, left_out = first.regions, LeftOut()
         if self.settings.budget is not None:

@@ -15,6 +15,7 @@ from perception_common.backends.devices import DevicePolicy
 from perception_common.backends.finite import check_finite
 from perception_common.config import load_yaml
 from perception_common.errors import InputError
+from perception_common.images.palettes import to_thermal_gray
 from perception_common.resources import find_config
 from perception_common.weights import WeightsReport, load_chosen_weights
 from yolc_ros.boxes import ScoredBoxes, concatenate, suppress_duplicates
@@ -201,13 +202,21 @@ class Detector:
         first = self.look(image, bands)
         return self.complete(image, first, first.regions)
 
-    @torch.inference_mode()
-    def look(self, image: np.ndarray, bands: Sequence[Band] = ()) -> FirstLook:
-        """Look at the whole image, as in `detect`; return its objects and the crowded regions for a second look."""
+    def prepare(self, image: np.ndarray) -> np.ndarray:
+        """Return an RGB image (H, W, 3) uint8 as the network expects it; once prepared it stays the same.
+
+        A network for thermal images gets false colours as gray. Raises InputError for other arrays.
+        """
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
             raise InputError(
                 f"expected an RGB image (H, W, 3) uint8, got {image.shape} {image.dtype}; convert it with to_rgb"
             )
+        return to_thermal_gray(image) if self.network.config.spectrum == "thermal" else image
+
+    @torch.inference_mode()
+    def look(self, image: np.ndarray, bands: Sequence[Band] = ()) -> FirstLook:
+        """Look at the whole image, as in `detect`; return its objects and the crowded regions for a second look."""
+        image = self.prepare(image)
         height, width = image.shape[:2]
         lsm, sizes = self.lsm, self.network.config.object_sizes
         if len(bands) > 1 or any((band.y0, band.y1) != (0, height) for band in bands):
@@ -227,6 +236,7 @@ class Detector:
     @torch.inference_mode()
     def complete(self, image: np.ndarray, first: FirstLook, regions: Sequence[Region]) -> Detections:
         """Look at regions of the first look again, and fuse the boxes of both looks."""
+        image = self.prepare(image)
         height, width = image.shape[:2]
         of_image = first.found.select(first.found.scores >= self.settings.score_threshold)
         of_crops = self._crop_pass(image, regions)

@@ -316,6 +316,18 @@ def test_unknown_models_and_missing_files_are_refused(tmp_path):
         Detector.load("yolc_lite", tmp_path / "none.safetensors", choose_device("cpu"))
 
 
+def test_a_network_for_thermal_images_sees_false_colours_as_gray():
+    network = noisy_detector(SETTINGS).network
+    thermal = dataclasses.replace(noisy_detector(SETTINGS))
+    thermal.network.config = dataclasses.replace(network.config, spectrum="thermal")
+    gray = cv2.cvtColor(random_image(97, 130), cv2.COLOR_RGB2GRAY)
+    coloured = np.ascontiguousarray(cv2.applyColorMap(gray, cv2.COLORMAP_JET)[..., ::-1])
+    expected = np.repeat(gray[..., None], 3, axis=2)
+    assert np.abs(thermal.prepare(coloured).astype(int) - expected).mean() < 3
+    assert thermal.prepare(expected) is expected
+    assert Detector.from_network(network, CPU, SETTINGS).prepare(coloured) is coloured
+
+
 def test_bfloat16_gives_nearly_the_same_scores():
     network = noisy_detector(SETTINGS).network
     image = random_image(97, 130)

@@ -82,6 +82,7 @@ class YolcConfig:
     decoupled_heatmap: heatmap at the input's resolution (paper section III-C); False: at stride 4, as in CenterNet.
     peak_share: fraction, 0 to 1, by which a box's centre is moved from the prediction of the box branch towards the
     peak in the heatmap; 0 is the paper. The peak separates small objects that share a cell of the box branch.
+    spectrum: of the images that the network is for. "thermal": gray; false colours are turned into gray first.
     padding: how an image is padded to sides that are multiples of 32, see `yolc_ros.preprocessing.place`.
     mean, std: of the RGB channels, grey levels 0 to 255.
     object_sizes: the scales for which the shipped weights are good; None: unknown.
@@ -96,6 +97,7 @@ class YolcConfig:
     refinement: bool = True
     decoupled_heatmap: bool = True
     peak_share: float = 0.0
+    spectrum: Literal["visible", "thermal"] = "visible"
     padding: Literal["plain", "release"] = "plain"
     mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
     std: tuple[float, float, float] = (58.395, 57.12, 57.375)
