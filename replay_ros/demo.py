@@ -1,6 +1,7 @@
 """The demo: a flight through both nodes over DDS, ending in a report.
 
-The flight is a bag, a folder of images or a video; without one a flight over a simulated city block is made.
+The flight is a bag, a folder of images or a video; without one a flight over a simulated city block is made, and a few
+thermal images get a report of their own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from replay_ros.bags.making.make_bag import MakeBagOptions, make_bag
 from replay_ros.bags.making.summary import describe_summary
 from replay_ros.bags.storage_files import STORAGE_SUFFIXES
 from replay_ros.live.replay import LiveOptions
+from replay_ros.offline.replay import OfflineOptions
 from replay_ros.replay import ReplayRequest, replay
 from replay_ros.result.replay_result import ReplayResult
 
@@ -31,7 +33,7 @@ SEED = 9  # a block with car parks
 
 
 def run_demo(flight: Path | None, out: Path, camera: Path | None, limit: int | None) -> ReplayResult:
-    """Make a bag where none is given, replay it and write the report."""
+    """Make a bag where none is given, replay it live and write the report."""
     make_folder(out)
     bag = _bag_of(flight, out / "flight", camera, limit)
     options = LiveOptions(
@@ -45,6 +47,20 @@ def run_demo(flight: Path | None, out: Path, camera: Path | None, limit: int | N
         force=True,
     )
     return replay(ReplayRequest(options, out / "result.json", out / "report.html"))
+
+
+def run_thermal_demo(out: Path) -> ReplayResult:
+    """Replay the thermal images that come with the package, without nodes, and write `thermal.html`."""
+    bag = out / "thermal_flight"
+    make_bag(MakeBagOptions(source=find_config("demo_thermal/coco.json").parent, out=bag, rate=1.0, force=True))
+    options = OfflineOptions(
+        bag=bag,
+        out=out / "thermal_answers",
+        params_file=find_config("demo_thermal.yaml"),
+        matching=False,  # the images show five places
+        force=True,
+    )
+    return replay(ReplayRequest(options, out / "thermal.json", out / "thermal.html"))
 
 
 def _bag_of(flight: Path | None, made: Path, camera: Path | None, limit: int | None) -> Path:

@@ -1,4 +1,4 @@
-"""The classes of VisDrone in the order of its categories 1 to 10, and a colour for each class."""
+"""Names of classes, those of VisDrone in the order of its categories 1 to 10, and a colour for each class."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ VISDRONE_CLASSES = (
 )
 
 _GOLDEN_RATIO = 0.618034
+
+
+def plain_name(name: str) -> str:
+    """Return the name of a class without case, spaces and punctuation, to compare names of two sources."""
+    return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 
 def class_color(class_id: int) -> tuple[int, int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from replay_ros.demo import run_demo
+from replay_ros.demo import run_demo, run_thermal_demo
 from replay_ros.replay import describe_replay
 from replay_ros.result.completeness import missing_answers
 
@@ -16,7 +16,7 @@ def build_parser(prog: str = NAME) -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     example = f"""\
 examples:
-  {prog}                                   a simulated city block
+  {prog}                                   a simulated city block, and thermal images
   {prog} flight/images --camera camera.yaml
   {prog} recorded_bag --out my_output
 """
@@ -40,4 +40,7 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     for missing in missing_answers(result):
         print(f"  not answered: {missing}")
     print(f"open {given.out / 'report.html'}; result: {given.out / 'result.json'}, bag: {given.out / 'answers'}")
+    if given.flight is None:
+        run_thermal_demo(given.out)
+        print(f"open {given.out / 'thermal.html'}: yolc_lite_thermal on five thermal images")
     return 0

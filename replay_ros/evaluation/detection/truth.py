@@ -22,6 +22,7 @@ from replay_ros.evaluation.detection.protocols import ImageTruth
 from yolc_ros.datasets.coco import CocoFile, CocoImage, read_coco_file
 from yolc_ros.datasets.samples import LabelProblem, check_labelled_size, summarise
 from yolc_ros.datasets.views import read_view
+from yolc_ros.classes import plain_name
 from yolc_ros.looks.bands import GroundView
 
 REGION = -1  # the label of an ignored region
@@ -62,11 +63,14 @@ def choose_classes(categories: Sequence[str], known: Sequence[str], wanted: str 
     """Choose the evaluated classes.
 
     categories: names in the truth. known: classes of the network. wanted: "car=car+van,minibus=van": categories, each
-    with the classes of the network where the names differ; None: all categories that are classes. Raises InputError.
+    with the classes of the network where the names differ; None: all categories that are classes, whatever their case
+    and punctuation ("OtherVehicle" is "other-vehicle"). Raises InputError.
     """
     chosen: dict[str, list[str]] = {}
     if wanted is None:
-        chosen = {name: [name] for name in categories if name in known}
+        by_plain_name = {plain_name(name): name for name in known}
+        plain = [(name, plain_name(name)) for name in categories]
+        chosen = {name: [by_plain_name[each]] for name, each in plain if each in by_plain_name}
         if not chosen:
             raise InputError(
                 f"no category ({', '.join(categories)}) is a class of the network ({', '.join(known)}); "

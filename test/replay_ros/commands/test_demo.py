@@ -23,6 +23,10 @@ def test_the_demo_leaves_a_report_with_metres_and_figures(tmp_path, capsys):
     assert "report.html" in capsys.readouterr().out
     page = (out / "report.html").read_text()
     assert page.lower().startswith("<!doctype html>")
+    thermal = read_result(out / "thermal.json")
+    assert [node.unanswered for node in thermal.answers] == [()]
+    assert "yolc_lite_thermal" in thermal.provenance.weights
+    assert (out / "thermal.html").is_file()
 
 
 def test_the_demo_has_parameters_that_the_nodes_know():

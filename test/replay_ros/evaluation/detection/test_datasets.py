@@ -104,6 +104,12 @@ def everything(dataset):
     return dataset.read(choose_classes(dataset.categories, VISDRONE_CLASSES, None))
 
 
+def test_categories_are_classes_whatever_their_case_and_punctuation():
+    choice = choose_classes(("OtherVehicle", "Person", "DontCare"), ("person", "other-vehicle", "car"), None)
+    assert choice.classes == ("person", "other-vehicle")
+    assert choice.of_category == {"OtherVehicle": 1, "Person": 0}
+
+
 def test_visdrone_truth(visdrone):
     labelled = everything(visdrone_dataset(visdrone))
     one, two = labelled.images
