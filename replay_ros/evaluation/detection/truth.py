@@ -19,10 +19,10 @@ from perception_common.images.pictures.files import read_size
 from perception_common.text.problems import shortened
 from replay_ros.bags.datasets.sequences.images import is_image
 from replay_ros.evaluation.detection.protocols import ImageTruth
+from yolc_ros.classes import plain_name
 from yolc_ros.datasets.coco import CocoFile, CocoImage, read_coco_file
 from yolc_ros.datasets.samples import LabelProblem, check_labelled_size, summarise
 from yolc_ros.datasets.views import read_view
-from yolc_ros.classes import plain_name
 from yolc_ros.looks.bands import GroundView
 
 REGION = -1  # the label of an ignored region
