@@ -107,8 +107,9 @@ def make_bag(options: MakeBagOptions) -> BagSummary:
     )
     with BagWriter(options.out, options.storage, force=options.force) as bag:
         written = _write_messages(bag, content, layout)
-        if content.recording.telemetry is not None and (text := sensor_parameters(written.counts, layout.frame_id)):
-            bag.add_file(FILE_NAME, text)
+        parameters = "" if content.recording.telemetry is None else sensor_parameters(written.counts, layout.frame_id)
+        if parameters:
+            bag.add_file(FILE_NAME, parameters)
         if not written.stamps_ns:
             raise InputError(
                 f"none of the {len(written.broken)} frames of {options.source} can be read; see the warnings"
@@ -178,7 +179,7 @@ def _open_content(options: MakeBagOptions) -> BagContent:
         recording, cameras=tuple(_with_intensity(each, options.intensity) for each in recording.cameras)
     )
     if options.telemetry:
-        recording = with_telemetry(recording)
+        recording = with_telemetry(recording, has_camera=options.camera is not None, limit=options.limit)
     if options.camera is not None:
         recording = _with_calibration(recording, options.camera, options.camera_number)
     return BagContent(

@@ -21,13 +21,16 @@ ALTITUDE = "/altitude"
 IDENTITY_MOUNT = "0 0 0 0 0 0 1"
 
 
-def with_telemetry(recording: Recording) -> Recording:
-    """Return a plain folder of photographs with what the drone wrote into them. Raises InputError."""
+def with_telemetry(recording: Recording, *, has_camera: bool, limit: int | None) -> Recording:
+    """Return a plain folder of photographs with what the drone wrote into them. Raises InputError.
+
+    has_camera: a calibration is given. limit: only the first photographs; None: all.
+    """
     camera = recording.cameras[0]
     is_plain = len(recording.cameras) == 1 and camera.calibration is None and recording.poses is None
     if not is_plain or not isinstance(camera.sequence, ImageFolder):
         return recording
-    card = read_card(camera.sequence)
+    card = read_card(camera.sequence, has_camera=has_camera, limit=limit)
     if card is None:
         return recording
     return replace(

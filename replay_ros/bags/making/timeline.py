@@ -18,7 +18,7 @@ from replay_ros.bags.datasets.ground_truth import Altitude, Poses
 from replay_ros.bags.datasets.recording import CameraStream, Recording, TrueBox
 from replay_ros.bags.datasets.sequences.frames import BrokenFrame, Frame
 from replay_ros.bags.datasets.sequences.images import ImageFolder
-from replay_ros.bags.making.telemetry_messages import telemetry_messages
+from replay_ros.bags.making.telemetry_messages import NOTES_TOPIC, telemetry_messages
 from replay_ros.bags.messages import (
     COMPRESSED_ENCODINGS,
     MAX_RANGE,
@@ -31,6 +31,7 @@ from replay_ros.bags.sensor_messages import (
     depth_message,
     detection_message,
     imu_message,
+    text_message,
     transforms_message,
     true_detections_message,
 )
@@ -107,6 +108,9 @@ def timed_events(content: BagContent, layout: BagLayout, types: Typestore) -> It
     if recording.base_frame:
         transforms = _static_transforms(recording, layout, types, first.stamp_ns)
         yield Event(first.stamp_ns, messages=(("/tf_static", transforms),))
+    if recording.telemetry is not None:
+        notes = text_message(types, "\n".join(recording.notes))
+        yield Event(first.stamp_ns, messages=((NOTES_TOPIC, notes),))
     yield first
     yield from merged
 

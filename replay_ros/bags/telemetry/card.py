@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from replay_ros.bags.datasets.sequences.images import ImageFolder
+from replay_ros.bags.telemetry.contradictions import check_telemetry
 from replay_ros.bags.telemetry.flight import FrameTelemetry, describe, in_local_frame
+from replay_ros.bags.telemetry.pair_motions import pair_motions
 from replay_ros.bags.telemetry.photographs import read_photograph
 from replay_ros.bags.telemetry.readings import Telemetry
 
@@ -23,18 +25,25 @@ class Card:
     notes: tuple[str, ...]
 
 
-def read_card(folder: ImageFolder) -> Card | None:
+def read_card(folder: ImageFolder, *, has_camera: bool = False, limit: int | None = None) -> Card | None:
     """Read the telemetry of all photographs; None where none of them has any. Raises InputError.
 
-    Stamps that were made up are replaced by the times in the photographs, where all of them have one.
+    Stamps that were made up are replaced by the times in the photographs, where all of them have one. has_camera: a
+    calibration is given, so that the lens is only used to compare the telemetry with the pictures. limit: only the first photographs.
     """
     readings = {file.name: read_photograph(file) for file in folder.files}
     if all(each.is_empty for each in readings.values()):
         return None
     if not folder.has_stamps:
         folder = _with_times(folder, readings)
+    folder = replace(folder, files=folder.files[:limit], stamps_ns=folder.stamps_ns[:limit])
     ordered = {file.name: readings[file.name] for file in folder.files}
-    return Card(folder, in_local_frame(ordered), tuple(describe(ordered)))
+    frames = in_local_frame(ordered)
+    notes = describe(ordered, has_camera=has_camera)
+    if sum(each.has_pose for each in frames.values()) < 2:
+        return Card(folder, frames, notes)
+    checked = check_telemetry(frames, list(pair_motions(folder, frames)), has_camera=has_camera)
+    return Card(folder, checked.frames, (*notes, *checked.notes))
 
 
 def _with_times(folder: ImageFolder, readings: Mapping[str, Telemetry]) -> ImageFolder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,8 +56,11 @@ def height_deviation(height: float) -> float:
     return math.hypot(BAROMETER_DRIFT, BAROMETER_SCALE * height)
 
 
-def describe(readings: Mapping[str, Telemetry]) -> Sequence[str]:
-    """Return what the user should know about the telemetry of these pictures, one sentence each."""
+def describe(readings: Mapping[str, Telemetry], *, has_camera: bool = False) -> tuple[str, ...]:
+    """Return what the user should know about the telemetry of these pictures, one sentence each.
+
+    has_camera: a calibration is given, so that nothing is said of the lens.
+    """
     count, all_of = len(readings), list(readings.values())
     cameras = sorted({f"{each.make} {each.model}".strip() for each in all_of} - {""})
     parts = [
@@ -66,15 +69,17 @@ def describe(readings: Mapping[str, Telemetry]) -> Sequence[str]:
         (sum(each.angles is not None for each in all_of), "the attitude of the camera"),
         (sum(each.lens is not None for each in all_of), "a focal length"),
     ]
-    known = ", ".join(f"{found} of {count} pictures have {what}" for found, what in parts)
-    notes = [f"{', '.join(cameras[:3]) or 'a camera that is not named'}: {known}"]
-    lenses = {each.lens for each in all_of if each.lens is not None}
+    known = ", ".join(f"{found} with {what}" for found, what in parts)
+    notes = [f"{', '.join(cameras[:3]) or 'a camera that is not named'}, {count} pictures: {known}"]
+    lenses = set() if has_camera else {each.lens for each in all_of if each.lens is not None}
     for lens in sorted(lenses, key=lambda lens: lens.focal)[:3]:
         distortion = "" if lens.distortion else ", the distortion is unknown and written as zero"
         notes.append(
             f"camera_info is approximate: the focal length is {lens.focal:.4f} of the longer side, to "
             f"{100 * lens.deviation:.0f} %, by {lens.source}{distortion}"
         )
+    if not lenses and not has_camera:
+        notes.append("no focal length: camera_info is uncalibrated, so there will be no relative poses; give --camera")
     if parts[1][0]:
         notes.append("altitude counts from the take-off: where the ground lies higher or lower, give --altitude")
     problems: dict[str, list[str]] = {}
