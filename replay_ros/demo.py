@@ -40,9 +40,7 @@ def run_demo(flight: Path | None, out: Path, camera: Path | None, limit: int | N
         out=out / "answers",
         # A simulated flight has an altimeter and a gimbal that says its pitch; of other flights their bag tells it.
         params_file=(
-            find_config("demo.yaml")
-            if flight is None
-            else find_own_parameters(bag) or find_config("perception.yaml")
+            find_config("demo.yaml") if flight is None else find_own_parameters(bag) or find_config("perception.yaml")
         ),
         node_log=out / "nodes.log",
         limit=limit,

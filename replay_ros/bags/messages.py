@@ -166,9 +166,7 @@ def world_pose_message(types: Typestore, pose: Pose, stamp_ns: int, world_frame:
     )
 
 
-def range_message(
-    types: Typestore, metres: float, stamp_ns: int, frame_id: str, deviation: float | None = None
-) -> Any:
+def range_message(types: Typestore, metres: float, stamp_ns: int, frame_id: str, deviation: float | None = None) -> Any:
     """Make a sensor_msgs/Range of a height above ground, valid from 0 to MAX_RANGE metres.
 
     deviation: standard deviation, metres; None: unknown, which Range defines as a variance of 0. Not a

@@ -61,7 +61,11 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image-topic", help="needed when the bag holds several")
     parser.add_argument("--camera-info-topic", help="default: camera_info beside the image")
     parser.add_argument("--namespace", default="", help="of the nodes and of their topics")
-    parser.add_argument("--params-file", type=Path, help="parameters of the nodes (default: parameters.yaml in the bag, else config/perception.yaml)")
+    parser.add_argument(
+        "--params-file",
+        type=Path,
+        help="parameters of the nodes (default: parameters.yaml in the bag, else config/perception.yaml)",
+    )
     parser.add_argument("--no-detection", action="store_true", help="without yolc_node")
     parser.add_argument("--no-matching", action="store_true", help="without loftr_node")
     parser.add_argument("--limit", type=int, help="images to play")

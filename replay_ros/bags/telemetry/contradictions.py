@@ -70,7 +70,7 @@ def yaw_errors(frames: Mapping[str, FrameTelemetry], motions: Sequence[PairMotio
     errors: dict[str, float] = {}
     for run in _runs(motions):
         changes = np.cumsum([0.0, *(_yaw_change_error(frames, motion) for motion in run)])
-        courses, weights = [], []
+        courses = []
         for motion, change in zip(run, changes[:-1], strict=True):
             step = _step(frames, motion)
             stated = frames[motion.older].rotation
@@ -79,10 +79,9 @@ def yaw_errors(frames: Mapping[str, FrameTelemetry], motions: Sequence[PairMotio
             if step is not None and np.linalg.norm(shown) > 0.5:  # else it flew up or down
                 course = math.atan2(shown[1], shown[0]) - math.atan2(step[1], step[0])
                 courses.append(course - change)
-                weights.append(float(np.linalg.norm(step)))
         if not courses:
             continue
-        first = _circular_median(np.array(courses), np.array(weights))
+        first = _circular_median(np.array(courses))
         names = [run[0].older, *(motion.newer for motion in run)]
         errors |= {name: _wrapped(first + change) for name, change in zip(names, changes.tolist(), strict=True)}
     return errors
@@ -170,10 +169,10 @@ def _step(frames: Mapping[str, FrameTelemetry], motion: PairMotion) -> np.ndarra
     return step if np.linalg.norm(step[:2]) > 2.0 * older.location_deviations[0] else None
 
 
-def _circular_median(angles: np.ndarray, weights: np.ndarray) -> float:
-    """Return the angle among `angles` with the least weighted distance to the others, all (N,) radians."""
+def _circular_median(angles: np.ndarray) -> float:
+    """Return the one of the angles (N,), radians, with the least sum of distances to the others."""
     distances = np.abs((angles[:, None] - angles + math.pi) % (2 * math.pi) - math.pi)
-    return float(angles[np.argmin(distances @ weights)])
+    return float(angles[np.argmin(distances.sum(axis=1))])
 
 
 def _wrapped(angle: float) -> float:

@@ -82,9 +82,7 @@ def calibration_of(lens: Lens, width: int, height: int) -> Calibration:
     """Return the approximate calibration of a picture of the lens, at any resolution; pixel centres at integers."""
     long_side = max(width, height)
     focal = lens.focal * long_side
-    cx, cy = (
-        (side - 1) / 2 + offset * long_side for side, offset in zip((width, height), lens.offset, strict=True)
-    )
+    cx, cy = ((side - 1) / 2 + offset * long_side for side, offset in zip((width, height), lens.offset, strict=True))
     K = np.array([[focal, 0.0, cx], [0.0, focal, cy], [0.0, 0.0, 1.0]])
     return unrectified_calibration(width, height, K, lens.distortion or (0.0,) * 5)
 

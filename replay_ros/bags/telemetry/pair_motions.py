@@ -96,9 +96,7 @@ def motion_of(older: str, newer: str, matches: Matches, frames: Mapping[str, Fra
     return PairMotion(older, newer, pose.rotation, pose.translation, None if scale.reason else float(scale.value))
 
 
-def _encoded(
-    folder: ImageFolder, frames: Mapping[str, FrameTelemetry]
-) -> Iterator[tuple[str, Keypoints | None]]:
+def _encoded(folder: ImageFolder, frames: Mapping[str, FrameTelemetry]) -> Iterator[tuple[str, Keypoints | None]]:
     """Yield name and keypoints of each photograph; None for one that is of no use."""
     matcher = SiftMatcher(MatcherSettings(max_side=LONG_SIDE))
     for file in folder.files:

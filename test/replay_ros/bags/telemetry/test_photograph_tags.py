@@ -92,7 +92,11 @@ def test_a_position_that_cannot_be_is_left_out_with_a_word(photographs, gps, wor
 def test_accuracies_come_from_the_file_where_it_states_them(photographs):
     gps = {1: "N", 2: (46.0, 0.0, 0.0), 3: "E", 4: (10.0, 0.0, 0.0)}
     rtk = {"drone-dji:RtkStdLat": "0.011", "drone-dji:RtkStdLon": "0.012", "drone-dji:RtkStdHgt": "0.03"}
-    for tags, expected in ((rtk, (0.012, 0.03)), ({"Camera:GPSXYAccuracy": "1.5"}, (1.5, 30.0)), ({"a:b": 1}, (3.0, 30.0))):
+    for tags, expected in (
+        (rtk, (0.012, 0.03)),
+        ({"Camera:GPSXYAccuracy": "1.5"}, (1.5, 30.0)),
+        ({"a:b": 1}, (3.0, 30.0)),
+    ):
         data = photographs.jpeg_with(exif=photographs.exif_of(gps=gps), xmp=photographs.xmp_of(tags))
         at = telemetry_of(data).position
         assert (at.deviation, at.altitude_deviation) == expected
