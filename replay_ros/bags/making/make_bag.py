@@ -51,8 +51,9 @@ class MakeBagOptions:
     camera: camera file; None: the dataset's calibration, or an uncalibrated camera_info. camera_number: 1 or 2, of an
     OpenCV stereo file.
     rate: Hz; None: the stamps in file names, the times of the video, or 10 Hz. start_ns: first stamp; None: 1 s.
-    telemetry: read what the drone wrote into its photographs. poses: TUM text, or JSON by file name. altitude: metres, or a file. encoding: None: bgr8, and mono8 for gray cameras
-    of datasets. max_side: pixels; larger images are shrunk. limit: frames of each camera; None: all.
+    telemetry: read what the drone wrote into its photographs or beside its video. poses: TUM text, or JSON by file
+    name. altitude: metres, or a file. encoding: None: bgr8, and mono8 for gray cameras of datasets. max_side: pixels;
+    larger images are shrunk. limit: frames of each camera; None: all.
     force: replace an existing bag.
     """
 

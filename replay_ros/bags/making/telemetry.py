@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from perception_common.errors import InputError
 from replay_ros.bags.datasets.ground_truth import ByImageName
 from replay_ros.bags.datasets.recording import Recording
-from replay_ros.bags.datasets.sequences.images import ImageFolder
+from replay_ros.bags.datasets.sequences.video import Video
 from replay_ros.bags.making.telemetry_messages import (
     APPROXIMATE_POSE_TOPIC,
     ATTITUDE_TOPIC,
@@ -16,20 +17,29 @@ from replay_ros.bags.making.telemetry_messages import (
 )
 from replay_ros.bags.own_parameters import parameters_text
 from replay_ros.bags.telemetry.card import read_card
+from replay_ros.bags.telemetry.video.beside import read_beside
 
 ALTITUDE = "/altitude"
 IDENTITY_MOUNT = "0 0 0 0 0 0 1"
 
 
 def with_telemetry(recording: Recording, *, has_camera: bool, limit: int | None) -> Recording:
-    """Return a plain folder of photographs with what the drone wrote into them. Raises InputError.
+    """Return a plain folder of photographs, or a video, with what the drone wrote into or beside it.
 
-    has_camera: a calibration is given. limit: only the first photographs; None: all.
+    has_camera: a calibration is given. limit: only the first photographs; None: all. Raises InputError.
     """
     camera = recording.cameras[0]
     is_plain = len(recording.cameras) == 1 and camera.calibration is None and recording.poses is None
-    if not is_plain or not isinstance(camera.sequence, ImageFolder):
+    if not is_plain:
         return recording
+    if isinstance(camera.sequence, Video):
+        try:
+            beside = read_beside(camera.sequence, has_camera=has_camera)
+        except InputError as error:  # subtitles and tables may be about anything
+            return replace(recording, notes=(*recording.notes, f"the telemetry beside the video is left out: {error}"))
+        if beside is None:
+            return recording
+        return replace(recording, telemetry=beside.telemetry, notes=(*recording.notes, *beside.notes))
     card = read_card(camera.sequence, has_camera=has_camera, limit=limit)
     if card is None:
         return recording

@@ -18,7 +18,7 @@ _SECOND = 1_000_000_000  # nanoseconds
 
 @dataclass(frozen=True, eq=False)
 class Card:
-    """folder: the photographs in the order of their stamps. frames: telemetry by file name. notes: one sentence each."""
+    """folder: the photographs in the order of their stamps. frames: telemetry by file name. notes: sentences."""
 
     folder: ImageFolder
     frames: Mapping[str, FrameTelemetry]
@@ -29,7 +29,8 @@ def read_card(folder: ImageFolder, *, has_camera: bool = False, limit: int | Non
     """Read the telemetry of all photographs; None where none of them has any. Raises InputError.
 
     Stamps that were made up are replaced by the times in the photographs, where all of them have one. has_camera: a
-    calibration is given, so that the lens is only used to compare the telemetry with the pictures. limit: only the first photographs.
+    calibration is given, so that the lens only serves to compare the telemetry with the pictures. limit: only the first
+    photographs; None: all.
     """
     readings = {file.name: read_photograph(file) for file in folder.files}
     if all(each.is_empty for each in readings.values()):

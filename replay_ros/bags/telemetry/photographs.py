@@ -171,8 +171,8 @@ def _lens(exif: ExifTags, tags: Mapping[str, str], stored: tuple[int, int]) -> L
     taken = stored if not width or not height else (int(width), int(height))  # before the picture was made smaller
     if min(taken) < 1 or abs(taken[0] / taken[1] - stored[0] / stored[1]) > 0.02 * stored[0] / stored[1]:
         raise InputError(
-            f"it was taken with {taken[0]}x{taken[1]} pixels and has {stored[0]}x{stored[1]}: it was cropped or turned, "
-            "so its focal length is left out"
+            f"it was taken with {taken[0]}x{taken[1]} pixels and has {stored[0]}x{stored[1]}: it was cropped or turned,"
+            " so its focal length is left out"
         )
     if "drone-dji:DewarpData" in tags:
         is_dewarped = tags.get("drone-dji:DewarpFlag") == "1"

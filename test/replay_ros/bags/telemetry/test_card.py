@@ -137,7 +137,9 @@ def test_photographs_that_are_turned_upright_have_no_attitude(tmp_path, photogra
     folder = photographs.write_card(tmp_path / "card", [data])
     summary = make_bag(MakeBagOptions(folder, tmp_path / "bag"))
     assert summary.counts == {
-        **{"/camera/image": 1, "/camera/camera_info": 1, "/altitude": 1},
+        "/camera/image": 1,
+        "/camera/camera_info": 1,
+        "/altitude": 1,
         "/telemetry/notes": 1,
     }
     assert any("turned upright" in note for note in summary.notes)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replay_ros.bags.telemetry.flight import describe, in_local_frame
-from replay_ros.bags.telemetry.local_frame import FLATTENING, SEMI_MAJOR_AXIS, ecef, east_north
+from replay_ros.bags.telemetry.local_frame import FLATTENING, SEMI_MAJOR_AXIS, east_north, ecef
 from replay_ros.bags.telemetry.readings import CameraAngles, Position, Telemetry
 
 

@@ -1,5 +1,6 @@
 """EXIF and XMP of photographs: what makers write, what is left out with a word, and hostile input."""
 
+import contextlib
 import math
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from perception_common.errors import InputError
-from replay_ros.bags.telemetry.exif_tags import read_exif
+from replay_ros.bags.telemetry.exif_tags import ExifTags, read_exif
 from replay_ros.bags.telemetry.photographs import read_photograph, telemetry_of
 from replay_ros.bags.telemetry.xmp_tags import MAX_BYTES, MOST_DEPTH, read_xmp
 
@@ -137,10 +138,8 @@ def test_a_missing_file_is_an_input_error(tmp_path):
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=300))
 def test_any_bytes_in_place_of_exif_end_in_an_input_error_or_in_tags(data):
-    try:
-        read_exif(b"II*\0" + data)
-    except InputError as error:
-        assert "EXIF" in str(error)
+    with contextlib.suppress(InputError):
+        assert isinstance(read_exif(b"II*\0" + data), ExifTags)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
