@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -16,7 +15,6 @@ from replay_ros.bags.datasets.calibration import Calibration
 from replay_ros.bags.datasets.ground_truth import StampedPoses
 from replay_ros.bags.datasets.sequences.images import ImageFolder
 from replay_ros.bags.datasets.sequences.video import Video
-from replay_ros.bags.telemetry.flight import FrameTelemetry
 
 IDENTITY = np.eye(4)
 
@@ -87,13 +85,6 @@ class TrueBox:
     is_scored: bool
 
 
-class TelemetrySource(Protocol):
-    """Knows what the drone says of an image: of photographs by name, of videos by stamp."""
-
-    def at(self, name: str, stamp_ns: int) -> FrameTelemetry | None:
-        """Return the telemetry of an image; None: the drone says nothing of it. stamp_ns: nanoseconds."""
-
-
 @dataclass(frozen=True, eq=False)
 class Recording:
     """A recording of one or more cameras.
@@ -101,8 +92,7 @@ class Recording:
     what: the recognised format, in words. cameras: at least one; depth, objects and true poses belong to the first.
     poses: of the base frame in the world ("map", z up); None without ground truth. base_frame: the frame to which
     T_base_optical refers; empty when that is the camera itself. objects: by the file name of their image; images
-    without an entry have no objects; None: not labelled. telemetry: what the drone says of the images of its only
-    camera; None: nothing. notes: what the user should know, one sentence each.
+    without an entry have no objects; None: not labelled. notes: what the user should know, one sentence each.
     """
 
     what: str
@@ -112,7 +102,6 @@ class Recording:
     depth: DepthImages | None = None
     imu: ImuSamples | None = None
     objects: Mapping[str, tuple[TrueBox, ...]] | None = None
-    telemetry: TelemetrySource | None = None
     notes: tuple[str, ...] = ()
 
     def optical_poses(self) -> StampedPoses | None:

@@ -108,7 +108,7 @@ def make_bag(options: MakeBagOptions) -> BagSummary:
     )
     with BagWriter(options.out, options.storage, force=options.force) as bag:
         written = _write_messages(bag, content, layout)
-        parameters = "" if content.recording.telemetry is None else sensor_parameters(written.counts, layout.frame_id)
+        parameters = "" if content.telemetry is None else sensor_parameters(written.counts, layout.frame_id)
         if parameters:
             bag.add_file(FILE_NAME, parameters)
         if not written.stamps_ns:
@@ -179,14 +179,17 @@ def _open_content(options: MakeBagOptions) -> BagContent:
     recording = replace(
         recording, cameras=tuple(_with_intensity(each, options.intensity) for each in recording.cameras)
     )
+    telemetry = None
     if options.telemetry:
-        recording = with_telemetry(recording, has_camera=options.camera is not None, limit=options.limit)
+        has_camera = options.camera is not None
+        recording, telemetry = with_telemetry(recording, has_camera=has_camera, limit=options.limit)
     if options.camera is not None:
         recording = _with_calibration(recording, options.camera, options.camera_number)
     return BagContent(
         recording=recording,
         poses=recording.optical_poses() if options.poses is None else read_poses(options.poses),
         altitude=None if options.altitude is None else read_altitude(options.altitude),
+        telemetry=telemetry,
     )
 
 
@@ -227,7 +230,7 @@ def _notes(content: BagContent, layout: BagLayout, written: _Written) -> Iterato
     if len(recording.cameras) > 1:
         topics = [camera_topics(recording, index, layout)[0] for index in range(len(recording.cameras))]
         yield f"images are on {', '.join(topics)}: choose with --image-topic, or here with --cameras"
-    if recording.telemetry is None:
+    if content.telemetry is None:
         yield from _camera_notes(recording.cameras[0], written.sizes)
     else:
         yield from telemetry_notes(written.counts, len(written.stamps_ns), len(written.turned))

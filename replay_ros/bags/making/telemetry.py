@@ -17,38 +17,39 @@ from replay_ros.bags.making.telemetry_messages import (
 )
 from replay_ros.bags.own_parameters import parameters_text
 from replay_ros.bags.telemetry.card import read_card
+from replay_ros.bags.telemetry.flight import TelemetrySource
 from replay_ros.bags.telemetry.video.beside import read_beside
 
 ALTITUDE = "/altitude"
 IDENTITY_MOUNT = "0 0 0 0 0 0 1"
 
 
-def with_telemetry(recording: Recording, *, has_camera: bool, limit: int | None) -> Recording:
-    """Return a plain folder of photographs, or a video, with what the drone wrote into or beside it.
+def with_telemetry(
+    recording: Recording, *, has_camera: bool, limit: int | None
+) -> tuple[Recording, TelemetrySource | None]:
+    """Return a recording with the stamps and notes of what a drone wrote, and what it wrote; None: nothing.
 
-    has_camera: a calibration is given. limit: only the first photographs; None: all. Raises InputError.
+    Only plain folders of photographs and videos have any. has_camera: a calibration is given. limit: only the first
+    photographs; None: all. Raises InputError.
     """
     camera = recording.cameras[0]
     is_plain = len(recording.cameras) == 1 and camera.calibration is None and recording.poses is None
     if not is_plain:
-        return recording
+        return recording, None
     if isinstance(camera.sequence, Video):
         try:
             beside = read_beside(camera.sequence, has_camera=has_camera)
         except InputError as error:  # subtitles and tables may be about anything
-            return replace(recording, notes=(*recording.notes, f"the telemetry beside the video is left out: {error}"))
+            note = f"the telemetry beside the video is left out: {error}"
+            return replace(recording, notes=(*recording.notes, note)), None
         if beside is None:
-            return recording
-        return replace(recording, telemetry=beside.telemetry, notes=(*recording.notes, *beside.notes))
+            return recording, None
+        return replace(recording, notes=(*recording.notes, *beside.notes)), beside.telemetry
     card = read_card(camera.sequence, has_camera=has_camera, limit=limit)
     if card is None:
-        return recording
-    return replace(
-        recording,
-        cameras=(replace(camera, sequence=card.folder),),
-        telemetry=ByImageName(card.frames),
-        notes=(*recording.notes, *card.notes),
-    )
+        return recording, None
+    cameras = (replace(camera, sequence=card.folder),)
+    return replace(recording, cameras=cameras, notes=(*recording.notes, *card.notes)), ByImageName(card.frames)
 
 
 def sensor_parameters(counts: Mapping[str, int], frame_id: str) -> str:

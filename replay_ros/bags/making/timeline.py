@@ -35,7 +35,7 @@ from replay_ros.bags.sensor_messages import (
     transforms_message,
     true_detections_message,
 )
-from replay_ros.bags.telemetry.flight import FrameTelemetry
+from replay_ros.bags.telemetry.flight import FrameTelemetry, TelemetrySource
 from replay_ros.bags.telemetry.lens import calibration_of
 
 WORLD_FRAME = "map"  # REP-105: fixed, z up
@@ -64,11 +64,12 @@ class BagLayout:
 
 @dataclass(frozen=True, eq=False)
 class BagContent:
-    """A recording with the camera poses and the altitude of its images; None: unknown."""
+    """A recording with the poses and altitude of its images, and what a drone says of them; None: unknown."""
 
     recording: Recording
     poses: Poses | None
     altitude: Altitude | None
+    telemetry: TelemetrySource | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def timed_events(content: BagContent, layout: BagLayout, types: Typestore) -> It
     if recording.base_frame:
         transforms = _static_transforms(recording, layout, types, first.stamp_ns)
         yield Event(first.stamp_ns, messages=(("/tf_static", transforms),))
-    if recording.telemetry is not None:
+    if content.telemetry is not None:
         notes = text_message(types, "\n".join(recording.notes))
         yield Event(first.stamp_ns, messages=((NOTES_TOPIC, notes),))
     yield first
@@ -165,7 +166,7 @@ def _frame_messages(
     camera = recording.cameras[index]
     frame_id = _frame_id(recording, index, layout)
     image_topic, info_topic = camera_topics(recording, index, layout)
-    known = _telemetry_of(recording, frame)
+    known = _telemetry_of(content.telemetry, frame)
     calibration = _fitted_calibration(camera.calibration, known, frame, image)
     yield info_topic, camera_info_message(types, calibration, frame.stamp_ns, frame_id)
     if index == 0:
@@ -175,9 +176,9 @@ def _frame_messages(
     yield image_topic, image_message(types, image, _encoding(camera, layout), frame.stamp_ns, frame_id)
 
 
-def _telemetry_of(recording: Recording, frame: Frame) -> FrameTelemetry:
+def _telemetry_of(telemetry: TelemetrySource | None, frame: Frame) -> FrameTelemetry:
     """Return what the drone says of a frame. That of a picture that was turned upright is of the stored pixels."""
-    known = None if recording.telemetry is None else recording.telemetry.at(frame.name, frame.stamp_ns)
+    known = None if telemetry is None else telemetry.at(frame.name, frame.stamp_ns)
     if known is None:
         return FrameTelemetry()
     if not frame.orientation:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -38,6 +39,13 @@ class FrameTelemetry:
     def has_pose(self) -> bool:
         """Whether both place and attitude are known."""
         return self.location is not None and self.rotation is not None
+
+
+class TelemetrySource(Protocol):
+    """Knows what the drone says of an image: of photographs by name, of videos by stamp."""
+
+    def at(self, name: str, stamp_ns: int) -> FrameTelemetry | None:
+        """Return the telemetry of an image; None: the drone says nothing of it. stamp_ns: nanoseconds."""
 
 
 def in_local_frame(readings: Mapping[str, Telemetry]) -> dict[str, FrameTelemetry]:

@@ -5,16 +5,18 @@ import math
 import cv2
 import numpy as np
 import pytest
+import yaml
 
 from loftr_ros.parameters import LoftrParameters
 from loftr_ros.sensors.suite import Sensors
 from perception_common.errors import InputError
 from perception_common.geometry import matrix_from_quaternion
+from perception_common.node.parameter_file import read_parameters
 from replay_ros.bags.making.make_bag import MakeBagOptions, make_bag
 from replay_ros.bags.messages import stamp_of
 from replay_ros.bags.own_parameters import find_own_parameters
 from replay_ros.bags.reader import open_bag
-from replay_ros.offline.networks import read_parameters
+from replay_ros.offline.replay import OfflineOptions, replay_offline
 
 WIDTH, HEIGHT, FLOWN = 640, 360, 40.0
 FOCAL = 20 / math.hypot(36, 24) * 1.25 * WIDTH  # 20 mm in 35 mm terms, on a sensor of 4:3
@@ -111,6 +113,27 @@ def test_the_bag_brings_the_parameters_that_use_its_topics(card, tmp_path):
     with open_bag(tmp_path / "bag") as bag:
         assert all(sensors.add_range(item.message) for item in bag.messages(["altitude"]))
         assert all(sensors.add_imu(item.message) for item in bag.messages(["imu"]))
+
+
+@pytest.mark.slow
+def test_a_replay_with_these_parameters_has_poses_in_metres(card, tmp_path):
+    make_bag(MakeBagOptions(card, tmp_path / "bag"))
+    parameters = yaml.safe_load(find_own_parameters(tmp_path / "bag").read_text())
+    parameters["/**/loftr_node"]["ros__parameters"]["model"] = "sift"
+    (tmp_path / "sift.yaml").write_text(yaml.safe_dump(parameters))
+    replay_offline(
+        OfflineOptions(tmp_path / "bag", tmp_path / "answers", params_file=tmp_path / "sift.yaml", detection=False)
+    )
+    with open_bag(tmp_path / "answers") as bag:
+        edges = [item.message for item in bag.messages(["loftr/relative_pose"])]
+    steps = [edge for edge in edges if edge.newer_id == edge.older_id + 1]
+    assert len(steps) == 7
+    for edge in steps:
+        assert edge.scale_status == edge.SCALE_ALTITUDE
+        position = edge.pose.pose.position
+        # Steps of 8 m to the east and 2 m to the north or south; GPS has noise of the refined lens only.
+        assert math.hypot(position.x, position.y, position.z) == pytest.approx(math.hypot(8, 2), rel=0.03)
+        assert abs(position.y) > 6.0  # the image's top is in the east
 
 
 def test_what_is_given_overrides_what_the_drone_wrote(card, tmp_path):
