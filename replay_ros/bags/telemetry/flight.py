@@ -55,8 +55,9 @@ def in_local_frame(readings: Mapping[str, Telemetry]) -> dict[str, FrameTelemetr
     """
     positions = [each.position for each in readings.values() if each.position is not None]
     origin = positions[0] if positions else None
+    base = next((each.altitude for each in positions if each.altitude is not None), 0.0)
     is_relative = any(each.relative_altitude is not None for each in readings.values())
-    return {name: _frame(each, origin, is_relative=is_relative) for name, each in readings.items()}
+    return {name: _frame(each, origin, None if is_relative else base) for name, each in readings.items()}
 
 
 def height_deviation(height: float) -> float:
@@ -95,16 +96,17 @@ def describe(readings: Mapping[str, Telemetry], *, has_camera: bool = False) -> 
         for problem in each.problems:
             problems.setdefault(problem, []).append(name)
     notes += [f"{len(names)} of {count} pictures, as {names[0]}: {problem}" for problem, names in problems.items()]
-    return notes
+    return tuple(notes)
 
 
-def _frame(reading: Telemetry, origin: Position | None, *, is_relative: bool) -> FrameTelemetry:
+def _frame(reading: Telemetry, origin: Position | None, base: float | None) -> FrameTelemetry:
+    """Return the telemetry of a picture. base: altitude that counts as 0; None: heights above the take-off count."""
     position, height, angles = reading.position, reading.relative_altitude, reading.angles
     location = deviations = None
     up: float | None = height
     up_deviation = None if height is None else height_deviation(height)
-    if not is_relative and position is not None and position.altitude is not None and origin is not None:
-        up = position.altitude - (origin.altitude or 0.0)
+    if base is not None and position is not None and position.altitude is not None:
+        up = position.altitude - base
         up_deviation = height_deviation(up)  # of the difference; the datum is the same
     if position is not None and origin is not None and up is not None and up_deviation is not None:
         east, north = east_north(position.latitude, position.longitude, (origin.latitude, origin.longitude))
