@@ -113,15 +113,15 @@ def between(a: FrameTelemetry, b: FrameTelemetry, share: float) -> FrameTelemetr
     rotation = None
     if a.rotation is not None and b.rotation is not None:
         rotation = a.rotation @ so3_exp(share * so3_log(a.rotation.T @ b.rotation))
-    has_height = a.height is not None and b.height is not None
-    has_location = a.location is not None and b.location is not None
+    location = None if a.location is None or b.location is None else (1 - share) * a.location + share * b.location
+    height = None if a.height is None or b.height is None else (1 - share) * a.height + share * b.height
     return replace(
         a,
         position=position,
-        location=(1 - share) * a.location + share * b.location if has_location else None,
-        location_deviations=a.location_deviations if has_location else None,
-        height=(1 - share) * a.height + share * b.height if has_height else None,
-        height_deviation=a.height_deviation if has_height else None,
+        location=location,
+        location_deviations=None if location is None else a.location_deviations,
+        height=height,
+        height_deviation=None if height is None else a.height_deviation,
         rotation=rotation,
         rotation_covariance=None if rotation is None else a.rotation_covariance,
     )

@@ -52,13 +52,12 @@ def test_heights_count_from_the_take_off():
     np.testing.assert_allclose(np.sqrt(np.diag(frames["a"].rotation_covariance)), np.radians([1.0, 1.0, 5.0]))
 
 
-def test_without_any_take_off_heights_count_from_the_first_picture():
-    frames = in_local_frame(
-        {"a": reading(46.0, altitude=300.0), "b": reading(46.0, altitude=310.0), "c": reading(46.0)}
-    )
-    assert (frames["a"].location[2], frames["b"].location[2]) == (0.0, 10.0)
-    assert frames["a"].height is None  # it says nothing of the ground
-    assert frames["c"].location is None
+def test_without_any_take_off_heights_count_from_the_first_picture_that_states_one():
+    readings = {"a": reading(46.0), "b": reading(46.0, altitude=300.0), "c": reading(46.0, altitude=310.0)}
+    frames = in_local_frame(readings)
+    assert (frames["b"].location[2], frames["c"].location[2]) == (0.0, 10.0)
+    assert frames["b"].height is None  # it says nothing of the ground
+    assert frames["a"].location is None
 
 
 def test_problems_are_said_once_with_their_count():
