@@ -23,9 +23,9 @@ ALLOWED = frozenset(
 _MAX_BYTES = 1 << 16
 
 
-def parameters_text(node: str, values: Mapping[str, bool | float | str]) -> str:
-    """Return the text of a parameter file for one node. values: of ALLOWED."""
-    content = {f"/**/{node}": {"ros__parameters": dict(values)}}
+def parameters_text(nodes: Mapping[str, Mapping[str, bool | float | str]]) -> str:
+    """Return the text of a parameter file: values of ALLOWED by the name of the node."""
+    content = {f"/**/{node}": {"ros__parameters": dict(values)} for node, values in nodes.items()}
     head = "# Which topics of this bag the nodes use; `yolc replay` takes this file unless it is given another one.\n"
     return head + yaml.safe_dump(content, sort_keys=False)
 

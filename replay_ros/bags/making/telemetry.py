@@ -64,7 +64,7 @@ def sensor_parameters(counts: Mapping[str, int], frame_id: str) -> str:
         values["use_odometry"] = True
     if counts.get(ATTITUDE_TOPIC):
         values |= {"use_imu": True, "base_frame": frame_id, "base_from_optical": IDENTITY_MOUNT}
-    return parameters_text("loftr_node", values) if values else ""
+    return parameters_text({"loftr_node": values}) if values else ""
 
 
 def telemetry_notes(counts: Mapping[str, int], frames: int, turned: int) -> Iterator[str]:
