@@ -55,7 +55,11 @@ def check_telemetry(
             "there is the one that course and pictures show"
         )
     elif errors:
-        notes.append(f"the yaw of the camera agrees with the pictures in all {len(errors)} checked pictures")
+        median = math.degrees(float(np.median(list(errors.values()))))
+        notes.append(
+            f"the yaw of the camera agrees with the pictures in all {len(errors)} checked pictures; median difference: "
+            f"{-median:+.1f} degrees clockwise"
+        )
     else:
         notes.append("the yaw of the camera was not checked: too few pictures overlap, or positions are too close")
     return Checked(result, tuple(notes)) if has_camera else _with_lens(result, motions, notes)
