@@ -9,8 +9,7 @@ from typing import Any
 import yaml
 
 from perception_common.errors import InputError
-from perception_common.text.text_files import read_text
-from perception_common.text.yaml_files import parse_yaml
+from perception_common.text.yaml_files import read_yaml
 
 FILE_NAME = "parameters.yaml"
 # A bag may come from anybody, so it may choose sensors and not, for example, files.
@@ -20,7 +19,6 @@ ALLOWED = frozenset(
         *("gimbal", "gimbal_pitch", "max_interval"),
     }
 )
-_MAX_BYTES = 1 << 16
 
 
 def parameters_text(nodes: Mapping[str, Mapping[str, bool | float | str]]) -> str:
@@ -38,8 +36,7 @@ def find_own_parameters(bag: Path) -> Path | None:
     path = bag / FILE_NAME
     if not path.is_file():
         return None
-    content = parse_yaml(read_text(path, "parameter file", limit=_MAX_BYTES))
-    unknown = sorted(_names(content) - ALLOWED)
+    unknown = sorted(_names(read_yaml(path)) - ALLOWED)
     if unknown:
         raise InputError(
             f"{path} sets {', '.join(unknown[:3])}; a bag may only choose its sensors: check the file and give it with "

@@ -1,5 +1,6 @@
 """A folder of photographs becomes a bag that the nodes use without further files."""
 
+import json
 import math
 
 import cv2
@@ -10,7 +11,7 @@ import yaml
 from loftr_ros.parameters import LoftrParameters
 from loftr_ros.sensors.suite import Sensors
 from perception_common.errors import InputError
-from perception_common.geometry import matrix_from_quaternion
+from perception_common.geometry import matrix_from_quaternion, pose_error, transform
 from perception_common.node.parameter_file import read_parameters
 from replay_ros.bags.making.make_bag import MakeBagOptions, make_bag
 from replay_ros.bags.messages import stamp_of
@@ -203,3 +204,30 @@ def test_the_photographs_of_brighton_beach_turn_two_yaws(shared_data, tmp_path):
     with open_bag(tmp_path / "bag") as bag:
         focal = bag.first_message("camera/camera_info").k[0] / 64
     assert focal == pytest.approx(0.592, rel=0.05)  # by structure from motion
+
+
+@pytest.mark.slow
+@pytest.mark.shared_data
+def test_the_photographs_of_brighton_beach_have_true_poses_in_metres_without_a_camera_file(shared_data, tmp_path):
+    make_bag(MakeBagOptions(shared_data / "dji_photos_with_telemetry" / "images", tmp_path / "bag"))
+    parameters = yaml.safe_load(find_own_parameters(tmp_path / "bag").read_text())
+    parameters["/**/loftr_node"]["ros__parameters"] |= {"match_last": 1, "loop_checks": 0}
+    (tmp_path / "parameters.yaml").write_text(yaml.safe_dump(parameters))
+    replay_offline(
+        OfflineOptions(tmp_path / "bag", tmp_path / "answers", tmp_path / "parameters.yaml", detection=False)
+    )
+    with open_bag(tmp_path / "answers") as bag:
+        edges = [item.message for item in bag.messages(["loftr/relative_pose"])]
+    poses = json.loads((shared_data / "odm_brighton_beach" / "poses.json").read_text())["poses"]
+    world = [np.array(poses[f"DJI_{number:04}.JPG"]["T_enu_cam"]) for number in range(18, 26)]
+    assert len(edges) == 7
+    ratios = []
+    for edge, older, newer in zip(edges, world, world[1:], strict=False):
+        true = np.linalg.inv(older) @ newer
+        position, q = edge.pose.pose.position, edge.pose.pose.orientation
+        rotation = matrix_from_quaternion(np.array([q.x, q.y, q.z, q.w]))
+        found = transform(rotation, np.array([position.x, position.y, position.z]))
+        assert edge.scale_status == edge.SCALE_ALTITUDE
+        assert max(pose_error(found, true)) < 5.0
+        ratios.append(np.linalg.norm(found[:3, 3]) / np.linalg.norm(true[:3, 3]))
+    assert np.median(ratios) == pytest.approx(1.0, abs=0.05)
