@@ -17,6 +17,7 @@ from perception_common.resources import find_config
 from replay_ros.bags.making.flight import FlightBagOptions, write_flight
 from replay_ros.bags.making.make_bag import MakeBagOptions, make_bag
 from replay_ros.bags.making.summary import describe_summary
+from replay_ros.bags.own_parameters import find_own_parameters
 from replay_ros.bags.storage_files import STORAGE_SUFFIXES
 from replay_ros.live.replay import LiveOptions
 from replay_ros.offline.replay import OfflineOptions
@@ -39,8 +40,10 @@ def run_demo(flight: Path | None, out: Path, camera: Path | None, limit: int | N
     options = LiveOptions(
         bag=bag,
         out=out / "answers",
-        # A simulated flight has an altimeter and a gimbal that says its pitch; of other flights nothing is known.
-        params_file=find_config("demo.yaml" if flight is None else "perception.yaml"),
+        # A simulated flight has an altimeter and a gimbal that says its pitch; of other flights their bag tells it.
+        params_file=(
+            find_config("demo.yaml") if flight is None else find_own_parameters(bag) or find_config("perception.yaml")
+        ),
         node_log=out / "nodes.log",
         limit=limit,
         answer_timeout=300.0,

@@ -166,10 +166,11 @@ def world_pose_message(types: Typestore, pose: Pose, stamp_ns: int, world_frame:
     )
 
 
-def range_message(types: Typestore, metres: float, stamp_ns: int, frame_id: str) -> Any:
+def range_message(types: Typestore, metres: float, stamp_ns: int, frame_id: str, deviation: float | None = None) -> Any:
     """Make a sensor_msgs/Range of a height above ground, valid from 0 to MAX_RANGE metres.
 
-    Not a std_msgs/Float64, which has no stamp. The variance is 0, which Range defines as unknown.
+    deviation: standard deviation, metres; None: unknown, which Range defines as a variance of 0. Not a
+    std_msgs/Float64, which has no stamp.
     """
     return new(
         types,
@@ -180,5 +181,5 @@ def range_message(types: Typestore, metres: float, stamp_ns: int, frame_id: str)
         min_range=0.0,
         max_range=MAX_RANGE,
         range=metres,
-        variance=0.0,
+        variance=0.0 if deviation is None else deviation**2,
     )

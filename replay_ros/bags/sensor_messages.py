@@ -1,4 +1,4 @@
-"""ROS messages without ROS: depth, IMU, odometry, static transforms and true detections."""
+"""ROS messages without ROS: depth, IMU, positions, odometry, static transforms and true detections."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from rosbags.typesys.store import Typestore
 from perception_common.geometry import quaternion_from_matrix
 from replay_ros.bags.datasets.ground_truth import Pose
 from replay_ros.bags.messages import header, new, world_pose_message
+
+NAVSAT_FIX, NAVSAT_GPS = 0, 1  # NavSatStatus.STATUS_FIX and SERVICE_GPS
+NAVSAT_APPROXIMATED = 1  # NavSatFix.COVARIANCE_TYPE_APPROXIMATED
+UNKNOWN_TWIST = 1e6  # (m/s)^2 and (rad/s)^2: larger than that of any vehicle
 
 
 def depth_message(types: Typestore, metres: np.ndarray, stamp_ns: int, frame_id: str) -> Any:
@@ -52,6 +56,81 @@ def imu_message(
     )
 
 
+def attitude_message(
+    types: Typestore, rotation: np.ndarray, covariance: np.ndarray, stamp_ns: int, frame_id: str
+) -> Any:
+    """Make a sensor_msgs/Imu that holds an orientation only; the covariances of the rest begin with -1.
+
+    rotation: R_enu_frame (3, 3), of the frame `frame_id` in east, north, up. covariance: (3, 3), rad^2, about the axes
+    of ENU.
+    """
+    x, y, z, w = quaternion_from_matrix(rotation).tolist()
+    unknown = np.zeros(9)
+    unknown[0] = -1.0
+    zero = _vector(types, (0.0, 0.0, 0.0))
+    return new(
+        types,
+        "sensor_msgs/msg/Imu",
+        header=header(types, stamp_ns, frame_id),
+        orientation=new(types, "geometry_msgs/msg/Quaternion", x=x, y=y, z=z, w=w),
+        orientation_covariance=np.asarray(covariance, np.float64).ravel(),
+        angular_velocity=zero,
+        angular_velocity_covariance=unknown,
+        linear_acceleration=zero,
+        linear_acceleration_covariance=unknown,
+    )
+
+
+def fix_message(
+    types: Typestore,
+    latitude: float,
+    longitude: float,
+    altitude: float,
+    deviations: Sequence[float],
+    stamp_ns: int,
+    frame_id: str,
+) -> Any:
+    """Make a sensor_msgs/NavSatFix. latitude, longitude: degrees. altitude: metres above the ellipsoid, NaN: unknown.
+
+    deviations: standard deviations to the east, to the north and up, metres.
+    """
+    status = new(types, "sensor_msgs/msg/NavSatStatus", status=NAVSAT_FIX, service=NAVSAT_GPS)
+    return new(
+        types,
+        "sensor_msgs/msg/NavSatFix",
+        header=header(types, stamp_ns, frame_id),
+        status=status,
+        latitude=latitude,
+        longitude=longitude,
+        altitude=altitude,
+        position_covariance=np.diag(np.square(deviations)).astype(np.float64).ravel(),
+        position_covariance_type=NAVSAT_APPROXIMATED,
+    )
+
+
+def pose_with_covariance_message(
+    types: Typestore, pose: Pose, covariance: np.ndarray, stamp_ns: int, world_frame: str
+) -> Any:
+    """Make a geometry_msgs/PoseWithCovarianceStamped. covariance: (6, 6), translation first, axes of the world."""
+    stamped = world_pose_message(types, pose, stamp_ns, world_frame)
+    return new(
+        types,
+        "geometry_msgs/msg/PoseWithCovarianceStamped",
+        header=stamped.header,
+        pose=new(
+            types,
+            "geometry_msgs/msg/PoseWithCovariance",
+            pose=stamped.pose,
+            covariance=np.asarray(covariance, np.float64).ravel(),
+        ),
+    )
+
+
+def text_message(types: Typestore, text: str) -> Any:
+    """Make a std_msgs/String."""
+    return new(types, "std_msgs/msg/String", data=text)
+
+
 def transforms_message(types: Typestore, parent: str, poses: Mapping[str, np.ndarray], stamp_ns: int) -> Any:
     """Make a tf2_msgs/TFMessage for /tf_static. poses: T_parent_child (4, 4) by the name of the child frame."""
     transforms = []
@@ -74,9 +153,21 @@ def transforms_message(types: Typestore, parent: str, poses: Mapping[str, np.nda
     return new(types, "tf2_msgs/msg/TFMessage", transforms=transforms)
 
 
-def odometry_message(types: Typestore, pose: Pose, stamp_ns: int, frame_id: str, child_frame_id: str) -> Any:
-    """Make a nav_msgs/Odometry of the pose of `child_frame_id` in `frame_id`; covariances and twist are zero."""
-    unknown = np.zeros(36)
+def odometry_message(
+    types: Typestore,
+    pose: Pose,
+    stamp_ns: int,
+    frame_id: str,
+    child_frame_id: str,
+    covariance: np.ndarray | None = None,
+) -> Any:
+    """Make a nav_msgs/Odometry of the pose of `child_frame_id` in `frame_id`, with a twist of zero.
+
+    covariance: (6, 6) of the pose, translation first; that of the twist, which is unknown, is UNKNOWN_TWIST then. None:
+    all covariances are zero.
+    """
+    of_pose = np.zeros(36) if covariance is None else np.asarray(covariance, np.float64).ravel()
+    of_twist = np.zeros(36) if covariance is None else UNKNOWN_TWIST * np.eye(6).ravel()
     zero = _vector(types, (0.0, 0.0, 0.0))
     stamped = world_pose_message(types, pose, stamp_ns, frame_id)
     return new(
@@ -84,12 +175,12 @@ def odometry_message(types: Typestore, pose: Pose, stamp_ns: int, frame_id: str,
         "nav_msgs/msg/Odometry",
         header=stamped.header,
         child_frame_id=child_frame_id,
-        pose=new(types, "geometry_msgs/msg/PoseWithCovariance", pose=stamped.pose, covariance=unknown),
+        pose=new(types, "geometry_msgs/msg/PoseWithCovariance", pose=stamped.pose, covariance=of_pose),
         twist=new(
             types,
             "geometry_msgs/msg/TwistWithCovariance",
             twist=new(types, "geometry_msgs/msg/Twist", linear=zero, angular=zero),
-            covariance=unknown,
+            covariance=of_twist,
         ),
     )
 

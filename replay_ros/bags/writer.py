@@ -183,6 +183,11 @@ class BagWriter:
             self._kept_as = self._kept_as or _free_name(self.path.with_name(f"{self.path.name}.cut"))
             raise InputError(f"{error}; the messages until then are in {self._kept_as}") from error
 
+    def add_file(self, name: str, text: str) -> None:
+        """Write a text file into the folder of the bag."""
+        with _writing(self.path):
+            (self._opened()[1] / self.path.name / name).write_text(text, encoding="utf-8")
+
     def _type_hash(self, topic: Topic) -> str:
         try:
             return decoder_for(topic.type, topic.definition, self.types).type_hash(topic.type)

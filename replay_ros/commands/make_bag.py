@@ -54,12 +54,15 @@ example:
   {prog} rgbd_dataset_freiburg2_desk tum_bag --limit 300
   {prog} MH_01_easy euroc_bag --cameras cam0
   {prog} VisDrone2019-VID-val/sequences/uav0000086_00000_v visdrone_bag --rate 24
+  {prog} card/DCIM/100MEDIA photo_bag
 
 writes <prefix>/image (or <prefix>/image/compressed), <prefix>/camera_info, ground_truth/pose (PoseStamped, pose of the
 optical frame in "map") and altitude (sensor_msgs/Range, metres above ground), with the stamp of their image. Sequences
 of KITTI odometry, TUM RGB-D, EuRoC and VisDrone-VID or -MOT are recognised; they bring their own stamps, cameras and
 truth, and depth/image, imu, /tf_static or ground_truth/detections where they have them. Further cameras have topics
-of their own: <prefix>_<name>/image.
+of their own: <prefix>_<name>/image. Photographs of drones (EXIF and XMP) bring their own times, an approximate camera,
+fix, altitude, imu (attitude of the camera), odometry and ground_truth/approximate_pose, and parameters.yaml in the bag,
+by which `yolc replay` uses them.
 """
 
 
@@ -86,6 +89,12 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--start-stamp", dest="start_ns", type=_nanoseconds, metavar="S", help="stamp of the first frame, seconds (1)"
+    )
+    parser.add_argument(
+        "--no-telemetry",
+        dest="telemetry",
+        action="store_false",
+        help="leave EXIF and XMP of photographs unread",
     )
     parser.add_argument(
         "--poses", type=Path, metavar="FILE", help="camera poses: TUM text, or JSON with T_enu_cam by file name"

@@ -13,6 +13,7 @@ from typing import Any
 
 from perception_common.errors import InputError
 from perception_common.resources import find_config
+from replay_ros.bags.own_parameters import find_own_parameters
 from replay_ros.inputs import node_namespace
 from replay_ros.live.player import INTERRUPTED
 from replay_ros.live.replay import LiveOptions
@@ -60,7 +61,11 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image-topic", help="needed when the bag holds several")
     parser.add_argument("--camera-info-topic", help="default: camera_info beside the image")
     parser.add_argument("--namespace", default="", help="of the nodes and of their topics")
-    parser.add_argument("--params-file", type=Path, help="parameters of the nodes (default: config/perception.yaml)")
+    parser.add_argument(
+        "--params-file",
+        type=Path,
+        help="parameters of the nodes (default: parameters.yaml in the bag, else config/perception.yaml)",
+    )
     parser.add_argument("--no-detection", action="store_true", help="without yolc_node")
     parser.add_argument("--no-matching", action="store_true", help="without loftr_node")
     parser.add_argument("--limit", type=int, help="images to play")
@@ -93,7 +98,7 @@ def parse(arguments: list[str] | None = None, prog: str = NAME) -> ReplayRequest
     common: dict[str, Any] = {
         "bag": given.bag,
         "out": given.out,
-        "params_file": given.params_file or find_config("perception.yaml"),
+        "params_file": given.params_file or find_own_parameters(given.bag) or find_config("perception.yaml"),
         "image_topic": given.image_topic,
         "camera_info_topic": given.camera_info_topic,
         "namespace": node_namespace(given.namespace),

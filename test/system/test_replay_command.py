@@ -48,7 +48,7 @@ SEQUENCES = {
     "tum_fr2_desk": ({"K": [520.9, 521.0, 325.1, 249.7], "width": 640, "height": 480}, ["--limit", 8]),
     "odm_brighton_beach": (
         {"K": [947.0, 947.0, 800.0, 450.0], "width": 1600, "height": 900},
-        ["--rate", 0.5, "--limit", 6, "--encoding", "compressed-jpeg", "--storage", "sqlite3"],
+        ["--no-telemetry", "--rate", 0.5, "--limit", 6, "--encoding", "compressed-jpeg", "--storage", "sqlite3"],
     ),
 }
 

@@ -23,6 +23,7 @@ from replay_ros.bags.datasets.ground_truth import read_altitude, read_poses
 from replay_ros.bags.datasets.recording import CameraStream, FrameTiming, Recording, choose_cameras
 from replay_ros.bags.datasets.sequences.video import Video
 from replay_ros.bags.making.summary import BagSummary
+from replay_ros.bags.making.telemetry import sensor_parameters, telemetry_notes, with_telemetry
 from replay_ros.bags.making.timeline import (
     ALTITUDE_TOPIC,
     POSE_TOPIC,
@@ -32,6 +33,7 @@ from replay_ros.bags.making.timeline import (
     timed_events,
 )
 from replay_ros.bags.messages import ENCODINGS
+from replay_ros.bags.own_parameters import FILE_NAME
 from replay_ros.bags.writer import BagWriter
 
 logger = logging.getLogger(__name__)
@@ -49,8 +51,9 @@ class MakeBagOptions:
     camera: camera file; None: the dataset's calibration, or an uncalibrated camera_info. camera_number: 1 or 2, of an
     OpenCV stereo file.
     rate: Hz; None: the stamps in file names, the times of the video, or 10 Hz. start_ns: first stamp; None: 1 s.
-    poses: TUM text, or JSON by file name. altitude: metres, or a file. encoding: None: bgr8, and mono8 for gray cameras
-    of datasets. max_side: pixels; larger images are shrunk. limit: frames of each camera; None: all.
+    telemetry: read what the drone wrote into its photographs or beside its video. poses: TUM text, or JSON by file
+    name. altitude: metres, or a file. encoding: None: bgr8, and mono8 for gray cameras of datasets. max_side: pixels;
+    larger images are shrunk. limit: frames of each camera; None: all.
     force: replace an existing bag.
     """
 
@@ -64,6 +67,7 @@ class MakeBagOptions:
     camera_number: int | None = None
     rate: float | None = None
     start_ns: int | None = None
+    telemetry: bool = True
     poses: Path | None = None
     altitude: str | None = None
     topic_prefix: str = "camera"
@@ -104,6 +108,9 @@ def make_bag(options: MakeBagOptions) -> BagSummary:
     )
     with BagWriter(options.out, options.storage, force=options.force) as bag:
         written = _write_messages(bag, content, layout)
+        parameters = "" if content.telemetry is None else sensor_parameters(written.counts, layout.frame_id)
+        if parameters:
+            bag.add_file(FILE_NAME, parameters)
         if not written.stamps_ns:
             raise InputError(
                 f"none of the {len(written.broken)} frames of {options.source} can be read; see the warnings"
@@ -172,12 +179,17 @@ def _open_content(options: MakeBagOptions) -> BagContent:
     recording = replace(
         recording, cameras=tuple(_with_intensity(each, options.intensity) for each in recording.cameras)
     )
+    telemetry = None
+    if options.telemetry:
+        has_camera = options.camera is not None
+        recording, telemetry = with_telemetry(recording, has_camera=has_camera, limit=options.limit)
     if options.camera is not None:
         recording = _with_calibration(recording, options.camera, options.camera_number)
     return BagContent(
         recording=recording,
         poses=recording.optical_poses() if options.poses is None else read_poses(options.poses),
         altitude=None if options.altitude is None else read_altitude(options.altitude),
+        telemetry=telemetry,
     )
 
 
@@ -218,7 +230,10 @@ def _notes(content: BagContent, layout: BagLayout, written: _Written) -> Iterato
     if len(recording.cameras) > 1:
         topics = [camera_topics(recording, index, layout)[0] for index in range(len(recording.cameras))]
         yield f"images are on {', '.join(topics)}: choose with --image-topic, or here with --cameras"
-    yield from _camera_notes(recording.cameras[0], written.sizes)
+    if content.telemetry is None:
+        yield from _camera_notes(recording.cameras[0], written.sizes)
+    else:
+        yield from telemetry_notes(written.counts, len(written.stamps_ns), len(written.turned))
     if len(written.sizes) > 1:
         sizes = ", ".join(
             f"{count} of {size[0]}x{size[1]} (first: {written.first_names[size]})"

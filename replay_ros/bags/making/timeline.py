@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -18,6 +18,7 @@ from replay_ros.bags.datasets.ground_truth import Altitude, Poses
 from replay_ros.bags.datasets.recording import CameraStream, Recording, TrueBox
 from replay_ros.bags.datasets.sequences.frames import BrokenFrame, Frame
 from replay_ros.bags.datasets.sequences.images import ImageFolder
+from replay_ros.bags.making.telemetry_messages import NOTES_TOPIC, telemetry_messages
 from replay_ros.bags.messages import (
     COMPRESSED_ENCODINGS,
     MAX_RANGE,
@@ -30,9 +31,12 @@ from replay_ros.bags.sensor_messages import (
     depth_message,
     detection_message,
     imu_message,
+    text_message,
     transforms_message,
     true_detections_message,
 )
+from replay_ros.bags.telemetry.flight import FrameTelemetry, TelemetrySource
+from replay_ros.bags.telemetry.lens import calibration_of
 
 WORLD_FRAME = "map"  # REP-105: fixed, z up
 POSE_TOPIC = "/ground_truth/pose"
@@ -60,11 +64,12 @@ class BagLayout:
 
 @dataclass(frozen=True, eq=False)
 class BagContent:
-    """A recording with the camera poses and the altitude of its images; None: unknown."""
+    """A recording with the poses and altitude of its images, and what a drone says of them; None: unknown."""
 
     recording: Recording
     poses: Poses | None
     altitude: Altitude | None
+    telemetry: TelemetrySource | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,9 @@ def timed_events(content: BagContent, layout: BagLayout, types: Typestore) -> It
     if recording.base_frame:
         transforms = _static_transforms(recording, layout, types, first.stamp_ns)
         yield Event(first.stamp_ns, messages=(("/tf_static", transforms),))
+    if content.telemetry is not None:
+        notes = text_message(types, "\n".join(recording.notes))
+        yield Event(first.stamp_ns, messages=((NOTES_TOPIC, notes),))
     yield first
     yield from merged
 
@@ -158,23 +166,41 @@ def _frame_messages(
     camera = recording.cameras[index]
     frame_id = _frame_id(recording, index, layout)
     image_topic, info_topic = camera_topics(recording, index, layout)
-    calibration = _fitted_calibration(camera.calibration, frame, image)
+    known = _telemetry_of(content.telemetry, frame)
+    calibration = _fitted_calibration(camera.calibration, known, frame, image)
     yield info_topic, camera_info_message(types, calibration, frame.stamp_ns, frame_id)
     if index == 0:
-        yield from _truth_messages(content, frame, image, frame_id, types)
+        is_truth = content.poses is None
+        yield from telemetry_messages(types, known, frame.stamp_ns, frame_id, WORLD_FRAME, is_truth=is_truth)
+        yield from _truth_messages(content, known, frame, image, frame_id, types)
     yield image_topic, image_message(types, image, _encoding(camera, layout), frame.stamp_ns, frame_id)
 
 
+def _telemetry_of(telemetry: TelemetrySource | None, frame: Frame) -> FrameTelemetry:
+    """Return what the drone says of a frame. That of a picture that was turned upright is of the stored pixels."""
+    known = None if telemetry is None else telemetry.at(frame.name, frame.stamp_ns)
+    if known is None:
+        return FrameTelemetry()
+    if not frame.orientation:
+        return known
+    lens = None if known.lens is None else replace(known.lens, offset=(0.0, 0.0), distortion=())
+    return replace(known, rotation=None, rotation_covariance=None, lens=lens)
+
+
 def _truth_messages(
-    content: BagContent, frame: Frame, image: np.ndarray, frame_id: str, types: Typestore
+    content: BagContent, known: FrameTelemetry, frame: Frame, image: np.ndarray, frame_id: str, types: Typestore
 ) -> Iterator[tuple[str, Any]]:
     stamp_ns, objects = frame.stamp_ns, content.recording.objects
     pose = None if content.poses is None else content.poses.at(frame.name, stamp_ns)
     if pose is not None:
         yield POSE_TOPIC, world_pose_message(types, pose, stamp_ns, WORLD_FRAME)
     metres = None if content.altitude is None else content.altitude.at(frame.name, stamp_ns)
+    deviation = None
+    if content.altitude is None:
+        metres, deviation = known.height, known.height_deviation
+        metres = None if metres is None or metres <= 0.0 else metres  # on the ground, or below the take-off
     if metres is not None and 0.0 <= metres <= MAX_RANGE:
-        yield ALTITUDE_TOPIC, range_message(types, metres, stamp_ns, frame_id)
+        yield ALTITUDE_TOPIC, range_message(types, metres, stamp_ns, frame_id, deviation)
     if objects is not None:
         (height, width), (original_height, original_width) = image.shape[:2], frame.image.shape[:2]
         scale = (width / original_width, height / original_height)
@@ -197,11 +223,16 @@ def _detection(types: Typestore, box: TrueBox, scale: tuple[float, float]) -> An
     )
 
 
-def _fitted_calibration(calibration: Calibration | None, frame: Frame, image: np.ndarray) -> Calibration:
-    """Return the calibration of the image as it is written; `frame` holds the image as it was read."""
+def _fitted_calibration(
+    calibration: Calibration | None, known: FrameTelemetry, frame: Frame, image: np.ndarray
+) -> Calibration:
+    """Return the calibration of the image as it is written; `frame` holds the image as it was read.
+
+    Without a calibration the lens of the telemetry makes an approximate one.
+    """
     height, width = image.shape[:2]
     if calibration is None:
-        return uncalibrated(width, height)
+        return uncalibrated(width, height) if known.lens is None else calibration_of(known.lens, width, height)
     if frame.orientation:
         raise InputError(
             f"{frame.name}: is turned upright ({frame.orientation}), but the calibration is for the pixels as stored; "

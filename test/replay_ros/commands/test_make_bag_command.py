@@ -39,6 +39,7 @@ def test_brighton_becomes_a_bag_with_scaled_camera_poses_and_altitude(shared_dat
         folder / "poses.json",
     ]
     arguments += ["--altitude", folder / "poses.json", "--rate", "0.5", "--max-side", "800", "--start-stamp", "100.5"]
+    arguments += ["--no-telemetry"]
     arguments += [
         "--encoding",
         "compressed-jpeg",

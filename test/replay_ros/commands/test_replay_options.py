@@ -23,6 +23,16 @@ def test_the_arguments_become_options(tmp_path):
     assert request.json == tmp_path / "r.json"
 
 
+def test_a_bag_brings_its_parameters_and_a_given_file_goes_before_them(tmp_path):
+    own = tmp_path / "parameters.yaml"
+    own.write_text("/**/loftr_node: {ros__parameters: {altitude: range}}")
+    assert parse([str(tmp_path), "out"]).options.params_file == own
+    assert parse([str(tmp_path), "out", "--params-file", "other.yaml"]).options.params_file == Path("other.yaml")
+    own.write_text("/**/loftr_node: {ros__parameters: {weights: theirs.safetensors}}")
+    with pytest.raises(InputError, match="sets weights; a bag may only choose its sensors"):
+        parse([str(tmp_path), "out"])
+
+
 def test_without_live_the_cores_are_used_and_the_result_stands_beside_the_bag(tmp_path):
     request = parse(["in", str(tmp_path / "out"), "--no-matching", "--no-report", "--truth", "true.tum"])
     assert isinstance(request.options, OfflineOptions)

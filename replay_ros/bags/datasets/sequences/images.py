@@ -36,7 +36,8 @@ class ImageFolder:
     """Image files with their stamps, in nanoseconds; iterating reads one image at a time.
 
     timing: where the stamps come from, for the user. notes: what the user should know, one sentence each. intensity:
-    how images of more than 8 bits become 8 bits, one of INTENSITIES.
+    how images of more than 8 bits become 8 bits, one of INTENSITIES. has_stamps: the stamps are of the recording, or of
+    a rate that was given; else they are made up.
     """
 
     files: tuple[Path, ...]
@@ -44,6 +45,7 @@ class ImageFolder:
     timing: str
     notes: tuple[str, ...] = ()
     intensity: str = INTENSITIES[0]
+    has_stamps: bool = True
 
     def __len__(self) -> int:
         return len(self.files)
@@ -80,7 +82,8 @@ def open_image_folder(folder: Path, *, rate: float | None, start_ns: int | None,
     first = DEFAULT_START_NS if start_ns is None else start_ns
     regular = tuple(regular_stamp(first, used_rate, index) for index in range(len(files)))
     timing = f"times made up: {used_rate:g} Hz" + ("" if rate is None else ", as given")
-    return ImageFolder(tuple(files), regular, timing, tuple(filter(None, notes)))
+    has_stamps = rate is not None or start_ns is not None
+    return ImageFolder(tuple(files), regular, timing, tuple(filter(None, notes)), has_stamps=has_stamps)
 
 
 def folder_by_stamp(stamped: list[tuple[int, Path]], source: Path, timing: str) -> ImageFolder:

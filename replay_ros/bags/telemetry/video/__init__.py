@@ -1,0 +1,1 @@
+"""Telemetry beside videos: DJI's subtitles and tables of flight logs."""
