@@ -21,7 +21,7 @@ RELIABLE = QoSProfile(depth=10)
 def detections_2d(message: Any, vision_msgs: Any, tracks: Any | None = None) -> Any:
     """Convert a DetectionArray to vision_msgs/Detection2DArray: class ids are names, boxes in original pixels.
 
-    vision_msgs: the module vision_msgs.msg. tracks: the TrackArray of the same image, which gives the ids; None: no ids.
+    vision_msgs: the module vision_msgs.msg. tracks: the TrackArray of the same image, which gives the ids, or None.
     """
     ids = {_box(each.detection): str(each.track_id) for each in tracks.tracks} if tracks is not None else {}
     return vision_msgs.Detection2DArray(
