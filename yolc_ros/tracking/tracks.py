@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 TRAIL = 16  # newest places of a track, for pictures
+COAST = 0.5  # seconds: so long a track without a detection counts as present, at its predicted place
 
 
 class TrackStatus(enum.IntEnum):
@@ -49,3 +50,8 @@ class Tracks:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def present(self) -> np.ndarray:
+        """(N,) bool: what the image shows, as far as known: confirmed, and detected in the last COAST seconds."""
+        return self.confirmed & (self.unseen <= COAST)

@@ -29,7 +29,7 @@ def test_costs_are_those_of_the_likelihood():
     near, far = np.array([[102.0, 47.0]]), np.array([[140.0, 50.0]])
     same = {"found_sides": np.array([[20.0, 10.0]]), "found_labels": np.array([1])}
     away = near[0] - 100.0 * np.array([1.0, 0.5])
-    expected = away @ np.linalg.solve(S[0], away) + np.log(np.linalg.det(S[0]))
+    expected = away @ np.linalg.solve(S[0], away) + np.log(np.linalg.det(S[0]) / (20.0 * 10.0) ** 2)
     np.testing.assert_allclose(association_costs(*arguments, centres=near, **same), expected)
     assert np.isinf(association_costs(*arguments, centres=far, **same)).all()
     larger = {"found_sides": np.array([[80.0, 40.0]]), "found_labels": np.array([1])}
