@@ -6,6 +6,7 @@ those of a yolc_node on a machine without vision_msgs.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from rclpy.node import Node
@@ -23,13 +24,13 @@ def detections_2d(message: Any, vision_msgs: Any, tracks: Any | None = None) -> 
 
     vision_msgs: the module vision_msgs.msg. tracks: the TrackArray of the same image, which gives the ids, or None.
     """
-    ids = {_box(each.detection): str(each.track_id) for each in tracks.tracks} if tracks is not None else {}
+    ids = {} if tracks is None else _ids(message, tracks)
     return vision_msgs.Detection2DArray(
         header=message.header,
         detections=[
             vision_msgs.Detection2D(
                 header=message.header,
-                id=ids.get(_box(each), ""),
+                id=ids.get(index, ""),
                 results=[
                     vision_msgs.ObjectHypothesisWithPose(
                         hypothesis=vision_msgs.ObjectHypothesis(class_id=each.class_name, score=each.score)
@@ -41,14 +42,27 @@ def detections_2d(message: Any, vision_msgs: Any, tracks: Any | None = None) -> 
                     size_y=each.size_y,
                 ),
             )
-            for each in message.detections
+            for index, each in enumerate(message.detections)
         ],
     )
 
 
-def _box(detection: Any) -> tuple[float, ...]:
-    """Return what identifies a detection in an image: a track that was detected there repeats its box and score."""
-    return (detection.center_x, detection.center_y, detection.size_x, detection.size_y, detection.score)
+def _ids(message: Any, tracks: Any) -> dict[int, str]:
+    """Return the ids of tracks by the index of their detection, which has the same score and the nearest centre."""
+    same_score: dict[float, list[int]] = {}
+    for index, each in enumerate(message.detections):
+        same_score.setdefault(each.score, []).append(index)
+    ids = {}
+    for track in tracks.tracks:
+        place = track.detection
+        candidates = [] if track.status == track.LOST else same_score.get(place.score, [])
+        if candidates:
+            ids[min(candidates, key=lambda k: _distance(message.detections[k], place))] = str(track.track_id)
+    return ids
+
+
+def _distance(one: Any, other: Any) -> float:
+    return math.hypot(one.center_x - other.center_x, one.center_y - other.center_y)
 
 
 class VisionMsgsBridge(Node):

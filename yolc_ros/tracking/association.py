@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 _GATE = 13.8  # chi2 of a centre with two degrees of freedom, 99.9 %
 _SIZE_RATIO = 0.3  # standard deviation of the logarithm of width and height between two detections (empirical)
 _SIZE_GATE = 1.1  # the logarithm of three: the border of the image cuts boxes
-# -2 log(2 pi P lambda): lambda new and false detections of about the size of an object on an area of its size, one on
-# 28 of them, and P = 0.25 misses for a hit.
-_ALONE = 5.8
+_MISSES = 0.25  # for a hit: one detection of five is missed
+_DENSITIES = 0.002, 0.1  # limits of the density of detections: one box says little, and a full image is no new object
 _OTHER_CLASS = 4.0  # cost of another class, which a network gives to one of eight detections (empirical)
 
 
@@ -43,27 +44,37 @@ def association_costs(
     return cost
 
 
-def assign(costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def cost_alone(found_sides: np.ndarray, size: tuple[int, int]) -> float:
+    """Cost from which a track and a detection are rather two objects: -2 log(2 pi misses/hits density).
+
+    density: of detections, boxes on an area of the size of one. found_sides: (D, 2). size: of the image. Both in
+    pixels.
+    """
+    density = float(np.clip(found_sides.prod(axis=1).sum() / (size[0] * size[1]), *_DENSITIES))
+    return -2.0 * math.log(2.0 * math.pi * _MISSES * density)
+
+
+def assign(costs: np.ndarray, alone: float) -> tuple[np.ndarray, np.ndarray]:
     """Assign each track to at most one detection so that the sum of the costs is smallest; infinite costs never.
 
-    costs: (T, D). A track or a detection that stays alone costs half of _ALONE. Returns indices of tracks and of
+    costs: (T, D). alone: cost of a track and a detection that both stay alone. Returns indices of tracks and of
     detections, (M,) int64 each. Groups of tracks and detections that share no pair are solved one by one.
     """
-    tracks, detections = np.nonzero(costs < _ALONE)
+    tracks, detections = np.nonzero(costs < alone)
     group = _groups(tracks, detections, costs.shape)
     pairs = []
     for number in np.unique(group).tolist():
         here = group == number
         rows, columns = np.unique(tracks[here]), np.unique(detections[here])
-        part = np.minimum(costs[np.ix_(rows, columns)], _ALONE)
+        part = np.minimum(costs[np.ix_(rows, columns)], alone)
         if part.size == 1:
             pairs.append((rows[0], columns[0]))
             continue
-        column_of = _cheapest(np.concatenate([part, np.full((len(rows), len(rows)), _ALONE)], axis=1))
+        column_of = _cheapest(np.concatenate([part, np.full((len(rows), len(rows)), alone)], axis=1))
         pairs += [
             (row, columns[column])
             for row, index, column in zip(rows, range(len(rows)), column_of, strict=True)
-            if column < len(columns) and part[index, column] < _ALONE
+            if column < len(columns) and part[index, column] < alone
         ]
     chosen = np.array(pairs, np.int64).reshape(-1, 2)
     return chosen[:, 0], chosen[:, 1]

@@ -13,6 +13,7 @@ import numpy as np
 # In sizes of an object (the root of its area), so that they hold at every altitude. A car of 4.5 m x 1.8 m has the size
 # 2.8 m: 5 sizes/s are 14 m/s, and 2 sizes/s^2 are twice what a hard braking car needs; pedestrians turn on the spot.
 _FIRST_SPEED = 5.0  # standard deviation, sizes/s
+_SLOW_SPEED = 1.0  # the same of objects that stand or walk, sizes/s (empirical)
 _ACCELERATION = 2.0  # standard deviation, sizes/s^2
 _BOX_ERROR = 0.05  # standard deviation of the centre of a detected box, sizes (empirical)
 _PIXEL_ERROR = 1.5  # the same of small boxes, pixels (empirical)
@@ -91,6 +92,13 @@ def innovation_covariance(motion: Motion, sizes: np.ndarray) -> np.ndarray:
     S = motion.covariance[:, :2, :2].copy()
     S[:, [0, 1], [0, 1]] += _box_variance(sizes)[:, None]
     return S
+
+
+def slow_innovation_covariance(motion: Motion, sizes: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    """As `innovation_covariance` of objects that are rather slow, detected once so far. seconds: (N,), since then."""
+    S = innovation_covariance(motion, sizes)
+    spared = 1.0 - (_SLOW_SPEED / _FIRST_SPEED) ** 2
+    return S - spared * seconds[:, None, None] ** 2 * motion.covariance[:, 2:, 2:]
 
 
 def correct(motion: Motion, centres: np.ndarray, sizes: np.ndarray) -> Motion:

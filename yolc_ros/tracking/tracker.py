@@ -7,18 +7,26 @@ ECCV 2022, section 3). Only detections with a high score begin a track.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from perception_common.errors import InputError
 from yolc_ros.boxes import ScoredBoxes
-from yolc_ros.tracking.association import assign, association_costs
-from yolc_ros.tracking.filter import blur_position, innovation_covariance, move_camera, predict
+from yolc_ros.tracking.association import assign, association_costs, cost_alone
+from yolc_ros.tracking.filter import (
+    blur_position,
+    innovation_covariance,
+    move_camera,
+    predict,
+    slow_innovation_covariance,
+)
 from yolc_ros.tracking.state import TrackState, begin, centres_and_sides, correct_tracks, join, lengthen_trails
-from yolc_ros.tracking.tracks import Tracks, TrackStatus
+from yolc_ros.tracking.tracks import COAST, Tracks, TrackStatus
 
 _UNKNOWN_CAMERA = 0.03  # of the image's long side: standard deviation of an unknown motion of the camera (empirical)
+_SLOW_SHARE = 0.8  # of objects that stand or walk (empirical)
 _NOTHING = ScoredBoxes(np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64))
 
 
@@ -27,8 +35,8 @@ class TrackingSettings:
     """How tracks begin and end.
 
     high_score: score from which a detection may begin a track. max_lost: seconds without a detection after which a
-    track ends. min_hits: detections that a track needs before it counts as an object; it ends when it misses one
-    before.
+    track ends. min_hits: detections that a track needs before it counts as an object; before, it ends
+    after COAST seconds without one.
     """
 
     high_score: float = 0.4
@@ -84,7 +92,7 @@ class Tracker:
         usable = order[(found.boxes[order, 2:] > found.boxes[order, :2]).all(axis=1)]
         found = found.select(usable)
         state = self._predicted(image)
-        which, by = self._associate(state, found)
+        which, by = self._associate(state, found, image)
         hit = np.full(len(state), -1)
         hit[which] = by
         was_lost = (state.last_ns < (self.stamp_ns or 0)) & (hit >= 0)
@@ -104,7 +112,6 @@ class Tracker:
             statuses=np.concatenate([statuses, np.full(len(new), TrackStatus.NEW)]),
             detections=np.where(detections >= 0, usable[detections] if len(usable) else -1, -1),
             camera_known=image.homography is not None,
-            found=image.found.boxes,
         )
 
     def _predicted(self, image: ImageInput) -> TrackState:
@@ -120,44 +127,42 @@ class Tracker:
         state = replace(state, sides=state.sides * growth[:, None])
         return replace(state, motion=predict(motion, state.sizes, (image.stamp_ns - self.stamp_ns) / 1e9))
 
-    def _associate(self, state: TrackState, found: ScoredBoxes) -> tuple[np.ndarray, np.ndarray]:
-        """Indices of tracks and of the detections that continue them."""
-        centres, sides = centres_and_sides(found)
-        costs = association_costs(
-            state.motion.mean[:, :2],
-            innovation_covariance(state.motion, state.sizes),
-            state.sides,
-            state.labels,
-            centres=centres,
-            found_sides=sides,
-            found_labels=found.labels,
-        )
+    def _associate(self, state: TrackState, found: ScoredBoxes, image: ImageInput) -> tuple[np.ndarray, np.ndarray]:
+        """Indices of tracks and of the detections that continue them. found: those of the image, sorted."""
+        costs = _costs(state, innovation_covariance(state.motion, state.sizes), found)
+        young = np.flatnonzero(state.hits == 1)
+        if len(young):  # of unknown velocity: slow as most objects are, or fast
+            once = state.select(young)
+            S = slow_innovation_covariance(once.motion, once.sizes, (image.stamp_ns - once.first_ns) / 1e9)
+            costs[young] = np.minimum(
+                costs[young] - 2 * math.log(1 - _SLOW_SHARE), _costs(once, S, found) - 2 * math.log(_SLOW_SHARE)
+            )
+        alone = cost_alone(centres_and_sides(found)[1], image.size)
         is_high = found.scores >= self.settings.high_score
-        first = assign(np.where(is_high[None], costs, np.inf))
+        first = assign(np.where(is_high[None], costs, np.inf), alone)
         costs[first[0]] = np.inf
         costs[:, first[1]] = np.inf
-        second = assign(np.where(is_high[None], np.inf, costs))
+        second = assign(np.where(is_high[None], np.inf, costs), alone)
         return np.concatenate([first[0], second[0]]), np.concatenate([first[1], second[1]])
 
     def _is_worth_keeping(self, state: TrackState, stamp_ns: int, size: tuple[int, int]) -> np.ndarray:
         """(N,) bool: a track without a detection may be found again."""
         centres = state.motion.mean[:, :2]
         inside = ((centres >= 0) & (centres <= np.array(size))).all(axis=1)
-        recent = (stamp_ns - state.last_ns) / 1e9 <= self.settings.max_lost
-        return inside & recent & (state.hits >= self.settings.min_hits)
+        confirmed = state.hits >= self.settings.min_hits
+        kept = np.where(confirmed, self.settings.max_lost, min(COAST, self.settings.max_lost))
+        return inside & ((stamp_ns - state.last_ns) / 1e9 <= kept)
 
     def _begun(self, found: ScoredBoxes, stamp_ns: int) -> TrackState:
         ids = np.arange(self._next_id, self._next_id + len(found))
         self._next_id += len(found)
         return begin(found, ids, stamp_ns, self._classes)
 
-    def _tracks(self, *, statuses: np.ndarray, detections: np.ndarray, camera_known: bool, found: np.ndarray) -> Tracks:
+    def _tracks(self, *, statuses: np.ndarray, detections: np.ndarray, camera_known: bool) -> Tracks:
         state, stamp_ns = self.state, self.stamp_ns or 0
-        boxes = state.boxes
-        boxes[detections >= 0] = found[detections[detections >= 0]]
         return Tracks(
             ids=state.ids,
-            boxes=boxes,
+            boxes=state.boxes,
             labels=state.labels,
             scores=state.scores,
             statuses=statuses,
@@ -170,6 +175,20 @@ class Tracker:
             trails=state.trails,
             camera_known=camera_known,
         )
+
+
+def _costs(state: TrackState, S: np.ndarray, found: ScoredBoxes) -> np.ndarray:
+    """Costs (T, D) with the covariance S (T, 2, 2) of the detected centres around the predicted ones."""
+    centres, sides = centres_and_sides(found)
+    return association_costs(
+        state.motion.mean[:, :2],
+        S,
+        state.sides,
+        state.labels,
+        centres=centres,
+        found_sides=sides,
+        found_labels=found.labels,
+    )
 
 
 def _carried(points: np.ndarray, homography: np.ndarray) -> np.ndarray:

@@ -24,13 +24,13 @@ class TrackStatus(enum.IntEnum):
 class Tracks:
     """The N tracks after an image, by id; all arrays are parallel.
 
-    ids: (N,) int64, from 1, never reused. boxes: (N, 4) float64 x0, y0, x1, y1, pixels, as detected, predicted
-    for a lost one. labels: (N,) int64, the class with the largest sum of scores. scores: (N,) float64, of the
-    last detection. statuses: (N,) of TrackStatus. hits: (N,) int64, detections so far. ages, unseen: (N,) float64,
-    seconds since the first and since the last detection. velocities: (N, 2) float64, pixels/s over the ground, axes of
-    this image. detections: (N,) int64, index into the detections of the image, -1 for a lost one. confirmed: (N,) bool,
-    enough hits. trails: (N, TRAIL, 2) float64, places of the centre in the newest images, the newest last, in pixels of
-    this image; NaN before the first one and
+    ids: (N,) int64, from 1, never reused. boxes: (N, 4) float64 x0, y0, x1, y1, pixels, smoothed over the
+    images, predicted for a lost one. labels: (N,) int64, the class with the largest sum of scores. scores: (N,)
+    float64, of the last detection. statuses: (N,) of TrackStatus. hits: (N,) int64, detections so far. ages, unseen:
+    (N,) float64, seconds since the first and since the last detection. velocities: (N, 2) float64, pixels/s over the
+    ground, axes of this image. detections: (N,) int64, index into the detections of the image, -1 for a lost one.
+    confirmed: (N,) bool, enough hits. trails: (N, TRAIL, 2) float64, places of the centre in the newest images, the
+    newest last, in pixels of this image; NaN before the first one and
     before an unknown motion of the camera. camera_known: the motion of the camera since the image before is known.
     """
 

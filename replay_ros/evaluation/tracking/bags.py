@@ -85,8 +85,8 @@ def score_track_arrays(
 ) -> TrackingResult:
     """Compare TrackArray messages with those of the truth, associated by stamp. Raises InputError.
 
-    Confirmed tracks count in the images where they are detected, and for COAST seconds after where they are predicted. What lies in an ignored region, or on an object that
-    is not scored, counts neither as right nor as false.
+    Confirmed tracks count in the images where they are detected, and for COAST seconds after where they are predicted.
+    What lies in an ignored region, or on an object that is not scored, counts neither as right nor as false.
     """
     messages = list(tracks)
     published = [_shown(message) for message in messages]
