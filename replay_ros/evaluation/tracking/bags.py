@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from perception_common.stamps import stamp_ns
 from perception_common.text.markdown import markdown_table, number_cell
 from replay_ros.bags.reader import open_bag
 from replay_ros.evaluation.detection.bags import (
@@ -38,13 +39,15 @@ class TrackingResult:
     """Scores of the tracks of a bag.
 
     images: number evaluated. classes: category of the truth -> classes of the network. camera_unknown: images whose
-    camera motion is unknown. model: "" where unknown. truth: file and topic. notes: caveats.
+    camera motion is unknown. stamps_ns: of the images, to which the switches refer. model: "" where unknown. truth:
+    file and topic. notes: caveats.
     """
 
     scores: TrackingScores
     images: int
     classes: Mapping[str, str]
     camera_unknown: int
+    stamps_ns: tuple[int, ...]
     model: str
     truth: str
     notes: tuple[str, ...]
@@ -110,6 +113,7 @@ def score_track_arrays(
         images=len(pairs),
         classes={category: choice.meaning(category) for category in choice.of_category},
         camera_unknown=sum(not message.camera_known for message in messages[1:]),
+        stamps_ns=tuple(stamp_ns(truth.header) for truth, _ in pairs),
         model=messages[0].model if messages else "",
         truth=truth_name,
         notes=tuple(notes),
@@ -119,7 +123,9 @@ def score_track_arrays(
 def tracking_result_to_mapping(result: TrackingResult) -> dict[str, Any]:
     """Return the JSON content: the scores on its top level; one without a value is None."""
     values = asdict(result)
+    stamps = values.pop("stamps_ns")
     scores = {name: None if value != value else value for name, value in values.pop("scores").items()}
+    scores["switches"] = [each | {"stamp_ns": stamps[each["image"]]} for each in scores["switches"]]
     return {"schema": SCHEMA, **scores, **values}
 
 

@@ -30,10 +30,21 @@ class TrackedBoxes:
 
 
 @dataclass(frozen=True)
+class IdSwitch:
+    """An object that has another id than before. image: index. object: its true id. before, after: ids of the track."""
+
+    image: int
+    object: int
+    before: int
+    after: int
+
+
+@dataclass(frozen=True)
 class TrackingScores:
     """Scores of a sequence, 0 to 1 but for MOTA, which may be negative; NaN where there is no box of either side.
 
-    id_switches: how often an object gets another id. objects, boxes: of the truth. tracks: ids given.
+    id_switches: how often an object gets another id; switches: each of them. objects, boxes: of the truth. tracks: ids
+    given.
     """
 
     hota: float
@@ -43,17 +54,31 @@ class TrackingScores:
     objects: int
     boxes: int
     tracks: int
+    switches: tuple[IdSwitch, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class _Sequence:
-    """A sequence with ids from 0 without gaps. truths, found: ids of each image. ious: (N, M) of each image."""
+    """A sequence with ids from 0 without gaps.
+
+    truths, found: ids of each image. ious: (N, M) of each image. object_ids, track_ids: the given id of each.
+    """
 
     truths: list[np.ndarray]
     found: list[np.ndarray]
     ious: list[np.ndarray]
-    objects: int
-    tracks: int
+    object_ids: np.ndarray
+    track_ids: np.ndarray
+
+    @property
+    def objects(self) -> int:
+        """Number of objects."""
+        return len(self.object_ids)
+
+    @property
+    def tracks(self) -> int:
+        """Number of ids given."""
+        return len(self.track_ids)
 
     @property
     def boxes(self) -> tuple[int, int]:
@@ -69,10 +94,11 @@ def score_tracking(truths: Sequence[TrackedBoxes], found: Sequence[TrackedBoxes]
         hota=_hota(sequence),
         idf1=_idf1(sequence),
         mota=mota,
-        id_switches=switches,
+        id_switches=len(switches),
         objects=sequence.objects,
         boxes=sequence.boxes[0],
         tracks=sequence.tracks,
+        switches=switches,
     )
 
 
@@ -94,8 +120,8 @@ def _sequence(truths: Sequence[TrackedBoxes], found: Sequence[TrackedBoxes]) -> 
             box_ious(true.boxes, each.boxes) * (true.labels[:, None] == each.labels[None])
             for true, each in zip(truths, found, strict=True)
         ],
-        objects=len(names[0]),
-        tracks=len(names[1]),
+        object_ids=names[0],
+        track_ids=names[1],
     )
 
 
@@ -145,23 +171,25 @@ def _idf1(sequence: _Sequence) -> float:
     return float(2 * common[linear_sum_assignment(-common)].sum() / boxes) if boxes else float("nan")
 
 
-def _mota(sequence: _Sequence) -> tuple[float, int]:
+def _mota(sequence: _Sequence) -> tuple[float, tuple[IdSwitch, ...]]:
     """MOTA and id switches: Bernardin and Stiefelhagen, "Evaluating Multiple Object Tracking Performance", 2008.
 
     A pair of the image before stays together while it is a hit; the others are matched by IoU.
     """
     last, kept = np.full(sequence.objects, -1), np.full(sequence.objects, -1)
-    hits = switches = 0
-    for true, found, iou in zip(sequence.truths, sequence.found, sequence.ious, strict=True):
+    hits, switches = 0, []
+    for image, (true, found, iou) in enumerate(zip(sequence.truths, sequence.found, sequence.ious, strict=True)):
         if not len(true):
             continue
         value = np.where(iou >= _HIT_IOU - _TINY, iou + 1000.0 * (kept[true][:, None] == found[None]), 0.0)
         rows, columns = linear_sum_assignment(-value)
         rows, columns = (each[value[rows, columns] > 0] for each in (rows, columns))
         objects, tracks = true[rows], found[columns]
-        switches += int(((last[objects] >= 0) & (last[objects] != tracks)).sum())
+        for k in np.flatnonzero((last[objects] >= 0) & (last[objects] != tracks)):
+            ids = sequence.object_ids[objects[k]], *sequence.track_ids[[last[objects[k]], tracks[k]]]
+            switches.append(IdSwitch(image, *map(int, ids)))
         hits += len(rows)
         kept[:] = -1
         last[objects] = kept[objects] = tracks
     boxes, given = sequence.boxes
-    return (hits - (given - hits) - switches) / boxes if boxes else float("nan"), switches
+    return (hits - (given - hits) - len(switches)) / boxes if boxes else float("nan"), tuple(switches)

@@ -37,8 +37,8 @@ def view(ground, x, y, turn=0.0):
 def boxes_at(points, H):
     """Boxes of 20 x 12 pixels around points of the ground, in pixels with centres at integers plus a half."""
     moved = np.column_stack([points, np.ones(len(points))]) @ H.T
-    centres = moved[:, :2] / moved[:, 2:] + 0.5
-    boxes = np.column_stack([centres - (10, 6), centres + (10, 6)])
+    centres, half = moved[:, :2] / moved[:, 2:] + 0.5, np.array([10.0, 6.0])
+    boxes = np.column_stack([centres - half, centres + half])
     return ScoredBoxes(boxes, np.full(len(points), 0.9), np.zeros(len(points), np.int64))
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from replay_ros.evaluation.tracking.metrics import TrackedBoxes, box_ious, score_tracking
+from replay_ros.evaluation.tracking.metrics import IdSwitch, TrackedBoxes, box_ious, score_tracking
 
 
 def image(*objects):
@@ -26,6 +26,7 @@ def test_a_switch_in_the_middle_halves_idf1():
     truth = [image((0, 1))] * 4
     found = [image((0, 1)), image((0, 1)), image((0, 2)), image((0, 2))]
     scores = score_tracking(truth, found)
+    assert scores.switches == (IdSwitch(image=2, object=1, before=1, after=2),)
     assert scores.id_switches == 1
     assert scores.idf1 == pytest.approx(2 * 2 / (4 + 4))  # 2 IDTP / (boxes of both sides)
     assert scores.mota == pytest.approx(1 - 1 / 4)
