@@ -120,6 +120,11 @@ def score_track_arrays(
     )
 
 
+def is_present(track: Any) -> bool:
+    """Tell whether a Track message counts as an object that its image shows, as `Tracks.present`."""
+    return bool(track.confirmed and track.unseen <= COAST)
+
+
 def tracking_result_to_mapping(result: TrackingResult) -> dict[str, Any]:
     """Return the JSON content: the scores on its top level; one without a value is None."""
     values = asdict(result)
@@ -152,7 +157,7 @@ def _all_of(message: Any) -> _Array:
 
 def _shown(message: Any) -> _Array:
     """Return the tracks that count as present, see `Tracks.present`."""
-    shown = [each for each in message.tracks if each.confirmed and each.unseen <= COAST]
+    shown = [each for each in message.tracks if is_present(each)]
     return _Array(message.header, [each.detection for each in shown], [int(each.track_id) for each in shown])
 
 
