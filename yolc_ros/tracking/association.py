@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,37 +12,79 @@ _SIZE_RATIO = 0.3  # standard deviation of the logarithm of width and height bet
 _SIZE_GATE = 1.1  # the logarithm of three: the border of the image cuts boxes
 _MISSES = 0.25  # for a hit: one detection of five is missed
 _DENSITIES = 0.002, 0.1  # limits of the density of detections: one box says little, and a full image is no new object
+_SLOW_SHARE = 0.8  # of objects that stand or walk (empirical)
 _OTHER_CLASS = 4.0  # cost of another class, which a network gives to one of eight detections (empirical)
 
 
-def association_costs(
-    predicted: np.ndarray,
-    S: np.ndarray,
-    sides: np.ndarray,
-    labels: np.ndarray,
-    *,
-    centres: np.ndarray,
-    found_sides: np.ndarray,
-    found_labels: np.ndarray,
-) -> np.ndarray:
-    """Cost (T, D) of each pair of a track and a detection, infinite where they cannot be one object.
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """P pairs of a track and a detection that may be one object. tracks, detections: (P,) indices. costs: (P,)."""
 
-    It is -2 times the logarithm of the likelihood, less a constant: the squared Mahalanobis distance of the centres and
-    the log-determinant of its covariance, so that a track of unknown whereabouts takes nothing from a better known one,
-    and the change of width and height. The likelihood is one on areas of the size of the track's object, so that near
-    and far objects are alike.
+    tracks: np.ndarray
+    detections: np.ndarray
+    costs: np.ndarray
 
-    predicted: (T, 2) centres of the tracks, with covariance S (T, 2, 2). sides: (T, 2) width and height. labels: (T,).
-    centres, found_sides, found_labels: (D, 2), (D, 2) and (D,) of the detections. Everything in pixels.
+    def select(self, index: np.ndarray) -> Pairs:
+        """Select by a mask (P,) bool or by indices (M,) int."""
+        return Pairs(self.tracks[index], self.detections[index], self.costs[index])
+
+
+@dataclass(frozen=True, eq=False)
+class Shapes:
+    """Boxes of N objects, pixels. centres, sides: (N, 2), sides are width and height. labels: (N,)."""
+
+    centres: np.ndarray
+    sides: np.ndarray
+    labels: np.ndarray
+
+
+def possible_pairs(predicted: Shapes, S: np.ndarray, S_slow: np.ndarray, is_new: np.ndarray, found: Shapes) -> Pairs:
+    """Pair T predicted objects with D detected ones, with their costs.
+
+    A cost is -2 times the logarithm of the likelihood, less a constant: the squared Mahalanobis distance of the centres
+    and the log-determinant of its covariance, so that a track of unknown whereabouts takes nothing from a better known
+    one, and the change of width and height. The likelihood is one on areas of the size of the track's object, so that
+    near and far objects are alike.
+
+    S: (T, 2, 2) covariance of a detected centre around the predicted one. is_new: (T,) bool, objects of unknown
+    velocity: slow with the covariance S_slow as most are, or fast with S.
     """
-    away = centres[None] - predicted[:, None]
-    distance = np.einsum("tdi,tij,tdj->td", away, np.linalg.inv(S), away)
-    ratio = np.log(found_sides)[None] - np.log(sides)[:, None]
-    blur = np.log(np.linalg.det(S) / sides.prod(axis=1) ** 2)
-    cost = distance + blur[:, None] + (ratio**2).sum(axis=2) / _SIZE_RATIO**2
-    cost += _OTHER_CLASS * (labels[:, None] != found_labels[None])
-    cost[(distance > _GATE) | (np.abs(ratio) > _SIZE_GATE).any(axis=2)] = np.inf
-    return cost
+    tracks, detections = _near(predicted.centres, S, found.centres)
+    away = found.centres[detections] - predicted.centres[tracks]
+    area = predicted.sides.prod(axis=1)
+    distance = _distances(away, S, tracks)
+    place = distance + _blur(S, area)[tracks]
+    if is_new.any():
+        slow = _distances(away, S_slow, tracks) + _blur(S_slow, area)[tracks]
+        either = np.minimum(place - 2 * math.log(1 - _SLOW_SHARE), slow - 2 * math.log(_SLOW_SHARE))
+        place = np.where(is_new[tracks], either, place)
+    ratio = np.log(found.sides[detections] / predicted.sides[tracks])
+    cost = place + (ratio**2).sum(axis=1) / _SIZE_RATIO**2
+    cost += _OTHER_CLASS * (predicted.labels[tracks] != found.labels[detections])
+    return Pairs(tracks, detections, cost).select((distance <= _GATE) & (np.abs(ratio) <= _SIZE_GATE).all(axis=1))
+
+
+def _near(predicted: np.ndarray, S: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of tracks and detections whose distance in x and in y is within the gate; of rows by ascending x."""
+    reach = np.sqrt(_GATE * np.diagonal(S, axis1=1, axis2=2))
+    order = np.argsort(centres[:, 0], kind="stable")
+    low = np.searchsorted(centres[order, 0], predicted[:, 0] - reach[:, 0], "left")
+    count = np.searchsorted(centres[order, 0], predicted[:, 0] + reach[:, 0], "right") - low
+    tracks = np.repeat(np.arange(len(predicted)), count)
+    within = np.arange(len(tracks)) - np.repeat(np.cumsum(count) - count, count)
+    detections = order[np.repeat(low, count) + within]
+    near = np.abs(centres[detections, 1] - predicted[tracks, 1]) <= reach[tracks, 1]
+    return tracks[near], detections[near]
+
+
+def _distances(away: np.ndarray, S: np.ndarray, tracks: np.ndarray) -> np.ndarray:
+    """Squared Mahalanobis distances (P,)."""
+    return np.asarray(np.einsum("pi,pij,pj->p", away, np.linalg.inv(S)[tracks], away))
+
+
+def _blur(S: np.ndarray, area: np.ndarray) -> np.ndarray:
+    """Log-determinants (T,) of covariances in units of the area of the objects (T,)."""
+    return np.asarray(np.log(np.linalg.det(S) / area**2))
 
 
 def cost_alone(found_sides: np.ndarray, size: tuple[int, int]) -> float:
@@ -54,42 +97,48 @@ def cost_alone(found_sides: np.ndarray, size: tuple[int, int]) -> float:
     return -2.0 * math.log(2.0 * math.pi * _MISSES * density)
 
 
-def assign(costs: np.ndarray, alone: float) -> tuple[np.ndarray, np.ndarray]:
-    """Assign each track to at most one detection so that the sum of the costs is smallest; infinite costs never.
+def assign(pairs: Pairs, alone: float) -> tuple[np.ndarray, np.ndarray]:
+    """Assign each track to at most one detection so that the sum of the costs is smallest.
 
-    costs: (T, D). alone: cost of a track and a detection that both stay alone. Returns indices of tracks and of
-    detections, (M,) int64 each. Groups of tracks and detections that share no pair are solved one by one.
+    alone: cost of a track and a detection that both stay alone; costlier pairs never are chosen. Returns indices of
+    tracks and of detections, (M,) int64 each. Pairs that share nothing with others are chosen at once, and groups that
+    share no pair are solved one by one.
     """
-    tracks, detections = np.nonzero(costs < alone)
-    group = _groups(tracks, detections, costs.shape)
-    pairs = []
-    for number in np.unique(group).tolist():
-        here = group == number
-        rows, columns = np.unique(tracks[here]), np.unique(detections[here])
-        part = np.minimum(costs[np.ix_(rows, columns)], alone)
-        if part.size == 1:
-            pairs.append((rows[0], columns[0]))
-            continue
-        column_of = _cheapest(np.concatenate([part, np.full((len(rows), len(rows)), alone)], axis=1))
-        pairs += [
-            (row, columns[column])
-            for row, index, column in zip(rows, range(len(rows)), column_of, strict=True)
-            if column < len(columns) and part[index, column] < alone
-        ]
-    chosen = np.array(pairs, np.int64).reshape(-1, 2)
-    return chosen[:, 0], chosen[:, 1]
+    pairs = pairs.select(pairs.costs < alone)
+    single = (np.bincount(pairs.tracks)[pairs.tracks] == 1) & (np.bincount(pairs.detections)[pairs.detections] == 1)
+    tracks, detections = [pairs.tracks[single]], [pairs.detections[single]]
+    rest = pairs.select(~single)
+    if len(rest.costs):
+        group = _groups(rest.tracks, rest.detections)
+        order = np.argsort(group, kind="stable")
+        for part in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
+            best = _best(rest.select(part), alone)
+            tracks.append(rest.tracks[part][best])
+            detections.append(rest.detections[part][best])
+    return np.concatenate(tracks), np.concatenate(detections)
 
 
-def _groups(tracks: np.ndarray, detections: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _best(pairs: Pairs, alone: float) -> np.ndarray:
+    """Indices of the chosen pairs of a group."""
+    rows, row_of = np.unique(pairs.tracks, return_inverse=True)
+    columns, column_of = np.unique(pairs.detections, return_inverse=True)
+    if len(rows) == 1 or len(columns) == 1:
+        return np.array([np.argmin(pairs.costs)])
+    costs = np.full((len(rows), len(columns) + len(rows)), alone)
+    costs[row_of, column_of] = pairs.costs
+    return np.flatnonzero(_cheapest(costs)[row_of] == column_of)
+
+
+def _groups(tracks: np.ndarray, detections: np.ndarray) -> np.ndarray:
     """Number (P,) of the connected group of each possible pair: the smallest index of a track in it."""
-    label = np.arange(shape[0])
+    label = np.arange(tracks.max() + 1)
     while True:
-        of_detection = np.full(shape[1], shape[0])
+        of_detection = np.full(detections.max() + 1, len(label))
         np.minimum.at(of_detection, detections, label[tracks])
         smaller = label.copy()
         np.minimum.at(smaller, tracks, of_detection[detections])
         if (smaller == label).all():
-            return label[tracks]
+            return np.asarray(label[tracks])
         label = smaller
 
 

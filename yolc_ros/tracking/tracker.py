@@ -7,14 +7,13 @@ ECCV 2022, section 3). Only detections with a high score begin a track.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from perception_common.errors import InputError
 from yolc_ros.boxes import ScoredBoxes
-from yolc_ros.tracking.association import assign, association_costs, cost_alone
+from yolc_ros.tracking.association import Shapes, assign, cost_alone, possible_pairs
 from yolc_ros.tracking.filter import (
     blur_position,
     innovation_covariance,
@@ -26,7 +25,6 @@ from yolc_ros.tracking.state import TrackState, begin, centres_and_sides, correc
 from yolc_ros.tracking.tracks import COAST, Tracks, TrackStatus
 
 _UNKNOWN_CAMERA = 0.03  # of the image's long side: standard deviation of an unknown motion of the camera (empirical)
-_SLOW_SHARE = 0.8  # of objects that stand or walk (empirical)
 _NOTHING = ScoredBoxes(np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64))
 
 
@@ -129,20 +127,20 @@ class Tracker:
 
     def _associate(self, state: TrackState, found: ScoredBoxes, image: ImageInput) -> tuple[np.ndarray, np.ndarray]:
         """Indices of tracks and of the detections that continue them. found: those of the image, sorted."""
-        costs = _costs(state, innovation_covariance(state.motion, state.sizes), found)
-        young = np.flatnonzero(state.hits == 1)
-        if len(young):  # of unknown velocity: slow as most objects are, or fast
-            once = state.select(young)
-            S = slow_innovation_covariance(once.motion, once.sizes, (image.stamp_ns - once.first_ns) / 1e9)
-            costs[young] = np.minimum(
-                costs[young] - 2 * math.log(1 - _SLOW_SHARE), _costs(once, S, found) - 2 * math.log(_SLOW_SHARE)
-            )
-        alone = cost_alone(centres_and_sides(found)[1], image.size)
-        is_high = found.scores >= self.settings.high_score
-        first = assign(np.where(is_high[None], costs, np.inf), alone)
-        costs[first[0]] = np.inf
-        costs[:, first[1]] = np.inf
-        second = assign(np.where(is_high[None], np.inf, costs), alone)
+        sizes, since = state.sizes, (image.stamp_ns - state.first_ns) / 1e9
+        centres, sides = centres_and_sides(found)
+        pairs = possible_pairs(
+            Shapes(state.motion.mean[:, :2], state.sides, state.labels),
+            innovation_covariance(state.motion, sizes),
+            slow_innovation_covariance(state.motion, sizes, np.where(state.hits == 1, since, 0.0)),
+            state.hits == 1,
+            Shapes(centres, sides, found.labels),
+        )
+        alone = cost_alone(sides, image.size)
+        is_high = found.scores[pairs.detections] >= self.settings.high_score
+        first = assign(pairs.select(is_high), alone)
+        left = pairs.select(~is_high & ~np.isin(pairs.tracks, first[0]))
+        second = assign(left, alone)
         return np.concatenate([first[0], second[0]]), np.concatenate([first[1], second[1]])
 
     def _is_worth_keeping(self, state: TrackState, stamp_ns: int, size: tuple[int, int]) -> np.ndarray:
@@ -177,21 +175,7 @@ class Tracker:
         )
 
 
-def _costs(state: TrackState, S: np.ndarray, found: ScoredBoxes) -> np.ndarray:
-    """Costs (T, D) with the covariance S (T, 2, 2) of the detected centres around the predicted ones."""
-    centres, sides = centres_and_sides(found)
-    return association_costs(
-        state.motion.mean[:, :2],
-        S,
-        state.sides,
-        state.labels,
-        centres=centres,
-        found_sides=sides,
-        found_labels=found.labels,
-    )
-
-
 def _carried(points: np.ndarray, homography: np.ndarray) -> np.ndarray:
     """Map points (..., 2) by a homography."""
-    moved = np.concatenate([points, np.ones_like(points[..., :1])], axis=-1) @ homography.T
+    moved = points @ homography[:, :2].T + homography[:, 2]
     return moved[..., :2] / moved[..., 2:]
