@@ -83,7 +83,7 @@ QUICK_PLAN = BenchmarkPlan(
     track_frame=(320, 240),
     tracking_seeds=(1,),
     tracking_courses=1,
-    tracking_images=3,
+    tracking_images=8,
     tracking_frame=(320, 240),
 )
 """Sizes at which all subjects run in seconds; the durations are meaningless."""
