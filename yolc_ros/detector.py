@@ -91,6 +91,11 @@ class Detections:
     class_names: tuple[str, ...]
     bands: tuple[Band, ...] = ()  # of the first look, with their scales
 
+    @property
+    def scored(self) -> ScoredBoxes:
+        """The boxes with their scores and labels."""
+        return ScoredBoxes(self.boxes, self.scores, self.labels)
+
 
 @dataclass(frozen=True)
 class FirstLook:

@@ -1,9 +1,10 @@
-"""Draws detections: boxes in the colour of their class, cluster regions, and a count of each class."""
+"""Draws detections and tracks: boxes in the colour of their class, cluster regions, counts of classes, trails, ids."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from perception_common.images.drawing import (
@@ -20,6 +21,7 @@ from perception_common.images.drawing import (
     pen_for,
 )
 from yolc_ros.classes import class_color
+from yolc_ros.tracking.tracker import Tracks
 
 
 def draw_detections(
@@ -60,6 +62,25 @@ def draw_detections(
     if not trained:
         draw_banner(canvas, UNTRAINED, pen)
     return canvas
+
+
+def draw_tracks(canvas: np.ndarray, tracks: Tracks) -> None:
+    """Draw trails and ids of confirmed tracks on an image (H, W, 3) uint8 RGB, in place; lost ones are dashed boxes."""
+    height, width = canvas.shape[:2]
+    pen = pen_for(width, height).smaller(0.8)
+    taken: list[TextBox] = []
+    for k in np.flatnonzero(tracks.confirmed).tolist():
+        color = class_color(int(tracks.labels[k]))
+        trail = tracks.trails[k][np.isfinite(tracks.trails[k]).all(axis=1)]
+        cv2.polylines(
+            canvas, [np.round(trail - 0.5).astype(np.int32)], False, color, max(1, pen.line // 2), cv2.LINE_AA
+        )
+        if tracks.detections[k] < 0:
+            draw_dashed_box(canvas, tracks.boxes[k], color, pen)
+        x, y = int(tracks.boxes[k, 0]), int(np.ceil(tracks.boxes[k, 3]))
+        place = measure_text(f"#{tracks.ids[k]}", (x, y), pen)
+        if x >= 0 and place.x1 <= width and place.y1 <= height and not any(_overlap(place, other) for other in taken):
+            taken.append(draw_text(canvas, f"#{tracks.ids[k]}", (x, y), pen, color, 0.85))
 
 
 def _draw_summary(

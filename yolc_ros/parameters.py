@@ -12,6 +12,7 @@ from yolc_ros.adaptive import LookSettings
 from yolc_ros.detector import DetectorSettings
 from yolc_ros.ground_sensors import GroundSettings
 from yolc_ros.looks.crowds import LSM_PRESETS
+from yolc_ros.tracking.tracker import TrackingSettings
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,18 @@ class YolcParameters(PerceptionParameters):
     )
     flip: bool = parameter(False, "also run on the mirrored image: better and half as fast", live=True)
 
+    tracking: bool = parameter(True, "give objects ids that persist, on yolc/tracks")
+    track_high_score: float = parameter(
+        0.4, "lowest score of a detection that begins a track", low=0.0, high=1.0, live=True
+    )
+    track_min_hits: int = parameter(2, "detections after which a track counts as an object", low=1, high=100, live=True)
+    track_max_lost: float = parameter(
+        2.0, "seconds without a detection after which a track ends", low=0.01, high=60.0, live=True
+    )
+    track_matches: bool = parameter(
+        True, "take the motion of the camera from loftr/correspondences where optical flow has lost the ground"
+    )
+
     def __post_init__(self) -> None:
         if self.scale == "ground" and self.altitude == "none":
             raise InputError("scale ground needs the height above ground: set altitude to the kind of its messages")
@@ -73,6 +86,13 @@ class YolcParameters(PerceptionParameters):
             use_imu=self.use_imu,
             pitch=self.gimbal_pitch,
             max_age=self.sensor_max_age,
+        )
+
+    @property
+    def tracker(self) -> TrackingSettings:
+        """How tracks begin and end."""
+        return TrackingSettings(
+            high_score=self.track_high_score, max_lost=self.track_max_lost, min_hits=self.track_min_hits
         )
 
     @property

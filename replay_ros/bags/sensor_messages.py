@@ -206,6 +206,47 @@ def true_detections_message(
     )
 
 
+def true_tracks_message(
+    types: Typestore,
+    detections: Sequence[Any],
+    ids: Sequence[int],
+    image_size: tuple[int, int],
+    stamp_ns: int,
+    frame_id: str,
+) -> Any:
+    """Make a yolc_ros/TrackArray of ground truth, whose tracks have no history: no hits, age or velocity.
+
+    detections: as in `true_detections_message`. ids: of the objects, parallel to them.
+    """
+    tracks = [
+        new(
+            types,
+            "yolc_ros/msg/Track",
+            track_id=track_id,
+            status=1,  # TRACKED
+            confirmed=True,
+            detection=detection,
+            hits=0,
+            age=0.0,
+            unseen=0.0,
+            velocity_x=0.0,
+            velocity_y=0.0,
+        )
+        for track_id, detection in zip(ids, detections, strict=True)
+    ]
+    return new(
+        types,
+        "yolc_ros/msg/TrackArray",
+        header=header(types, stamp_ns, frame_id),
+        image_width=image_size[0],
+        image_height=image_size[1],
+        tracks=tracks,
+        camera_known=True,
+        model="ground truth",
+        trained=True,
+    )
+
+
 def detection_message(
     types: Typestore,
     *,

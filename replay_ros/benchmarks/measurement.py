@@ -22,7 +22,8 @@ class BenchmarkPlan:
     lawn-mower flights, their lines, and the length of these, metres. track_seeds, track_keyframes, track_frame:
     flights of the tracks. standing: pairs of a camera without translation. moving: pairs of one with a small
     translation, of each scene, parallax and noise. matched_pairs: pairs that loftr_lite matches on simulated flights,
-    of chains of `matched_images` images of size matched_frame.
+    of chains of `matched_images` images of size matched_frame. tracking_seeds, tracking_courses: flights whose objects
+    are tracked: so many courses with each seed, of `tracking_images` images of size tracking_frame.
     """
 
     threads: int
@@ -49,6 +50,10 @@ class BenchmarkPlan:
     track_seeds: tuple[int, ...] = (811, 812, 813)
     track_keyframes: int = 10
     track_frame: tuple[int, int] = (640, 480)
+    tracking_seeds: tuple[int, ...] = (9101, 9102)
+    tracking_courses: int = 3
+    tracking_images: int = 25
+    tracking_frame: tuple[int, int] = (1280, 720)
 
 
 QUICK_PLAN = BenchmarkPlan(
@@ -76,6 +81,10 @@ QUICK_PLAN = BenchmarkPlan(
     track_seeds=(1,),
     track_keyframes=4,
     track_frame=(320, 240),
+    tracking_seeds=(1,),
+    tracking_courses=1,
+    tracking_images=8,
+    tracking_frame=(320, 240),
 )
 """Sizes at which all subjects run in seconds; the durations are meaningless."""
 

@@ -43,6 +43,8 @@ from replay_ros.result.timing import StageTimes
 from yolc_ros.ground_sensors import GroundSensors, ground_topics
 from yolc_ros.looks.bands import GroundView
 from yolc_ros.ros import messages as detection
+from yolc_ros.tracking.image_tracker import ImageTracker
+from yolc_ros.tracking.matches import CORRESPONDENCES, match_topics
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +78,11 @@ class BagPass:
         detector, matcher, parameters = self.networks.detector, self.networks.matcher, self.networks.loftr
         self.detector = None if detector is None else KeptDetector(detector, self.cache, self.networks.yolc.looks)
         self.frontend = None if matcher is None else Frontend(KeptMatcher(matcher, self.cache), parameters.frontend)
+        self.tracker = (
+            None
+            if detector is None or not self.networks.yolc.tracking
+            else ImageTracker(len(detector.class_names), self.networks.yolc.tracker)
+        )
         self.rgb_intensity = Intensity(self.networks.yolc.intensity, logger.warning)
         self.gray_intensity = Intensity(parameters.intensity, logger.warning)
         self.cameras = CameraInfoBuffer(self.info_topic or "camera_info")
@@ -203,6 +210,8 @@ class BagPass:
         self.gray_intensity.forget()
         if self.detector is not None:
             self.detector.forget()
+        if self.tracker is not None:
+            self.tracker.forget()
         if self.frontend is not None:
             self.frontend.forget()
         if self.edges is not None:
@@ -218,10 +227,15 @@ class BagPass:
             image = to_rgb(message, self.rgb_intensity)
         with timer.stage("detection"):
             found = self.detector.detect(image, self._view(header, image))
+        tracks = None
+        if self.tracker is not None:
+            with timer.stage("tracking"):
+                tracks = self.tracker.track(stamp_ns(header), image, found.scored)
         for topic, output in detection.frame_messages(
             header,
             image,
             found,
+            tracks,
             model=self.detector.name,
             trained=self.detector.trained,
             seconds=0.0,
@@ -257,6 +271,8 @@ class BagPass:
             self._write(topic, output, received_ns)
             if topic == matching.RELATIVE_POSE:
                 self.pairs_without_camera += output.reason == NO_CAMERA
+            elif topic == CORRESPONDENCES.name and self.tracker is not None and match_topics(self.networks.yolc):
+                CORRESPONDENCES.add(self.tracker, output, received_ns)
 
     def _view(self, header: Header, image: np.ndarray) -> GroundView | None:
         """Return the view of the ground for `scale: ground`; None where it is unknown, which is counted."""

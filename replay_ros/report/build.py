@@ -21,6 +21,7 @@ from replay_ros.report.summary.motion_table import motion_tables
 from replay_ros.report.summary.problems import problems
 from replay_ros.report.summary.provenance_tables import bag_tables, provenance_tables
 from replay_ros.report.summary.tiles import tiles
+from replay_ros.report.summary.tracking_table import tracking_tables
 
 
 def read_content(
@@ -60,11 +61,16 @@ def _content_without_pictures(
         problems=problems(replay),
         frames_to_check=frames_to_check(replay),
         pairs=replay.pairs,
+        tracks=replay.tracks,
         trajectory=replay.trajectory,
         errors=errors_over_time(replay),
         curves=precision_recall_curves(replay.detections),
         timing=replay.timing,
-        tables=(*detection_tables(replay.detections), *motion_tables(replay.motion)),
+        tables=(
+            *detection_tables(replay.detections),
+            *tracking_tables(replay.tracking),
+            *motion_tables(replay.motion),
+        ),
         provenance=(*provenance_tables(provenance), *bag_tables(path, replay.recording)),
     )
 

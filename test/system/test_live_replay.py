@@ -92,6 +92,17 @@ def test_live_and_offline_find_the_same_boxes(live, offline):
         np.testing.assert_allclose(*boxes, rtol=1e-4, atol=1e-3)
 
 
+def test_live_and_offline_give_the_same_ids(live, offline):
+    for a, b in both(live, offline, "/yolc/tracks"):
+        for name in ("track_id", "status", "confirmed", "hits"):
+            assert [getattr(each, name) for each in a.tracks] == [getattr(each, name) for each in b.tracks]
+        places = [
+            [(t.detection.center_x, t.detection.center_y, t.velocity_x, t.velocity_y) for t in m.tracks] for m in (a, b)
+        ]
+        np.testing.assert_allclose(*places, rtol=1e-3, atol=1e-2)
+        assert a.camera_known == b.camera_known
+
+
 def test_live_and_offline_make_the_same_keyframes_and_matches(live, offline):
     for a, b in both(live, offline, "/loftr/keyframe"):
         assert a.id == b.id

@@ -87,7 +87,7 @@ def test_every_frame_has_one_answer_of_each_node(replayed):
     flight, answers, result = replayed
     sent = [stamp_of(image) for image in images_of(flight)]
     assert len(sent) == result["frames"] > 5
-    for topic in ("/yolc/detections", "/loftr/status"):
+    for topic in ("/yolc/tracks", "/yolc/detections", "/loftr/status"):
         assert [stamp_of(message) for message in messages(answers, topic)] == sent
     whole = {"images": len(sent), "answered": len(sent), "refused": 0, "missed": 0}
     assert result["counts"] == {"yolc_node": whole, "loftr_node": whole}
@@ -100,6 +100,7 @@ def test_headers_are_those_of_the_images(replayed):
     frames = {stamp_of(image): image.header.frame_id for image in images_of(flight)}
     for topic in (
         "/yolc/detections",
+        "/yolc/tracks",
         "/loftr/status",
         "/loftr/keyframe",
         "/loftr/correspondences",

@@ -6,6 +6,7 @@ those of a yolc_node on a machine without vision_msgs.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from rclpy.node import Node
@@ -13,21 +14,23 @@ from rclpy.qos import QoSProfile
 
 from perception_common.node.bridge import PeerWatch, load_messages, publisher_of, run_bridge
 from perception_common.node.problems import Problems
-from yolc_ros.msg import DetectionArray
+from yolc_ros.msg import DetectionArray, TrackArray
 
 RELIABLE = QoSProfile(depth=10)
 
 
-def detections_2d(message: Any, vision_msgs: Any) -> Any:
+def detections_2d(message: Any, vision_msgs: Any, tracks: Any | None = None) -> Any:
     """Convert a DetectionArray to vision_msgs/Detection2DArray: class ids are names, boxes in original pixels.
 
-    vision_msgs: the module vision_msgs.msg.
+    vision_msgs: the module vision_msgs.msg. tracks: the TrackArray of the same image, which gives the ids, or None.
     """
+    ids = {} if tracks is None else _ids(message, tracks)
     return vision_msgs.Detection2DArray(
         header=message.header,
         detections=[
             vision_msgs.Detection2D(
                 header=message.header,
+                id=ids.get(index, ""),
                 results=[
                     vision_msgs.ObjectHypothesisWithPose(
                         hypothesis=vision_msgs.ObjectHypothesis(class_id=each.class_name, score=each.score)
@@ -39,24 +42,48 @@ def detections_2d(message: Any, vision_msgs: Any) -> Any:
                     size_y=each.size_y,
                 ),
             )
-            for each in message.detections
+            for index, each in enumerate(message.detections)
         ],
     )
 
 
+def _ids(message: Any, tracks: Any) -> dict[int, str]:
+    """Return the ids of tracks by the index of their detection, which has the same score and the nearest centre."""
+    same_score: dict[float, list[int]] = {}
+    for index, each in enumerate(message.detections):
+        same_score.setdefault(each.score, []).append(index)
+    ids = {}
+    for track in tracks.tracks:
+        place = track.detection
+        candidates = [] if track.status == track.LOST else same_score.get(place.score, [])
+        if candidates:
+            ids[min(candidates, key=lambda k: _distance(message.detections[k], place))] = str(track.track_id)
+    return ids
+
+
+def _distance(one: Any, other: Any) -> float:
+    return math.hypot(one.center_x - other.center_x, one.center_y - other.center_y)
+
+
 class VisionMsgsBridge(Node):
-    """Republishes every DetectionArray as vision_msgs/Detection2DArray."""
+    """Republishes every DetectionArray as vision_msgs/Detection2DArray, with the ids of the TrackArray of its image."""
 
     def __init__(self) -> None:
         self._messages = load_messages("vision_msgs.msg", "apt install ros-jazzy-vision-msgs")
         super().__init__("vision_msgs_bridge")
         self._publisher = self.create_publisher(self._messages.Detection2DArray, "yolc/detections_2d", RELIABLE)
+        self._tracks: TrackArray | None = None
+        self.create_subscription(TrackArray, "yolc/tracks", self._keep, RELIABLE)
         self.create_subscription(DetectionArray, "yolc/detections", self._convert, RELIABLE)
         detections = publisher_of(self, "yolc/detections", "yolc_node (package yolc_ros) or the playback of a bag")
         self._watch = PeerWatch(self, Problems(self.get_logger().warning), (detections,))
 
+    def _keep(self, message: TrackArray) -> None:
+        self._tracks = message  # a yolc_node publishes the tracks of an image before its detections
+
     def _convert(self, message: DetectionArray) -> None:
-        self._publisher.publish(detections_2d(message, self._messages))
+        tracks = self._tracks if self._tracks is not None and self._tracks.header == message.header else None
+        self._publisher.publish(detections_2d(message, self._messages, tracks))
 
 
 def main(arguments: list[str] | None = None) -> int:

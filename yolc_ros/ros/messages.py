@@ -15,8 +15,9 @@ from perception_common.images.conversion import fill_image
 from yolc_ros.bridges.vision import detections_2d
 from yolc_ros.clusters import Region
 from yolc_ros.detector import Detections
-from yolc_ros.drawing import draw_detections
-from yolc_ros.msg import ClusterRegion, Detection, DetectionArray
+from yolc_ros.drawing import draw_detections, draw_tracks
+from yolc_ros.msg import ClusterRegion, Detection, DetectionArray, Track, TrackArray
+from yolc_ros.tracking.tracker import Tracks
 
 try:
     from vision_msgs import msg as vision_msgs
@@ -24,12 +25,14 @@ except ImportError:  # optional: our own messages carry more
     vision_msgs = None
 
 DETECTIONS = "yolc/detections"
+TRACKS = "yolc/tracks"
 DETECTIONS_2D = "yolc/detections_2d"  # only where vision_msgs is installed
 MARKERS = "yolc/image_markers"
 DEBUG_IMAGE = "yolc/debug_image"
 
 TOPICS: dict[str, type] = {
     DETECTIONS: DetectionArray,
+    TRACKS: TrackArray,
     **({DETECTIONS_2D: vision_msgs.Detection2DArray} if vision_msgs else {}),
     MARKERS: ImageMarker,
     DEBUG_IMAGE: Image,
@@ -39,7 +42,7 @@ TOPICS: dict[str, type] = {
 ON_DEMAND = frozenset({DETECTIONS_2D, MARKERS, DEBUG_IMAGE})
 """Made for viewers: published only while somebody subscribes."""
 
-RECORDED = frozenset({DETECTIONS, MARKERS})
+RECORDED = frozenset({DETECTIONS, TRACKS, MARKERS})
 """What a replay records."""
 
 
@@ -47,6 +50,7 @@ def frame_messages(
     header: Header,
     image: np.ndarray,
     detections: Detections,
+    tracks: Tracks | None = None,
     *,
     model: str,
     trained: bool,
@@ -55,21 +59,27 @@ def frame_messages(
 ) -> Iterator[tuple[str, Any]]:
     """Yield (topic, message) of the detections of an RGB image (H, W, 3) uint8.
 
-    model, trained, seconds: of the detector. wants: whether a topic is wanted; messages of others are not built.
+    tracks: after this image, None where there is no tracking. model, trained, seconds: of the detector. wants:
+    whether a topic is wanted; messages of others are not built.
     """
     size = image.shape[1], image.shape[0]
     if wants(MARKERS):
-        yield MARKERS, image_marker(header, detections)
-    message = detections_message(header, size, detections, model, trained, seconds)
+        yield MARKERS, image_marker(header, detections, tracks)
+    message, tracked = detections_message(header, size, detections, model, trained, seconds), None
+    if tracks is not None:  # before the detections, which are the last message that a replay waits for
+        tracked = tracks_message(message, tracks, detections.class_names)
+        yield TRACKS, tracked
     yield DETECTIONS, message
     if DETECTIONS_2D in TOPICS and wants(DETECTIONS_2D):
-        yield DETECTIONS_2D, detections_2d(message, vision_msgs)
+        yield DETECTIONS_2D, detections_2d(message, vision_msgs, tracked)
     if wants(DEBUG_IMAGE):
-        yield DEBUG_IMAGE, debug_image_message(header, image, detections, trained)
+        yield DEBUG_IMAGE, debug_image_message(header, image, detections, tracks, trained)
 
 
-def debug_image_message(header: Header, image: np.ndarray, detections: Detections, trained: bool) -> Image:
-    """Return a picture of the detections."""
+def debug_image_message(
+    header: Header, image: np.ndarray, detections: Detections, tracks: Tracks | None, trained: bool
+) -> Image:
+    """Return a picture of the detections, with trails and ids of the tracks."""
     picture = draw_detections(
         image,
         detections.boxes,
@@ -80,6 +90,8 @@ def debug_image_message(header: Header, image: np.ndarray, detections: Detection
         title=f"{len(detections.boxes)} objects, {len(detections.regions)} clusters",
         trained=trained,
     )
+    if tracks is not None:
+        draw_tracks(picture, tracks)
     message = Image()
     fill_image(message, picture, header)
     return message
@@ -132,9 +144,47 @@ def detections_message(
     )
 
 
-def image_marker(header: Header, detections: Detections) -> ImageMarker:
-    """Convert all boxes to one line list, for viewers of visualization_msgs/ImageMarker."""
+def tracks_message(detections: DetectionArray, tracks: Tracks, class_names: Sequence[str]) -> TrackArray:
+    """Convert the tracks after an image to a TrackArray; detections: of the same image."""
+    corners = tracks.boxes
+    centers, sizes = ((corners[:, :2] + corners[:, 2:]) / 2).tolist(), (corners[:, 2:] - corners[:, :2]).tolist()
+    return TrackArray(
+        header=detections.header,
+        image_width=detections.image_width,
+        image_height=detections.image_height,
+        tracks=[
+            Track(
+                track_id=int(tracks.ids[k]),
+                status=int(tracks.statuses[k]),
+                confirmed=bool(tracks.confirmed[k]),
+                detection=Detection(
+                    class_id=int(tracks.labels[k]),
+                    class_name=class_names[tracks.labels[k]],
+                    score=float(tracks.scores[k]),
+                    center_x=centers[k][0],
+                    center_y=centers[k][1],
+                    size_x=sizes[k][0],
+                    size_y=sizes[k][1],
+                    region=detections.detections[index].region if (index := int(tracks.detections[k])) >= 0 else -1,
+                ),
+                hits=int(tracks.hits[k]),
+                age=float(tracks.ages[k]),
+                unseen=float(tracks.unseen[k]),
+                velocity_x=float(tracks.velocities[k, 0]),
+                velocity_y=float(tracks.velocities[k, 1]),
+            )
+            for k in range(len(tracks))
+        ],
+        camera_known=tracks.camera_known,
+        model=detections.model,
+        trained=detections.trained,
+    )
+
+
+def image_marker(header: Header, detections: Detections, tracks: Tracks | None = None) -> ImageMarker:
+    """Convert all boxes and the trails of confirmed tracks to one line list, for viewers of ImageMarker."""
     corners = detections.boxes[:, [[0, 1], [2, 1], [2, 1], [2, 3], [2, 3], [0, 3], [0, 3], [0, 1]]]
+    ends = corners.reshape(-1, 2).tolist() + ([] if tracks is None else _trail_lines(tracks).tolist())
     return ImageMarker(
         header=header,
         ns="yolc",
@@ -142,5 +192,12 @@ def image_marker(header: Header, detections: Detections) -> ImageMarker:
         action=ImageMarker.ADD,
         scale=1.0,
         outline_color=ColorRGBA(r=1.0, g=0.6, b=0.0, a=1.0),
-        points=[Point(x=x, y=y) for x, y in corners.reshape(-1, 2).tolist()],
+        points=[Point(x=x, y=y) for x, y in ends],
     )
+
+
+def _trail_lines(tracks: Tracks) -> np.ndarray:
+    """Ends (2 L, 2) of the lines of the trails of confirmed tracks, pixels."""
+    trails = tracks.trails[tracks.confirmed]
+    lines = np.stack([trails[:, :-1], trails[:, 1:]], axis=2).reshape(-1, 2, 2)
+    return lines[np.isfinite(lines).all(axis=(1, 2))].reshape(-1, 2)

@@ -27,16 +27,19 @@ from yolc_ros.looks.bands import GroundView
 from yolc_ros.looks.budget import LeftOut
 from yolc_ros.looks.search import ScaleState
 from yolc_ros.parameters import YolcParameters
-from yolc_ros.ros.messages import ON_DEMAND, TOPICS, frame_messages
+from yolc_ros.ros.messages import ON_DEMAND, TOPICS, TRACKS, frame_messages
+from yolc_ros.tracking.image_tracker import ImageTracker
+from yolc_ros.tracking.matches import match_topics
 
 
 class YolcNode(PerceptionNode[YolcParameters]):
-    """Publishes one DetectionArray per image; see msg/ for its fields."""
+    """Publishes one DetectionArray and one TrackArray per image; see msg/ for their fields."""
 
     input_problems = (*PerceptionNode.input_problems, "ground")
 
     def __init__(self, nodes_in_process: int = 1):
         self._detector: Detector | None = None
+        self._tracker: ImageTracker | None = None
         self._state = LookState()
         self._looks = _LookCounts()
         self._cameras = CameraInfoBuffer("camera_info")
@@ -61,11 +64,17 @@ class YolcNode(PerceptionNode[YolcParameters]):
         if parameters.budget_ms:  # it plans with the time of a usual size, after the first run, which is slower
             measured = AdaptiveDetector(self._detector).detect(np.zeros((480, 640, 3), np.uint8))[1]
             self._state = LookState(costs=measured.costs)
-        self._results = {topic: self.result_publisher(kind, topic) for topic, kind in TOPICS.items()}
+        if parameters.tracking:
+            self._tracker = ImageTracker(len(self._detector.class_names), parameters.tracker)
+        self._results = {
+            topic: self.result_publisher(kind, topic)
+            for topic, kind in TOPICS.items()
+            if topic != TRACKS or parameters.tracking
+        }
 
     def unload(self) -> None:
         """Release the network."""
-        self._detector = None
+        self._detector = self._tracker = None
         self.problems.resolve("untrained")
 
     def subscribe(self) -> None:
@@ -80,12 +89,18 @@ class YolcNode(PerceptionNode[YolcParameters]):
             self.sensor_subscription(
                 message_class(topic.type), topic.name, partial(self._add_reading, topic), depth=topic.depth
             )
+        for topic in match_topics(self.parameters):
+            self.sensor_subscription(
+                message_class(topic.type), topic.name, partial(self._add_matches, topic), depth=topic.depth
+            )
 
     def apply(self, parameters: YolcParameters) -> None:
         """Apply changed settings from the next image on."""
         if self._detector is not None:
             self._detector = replace(self._detector, settings=parameters.detector)
             self._state = replace(self._state, scale=ScaleState())
+        if self._tracker is not None:
+            self._tracker.apply(parameters.tracker)
         self._sensors.settings = parameters.ground
 
     def describe(self) -> dict[str, str]:
@@ -96,6 +111,7 @@ class YolcNode(PerceptionNode[YolcParameters]):
             "trained": str(detector is not None and detector.trained),
             "device": str(detector.policy.device) if detector else "",
             **self._looks.describe(),
+            **({} if self._tracker is None else self._tracker.describe()),
             **{f"ignored: {reason}": str(count) for reason, count in self._sensors.ignored().items()},
         }
 
@@ -104,8 +120,10 @@ class YolcNode(PerceptionNode[YolcParameters]):
         return to_rgb(message, self._intensity)
 
     def forget(self) -> None:
-        """Follow the values of images of more than 8 bits anew."""
+        """Follow the values of images of more than 8 bits anew, and end all tracks."""
         self._intensity.forget()
+        if self._tracker is not None:
+            self._tracker.forget()
         self._state = replace(self._state, scale=ScaleState())
 
     def process(self, header: Header, image: np.ndarray) -> None:
@@ -119,11 +137,16 @@ class YolcNode(PerceptionNode[YolcParameters]):
             detections, self._state = adaptive.detect(image, self._state, self._view(header, image))
         self._looks = self._looks.with_image(detections, self._state.left_out)
         seconds = time.perf_counter() - start
+        tracks = None
+        if self._tracker is not None:
+            with self.stage("tracking"):
+                tracks = self._tracker.track(stamp_ns(header), image, detections.scored)
         with self.stage("publishing"):
             for topic, message in frame_messages(
                 header,
                 image,
                 detections,
+                tracks,
                 model=detector.name,
                 trained=detector.trained,
                 seconds=seconds,
@@ -148,6 +171,10 @@ class YolcNode(PerceptionNode[YolcParameters]):
 
     def _add_reading(self, topic: SensorTopic, message: object) -> None:
         topic.add(self._sensors, message, self.get_clock().now().nanoseconds)
+
+    def _add_matches(self, topic: SensorTopic, message: object) -> None:
+        if self._tracker is not None:
+            topic.add(self._tracker, message, 0)
 
     def _is_wanted(self, topic: str) -> bool:
         return topic not in ON_DEMAND or self._results[topic].get_subscription_count() > 0

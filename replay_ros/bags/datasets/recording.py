@@ -76,13 +76,15 @@ class ImuSamples:
 class TrueBox:
     """A labelled object. corner_and_size: left, top, width, height, pixels of the upright image.
 
-    is_scored: whether an evaluation counts it; ignored regions are not scored.
+    is_scored: whether an evaluation counts it; ignored regions are not scored. track_id: from 0, the same in all images
+    of the recording; of an ignored region without meaning.
     """
 
     corner_and_size: tuple[float, float, float, float]
     class_id: int
     class_name: str
     is_scored: bool
+    track_id: int
 
 
 @dataclass(frozen=True, eq=False)

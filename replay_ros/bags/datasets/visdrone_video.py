@@ -95,7 +95,7 @@ def _read_objects(path: Path) -> tuple[dict[int, list[TrueBox]], int]:
     objects: defaultdict[int, list[TrueBox]] = defaultdict(list)
     dropped = 0
     for row in [] if path.stat().st_size == 0 else read_rows(path, "annotation file", COLUMNS):
-        frame, category = _integer(row, 0), _integer(row, 7)
+        frame, target, category = (_integer(row, index) for index in (0, 1, 7))
         left, top, width, height, score = row.numbers(2, 7)
         if not REGION <= category <= OTHERS:
             raise row.error(f"has category {category}, expected {REGION} to {OTHERS}")
@@ -103,10 +103,12 @@ def _read_objects(path: Path) -> tuple[dict[int, list[TrueBox]], int]:
         if check_box(box):
             dropped += 1
         elif category == REGION:
-            objects[frame].append(TrueBox(box, len(VISDRONE_CLASSES), IGNORED_REGION, is_scored=False))
+            objects[frame].append(TrueBox(box, len(VISDRONE_CLASSES), IGNORED_REGION, is_scored=False, track_id=0))
         elif category != OTHERS:
+            if not 0 <= target < 2**32:
+                raise row.error(f"has the target id {target}, expected 0 to {2**32 - 1}")
             label = category - 1
-            objects[frame].append(TrueBox(box, label, VISDRONE_CLASSES[label], is_scored=score > 0))
+            objects[frame].append(TrueBox(box, label, VISDRONE_CLASSES[label], is_scored=score > 0, track_id=target))
     return dict(objects), dropped
 
 

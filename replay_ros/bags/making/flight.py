@@ -27,7 +27,12 @@ from replay_ros.bags.messages import (
     range_message,
     world_pose_message,
 )
-from replay_ros.bags.sensor_messages import detection_message, odometry_message, true_detections_message
+from replay_ros.bags.sensor_messages import (
+    detection_message,
+    odometry_message,
+    true_detections_message,
+    true_tracks_message,
+)
 from replay_ros.bags.writer import BagWriter
 
 WORLD_FRAME, ODOMETRY_FRAME, BASE_FRAME, OPTICAL_FRAME = "map", "odom", "base_link", "camera_optical"
@@ -110,8 +115,10 @@ def _frame_messages(
     pose = Pose.from_matrix(frame.truth.T_world_camera)
     yield "ground_truth/pose", world_pose_message(types, pose, stamp_ns, WORLD_FRAME)
     height, width = frame.image.shape[:2]
-    boxes = list(_detections(types, frame.truth.boxes.clearly_visible()))
+    visible = frame.truth.boxes.clearly_visible()
+    boxes, ids = list(_detections(types, visible)), visible.ids.tolist()
     yield "ground_truth/detections", true_detections_message(types, boxes, (width, height), stamp_ns, OPTICAL_FRAME)
+    yield "ground_truth/tracks", true_tracks_message(types, boxes, ids, (width, height), stamp_ns, OPTICAL_FRAME)
     image = cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
     topic = "camera/image/compressed" if encoding in COMPRESSED_ENCODINGS else "camera/image"
     yield topic, image_message(types, image, encoding, stamp_ns, OPTICAL_FRAME)

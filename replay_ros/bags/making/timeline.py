@@ -34,6 +34,7 @@ from replay_ros.bags.sensor_messages import (
     text_message,
     transforms_message,
     true_detections_message,
+    true_tracks_message,
 )
 from replay_ros.bags.telemetry.flight import FrameTelemetry, TelemetrySource
 from replay_ros.bags.telemetry.lens import calibration_of
@@ -41,6 +42,7 @@ from replay_ros.bags.telemetry.lens import calibration_of
 WORLD_FRAME = "map"  # REP-105: fixed, z up
 POSE_TOPIC = "/ground_truth/pose"
 DETECTIONS_TOPIC = "/ground_truth/detections"
+TRACKS_TOPIC = "/ground_truth/tracks"
 ALTITUDE_TOPIC = "/altitude"
 DEPTH_TOPIC = "/depth/image"
 IMU_TOPIC = "/imu"
@@ -208,6 +210,8 @@ def _truth_messages(
         boxes = sorted(objects.get(frame.name, ()), key=lambda box: not box.is_scored)
         detections = [_detection(types, box, scale) for box in boxes]
         yield DETECTIONS_TOPIC, true_detections_message(types, detections, (width, height), stamp_ns, frame_id)
+        ids = [box.track_id for box in boxes]
+        yield TRACKS_TOPIC, true_tracks_message(types, detections, ids, (width, height), stamp_ns, frame_id)
 
 
 def _detection(types: Typestore, box: TrueBox, scale: tuple[float, float]) -> Any:

@@ -1,4 +1,4 @@
-"""Evaluates detections by named protocols: of a YOLC network on labelled images, or of a replayed bag."""
+"""Evaluates detections by named protocols: of a network on labelled images, or of a bag and its tracks."""
 
 from __future__ import annotations
 
@@ -23,6 +23,13 @@ from replay_ros.evaluation.detection.results import DetectionResult
 from replay_ros.evaluation.detection.slicing import Merge, SlicingConfig
 from replay_ros.evaluation.detection.tables import detection_lines
 from replay_ros.evaluation.results_file import write_results
+from replay_ros.evaluation.tracking.bags import (
+    TRACKS,
+    TRUE_TRACKS,
+    score_bag_tracks,
+    tracking_lines,
+    tracking_result_to_mapping,
+)
 from yolc_ros.adaptive import ScaleMode
 from yolc_ros.detector import DetectorSettings, LsmMerge
 from yolc_ros.parameters import YolcParameters
@@ -67,13 +74,14 @@ example:
   {prog} --dataset visdrone VisDrone2019-DET-val --weights yolc.pth --model yolc_w48 --protocol yolc-release \
     --lsm release --lsm-merge release --nms off --smallest-score 0.001
   {prog} --dataset bag replayed_city --protocol coco
+  {prog} replayed_city --tracking --json tracks.json
   {prog} --dataset uavdt UAVDT --classes car=car+van,truck,bus --predictions uavdt.npz
 """,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_truth_options(parser)
     _add_network_options(parser.add_argument_group("network (not with --dataset bag)"))
-    _add_bag_options(parser.add_argument_group("bags (only with --dataset bag)"))
+    _add_bag_options(parser.add_argument_group("bags (only with --dataset bag and --tracking)"))
     _add_scoring_options(parser.add_argument_group("scores"))
     return parser
 
@@ -178,9 +186,16 @@ def _add_network_options(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_bag_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--tracking",
+        action="store_true",
+        help="score the ids of the tracks in a bag instead: HOTA, IDF1, MOTA and id switches",
+    )
     group.add_argument("--truth-bag", type=Path, metavar="BAG", help="bag of the truth (default: the same bag)")
-    group.add_argument("--topic", default=DETECTIONS, help=f"detections in the bag (default: {DETECTIONS})")
-    group.add_argument("--truth-topic", default=TRUTH, metavar="TOPIC", help=f"truth in the bag (default: {TRUTH})")
+    group.add_argument("--topic", help=f"results in the bag (default: {DETECTIONS}; with --tracking {TRACKS})")
+    group.add_argument(
+        "--truth-topic", metavar="TOPIC", help=f"truth in the bag (default: {TRUTH}; with --tracking {TRUE_TRACKS})"
+    )
     group.add_argument(
         "--tolerance", type=float, default=0.0, metavar="S", help="largest stamp difference, seconds (default: 0)"
     )
@@ -212,6 +227,8 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     """Run the command. Raises InputError for files and names that cannot be used."""
     parser = build_parser(prog)
     given = parser.parse_args(arguments)
+    if given.tracking:
+        return _evaluate_tracks(parser, given)
     _check_options(parser, given)
     results = _score_bag(given) if given.dataset == "bag" else evaluate_network(_dataset(given), _network(given))
     if not any(each.images for each in results):
@@ -219,6 +236,29 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     print("\n".join(detection_lines(results, given.dataset)))
     if given.json:
         write_results(given.json, given.truth, [detection_run_to_mapping(each) for each in results])
+    return 0
+
+
+def _evaluate_tracks(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
+    """Score the tracks in a bag."""
+    if given.dataset not in (parser.get_default("dataset"), "bag"):
+        raise InputError(f"--tracking is for bags, not for --dataset {given.dataset}")
+    if given.protocol:
+        raise InputError("--protocol is for detections: --tracking has scores of its own")
+    given.dataset = "bag"
+    _check_options(parser, given)
+    result = score_bag_tracks(
+        given.truth,
+        given.truth_bag,
+        given.topic or TRACKS,
+        given.truth_topic or TRUE_TRACKS,
+        options=_array_options(given),
+    )
+    if not result.images:
+        raise InputError(f"{given.truth}: no image has both truth and tracks; {result.notes[0]}")
+    print("\n".join(tracking_lines(result)))
+    if given.json:
+        write_results(given.json, given.truth, [tracking_result_to_mapping(result)])
     return 0
 
 
@@ -239,16 +279,21 @@ def _check_options(parser: argparse.ArgumentParser, given: argparse.Namespace) -
 
 def _score_bag(given: argparse.Namespace) -> list[DetectionResult]:
     """Score the detections in a bag by each protocol."""
-    common = ArrayOptions(
+    common = _array_options(given)
+    topics = given.topic or DETECTIONS, given.truth_topic or TRUTH
+    return [
+        score_bag(given.truth, given.truth_bag, *topics, replace(common, protocol=protocol))
+        for protocol in dict.fromkeys(given.protocol or [common.protocol])
+    ]
+
+
+def _array_options(given: argparse.Namespace) -> ArrayOptions:
+    return ArrayOptions(
         classes=given.classes,
         score_threshold=given.score_threshold,
         tolerance_s=given.tolerance,
         unanswered=given.unanswered,
     )
-    return [
-        score_bag(given.truth, given.truth_bag, given.topic, given.truth_topic, replace(common, protocol=protocol))
-        for protocol in dict.fromkeys(given.protocol or [common.protocol])
-    ]
 
 
 def _dataset(given: argparse.Namespace) -> Dataset:

@@ -58,11 +58,11 @@ def score_bag(
 ) -> DetectionResult:
     """Compare the detections of a replayed bag with the truth in it, or in `truth_bag`. Raises InputError."""
     with open_bag(bag) as opened:
-        detections = _read_arrays(opened, topic)
-        truths = _read_arrays(opened, truth_topic) if truth_bag is None else []
+        detections = read_arrays(opened, topic, TYPE)
+        truths = read_arrays(opened, truth_topic, TYPE) if truth_bag is None else []
     if truth_bag is not None:
         with open_bag(truth_bag) as opened:
-            truths = _read_arrays(opened, truth_topic)
+            truths = read_arrays(opened, truth_topic, TYPE)
     return score_arrays(detections, truths, options, weights_sha256, f"{truth_bag or bag}, {truth_topic}")
 
 
@@ -80,8 +80,8 @@ def score_arrays(
     """
     published = list(detections)
     true = sorted(truths, key=lambda message: stamp_ns(message.header))
-    images, unclear = _pair(true, published, options)
-    choice = _choose_classes(true, published, options)
+    images, unclear = pair_by_stamp(true, published, options)
+    choice = choose_classes_of(true, published, options)
     names = [str(stamp_ns(truth.header)) for truth, _ in images]
     image_truths = [_image_truth(truth, choice) for truth, _ in images]
     found = [message for _, message in images if message is not None]
@@ -113,10 +113,10 @@ def score_arrays(
     )
 
 
-def _pair(
+def pair_by_stamp(
     truths: Sequence[Any], published: Sequence[Any], options: ArrayOptions
 ) -> tuple[list[tuple[Any, Any | None]], int]:
-    """Return the evaluated messages of the truth, each with the detections of its image, None where there are none.
+    """Return the evaluated messages of the truth, each with the answer for its image, None where there is none.
 
     truths: by ascending stamp. Where stamps repeat, the messages of a stamp are paired in order if there are as many of
     both, since each image then has its answer. Otherwise they are left out: the second value counts such truths.
@@ -138,7 +138,7 @@ def _pair(
     if not partners and published and truths:
         shared = f" ({len(unclear)} share theirs with others)" if unclear else ""
         raise InputError(
-            f"none of the {len(published)} detection messages has the stamp of one of the {len(truths)} truth messages "
+            f"none of the {len(published)} messages of the node has the stamp of one of the {len(truths)} of the truth "
             f"within {options.tolerance_s:g} s{shared}; check that both are of the same recording"
         )
     pairs = [
@@ -156,10 +156,11 @@ def _indices_by_stamp(messages: Sequence[Any]) -> dict[int, list[int]]:
     return groups
 
 
-def _read_arrays(bag: Bag, topic: str) -> list[Any]:
+def read_arrays(bag: Bag, topic: str, kind: str) -> list[Any]:
+    """Return all messages of a topic. kind: its type. Raises InputError for an empty topic or one of another type."""
     found = bag.filled_topic(topic)
-    if found.type != TYPE:
-        raise InputError(f"{found.name} in {bag.path} is a {found.type}, no {TYPE}")
+    if found.type != kind:
+        raise InputError(f"{found.name} in {bag.path} is a {found.type}, no {kind}")
     return [item.message for item in bag.messages([found.name])]
 
 
@@ -183,7 +184,8 @@ def _associate(true: Sequence[int], found: Sequence[int], tolerance_s: float) ->
     return partners
 
 
-def _choose_classes(truths: Sequence[Any], found: Sequence[Any], options: ArrayOptions) -> ClassChoice:
+def choose_classes_of(truths: Sequence[Any], found: Sequence[Any], options: ArrayOptions) -> ClassChoice:
+    """Choose the evaluated classes from the names in messages with `detections`."""
     categories, known = _class_names(truths), _class_names([*truths, *found])
     if not categories and options.classes is None:
         return ClassChoice((), {}, {})
@@ -202,20 +204,20 @@ def _image_truth(message: Any, choice: ClassChoice) -> ImageTruth:
     labels = _labels(boxes, choice.of_category)
     regions = [box for box in message.detections if is_ignored_region(box.class_name)]
     unscored = np.array([box.score == 0 for box in boxes], bool)
-    return ImageTruth(_corners(boxes), labels, np.zeros(len(boxes), bool), unscored, _corners(regions))
+    return ImageTruth(corners_of(boxes), labels, np.zeros(len(boxes), bool), unscored, corners_of(regions))
 
 
 def _image_detections(message: Any | None, choice: ClassChoice) -> ImageDetections:
     boxes = [] if message is None else [box for box in message.detections if box.class_name in choice.of_class]
     scores = np.array([box.score for box in boxes], np.float64)
-    return ImageDetections(_corners(boxes), scores, _labels(boxes, choice.of_class))
+    return ImageDetections(corners_of(boxes), scores, _labels(boxes, choice.of_class))
 
 
 def _labels(boxes: Sequence[Any], index: Mapping[str, int]) -> np.ndarray:
     return np.array([index[box.class_name] for box in boxes], np.int64)
 
 
-def _corners(boxes: Sequence[Any]) -> np.ndarray:
+def corners_of(boxes: Sequence[Any]) -> np.ndarray:
     """Return (N, 4) float64 xyxy, pixels."""
     values = np.array([(box.center_x, box.center_y, box.size_x, box.size_y) for box in boxes], np.float64)
     centers, halves = values.reshape(-1, 4)[:, :2], values.reshape(-1, 4)[:, 2:] / 2

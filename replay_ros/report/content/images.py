@@ -7,6 +7,8 @@ from enum import IntEnum
 
 import numpy as np
 
+from replay_ros.report.content.tracks import TrackBoxes
+
 
 class MatchKind(IntEnum):
     """Outlier or inlier of the pair's relative pose, or a match on a moving object."""
@@ -45,6 +47,7 @@ class ReportFrame:
 
     stamp_ns: header stamp. size: (width, height). picture: JPEG; None for a frame that is not shown. detections: None
     when the detector returned no result. regions: (M, 4) xyxy, clusters; None likewise. truth: ground-truth objects.
+    tracks: None when there is no tracking.
     decision, reason: keyframe decision of loftr_node and its reason. keyframe: its id, for a keyframe.
     """
 
@@ -54,6 +57,7 @@ class ReportFrame:
     detections: Boxes | None = None
     regions: np.ndarray | None = None
     truth: Boxes | None = None
+    tracks: TrackBoxes | None = None
     decision: str = ""
     reason: str = ""
     keyframe: int | None = None

@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from replay_ros.report.content.images import KeyframePair, ReportFrame
 from replay_ros.report.content.plots import PrecisionRecall, Series, TimingSection, TrajectorySection
 from replay_ros.report.content.text import FrameToCheck, ReportedProblem, Table, Tile
+from replay_ros.report.content.tracks import TracksSection
 
 
 @dataclass(frozen=True)
 class ReportContent:
     """Built by `report.build`, written by `to_html` and `to_rerun`.
 
-    A part that a replay does not have (ground truth, detections, motion, timing) is None or empty, and the report omits
-    it. trained: False when some results came from random weights. shown: which frames have pictures. errors: against
-    ground truth.
+    A part that a replay does not have (ground truth, detections, tracks, motion, timing) is None or empty, and the
+    report omits it. trained: False when some results came from random weights. shown: which frames have pictures.
+    errors: against ground truth.
     """
 
     title: str
@@ -28,6 +29,7 @@ class ReportContent:
     problems: tuple[ReportedProblem, ...] = ()
     frames_to_check: tuple[FrameToCheck, ...] = ()
     pairs: tuple[KeyframePair, ...] = ()
+    tracks: TracksSection | None = None
     trajectory: TrajectorySection | None = None
     errors: tuple[Series, ...] = ()
     curves: tuple[PrecisionRecall, ...] = ()

@@ -52,7 +52,7 @@ def _report_frame(
 
 def _detected_boxes(message: Any) -> Boxes:
     return Boxes(
-        xyxy=_box_corners(message.detections),
+        xyxy=box_corners(message.detections),
         labels=np.array([each.class_id for each in message.detections], int),
         scores=np.array([each.score for each in message.detections], np.float64),
     )
@@ -61,10 +61,11 @@ def _detected_boxes(message: Any) -> Boxes:
 def _true_boxes(message: Any) -> Boxes:
     """Return the ground-truth objects; those with score 0 are ignored in the evaluation, such as ignored regions."""
     counted = [each for each in message.detections if each.score > 0]
-    return Boxes(xyxy=_box_corners(counted), labels=np.array([each.class_id for each in counted], int))
+    return Boxes(xyxy=box_corners(counted), labels=np.array([each.class_id for each in counted], int))
 
 
-def _box_corners(detections: list[Any]) -> np.ndarray:
+def box_corners(detections: list[Any]) -> np.ndarray:
+    """Return (N, 4) xyxy of Detection messages, pixels."""
     centers = np.array([[each.center_x, each.center_y] for each in detections], np.float64).reshape(-1, 2)
     sizes = np.array([[each.size_x, each.size_y] for each in detections], np.float64).reshape(-1, 2)
     return np.hstack([centers - sizes / 2, centers + sizes / 2])

@@ -97,6 +97,25 @@ function drawTrajectory() {
   $("trajectory-note").textContent = `${path.about} The ellipses accumulate the covariances of the steps from the first keyframe on; the variance of an unknown scale is left out.`;
 }
 
+function drawTracks() {
+  const { lines, switch_frames, switch_ids, about } = report.tracks;
+  const x = [], y = [], frames = [], text = [], row = {};
+  lines.forEach((line, k) => {
+    row[line.id] = k;
+    line.frames.forEach((frame, i) => {
+      if (i === 0 || frame !== line.frames[i - 1] + 1) for (const list of [x, y, frames, text]) list.push(null);
+      x.push(seconds(frame));
+      y.push(k);
+      frames.push(frame);
+      text.push(`${asText(line.name)} #${line.id}`);
+    });
+  });
+  const traces = [{ x, y, text, customdata: frames, name: "tracks", mode: "lines+markers", line: { color: dataColor(0), width: 2 }, marker: { size: 3 }, hovertemplate: "%{text}<extra></extra>" }];
+  if (switch_frames.length) traces.push({ x: switch_frames.map(seconds), y: switch_ids.map((id) => row[id]), customdata: switch_frames, text: switch_ids.map((id) => `#${id}`), name: "id switches", mode: "markers", marker: { color: dataColor(1), symbol: "x", size: 9 }, hovertemplate: "another id before %{text}<extra></extra>" });
+  plot("plot-tracks", traces, { xaxis: axis("seconds since the start"), yaxis: axis("tracks by their first image", { showticklabels: false, zeroline: false }) });
+  $("tracks-note").textContent = about;
+}
+
 function drawErrors() {
   const units = [...new Set(report.errors.map((series) => series.unit))];
   const layout = { grid: { rows: units.length, columns: 1, pattern: "independent", roworder: "top to bottom", ygap: 0.25 } };
@@ -143,6 +162,7 @@ function drawResources() {
 }
 
 const PLOTS = [
+  ["tracks", () => report.tracks, drawTracks],
   ["trajectory", () => report.trajectory, drawTrajectory],
   ["errors", () => report.errors.length, drawErrors],
   ["curves", () => report.curves.length, drawCurves],
@@ -152,10 +172,11 @@ const PLOTS = [
 
 function revealPlots() {
   const hasData = (id) => PLOTS.some(([name, exists]) => name === id && exists());
-  for (const id of ["trajectory", "errors", "curves"]) if (hasData(id)) reveal(id);
+  for (const id of ["tracks", "trajectory", "errors", "curves"]) if (hasData(id)) reveal(id);
   drawTables();
   for (const id of ["timing", "resources"]) if (hasData(id)) reveal(id);
   drawProvenance();
+  if (hasData("tracks")) framePlots.add("plot-tracks");
   if (hasData("errors")) framePlots.add("plot-errors");
   if (hasData("timing")) framePlots.add("plot-latency");
 }

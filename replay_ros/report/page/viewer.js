@@ -7,6 +7,8 @@ const LAYERS = [
   { id: "missed", name: "Missed objects", shape: "box" },
   { id: "detections", name: "Detections", shape: "box" },
   { id: "false", name: "False detections", shape: "box" },
+  { id: "trails", name: "Trails", shape: "line" },
+  { id: "tracks", name: "Tracks", shape: "box" },
   { id: "inliers", name: "Inliers", shape: "line" },
   { id: "outliers", name: "Outliers", shape: "line" },
   { id: "dynamic", name: "On moving objects", shape: "line" },
@@ -56,7 +58,7 @@ function drawPairChoice(pairs) {
     make("option", { value: position }, `keyframe ${report.frames[pair.older].keyframe} (frame ${pair.older + 1})`)));
 }
 
-/** The boxes of a frame as [layer, xyxy, title]. */
+/** The boxes of a frame as [layer, xyxy, title, dashed, label]. */
 function boxesOf(frame) {
   const found = [];
   const name = (boxes, k) => report.classes[boxes.labels[k]] ?? "object";
@@ -70,6 +72,10 @@ function boxesOf(frame) {
     const title = `${name(frame.detections, k)} ${frame.detections.scores[k].toFixed(2)}${wrong ? ", false detection" : ""}`;
     found.push([wrong ? "false" : "detections", box, title]);
   });
+  if (frame.tracks) frame.tracks.xyxy.forEach((box, k) => {
+    const lost = frame.tracks.lost[k];
+    found.push(["tracks", box, `${name(frame.tracks, k)} #${frame.tracks.ids[k]}${lost ? ", lost: predicted" : ""}`, lost, `#${frame.tracks.ids[k]}`]);
+  });
   return found;
 }
 
@@ -81,9 +87,17 @@ function boxGroup(layer, boxes) {
   const group = svg("g", { "data-layer": layer });
   if (!boxes.length) return group;
   group.append(svg("path", { class: `overlay under ${layer}-under`, d: boxes.map(([, box]) => rectPath(box)).join("") }));
-  for (const [, box, title] of boxes)
-    group.append(svg("path", { class: `overlay box ${layer}`, d: rectPath(box) }, svg("title", {}, title)));
+  const size = report.frames[viewer.frame].size[0] / 70;
+  for (const [, box, title, dashed, label] of boxes) {
+    group.append(svg("path", { class: `overlay box ${layer}${dashed ? " dashed" : ""}`, d: rectPath(box) }, svg("title", {}, title)));
+    if (label) group.append(svg("text", { class: "id", x: box[0], y: box[3] + size, "font-size": size }, label));
+  }
   return group;
+}
+
+function trailGroup(trails) {
+  return svg("g", { "data-layer": "trails" },
+    svg("path", { class: "overlay match trails", d: trails.map(([x0, y0, x1, y1]) => `M${x0} ${y0}L${x1} ${y1}`).join("") }));
 }
 
 /** Draw the matches of one kind. shift: offset of the older picture; null: both points are drawn on the newer one. */
@@ -123,6 +137,10 @@ function drawFrame() {
       const own = boxes.filter(([id]) => id === layer.id);
       counts[layer.id] = own.length;
       group = boxGroup(layer.id, own);
+    } else if (layer.id === "trails") {
+      if (!frame.tracks) continue;
+      counts[layer.id] = frame.tracks.trails.length;
+      group = trailGroup(frame.tracks.trails);
     } else if (viewer.pair) {
       counts[layer.id] = viewer.pair.counts[layer.id] ?? 0;
       group = matchGroup(layer.id, viewer.pair, shift);
@@ -180,7 +198,10 @@ function drawControls(frame, counts) {
 /** The layers that at least one frame has. */
 function availableLayers() {
   const ids = new Set();
-  for (const frame of report.frames) for (const [id] of boxesOf(frame)) ids.add(id);
+  for (const frame of report.frames) {
+    for (const [id] of boxesOf(frame)) ids.add(id);
+    if (frame.tracks?.trails.length) ids.add("trails");
+  }
   for (const pair of report.pairs) for (const kind of pair.kinds) ids.add(KINDS[kind]);
   if (ids.has("false") || ids.has("missed")) for (const id of ["detections", "truth"]) ids.add(id);
   return LAYERS.filter((layer) => ids.has(layer.id));

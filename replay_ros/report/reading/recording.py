@@ -16,6 +16,8 @@ from replay_ros.evaluation.motion.truth import TrueMotion, find_truth_topic, rea
 from replay_ros.result.assignment import Moment, assign_to_images
 
 DETECTIONS = "yolc_ros/msg/DetectionArray"
+TRACKS = "yolc_ros/msg/TrackArray"
+MARKER = "visualization_msgs/msg/ImageMarker"
 STATUS = "yolc_ros/msg/MatchingStatus"
 KEYFRAME = "yolc_ros/msg/Keyframe"
 CORRESPONDENCES = "yolc_ros/msg/Correspondences"
@@ -40,9 +42,10 @@ class RecordedReplay:
     """The messages of the output bag of a replay. Images are named by their position in it, from 0.
 
     stamps_ns: of the images. sizes: (width, height) of each, as far as they are known. detections,
-    true_detections, statuses: by position; None when the bag has no such topic. keyframes: position by id. poses:
-    RelativePose messages by (older id, newer id). truth: ground-truth poses of the camera. nodes: by node name. topics:
-    (name, type, message count). unassigned: messages of the others whose image is not known: images share its stamp.
+    true_detections, tracks, true_tracks, markers, statuses: by position; None when the bag has no such topic.
+    keyframes: position by id. poses: RelativePose messages by (older id, newer id). truth: ground-truth poses of the
+    camera. nodes: by node name. topics: (name, type, message count). unassigned: messages of the others whose image is
+    not known: images share its stamp.
     """
 
     image_topic: str
@@ -50,6 +53,9 @@ class RecordedReplay:
     sizes: tuple[Size, ...]
     detections: Mapping[int, Any] | None
     true_detections: Mapping[int, Any] | None
+    tracks: Mapping[int, Any] | None
+    true_tracks: Mapping[int, Any] | None
+    markers: Mapping[int, Any] | None
     statuses: Mapping[int, Any] | None
     keyframes: Mapping[int, int]
     correspondences: tuple[Any, ...]
@@ -79,8 +85,9 @@ def read_recording(bag: Bag, image_topic: str | None = None, truth: str | None =
     image_topic = find_image_topic(bag, image_topic)
     moments, sizes = _read_images(bag, image_topic)
     detections, lost_detections = _by_position(bag, _result_topics(bag, DETECTIONS), moments)
-    truth_topics = [topic.name for topic in bag.of_type(DETECTIONS) if TRUTH in topic.name]
-    true_detections, lost_truths = _by_position(bag, truth_topics, moments)
+    true_detections, lost_truths = _by_position(bag, _truth_topics(bag, DETECTIONS), moments)
+    tracks, lost_tracks = _by_position(bag, _result_topics(bag, TRACKS), moments)
+    true_tracks, lost_true_tracks = _by_position(bag, _truth_topics(bag, TRACKS), moments)
     statuses, lost_statuses = _by_position(bag, _result_topics(bag, STATUS), moments)
     keyframes, lost_keyframes = _by_position(bag, _result_topics(bag, KEYFRAME), moments)
     return RecordedReplay(
@@ -89,6 +96,9 @@ def read_recording(bag: Bag, image_topic: str | None = None, truth: str | None =
         sizes=_complete_sizes(sizes, detections or {}, keyframes or {}),
         detections=detections,
         true_detections=true_detections,
+        tracks=tracks,
+        true_tracks=true_tracks,
+        markers=_by_position(bag, _result_topics(bag, MARKER), moments)[0],
         statuses=statuses,
         keyframes={message.id: position for position, message in (keyframes or {}).items()},
         correspondences=tuple(_messages(bag, _result_topics(bag, CORRESPONDENCES))),
@@ -96,7 +106,7 @@ def read_recording(bag: Bag, image_topic: str | None = None, truth: str | None =
         truth=_read_true_motion(bag, truth),
         nodes=_read_nodes(bag),
         topics=tuple((topic.name, topic.type, topic.count) for topic in bag.topics.values()),
-        unassigned=lost_detections + lost_truths + lost_statuses + lost_keyframes,
+        unassigned=lost_detections + lost_truths + lost_tracks + lost_true_tracks + lost_statuses + lost_keyframes,
     )
 
 
@@ -142,6 +152,11 @@ def _complete_sizes(sizes: list[Size], detections: Mapping[int, Any], keyframes:
 def _result_topics(bag: Bag, message_type: str) -> list[str]:
     """Return the topics of a type that do not hold ground truth."""
     return [topic.name for topic in bag.of_type(message_type) if TRUTH not in topic.name]
+
+
+def _truth_topics(bag: Bag, message_type: str) -> list[str]:
+    """Return the topics of a type that hold ground truth."""
+    return [topic.name for topic in bag.of_type(message_type) if TRUTH in topic.name]
 
 
 def _camera_pose_topic(bag: Bag) -> list[str]:

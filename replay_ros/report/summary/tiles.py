@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from perception_common.text.markdown import number_cell
+from replay_ros.evaluation.tracking.bags import TrackingResult
 from replay_ros.report.content.images import KeyframePair, MatchKind
 from replay_ros.report.content.plots import TimingSection, TrajectorySection
 from replay_ros.report.content.text import Tile, Verdict
@@ -25,6 +26,7 @@ def tiles(replay: EvaluatedReplay) -> tuple[Tile, ...]:
         _image_tile(replay.recording),
         *_loss_tile(replay.timing),
         *_detection_tiles(replay),
+        *_tracking_tile(replay.tracking),
         *_motion_tiles(replay.pairs, replay.motion),
         *_trajectory_tile(replay.trajectory, replay.motion),
         *_covariance_tile(replay.motion),
@@ -52,6 +54,13 @@ def _loss_tile(timing: TimingSection) -> Iterator[Tile]:
         for drops in timing.drops
     )
     yield Tile("Processed", f"{100 * (1 - share):.0f} %", f"{per_node}, of {most_lost.images}", verdict)
+
+
+def _tracking_tile(result: TrackingResult | None) -> Iterator[Tile]:
+    if result is None:
+        return
+    scores = result.scores
+    yield Tile("IDF1", f"{scores.idf1:.2f}", f"{scores.tracks} tracks, {scores.id_switches} id switches")
 
 
 def _detection_tiles(replay: EvaluatedReplay) -> Iterator[Tile]:

@@ -25,6 +25,7 @@ CHECKS = {
     "pose": 0,
     "consistency": 0,
     "tracks": 0,
+    "tracking": 0,
     "hover": 0,
     "training": 0,
     "loops": 1,

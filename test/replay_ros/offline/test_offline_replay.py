@@ -59,7 +59,7 @@ def messages(bag: Path, topic: str) -> list:
 def test_every_image_has_its_answers_in_order(options, result):
     stamps = [stamp_of(message) for message in messages(options.bag, "/camera/image")]
     assert result.frames == len(stamps) == 4
-    for topic in ("/yolc/detections", "/loftr/status"):
+    for topic in ("/yolc/tracks", "/yolc/detections", "/loftr/status"):
         assert [stamp_of(message) for message in messages(options.out, topic)] == stamps
     assert result.topics["/loftr/keyframe"] == len(messages(options.out, "/loftr/keyframe")) >= 2
     assert [(node.node, node.answered, node.unanswered) for node in result.answers] == [

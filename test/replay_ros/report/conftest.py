@@ -20,6 +20,7 @@ SIZE = (320, 240)
 FRAMES = 12
 EVERY = 3  # frames from keyframe to keyframe
 LOST_FRAME = 5  # without detections
+SWITCH_FRAME = 8  # from which an object has another id
 WRONG_PAIR = (1, 2)  # keyframes; the estimated direction is off by 20 degrees
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BROWSER_OPTIONS = [
@@ -127,6 +128,32 @@ def detections(types, index, stamp, trained, found):
     )
 
 
+def tracks(types, index, stamp, trained, found):
+    """Tracks of the objects; found: of the detections, the first with another id from SWITCH_FRAME on."""
+    ids = [5 if found and k == 0 and index >= SWITCH_FRAME else k + 1 for k in range(4)]
+    return blank(
+        types,
+        "yolc_ros/msg/TrackArray",
+        header=header(types, stamp, "camera"),
+        image_width=SIZE[0],
+        image_height=SIZE[1],
+        tracks=[
+            blank(types, "yolc_ros/msg/Track", track_id=number, status=1, confirmed=True, detection=each)
+            for number, each in zip(ids, objects(types, index, found), strict=True)
+        ],
+        camera_known=index > 0,
+        model="yolc_lite",
+        trained=trained,
+    )
+
+
+def marker(types, index, stamp):
+    """Lines of the four boxes, then one line of a trail."""
+    ends = [(0.0, 0.0)] * 8 * 4 + [(10.0, 20.0), (30.0 + index, 40.0)]
+    points = [blank(types, "geometry_msgs/msg/Point", x=x, y=y) for x, y in ends]
+    return blank(types, "visualization_msgs/msg/ImageMarker", header=header(types, stamp, "camera"), points=points)
+
+
 def correspondences(types, older, newer, trained, rng):
     count = 40
     x0, y0 = rng.uniform(20, 300, count), rng.uniform(20, 220, count)
@@ -196,8 +223,11 @@ def write_answers(path, kind):
                 pose = Pose(T[:3, 3], quaternion_from_matrix(T[:3, :3]))
                 bag.write("ground_truth/pose", world_pose_message(types, pose, stamp, "map"), stamp)
                 bag.write("ground_truth/detections", detections(types, index, stamp, True, found=False), stamp)
+                bag.write("ground_truth/tracks", tracks(types, index, stamp, True, found=False), stamp)
             if kind.detection and index != LOST_FRAME:
                 bag.write("yolc/detections", detections(types, index, stamp, kind.trained, found=True), stamp)
+                bag.write("yolc/tracks", tracks(types, index, stamp, kind.trained, found=True), stamp)
+                bag.write("yolc/image_markers", marker(types, index, stamp), stamp)
             if kind.matching:
                 write_matching(bag, index, stamps, keyframes, kind, rng)
         status = blank(types, "diagnostic_msgs/msg/DiagnosticStatus", level=1, name="/yolc_node", message="images wait")

@@ -6,7 +6,7 @@ import numpy as np
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from yolc_ros.bridges.vision import detections_2d
-from yolc_ros.msg import Detection, DetectionArray
+from yolc_ros.msg import Detection, DetectionArray, Track, TrackArray
 
 TRUE_DEFINITIONS = {  # ros-perception/vision_msgs at e77fa2d
     "Point2D": "float64 x\nfloat64 y",
@@ -32,7 +32,7 @@ def stand_in():
     rest = {
         "Pose2D": {"theta": 0.0},
         "ObjectHypothesisWithPose": {"pose": of["geometry_msgs/msg/PoseWithCovariance"](pose, np.zeros(36))},
-        "Detection2D": {"id": "", "header": header},
+        "Detection2D": {"header": header},
         "Detection2DArray": {"header": header},
     }
 
@@ -58,6 +58,21 @@ def test_every_detection_is_converted():
     assert (car.bbox.center.position.x, car.bbox.center.position.y) == (100.5, 50.0)
     assert (car.bbox.size_x, car.bbox.size_y) == (20.0, 10.0)
     assert van.results[0].hypothesis.class_id == "van"
+
+
+def test_ids_are_those_of_the_tracks():
+    def box(x, score):
+        return Detection(class_name="car", score=score, center_x=x, center_y=50.0, size_x=20.0, size_y=10.0)
+
+    given = DetectionArray(detections=[box(100.0, 0.75), box(160.0, 0.75), box(220.0, 0.5), box(300.0, 0.4)])
+    tracks = [
+        Track(track_id=7, status=Track.TRACKED, detection=box(158.0, 0.75)),  # smoothed
+        Track(track_id=9, status=Track.NEW, detection=box(101.0, 0.75)),
+        Track(track_id=11, status=Track.LOST, detection=box(220.0, 0.5)),
+    ]
+    messages, _ = stand_in()
+    made = detections_2d(given, messages, TrackArray(tracks=tracks))
+    assert [each.id for each in made.detections] == ["9", "7", "", ""]
 
 
 def test_an_empty_array_is_converted_to_an_empty_array():

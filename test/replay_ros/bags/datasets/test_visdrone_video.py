@@ -38,6 +38,14 @@ def test_a_split_with_one_sequence_and_the_sequence_itself_are_recognised(visdro
     assert boxes(truth[2]) == [("car", 3, 1, 12, 12, 32, 20)]
 
 
+def test_target_ids_are_kept(visdrone, tmp_path, read_bag):
+    make_bag(MakeBagOptions(visdrone, tmp_path / "bag"))
+    tracks = [item.message.tracks for item in read_bag(tmp_path / "bag")["ground_truth/tracks"]]
+    seen = [[(each.track_id, each.detection.class_name, each.detection.score) for each in image] for image in tracks]
+    assert seen[0] == [(0, "car", 1), (1, "pedestrian", 1), (0, "ignored region", 0), (3, "van", 0)]
+    assert seen[1:] == [[], [(0, "car", 1)]]
+
+
 def test_boxes_shrink_with_the_image(visdrone, tmp_path, read_bag):
     make_bag(MakeBagOptions(visdrone, tmp_path / "bag", max_side=48))
     message = read_bag(tmp_path / "bag")["ground_truth/detections"][0].message
@@ -76,6 +84,7 @@ def test_an_empty_annotation_file_means_no_objects(visdrone, tmp_path, read_bag)
         ("1,0,1,1,5,5,1,12,0,0", "line 1: .* has category 12, expected 0 to 11"),
         ("1,0,1,1,5,5", "line 1: .* is not a row of frame target left"),
         ("1,0,one,1,5,5,1,4,0,0", "line 1: .* is not a row of numbers"),
+        ("1,-1,1,1,5,5,1,4,0,0", "line 1: .* has the target id -1, expected 0 to 4294967295"),
         ("1.5,0,1,1,5,5,1,4,0,0", "line 1: .* is not a row of frame target"),
     ],
 )

@@ -33,7 +33,7 @@ def position(pose):
 def test_every_frame_has_all_topics_with_one_stamp(flown):
     assert set(flown) == {
         *("/camera/image", "/camera/camera_info", "/altitude", "/odometry"),
-        *("/ground_truth/pose", "/ground_truth/detections"),
+        *("/ground_truth/pose", "/ground_truth/detections", "/ground_truth/tracks"),
     }
     stamps = [[(m.header.stamp.sec, m.header.stamp.nanosec) for m in messages] for messages in flown.values()]
     assert stamps[0] == [(1 + second, 0) for second in range(5)]
@@ -54,6 +54,9 @@ def test_the_ground_truth_is_that_of_the_simulator(flown):
     for each, (x0, _, x1, _) in zip(message.detections, boxes.xyxy, strict=True):
         assert each.center_x == pytest.approx((x0 + x1) / 2 + 0.5)
         assert each.size_x == pytest.approx(x1 - x0)
+    tracks = flown["/ground_truth/tracks"][2].tracks
+    assert [each.track_id for each in tracks] == boxes.ids.tolist()
+    assert [each.detection for each in tracks] == message.detections
 
 
 def test_altitude_has_small_noise(flown):

@@ -1,0 +1,1 @@
+"""Scores ids of objects over images against truth."""

@@ -1,0 +1,1 @@
+"""Ids of objects that persist over the images of a moving camera."""
