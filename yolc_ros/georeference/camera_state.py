@@ -15,8 +15,8 @@ class CameraState:
 
     position: (3,), metres. rotation: (3, 3), world from optical. ground: what rays are met with. follows: the ground
     was measured from the camera (a range finder), so that an error of the position's height moves both. covariance:
-    (8, 8) of the errors of errors.py without the footing. velocity: (3,), m/s. rates: (3,), rad/s, axes of the world. has_position:
-    False: the position is that above (0, 0).
+    (8, 8), of the errors of `errors.py` without the footing. velocity: (3,), m/s. rates: (3,), rad/s, axes of the
+    world. has_position: False: the position is that above (0, 0).
     """
 
     position: np.ndarray

@@ -1,8 +1,9 @@
 """Where in a box an object stands on the ground: at the bottom in oblique views, at the centre in nadir views.
 
 An object of height H over a ground of length L that is seen at an angle a below the horizon covers L sin a + H cos a
-across the line of sight. Its lower edge is the near edge of the ground that it covers, so the middle of that ground lies
-L/2 sin a above it. Measured from the centre of the box, along the direction in which the image shows gravity, it lies
+across the line of sight. Its lower edge is the near edge of the ground that it covers, so the middle of that ground
+lies L/2 sin a above it. Measured from the centre of the box, along the direction in which the image shows gravity,
+it lies
 
     extent / 2 * H cos a / (L sin a + H cos a)
 

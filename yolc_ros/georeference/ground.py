@@ -7,7 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
-_STEPS = 64  # samples along a ray through a grid, before bisection
+_STEPS = 8, 2000  # samples along a ray through a grid before bisection: four in each cell, within these limits
+_MARGIN = 0.01  # metres above and below all heights of a grid, where the search on a ray begins and ends
 _BISECTIONS = 24  # of the step in which a ray goes below the grid: 1e-7 of its length
 
 
@@ -70,7 +71,8 @@ class GridGround:
         """Meet rays with the first place where they go below the grid; an unknown height before it counts as a miss."""
         low, high = float(np.nanmin(self.heights)), float(np.nanmax(self.heights))
         begin, end = self._span(origin, rays, reach, low, high)
-        shares = np.linspace(0.0, 1.0, _STEPS + 1)
+        cells = np.max((end - begin) * np.linalg.norm(rays[:, :2] @ self.to_cell[:, :2].T, axis=1), initial=0.0)
+        shares = np.linspace(0.0, 1.0, int(np.clip(np.ceil(4 * cells), *_STEPS)) + 1)
         along = begin[:, None] + (end - begin)[:, None] * shares
         places = origin + along[..., None] * rays[:, None]
         above = places[..., 2] - self.height_at(places)  # NaN outside
@@ -95,10 +97,9 @@ class GridGround:
         self, origin: np.ndarray, rays: np.ndarray, reach: float, low: float, high: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the factors (N,) between which a ray may meet the grid: from its highest height to its lowest."""
-        level = np.maximum(np.linalg.norm(rays[:, :2], axis=1), 1e-12)
-        furthest = reach / level
+        furthest = reach / np.maximum(np.linalg.norm(rays[:, :2], axis=1), 1e-12)
         with np.errstate(divide="ignore", invalid="ignore"):
-            to_high, to_low = (high - origin[2]) / rays[:, 2], (low - 1e-6 - origin[2]) / rays[:, 2]
+            to_high, to_low = (high + _MARGIN - origin[2]) / rays[:, 2], (low - _MARGIN - origin[2]) / rays[:, 2]
         goes_down = rays[:, 2] < 0
         begin = np.where(goes_down, np.maximum(to_high, 0.0), 0.0)
         end = np.where(goes_down, np.minimum(to_low, furthest), furthest)

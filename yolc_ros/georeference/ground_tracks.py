@@ -89,14 +89,10 @@ class GroundTracks:
 
 def begin_track(stamp_ns: int, measured: MeasuredPlace, constant: np.ndarray) -> GroundTrack:
     """Begin a track with one place."""
-    return GroundTrack(
-        stamp_ns, begin(measured, constant, None), begin(measured, constant, _SPEED), trial_ns=stamp_ns
-    )
+    return GroundTrack(stamp_ns, begin(measured, constant, None), begin(measured, constant, _SPEED), trial_ns=stamp_ns)
 
 
-def continue_track(
-    track: GroundTrack, stamp_ns: int, measured: MeasuredPlace, constant: np.ndarray
-) -> GroundTrack:
+def continue_track(track: GroundTrack, stamp_ns: int, measured: MeasuredPlace, constant: np.ndarray) -> GroundTrack:
     """Return the track after one more place.
 
     A track at rest moves as soon as the evidence is large. The evidence against moving is limited, so that a parked

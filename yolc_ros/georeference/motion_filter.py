@@ -1,6 +1,6 @@
 """Filters of a place on the ground along a track: at rest, and with constant velocity.
 
-The measured places z_k = x_k + J_k b + w_k share errors b that stay the same while an object is seen, so their mean does
+The measured places z_k = x_k + J_k b + w_k share errors b that stay the same while an object is seen: their mean does
 not converge to the truth. A Schmidt-Kalman filter (Schmidt 1966, "consider" states; Bar-Shalom et al., Estimation with
 Applications to Tracking and Navigation, 2001) carries the covariance of its estimate with b without estimating b:
 where the view changes, b averages out; where it does not, the covariance keeps it.
@@ -80,9 +80,7 @@ def update(estimate: Estimate, measured: MeasuredPlace, constant: np.ndarray) ->
     inverse = np.linalg.inv(S)
     K = (P[:, :3] - C @ J.T) @ inverse
     covariance = P - K @ S @ K.T
-    after = Estimate(
-        estimate.state + K @ innovation, (covariance + covariance.T) / 2, C + K @ (J * constant - C[:3])
-    )
+    after = Estimate(estimate.state + K @ innovation, (covariance + covariance.T) / 2, C + K @ (J * constant - C[:3]))
     likelihood = -0.5 * (innovation @ inverse @ innovation + np.log(np.linalg.det(S)))
     return after, float(likelihood)
 

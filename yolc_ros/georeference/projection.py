@@ -124,9 +124,7 @@ def project(
     return GroundPoints(places, J, noise, status, reasons)
 
 
-def errors_at(
-    state: CameraState, camera: Camera, points: GroundPoints, places: np.ndarray, **how: Any
-) -> GroundPoints:
+def errors_at(state: CameraState, camera: Camera, points: GroundPoints, places: np.ndarray, **how: Any) -> GroundPoints:
     """Return the points with errors and noise as at better known places (N, 3), NaN where there is none.
 
     A place that an error moved away from the camera claims a larger covariance than one that it moved near. A filter

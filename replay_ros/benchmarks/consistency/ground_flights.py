@@ -1,4 +1,4 @@
-"""Simulated flights past one object each, with the errors of the sensors drawn and the truth exact; nothing is rendered.
+"""Simulated flights past one object each, with drawn errors of the sensors and exact truth; nothing is rendered.
 
 The camera, its path and the meshes of the objects are those of flight_sim. The box of an object is the extent of its
 projected vertices, as in the truth of rendered flights, with noise.
@@ -76,9 +76,7 @@ def located_sky(count: int, seed: int, errors: ErrorModel) -> tuple[int, int]:
             if not rays[2] > 0:
                 flight = _flight(rng, float(rng.uniform(-5.0, 15.0)))
         state = measured_state(flight, DURATION_S / 2, _draw(rng, errors, 1.0), errors)
-        found = project(
-            state, CAMERA, pixel, noise_px=errors.pixel, footing_px=np.zeros(1), max_range=MAX_RANGE_M
-        )
+        found = project(state, CAMERA, pixel, noise_px=errors.pixel, footing_px=np.zeros(1), max_range=MAX_RANGE_M)
         located += int(found.located[0])
     return count, located
 
@@ -90,7 +88,8 @@ def _flight(rng: np.random.Generator, tilt: float) -> FlightPath:
     options = FlightPathOptions(kind, DURATION_S, altitude, SPEED_MPS, -tilt, radius_m=radius)
     path = plan_flight_path(int(rng.integers(2**31)), (0.0, 0.0), ALTITUDES_M[0] / 2, options)
     if tilt < 0:  # the planner keeps the camera below the horizon
-        return replace(path, angles=path.angles + [0.0, math.radians(-tilt) - path.angles[0, 1], 0.0])
+        turned = path.angles - np.array([0.0, math.radians(tilt), 0.0])
+        return replace(path, angles=turned)
     return path
 
 
@@ -160,9 +159,7 @@ def _observe(rng: np.random.Generator, path: FlightPath, tilt: float, errors: Er
         box += errors.pixel * rng.normal(size=4)
         state = measured_state(path, stamp, drawn, errors)
         contact, footing = contact_points(CAMERA, state.rotation, box, [name])
-        found = project(
-            state, CAMERA, contact, noise_px=errors.pixel, footing_px=footing, max_range=MAX_RANGE_M
-        )
+        found = project(state, CAMERA, contact, noise_px=errors.pixel, footing_px=footing, max_range=MAX_RANGE_M)
         if found.located[0]:
             stamps.append(stamp)
             states.append(state)
