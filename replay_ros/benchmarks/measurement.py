@@ -22,7 +22,7 @@ class BenchmarkPlan:
     lawn-mower flights, their lines, and the length of these, metres. track_seeds, track_keyframes, track_frame:
     flights of the tracks. standing: pairs of a camera without translation. moving: pairs of one with a small
     translation, of each scene, parallax and noise. matched_pairs: pairs that loftr_lite matches on simulated flights,
-    of chains of `matched_images` images of size matched_frame.
+    of chains of `matched_images` images of size matched_frame. ground_objects: that are located on the ground.
     """
 
     threads: int
@@ -49,6 +49,7 @@ class BenchmarkPlan:
     track_seeds: tuple[int, ...] = (811, 812, 813)
     track_keyframes: int = 10
     track_frame: tuple[int, int] = (640, 480)
+    ground_objects: int = 2000
 
 
 QUICK_PLAN = BenchmarkPlan(
@@ -76,6 +77,7 @@ QUICK_PLAN = BenchmarkPlan(
     track_seeds=(1,),
     track_keyframes=4,
     track_frame=(320, 240),
+    ground_objects=10,
 )
 """Sizes at which all subjects run in seconds; the durations are meaningless."""
 

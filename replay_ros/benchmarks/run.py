@@ -41,6 +41,7 @@ SUBJECTS = {
     "loops": Subject("loop closures on simulated lawn-mower flights, with the true common ground (minutes)"),
     "tracks": Subject("tracks of keypoints through simulated flights (minutes)"),
     "hover": Subject("false and missed translations of cameras that hover, turn or move a little (minutes)"),
+    "georeference": Subject("places of objects on the ground over simulated flights (minutes)"),
     "training": Subject("one training step of the lite networks"),
 }
 

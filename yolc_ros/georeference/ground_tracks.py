@@ -1,7 +1,8 @@
-"""The places of tracks over images: each track has an estimate at rest and a moving one, and the likelier is told."""
+"""The places of tracks over images: each track has an estimate at rest and a moving one, weighed by their likelihood."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -12,7 +13,7 @@ from yolc_ros.georeference.projection import GroundPoints
 
 _SPEED = 8.0  # m/s, standard deviation of each component of an unknown velocity: town traffic (empirical)
 _ACCELERATION = 1.0  # m/s^1.5: one m/s of change in a second (empirical)
-_EVIDENCE = 6.0  # by which the moving estimate must be likelier (natural logarithm): 1 in 400 (empirical)
+_MOVES, _LIMIT = 3.0, 6.0  # evidence (natural logarithm of odds) from which an object is said to move, and the largest
 _TRIAL_S = 4.0  # seconds after which a moving object is tried at rest again (empirical)
 
 
@@ -31,8 +32,8 @@ class TrackSettings:
 class GroundTrack:
     """One object on the ground.
 
-    evidence: sum of log likelihoods of the moving estimate less those of the one at rest, since `trial_ns`.
-    observations: places so far.
+    evidence: logarithm of the odds that the object moves, within -6 and 6: a parked car that starts is seen soon.
+    trial_ns: when the estimate at rest began. observations: places so far.
     """
 
     stamp_ns: int
@@ -44,9 +45,20 @@ class GroundTrack:
     observations: int = 1
 
     @property
-    def best(self) -> Estimate:
-        """The likelier estimate."""
-        return self.moving if self.is_moving else self.rest
+    def place(self) -> tuple[np.ndarray, np.ndarray]:
+        """The place (3,), metres, and its covariance (3, 3): mean of both estimates, and its spread."""
+        share = 1.0 / (1.0 + math.exp(-self.evidence))
+        moves, rests = self.moving.state[:3], self.rest.state
+        apart = moves - rests
+        covariance = share * self.moving.covariance[:3, :3] + (1 - share) * self.rest.covariance
+        return rests + share * apart, covariance + share * (1 - share) * np.outer(apart, apart)
+
+    @property
+    def velocity(self) -> tuple[np.ndarray, np.ndarray]:
+        """The velocity (3,), m/s, and its covariance (3, 3); 0 for an object at rest."""
+        if not self.is_moving:
+            return np.zeros(3), np.zeros((3, 3))
+        return self.moving.state[3:], self.moving.covariance[3:, 3:]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +73,8 @@ class GroundTracks:
         places: np.ndarray = np.full((len(ids), 3), np.nan)
         for k, key in enumerate(ids):
             if (track := self.tracks.get(key)) is not None:
-                seconds = (stamp_ns - track.stamp_ns) / 1e9
-                places[k] = predict(track.best, seconds, _ACCELERATION).state[:3]
+                velocity, _ = track.velocity
+                places[k] = track.place[0] + (stamp_ns - track.stamp_ns) / 1e9 * velocity
         return places
 
     def with_image(self, stamp_ns: int, ids: Sequence[int], points: GroundPoints) -> GroundTracks:
@@ -74,43 +86,36 @@ class GroundTracks:
         old = {} if stamp_ns < newest else self.tracks
         horizon = stamp_ns - self.settings.forget_after * 1e9
         tracks = {key: track for key, track in old.items() if track.stamp_ns >= horizon}
+        constant = self.settings.constant
         for k, key in enumerate(ids):
-            if not key or not points.located[k]:
-                continue
-            measured = MeasuredPlace(points.places[k], points.errors[k], points.noise[k])
-            track = tracks.get(key)
-            tracks[key] = (
-                begin_track(stamp_ns, measured, self.settings.constant)
-                if track is None
-                else continue_track(track, stamp_ns, measured, self.settings.constant)
-            )
+            if key and points.located[k]:
+                measured = MeasuredPlace(points.places[k], points.errors[k], points.noise[k])
+                track = tracks.get(key)
+                tracks[key] = (
+                    _begun(stamp_ns, measured, constant)
+                    if track is None
+                    else _continued(track, stamp_ns, measured, constant)
+                )
         return replace(self, tracks=tracks)
 
 
-def begin_track(stamp_ns: int, measured: MeasuredPlace, constant: np.ndarray) -> GroundTrack:
-    """Begin a track with one place."""
+def _begun(stamp_ns: int, measured: MeasuredPlace, constant: np.ndarray) -> GroundTrack:
     return GroundTrack(stamp_ns, begin(measured, constant, None), begin(measured, constant, _SPEED), trial_ns=stamp_ns)
 
 
-def continue_track(track: GroundTrack, stamp_ns: int, measured: MeasuredPlace, constant: np.ndarray) -> GroundTrack:
-    """Return the track after one more place.
-
-    A track at rest moves as soon as the evidence is large. The evidence against moving is limited, so that a parked
-    car that starts is seen soon. A moving track is tried at rest from its present place on, again and again.
-    """
+def _continued(track: GroundTrack, stamp_ns: int, measured: MeasuredPlace, constant: np.ndarray) -> GroundTrack:
+    """Return the track after one more place; what moves for certain is tried at rest from its present place on."""
     seconds = (stamp_ns - track.stamp_ns) / 1e9
     moving, likelihood = update(predict(track.moving, seconds, _ACCELERATION), measured, constant)
     rest, at_rest = update(track.rest, measured, constant)
-    evidence = max(track.evidence + likelihood - at_rest, -_EVIDENCE)
-    is_moving, trial_ns = track.is_moving or evidence > _EVIDENCE, track.trial_ns
-    if is_moving and (not track.is_moving or (stamp_ns - trial_ns) / 1e9 >= _TRIAL_S):
-        is_moving = not track.is_moving or evidence > 0
-        rest, evidence, trial_ns = (stopped(moving), 0.0, stamp_ns) if is_moving else (rest, evidence, stamp_ns)
+    evidence, trial_ns = min(max(track.evidence + likelihood - at_rest, -_LIMIT), _LIMIT), track.trial_ns
+    if evidence == _LIMIT and (stamp_ns - trial_ns) / 1e9 >= _TRIAL_S:
+        rest, evidence, trial_ns = stopped(moving), _MOVES, stamp_ns
     return GroundTrack(
         stamp_ns=stamp_ns,
         rest=rest,
         moving=moving,
-        is_moving=is_moving,
+        is_moving=evidence > (0.0 if track.is_moving else _MOVES),
         evidence=evidence,
         trial_ns=trial_ns,
         observations=track.observations + 1,

@@ -90,7 +90,7 @@ def test_a_parked_object_rests_and_a_driving_one_moves():
     assert parked[-1].observations == 60
     driving = list(follow(np.outer(np.arange(40) / 4.0, [6.0, -3.0, 0.0])))
     assert driving[-1].is_moving
-    np.testing.assert_allclose(driving[-1].best.state[3:], [6.0, -3.0, 0.0], atol=1.0)
+    np.testing.assert_allclose(driving[-1].velocity[0], [6.0, -3.0, 0.0], atol=1.0)
 
 
 def test_an_object_that_starts_and_stops_is_seen_to():
@@ -99,7 +99,7 @@ def test_an_object_that_starts_and_stops_is_seen_to():
     assert not tracks[39].is_moving
     assert tracks[60].is_moving
     assert not tracks[-1].is_moving
-    np.testing.assert_allclose(tracks[-1].best.state, drives[-1], atol=1.2)
+    np.testing.assert_allclose(tracks[-1].place[0], drives[-1], atol=1.2)
 
 
 def test_tracks_are_forgotten_and_objects_without_id_are_not_kept():
@@ -116,7 +116,7 @@ def test_predictions_move_moving_tracks_alone():
     *_, track = follow(np.outer(np.arange(40) / 4.0, [6.0, -3.0, 0.0]))
     tracks = GroundTracks(TrackSettings(np.zeros(ERRORS)), {7: track})
     later = tracks.predicted(track.stamp_ns + 10**9, [7, 8])
-    np.testing.assert_allclose(later[0] - track.best.state[:3], track.best.state[3:])
+    np.testing.assert_allclose(later[0] - track.place[0], track.velocity[0])
     assert np.isnan(later[1]).all()
     assert stopped(track.moving).state.shape == (3,)
 
@@ -128,4 +128,4 @@ def test_the_order_of_objects_does_not_matter():
         0, [4, 3, 2, 1], points_of(places[::-1], 1.0, 4)
     )
     for key in (1, 2, 3, 4):
-        np.testing.assert_array_equal(forward.tracks[key].best.state, backward.tracks[key].best.state)
+        np.testing.assert_array_equal(forward.tracks[key].place[0], backward.tracks[key].place[0])
