@@ -22,9 +22,6 @@ class Ground(Protocol):
         meet the ground.
         """
 
-    def covers(self, place: np.ndarray) -> bool:
-        """Whether the height of the ground is known at a place (x, y, ...)."""
-
 
 @dataclass(frozen=True)
 class FlatGround:
@@ -38,10 +35,6 @@ class FlatGround:
             factors = (self.height - origin[2]) / rays[:, 2]
             factors = np.where((factors > 0) & np.isfinite(factors), factors, np.nan)
         return factors, np.tile([0.0, 0.0, 1.0], (len(rays), 1))
-
-    def covers(self, place: np.ndarray) -> bool:
-        """Whether the height is known: everywhere."""
-        return True
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,10 +81,6 @@ class GridGround:
             before, after = np.where(is_above, middle, before), np.where(is_above, after, middle)
         factors = np.where(crosses, (before + after) / 2, np.nan)
         return factors, self._normals(origin + factors[:, None] * rays)
-
-    def covers(self, place: np.ndarray) -> bool:
-        """Whether the height is known at a place."""
-        return bool(np.isfinite(self.height_at(np.asarray(place)[None])[0]))
 
     def _span(
         self, origin: np.ndarray, rays: np.ndarray, reach: float, low: float, high: float

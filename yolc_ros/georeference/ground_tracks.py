@@ -1,4 +1,4 @@
-"""The places of tracks over images: each track has an estimate at rest and a moving one, weighed by their likelihood."""
+"""The places of tracks over images: each has an estimate at rest and a moving one, weighed by likelihood."""
 
 from __future__ import annotations
 

@@ -113,11 +113,10 @@ def project(
         by_pixel = by_direction @ by_pixel
     J[:, :, FOOTING] = by_pixel * np.asarray(footing_px, np.float64)[:, None, None]
     noise = by_pixel @ np.swapaxes(by_pixel, 1, 2) * noise_px**2
-    reasons = _reasons(state, d, normals, places, max_range)
-    lost = np.array([bool(reason) for reason in reasons], bool)
+    status, reasons = _judge(state, d, normals, places, max_range)
+    lost = status != Status.LOCATED
     for values in (places, J, noise):
         values[lost] = np.nan
-    status = np.where(lost, Status.ABOVE_HORIZON, Status.LOCATED)
     if not state.has_position:
         status = np.where(lost, status, Status.POSITION_UNKNOWN)
         reasons = tuple(reason or "no position of the vehicle" for reason in reasons)
@@ -161,10 +160,10 @@ def _rays(camera: Camera, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return rays[0], np.stack([rays[1] - rays[2], rays[3] - rays[4]], axis=-1) / (2 * _PIXEL)
 
 
-def _reasons(
+def _judge(
     state: CameraState, d: np.ndarray, normals: np.ndarray, places: np.ndarray, max_range: float
-) -> tuple[str, ...]:
-    """Return for each ray in words why it has no place; empty where it has one."""
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the status (N,) of each ray, and in words why it has no place; empty where it has one."""
     with np.errstate(divide="ignore", invalid="ignore"):
         lengths = np.linalg.norm(normals, axis=1) * np.linalg.norm(d, axis=1)
         angles = np.arcsin(np.clip(-np.sum(normals * d, axis=1) / lengths, -1.0, 1.0))
@@ -172,23 +171,24 @@ def _reasons(
         axes /= np.maximum(np.linalg.norm(axes, axis=1, keepdims=True), 1e-12)
         sigmas = np.sqrt(np.sum((axes @ state.covariance[ATTITUDE, ATTITUDE]) * axes, axis=1))
         distances = np.linalg.norm(places[:, :2] - state.position[:2], axis=1)
-    reasons = []
+    found = []
     for ray, place, angle, sigma, distance in zip(d, places, angles, sigmas, distances, strict=True):
+        status, reason = Status.ABOVE_HORIZON, ""
         if not np.isfinite(ray).all():
-            reasons.append("the distortion of the camera has no inverse at this pixel")
+            reason = "the distortion of the camera has no inverse at this pixel"
+        elif np.isnan(place).any() and ray[2] >= 0:
+            reason = "the ray points above the horizon"
         elif np.isnan(place).any():
-            above = "the ray points above the horizon"
-            reasons.append(above if ray[2] >= 0 else f"the ray meets no known ground within {max_range:g} m")
+            status, reason = Status.GROUND_UNKNOWN, f"the ray meets no known ground within {max_range:g} m"
         elif angle < max(GRAZING_SIGMAS * sigma, SMALLEST_ANGLE):
-            reasons.append(
-                f"the ray grazes the ground: an angle of {np.degrees(angle):.1f} degrees, uncertain by "
-                f"{np.degrees(sigma):.1f}"
-            )
+            between = f"{np.degrees(angle):.1f} degrees, uncertain by {np.degrees(sigma):.1f}"
+            reason = f"the ray grazes the ground: the angle between them is {between}"
         elif distance > max_range:
-            reasons.append(f"the ray meets the ground {distance:.0f} m away, beyond {max_range:g} m")
+            reason = f"the ray meets the ground {distance:.0f} m away, beyond {max_range:g} m"
         else:
-            reasons.append("")
-    return tuple(reasons)
+            status = Status.LOCATED
+        found.append((status, reason))
+    return np.array([status for status, _ in found], int), tuple(reason for _, reason in found)
 
 
 def _skews(d: np.ndarray) -> np.ndarray:

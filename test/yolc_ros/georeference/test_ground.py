@@ -44,8 +44,7 @@ def test_rays_that_leave_the_grid_or_go_up_meet_nothing():
     ground = grid_of(lambda x, y: np.zeros_like(x))
     rays = np.array([[1.0, 0.0, -0.01], [0.0, 0.0, 1.0]])
     assert np.isnan(ground.meet(np.array([0.0, 0.0, 40.0]), rays, 1e4)[0]).all()
-    assert ground.covers(np.array([0.0, 0.0, 5.0]))
-    assert not ground.covers(np.array([1e3, 0.0, 5.0]))
+    assert np.isnan(ground.height_at(np.array([[1e3, 0.0]])))
 
 
 def test_planes_meet_only_rays_that_go_to_them():
