@@ -177,8 +177,8 @@ class PlaceSensors(GroundSensors):
         return so3_log(later.value.rotation @ earlier.value.rotation.T) / seconds
 
 
-def place_topics(settings: GroundSettings, place_settings: GeoreferenceSettings) -> tuple[SensorTopic, ...]:
-    """Return the topics of georeferencing: orientation, altitude unless a height grid is given, and positions."""
+def place_topics(settings: GroundSettings) -> tuple[SensorTopic, ...]:
+    """Return the topics of georeferencing: altitude, where it is switched on, position and orientation."""
     if settings.altitude == "fix":
         return (ALTITUDE_AND_POSITION, IMU)
     altitude = (ALTITUDES[settings.altitude],) if settings.altitude in ALTITUDES else ()

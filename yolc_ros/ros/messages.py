@@ -9,14 +9,16 @@ import numpy as np
 from geometry_msgs.msg import Point
 from sensor_msgs.msg import Image
 from std_msgs.msg import ColorRGBA, Header
-from visualization_msgs.msg import ImageMarker
+from visualization_msgs.msg import ImageMarker, MarkerArray
 
 from perception_common.images.conversion import fill_image
 from yolc_ros.bridges.vision import detections_2d
 from yolc_ros.clusters import Region
 from yolc_ros.detector import Detections
 from yolc_ros.drawing import draw_detections
-from yolc_ros.msg import ClusterRegion, Detection, DetectionArray
+from yolc_ros.georeference.objects import GroundObjects
+from yolc_ros.msg import ClusterRegion, Detection, DetectionArray, GroundObjectArray
+from yolc_ros.ros.ground_messages import ground_objects_message, object_markers
 
 try:
     from vision_msgs import msg as vision_msgs
@@ -27,19 +29,23 @@ DETECTIONS = "yolc/detections"
 DETECTIONS_2D = "yolc/detections_2d"  # only where vision_msgs is installed
 MARKERS = "yolc/image_markers"
 DEBUG_IMAGE = "yolc/debug_image"
+OBJECTS = "yolc/objects"  # this and the next only while georeferencing is on
+OBJECT_MARKERS = "yolc/object_markers"
 
 TOPICS: dict[str, type] = {
     DETECTIONS: DetectionArray,
     **({DETECTIONS_2D: vision_msgs.Detection2DArray} if vision_msgs else {}),
     MARKERS: ImageMarker,
     DEBUG_IMAGE: Image,
+    OBJECTS: GroundObjectArray,
+    OBJECT_MARKERS: MarkerArray,
 }
 """What yolc_node publishes, by relative topic name."""
 
-ON_DEMAND = frozenset({DETECTIONS_2D, MARKERS, DEBUG_IMAGE})
+ON_DEMAND = frozenset({DETECTIONS_2D, MARKERS, DEBUG_IMAGE, OBJECT_MARKERS})
 """Made for viewers: published only while somebody subscribes."""
 
-RECORDED = frozenset({DETECTIONS, MARKERS})
+RECORDED = frozenset({DETECTIONS, MARKERS, OBJECTS, OBJECT_MARKERS})
 """What a replay records."""
 
 
@@ -52,15 +58,23 @@ def frame_messages(
     trained: bool,
     seconds: float,
     wants: Callable[[str], bool],
+    objects: GroundObjects | None = None,
+    map_frame: str = "",
 ) -> Iterator[tuple[str, Any]]:
     """Yield (topic, message) of the detections of an RGB image (H, W, 3) uint8.
 
     model, trained, seconds: of the detector. wants: whether a topic is wanted; messages of others are not built.
+    objects: where the detections stand on the ground, in `map_frame`; None while georeferencing is off.
     """
     size = image.shape[1], image.shape[0]
     if wants(MARKERS):
         yield MARKERS, image_marker(header, detections)
     message = detections_message(header, size, detections, model, trained, seconds)
+    if objects is not None:
+        located = ground_objects_message(header, map_frame, message.detections, objects, model, trained)
+        yield OBJECTS, located
+        if wants(OBJECT_MARKERS):
+            yield OBJECT_MARKERS, object_markers(located)
     yield DETECTIONS, message
     if DETECTIONS_2D in TOPICS and wants(DETECTIONS_2D):
         yield DETECTIONS_2D, detections_2d(message, vision_msgs)

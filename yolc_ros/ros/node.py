@@ -22,7 +22,10 @@ from perception_common.sensors.topics import SensorTopic
 from perception_common.stamps import stamp_ns
 from yolc_ros.adaptive import AdaptiveDetector, LookState
 from yolc_ros.detector import Detections, Detector
-from yolc_ros.ground_sensors import GroundSensors, GroundSettings, ground_topics
+from yolc_ros.georeference.georeferencer import Georeferencer
+from yolc_ros.georeference.objects import GroundObjects
+from yolc_ros.georeference.sensors import PlaceSensors
+from yolc_ros.ground_sensors import GroundSettings
 from yolc_ros.looks.bands import GroundView
 from yolc_ros.looks.budget import LeftOut
 from yolc_ros.looks.search import ScaleState
@@ -33,14 +36,15 @@ from yolc_ros.ros.messages import ON_DEMAND, TOPICS, frame_messages
 class YolcNode(PerceptionNode[YolcParameters]):
     """Publishes one DetectionArray per image; see msg/ for its fields."""
 
-    input_problems = (*PerceptionNode.input_problems, "ground")
+    input_problems = (*PerceptionNode.input_problems, "ground", "georeference")
 
     def __init__(self, nodes_in_process: int = 1):
         self._detector: Detector | None = None
         self._state = LookState()
         self._looks = _LookCounts()
         self._cameras = CameraInfoBuffer("camera_info")
-        self._sensors = GroundSensors(GroundSettings())
+        self._sensors = PlaceSensors(GroundSettings())
+        self._georeferencer: Georeferencer | None = None
         self._intensity = Intensity()
         super().__init__("yolc_node", YolcParameters, nodes_in_process)
 
@@ -71,8 +75,9 @@ class YolcNode(PerceptionNode[YolcParameters]):
     def subscribe(self) -> None:
         """Subscribe to images and, where an altitude is switched on, to it, the tilt and camera_info."""
         super().subscribe()
-        self._sensors = GroundSensors(self.parameters.ground)
-        topics = ground_topics(self.parameters.ground)
+        self._sensors = PlaceSensors(self.parameters.ground, self.parameters.places)
+        self._georeferencer = Georeferencer(self._sensors) if self.parameters.georeference else None
+        topics = self.parameters.topics
         if topics:
             self._cameras = CameraInfoBuffer(self.resolve_topic_name("camera_info"))
             self.sensor_subscription(CameraInfo, "camera_info", self._cameras.add)
@@ -86,7 +91,7 @@ class YolcNode(PerceptionNode[YolcParameters]):
         if self._detector is not None:
             self._detector = replace(self._detector, settings=parameters.detector)
             self._state = replace(self._state, scale=ScaleState())
-        self._sensors.settings = parameters.ground
+        self._sensors.settings, self._sensors.place_settings = parameters.ground, parameters.places
 
     def describe(self) -> dict[str, str]:
         """Diagnostics values of the network."""
@@ -107,6 +112,8 @@ class YolcNode(PerceptionNode[YolcParameters]):
         """Follow the values of images of more than 8 bits anew."""
         self._intensity.forget()
         self._state = replace(self._state, scale=ScaleState())
+        if self._georeferencer is not None:
+            self._georeferencer.forget()
 
     def process(self, header: Header, image: np.ndarray) -> None:
         """Detect objects in an image and publish them."""
@@ -119,6 +126,7 @@ class YolcNode(PerceptionNode[YolcParameters]):
             detections, self._state = adaptive.detect(image, self._state, self._view(header, image))
         self._looks = self._looks.with_image(detections, self._state.left_out)
         seconds = time.perf_counter() - start
+        objects = self._locate(header, image, detections)
         with self.stage("publishing"):
             for topic, message in frame_messages(
                 header,
@@ -128,6 +136,8 @@ class YolcNode(PerceptionNode[YolcParameters]):
                 trained=detector.trained,
                 seconds=seconds,
                 wants=self._is_wanted,
+                objects=objects,
+                map_frame=self.parameters.map_frame,
             ):
                 self._results[topic].publish(message)
 
@@ -145,6 +155,25 @@ class YolcNode(PerceptionNode[YolcParameters]):
             return None
         self.problems.resolve("ground")
         return view
+
+    def _locate(self, header: Header, image: np.ndarray, detections: Detections) -> GroundObjects | None:
+        """Return where the detections stand on the ground; None while georeferencing is off."""
+        georeferencer, stamp = self._georeferencer, stamp_ns(header)
+        if georeferencer is None:
+            return None
+        with self.stage("georeferencing"):
+            objects = georeferencer.locate(
+                stamp,
+                header.frame_id,
+                lambda: self._cameras.camera(stamp, image.shape[1], image.shape[0]),
+                detections.boxes,
+                [detections.class_names[label] for label in detections.labels],
+            )
+        if georeferencer.problem:
+            self.problems.report("georeference", f"objects are not located: {georeferencer.problem}")
+        else:
+            self.problems.resolve("georeference")
+        return objects
 
     def _add_reading(self, topic: SensorTopic, message: object) -> None:
         topic.add(self._sensors, message, self.get_clock().now().nanoseconds)
