@@ -16,9 +16,9 @@ def find_sensors(bag: Bag, sensors: Iterable[SensorTopic], resolve: Callable[[st
     """Return the sensors that a node's parameters switch on, by their topic in the bag.
 
     A sensor is on the topic of its name (`resolve` makes it absolute), else on the only topic of its type, except for
-    depth images: any Image may be the only one. Missing detections are left out, since the replay makes its own, and so are
-    missing positions, without which places hold from the point below the camera. Raises InputError for another sensor
-    that is missing.
+    depth images: any Image may be the only one. Missing detections are left out, since the replay makes its own, and
+    so are missing positions, without which objects are located from the point below the camera. Raises InputError for
+    another sensor that is missing.
     """
     found = {}
     for sensor in sensors:
