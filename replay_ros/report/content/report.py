@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from replay_ros.report.content.images import KeyframePair, ReportFrame
-from replay_ros.report.content.plots import PrecisionRecall, Series, TimingSection, TrajectorySection
+from replay_ros.report.content.plots import GroundMap, PrecisionRecall, Series, TimingSection, TrajectorySection
 from replay_ros.report.content.text import FrameToCheck, ReportedProblem, Table, Tile
 
 
@@ -29,6 +29,7 @@ class ReportContent:
     frames_to_check: tuple[FrameToCheck, ...] = ()
     pairs: tuple[KeyframePair, ...] = ()
     trajectory: TrajectorySection | None = None
+    ground_map: GroundMap | None = None
     errors: tuple[Series, ...] = ()
     curves: tuple[PrecisionRecall, ...] = ()
     timing: TimingSection = field(default_factory=TimingSection)

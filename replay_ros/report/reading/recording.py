@@ -16,6 +16,7 @@ from replay_ros.evaluation.motion.truth import TrueMotion, find_truth_topic, rea
 from replay_ros.result.assignment import Moment, assign_to_images
 
 DETECTIONS = "yolc_ros/msg/DetectionArray"
+GROUND_OBJECTS = "yolc_ros/msg/GroundObjectArray"
 STATUS = "yolc_ros/msg/MatchingStatus"
 KEYFRAME = "yolc_ros/msg/Keyframe"
 CORRESPONDENCES = "yolc_ros/msg/Correspondences"
@@ -40,9 +41,10 @@ class RecordedReplay:
     """The messages of the output bag of a replay. Images are named by their position in it, from 0.
 
     stamps_ns: of the images. sizes: (width, height) of each, as far as they are known. detections,
-    true_detections, statuses: by position; None when the bag has no such topic. keyframes: position by id. poses:
-    RelativePose messages by (older id, newer id). truth: ground-truth poses of the camera. nodes: by node name. topics:
-    (name, type, message count). unassigned: messages of the others whose image is not known: images share its stamp.
+    true_detections, statuses: by position; None when the bag has no such topic. objects, true_objects: on the ground,
+    the same. keyframes: position by id. poses: RelativePose messages by (older id, newer id). truth: ground-truth poses
+    of the camera. nodes: by node name. topics: (name, type, message count). unassigned: messages of the others whose
+    image is not known: images share its stamp.
     """
 
     image_topic: str
@@ -58,6 +60,8 @@ class RecordedReplay:
     nodes: Mapping[str, NodeState]
     topics: tuple[tuple[str, str, int], ...]
     unassigned: int = 0
+    objects: Mapping[int, Any] | None = None
+    true_objects: Mapping[int, Any] | None = None
 
     @property
     def size(self) -> Size:
@@ -81,6 +85,9 @@ def read_recording(bag: Bag, image_topic: str | None = None, truth: str | None =
     detections, lost_detections = _by_position(bag, _result_topics(bag, DETECTIONS), moments)
     truth_topics = [topic.name for topic in bag.of_type(DETECTIONS) if TRUTH in topic.name]
     true_detections, lost_truths = _by_position(bag, truth_topics, moments)
+    objects, lost_objects = _by_position(bag, _result_topics(bag, GROUND_OBJECTS), moments)
+    true_topics = [topic.name for topic in bag.of_type(GROUND_OBJECTS) if TRUTH in topic.name]
+    true_objects, _ = _by_position(bag, true_topics, moments)
     statuses, lost_statuses = _by_position(bag, _result_topics(bag, STATUS), moments)
     keyframes, lost_keyframes = _by_position(bag, _result_topics(bag, KEYFRAME), moments)
     return RecordedReplay(
@@ -96,7 +103,9 @@ def read_recording(bag: Bag, image_topic: str | None = None, truth: str | None =
         truth=_read_true_motion(bag, truth),
         nodes=_read_nodes(bag),
         topics=tuple((topic.name, topic.type, topic.count) for topic in bag.topics.values()),
-        unassigned=lost_detections + lost_truths + lost_statuses + lost_keyframes,
+        unassigned=lost_detections + lost_truths + lost_statuses + lost_keyframes + lost_objects,
+        objects=objects,
+        true_objects=true_objects,
     )
 
 
