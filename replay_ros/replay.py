@@ -26,8 +26,8 @@ from replay_ros.report.to_html import write_html
 from replay_ros.result.answers import refused_images
 from replay_ros.result.image_stamps import describe_stamps
 from replay_ros.result.peak_rate import PeakRate
+from replay_ros.result.place_files import placed_objects, write_geojson, write_kml
 from replay_ros.result.replay_result import ReplayResult, latencies, write_result
-from yolc_ros.georeference.place_files import placed_objects, write_geojson, write_kml
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from types import SimpleNamespace as Message
 import numpy as np
 import pytest
 
-from yolc_ros.georeference.place_files import placed_objects, write_geojson, write_kml
+from replay_ros.result.place_files import placed_objects, write_geojson, write_kml
 
 ODD_NAME = 'car <b>"&\x01é'
 
