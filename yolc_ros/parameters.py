@@ -70,7 +70,7 @@ class YolcParameters(PerceptionParameters):
         "mount of a camera that is fixed to the vehicle whose frame imu is in: x y z qx qy qz qw, metres and "
         "quaternion; empty: imu is in the frame of the images",
     )
-    map_frame: str = parameter("map", "frame_id of yolc/objects: east, north, up from the first position")
+    map_frame: str = parameter("yolc_map", "frame_id of yolc/objects: east, north, up from the first position")
     height_grid: str = parameter("", "GeoTIFF of the height of the ground, in place of flat ground at the altitude")
     height_grid_zero: float = parameter(
         0.0,

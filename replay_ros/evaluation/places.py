@@ -43,10 +43,10 @@ class PlaceFigures:
 
 
 def score_places_of_bag(bag: Path, topic: str = OBJECTS) -> PlaceFigures | None:
-    """Compare the places in a replayed bag with its truth; None where it has no truth. Raises InputError."""
+    """Compare the places in a replayed bag with its truth; None where it lacks either. Raises InputError."""
     with open_bag(bag) as opened:
         truth = opened.topics.get(f"/{TRUTH}")
-        if truth is None or truth.type != TYPE or not truth.count:
+        if truth is None or truth.type != TYPE or not truth.count or f"/{topic.lstrip('/')}" not in opened.topics:
             return None
         return score_places(_read(opened, topic), _read(opened, truth.name))
 
