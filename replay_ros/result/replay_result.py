@@ -126,5 +126,5 @@ def _result_of_mapping(content: Mapping[str, Any], path: Path) -> ReplayResult:
         stopped=content["stopped"],
         not_done=tuple(content["not_done"]),
         warnings=tuple(content["warnings"]),
-        places=None if places is None else from_mapping(PlaceFigures, places, f"{path}: places"),
+        places=None if places is None else PlaceFigures(**places),
     )

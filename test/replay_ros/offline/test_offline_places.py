@@ -21,12 +21,12 @@ pytest.importorskip("pymap3d")
 FLIGHT = FlightOptions(
     scene=SceneOptions(side=128.0, urbanity=0.6),
     path=FlightPathOptions(kind="survey", duration_s=1.0, altitude_m=30.0, pitch_deg=-70.0),
-    camera=CameraOptions(width=256, height=192),
+    camera=CameraOptions(width=480, height=320),
     frame_rate_hz=1.0,
 )
 PARAMETERS = """
 /**/yolc_node:
-  ros__parameters: {score_threshold: 0.05, weights: none, georeference: true, altitude: range, use_imu: true}
+  ros__parameters: {score_threshold: 0.1, georeference: true, altitude: range, use_imu: true}
 """
 
 
