@@ -18,7 +18,9 @@ class LocalFrame:
     longitude: float
     height: float
 
-    def to_enu(self, latitude: np.ndarray, longitude: np.ndarray, height: np.ndarray) -> np.ndarray:
+    def to_enu(
+        self, latitude: np.ndarray | float, longitude: np.ndarray | float, height: np.ndarray | float
+    ) -> np.ndarray:
         """Return places (..., 3), metres, of latitudes and longitudes, degrees, and heights, metres, each (...,)."""
         geodesy = _pymap3d()
         return np.stack(
