@@ -15,6 +15,7 @@ from replay_ros.evaluation.detection.bags import TRUTH, score_bag
 from replay_ros.evaluation.detection.results import DetectionResult
 from replay_ros.evaluation.motion.bags import MotionBagOptions, evaluate_motion_of_bag
 from replay_ros.evaluation.motion.truth import find_truth_topic
+from replay_ros.evaluation.places import OBJECTS, describe_places, score_places_of_bag
 from replay_ros.live.player import INTERRUPTED
 from replay_ros.live.replay import LiveOptions, replay_live
 from replay_ros.offline.replay import OfflineOptions, replay_offline
@@ -25,6 +26,7 @@ from replay_ros.report.to_html import write_html
 from replay_ros.result.answers import refused_images
 from replay_ros.result.image_stamps import describe_stamps
 from replay_ros.result.peak_rate import PeakRate
+from replay_ros.result.place_files import placed_objects, write_geojson, write_kml
 from replay_ros.result.replay_result import ReplayResult, latencies, write_result
 
 
@@ -52,6 +54,10 @@ def replay(request: ReplayRequest) -> ReplayResult:
     if result.stopped == INTERRUPTED:
         return result
     result = score_replay(result, request.truth)
+    try:
+        _write_place_files(result)
+    except InputError as error:
+        result = replace(result, not_done=(*result.not_done, f"no files of places: {error}"))
     write_result(request.json, result)
     if request.report:
         try:
@@ -69,7 +75,7 @@ def score_replay(result: ReplayResult, truth: str | None = None) -> ReplayResult
     What cannot be compared stands in `not_done` of the result.
     """
     not_done = []
-    detection = motion = None
+    detection = motion = places = None
     try:
         detection = _score_detections(result)
     except InputError as error:
@@ -78,7 +84,27 @@ def score_replay(result: ReplayResult, truth: str | None = None) -> ReplayResult
         motion = _score_motion(result, truth)
     except InputError as error:
         not_done.append(f"the motion was not evaluated: {error}")
-    return replace(result, detection=detection, motion=motion, not_done=(*result.not_done, *not_done))
+    try:
+        topic = _objects_topic(result)
+        places = None if topic is None else score_places_of_bag(Path(result.out), topic)
+    except InputError as error:
+        not_done.append(f"the places of objects were not evaluated: {error}")
+    return replace(result, detection=detection, motion=motion, places=places, not_done=(*result.not_done, *not_done))
+
+
+def _objects_topic(result: ReplayResult) -> str | None:
+    return next((name for name, count in result.topics.items() if name.endswith(OBJECTS) and count), None)
+
+
+def _write_place_files(result: ReplayResult) -> None:
+    """Write GeoJSON and KML beside the bag, where objects were located."""
+    topic, out = _objects_topic(result), Path(result.out)
+    if topic is None:
+        return
+    with open_bag(out) as bag:
+        objects = placed_objects(item.message for item in bag.messages([topic]))
+    write_geojson(out.parent / f"{out.name}.geojson", objects)
+    write_kml(out.parent / f"{out.name}.kml", objects)
 
 
 def _score_detections(result: ReplayResult) -> DetectionResult | None:
@@ -130,6 +156,8 @@ def describe_replay(result: ReplayResult) -> Iterable[str]:
     if result.detection is not None and result.detection.scores.ap50 is not None:
         scores = result.detection.scores
         yield f"  detection ({result.detection.protocol}): AP {scores.ap:.3f}, AP50 {scores.ap50:.3f}"
+    if result.places is not None:
+        yield f"  objects on the ground: {describe_places(result.places)}"
     if result.motion is not None and (poses := result.motion["poses"]):
         auc = "/".join(f"{value:.2f}" for value in poses["auc"].values())
         yield f"  relative poses: {poses['success_5deg']} of {poses['edges']} under 5 degrees, AUC@5/10/20 {auc}"

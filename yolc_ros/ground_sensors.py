@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from perception_common.cameras.camera import Camera
 from perception_common.errors import InputError
-from perception_common.sensors.readings import altitude_between, orientation_between
+from perception_common.sensors.buffer import Aged
+from perception_common.sensors.readings import Orientation, altitude_between, orientation_between
 from perception_common.sensors.suite import AltitudeSensors
 from perception_common.sensors.topics import ALTITUDES, IMU, SensorTopic
 from yolc_ros.looks.bands import GroundView
 
-_READINGS = 1000  # that are kept: 2.5 s of an IMU at 400 Hz
-_MAX_GAP = 1.0  # seconds between two readings that are interpolated, as in loftr_node
+READINGS = 1000  # that are kept: 2.5 s of an IMU at 400 Hz
+MAX_GAP = 1.0  # seconds between two readings that are interpolated, as in loftr_node
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GroundSettings:
     """Where altitude and tilt come from.
 
     altitude: kind of the messages on the topic altitude, a key of `ALTITUDES`. ground_height: of the ground, metres
     above the ellipsoid, for positions of satellites; None: that of the first one. use_imu: tilt from the orientation of
     the images' frame, else from pitch. pitch: degrees of the optical axis above the horizon, -90 is straight down.
-    max_age: seconds between a reading and the image.
+    max_age: seconds between a reading and the image. mount: T_base_camera (4, 4) of a camera that is fixed to the
+    vehicle whose frame the orientation is of; None: it is of the images' frame.
     """
 
     altitude: str = "none"
@@ -32,13 +34,14 @@ class GroundSettings:
     use_imu: bool = False
     pitch: float = -90.0
     max_age: float = 0.5
+    mount: np.ndarray | None = None
 
 
 class GroundSensors(AltitudeSensors):
     """The view of the ground from altitudes and orientations, see `AltitudeSensors`. `settings` may be replaced."""
 
     def __init__(self, settings: GroundSettings):
-        super().__init__(altitudes=_READINGS, orientations=_READINGS)
+        super().__init__(altitudes=READINGS, orientations=READINGS)
         self.settings = settings
 
     @property
@@ -48,7 +51,7 @@ class GroundSensors(AltitudeSensors):
 
     def view(self, stamp_ns: int, camera: Camera, frame_id: str) -> GroundView:
         """Return the view of the ground of an image. Raises InputError, with the cause, where it is unknown."""
-        altitude = self._altitudes.between(stamp_ns, altitude_between, _MAX_GAP)
+        altitude = self._altitudes.between(stamp_ns, altitude_between, MAX_GAP)
         if altitude is None or altitude.age > self.settings.max_age:
             raise InputError("no altitude of the time of the image; check the topic altitude")
         K = camera.matrix
@@ -65,15 +68,22 @@ class GroundSensors(AltitudeSensors):
         if not self.settings.use_imu:
             pitch = np.radians(self.settings.pitch)
             return np.array([0.0, np.cos(pitch), -np.sin(pitch)])
-        found = self._orientations.between(stamp_ns, orientation_between, _MAX_GAP)
+        return -self._orientation(stamp_ns, frame_id).value.rotation[2]  # the last row is the world's z axis
+
+    def _orientation(self, stamp_ns: int, frame_id: str) -> Aged[Orientation]:
+        """Return the orientation of the optical frame. Raises InputError where it is unknown."""
+        found = self._orientations.between(stamp_ns, orientation_between, MAX_GAP)
         if found is None or found.age > self.settings.max_age:
             raise InputError("no orientation of the time of the image; check the topic imu")
-        if found.value.frame != frame_id:
+        if found.value.frame == frame_id:
+            return found
+        if self.settings.mount is None:
             raise InputError(
                 "the orientation is not that of the camera: use_imu needs messages in the frame of the images, as a "
-                "gimbal gives; use gimbal_pitch for a camera that is fixed to the vehicle"
+                "gimbal gives; for a camera that is fixed to the vehicle set base_from_optical, or use gimbal_pitch"
             )
-        return -found.value.rotation[2]  # the world's z axis in the optical frame is the last row
+        rotation = found.value.rotation @ self.settings.mount[:3, :3]
+        return Aged(replace(found.value, rotation=rotation, frame=frame_id), found.age)
 
 
 def ground_topics(settings: GroundSettings) -> tuple[SensorTopic, ...]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from perception_common.errors import InputError
 from perception_common.node.parameters import PerceptionParameters, parameter
+from perception_common.sensors.mount import parse_mount
 from perception_common.sensors.suite import FIRST_FIX
-from perception_common.sensors.topics import ALTITUDES
+from perception_common.sensors.topics import ALTITUDES, SensorTopic
 from yolc_ros.adaptive import LookSettings
 from yolc_ros.detector import DetectorSettings
-from yolc_ros.ground_sensors import GroundSettings
+from yolc_ros.georeference.errors import ErrorModel
+from yolc_ros.georeference.sensors import GeoreferenceSettings, place_topics
+from yolc_ros.ground_sensors import GroundSettings, ground_topics
 from yolc_ros.looks.crowds import LSM_PRESETS
 from yolc_ros.tracking.tracker import TrackingSettings
 
@@ -59,6 +63,51 @@ class YolcParameters(PerceptionParameters):
     budget_ms: float = parameter(
         0.0, "time for the looks at an image, milliseconds; 0: no limit", low=0.0, high=60_000.0, live=True
     )
+    georeference: bool = parameter(
+        False, "locate the objects on the ground: yolc/objects, by altitude or height_grid, use_imu and the topic fix"
+    )
+    base_from_optical: str = parameter(
+        "",
+        "mount of a camera that is fixed to the vehicle whose frame imu is in: x y z qx qy qz qw, metres and "
+        "quaternion; empty: imu is in the frame of the images",
+    )
+    map_frame: str = parameter("yolc_map", "frame_id of yolc/objects: east, north, up from the first position")
+    height_grid: str = parameter("", "GeoTIFF of the height of the ground, in place of flat ground at the altitude")
+    height_grid_zero: float = parameter(
+        0.0,
+        "metres of the height grid's zero above the ellipsoid: of the geoid, for heights above the sea",
+        low=-200.0,
+        high=200.0,
+    )
+    height_grid_deviation: float = parameter(
+        2.0, "standard deviation of the heights of height_grid, metres", low=0.0, high=100.0
+    )
+    max_range: float = parameter(
+        1000.0,
+        "metres over the ground from camera to object; farther ones are not located",
+        low=1.0,
+        high=10_000.0,
+        live=True,
+    )
+    attitude_deviation: float = parameter(
+        1.0, "standard deviation of imu where it tells none, degrees about each axis", low=0.001, high=45.0, live=True
+    )
+    altitude_deviation: float = parameter(
+        0.02, "standard deviation of altitude where it tells none, as a share of it", low=0.0, high=1.0, live=True
+    )
+    position_deviation: float = parameter(
+        1.5, "standard deviation of fix where it tells none, metres on each axis", low=0.001, high=1000.0, live=True
+    )
+    timing_deviation: float = parameter(
+        0.02, "standard deviation of the time of an image against the sensors, seconds", low=0.0, high=10.0, live=True
+    )
+    constant_share: float = parameter(
+        0.5,
+        "share of these variances that is the same while an object is seen, as that of a wrong mount",
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
     flip: bool = parameter(False, "also run on the mirrored image: better and half as fast", live=True)
 
     tracking: bool = parameter(True, "give objects ids that persist, on yolc/tracks")
@@ -76,6 +125,12 @@ class YolcParameters(PerceptionParameters):
     def __post_init__(self) -> None:
         if self.scale == "ground" and self.altitude == "none":
             raise InputError("scale ground needs the height above ground: set altitude to the kind of its messages")
+        if self.georeference and not self.use_imu:
+            raise InputError("georeference needs the orientation of the camera: set use_imu")
+        if self.georeference and self.altitude == "none" and not self.height_grid:
+            raise InputError("georeference needs the ground: set altitude to the kind of its messages, or height_grid")
+        if self.base_from_optical:
+            parse_mount(self.base_from_optical)
 
     @property
     def ground(self) -> GroundSettings:
@@ -86,6 +141,7 @@ class YolcParameters(PerceptionParameters):
             use_imu=self.use_imu,
             pitch=self.gimbal_pitch,
             max_age=self.sensor_max_age,
+            mount=parse_mount(self.base_from_optical) if self.base_from_optical else None,
         )
 
     @property
@@ -94,6 +150,28 @@ class YolcParameters(PerceptionParameters):
         return TrackingSettings(
             high_score=self.track_high_score, max_lost=self.track_max_lost, min_hits=self.track_min_hits
         )
+
+    @property
+    def places(self) -> GeoreferenceSettings:
+        """How objects are located on the ground."""
+        return GeoreferenceSettings(
+            errors=ErrorModel(
+                attitude=self.attitude_deviation,
+                altitude=self.altitude_deviation,
+                position=self.position_deviation,
+                time=self.timing_deviation,
+                constant_share=self.constant_share,
+            ),
+            height_grid=Path(self.height_grid) if self.height_grid else None,
+            grid_zero=self.height_grid_zero,
+            grid_deviation=self.height_grid_deviation,
+            max_range=self.max_range,
+        )
+
+    @property
+    def topics(self) -> tuple[SensorTopic, ...]:
+        """The topics of the sensors that are switched on."""
+        return place_topics(self.ground) if self.georeference else ground_topics(self.ground)
 
     @property
     def looks(self) -> LookSettings:

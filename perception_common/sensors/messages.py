@@ -12,7 +12,7 @@ import numpy as np
 
 from perception_common.errors import InputError
 from perception_common.geometry import matrix_from_quaternion
-from perception_common.sensors.readings import Altitude, Orientation, is_orientation
+from perception_common.sensors.readings import Altitude, GeoPosition, Orientation, is_orientation
 from perception_common.stamps import stamp_ns
 
 _NO_FIX = -1  # NavSatStatus.STATUS_NO_FIX
@@ -50,6 +50,17 @@ def height_from_fix(message: Any) -> Altitude:
     known = int(message.position_covariance_type) != 0
     variance = float(message.position_covariance[_VERTICAL]) if known else 0.0
     return Altitude(stamp_ns(message.header), value, _deviation(variance))
+
+
+def position_from_fix(message: Any) -> GeoPosition:
+    """Read the position of a sensor_msgs/NavSatFix; a covariance that is invalid or of unknown type is unknown."""
+    height = height_from_fix(message)
+    latitude, longitude = float(message.latitude), float(message.longitude)
+    if not (abs(latitude) <= 90.0 and abs(longitude) <= 180.0):
+        raise InputError("a NavSatFix whose latitude or longitude is none; check the receiver")
+    known = int(message.position_covariance_type) != 0
+    covariance = covariance_of(message.position_covariance, 3) if known else np.zeros((3, 3))
+    return GeoPosition(height.stamp_ns, latitude, longitude, height.value, covariance)
 
 
 def orientation_from_imu(message: Any) -> Orientation:

@@ -32,6 +32,20 @@ class Orientation:
     frame: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class GeoPosition:
+    """A place on the WGS 84 ellipsoid: latitude and longitude, degrees, and height above it, metres.
+
+    covariance: (3, 3), east, north, up, m^2; all 0: unknown.
+    """
+
+    stamp_ns: int
+    latitude: float
+    longitude: float
+    height: float
+    covariance: np.ndarray = field(default_factory=lambda: np.zeros((3, 3)))
+
+
 def altitude_between(a: Altitude, b: Altitude, share: float) -> Altitude:
     """Altitude at `share` (0 to 1) of the time from a to b, for independent errors of a and b."""
     deviation = float(np.hypot((1 - share) * a.deviation, share * b.deviation))
@@ -44,6 +58,17 @@ def orientation_between(a: Orientation, b: Orientation, share: float) -> Orienta
         a,
         stamp_ns=stamp_between(a, b, share),
         rotation=rotation_between(a.rotation, b.rotation, share),
+        covariance=(1 - share) * a.covariance + share * b.covariance,
+    )
+
+
+def position_between(a: GeoPosition, b: GeoPosition, share: float) -> GeoPosition:
+    """Position at `share` (0 to 1) of the time from a to b, at constant velocity; not across the antimeridian."""
+    return GeoPosition(
+        stamp_ns=stamp_between(a, b, share),
+        latitude=(1 - share) * a.latitude + share * b.latitude,
+        longitude=(1 - share) * a.longitude + share * b.longitude,
+        height=(1 - share) * a.height + share * b.height,
         covariance=(1 - share) * a.covariance + share * b.covariance,
     )
 

@@ -28,3 +28,4 @@ ALTITUDES = {
 }
 """By the kind of the messages, as the parameters `altitude` name it."""
 IMU = SensorTopic("imu", "sensor_msgs/msg/Imu", lambda s, m, _: s.add_imu(m), 100)
+FIX = SensorTopic("fix", "sensor_msgs/msg/NavSatFix", lambda s, m, _: s.add_position(m), 10)

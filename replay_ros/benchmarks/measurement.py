@@ -23,7 +23,8 @@ class BenchmarkPlan:
     flights of the tracks. standing: pairs of a camera without translation. moving: pairs of one with a small
     translation, of each scene, parallax and noise. matched_pairs: pairs that loftr_lite matches on simulated flights,
     of chains of `matched_images` images of size matched_frame. tracking_seeds, tracking_courses: flights whose objects
-    are tracked: so many courses with each seed, of `tracking_images` images of size tracking_frame.
+    are tracked: so many courses with each seed, of `tracking_images` images of size tracking_frame. ground_objects:
+    that are located on the ground.
     """
 
     threads: int
@@ -54,6 +55,7 @@ class BenchmarkPlan:
     tracking_courses: int = 3
     tracking_images: int = 25
     tracking_frame: tuple[int, int] = (1280, 720)
+    ground_objects: int = 2000
 
 
 QUICK_PLAN = BenchmarkPlan(
@@ -85,6 +87,7 @@ QUICK_PLAN = BenchmarkPlan(
     tracking_courses=1,
     tracking_images=8,
     tracking_frame=(320, 240),
+    ground_objects=10,
 )
 """Sizes at which all subjects run in seconds; the durations are meaningless."""
 

@@ -42,6 +42,7 @@ SUBJECTS = {
     "tracks": Subject("tracks of keypoints through simulated flights (minutes)"),
     "hover": Subject("false and missed translations of cameras that hover, turn or move a little (minutes)"),
     "tracking": Subject("ids of objects on simulated flights (minutes)"),
+    "georeference": Subject("places of objects on the ground over simulated flights (minutes)"),
     "training": Subject("one training step of the lite networks"),
 }
 

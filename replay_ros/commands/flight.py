@@ -58,8 +58,9 @@ example:
   {prog} city_bag --seed 7 --kind survey --altitude 40 --pitch -75 --duration 30 --rate 2
 
 writes camera/image, camera/camera_info, ground_truth/pose (PoseStamped of the optical frame in "map"),
-ground_truth/detections (yolc_ros/DetectionArray), ground_truth/tracks (yolc_ros/TrackArray), altitude
-(sensor_msgs/Range with noise) and odometry (nav_msgs/Odometry of base_link in "odom", drifting).
+ground_truth/detections (yolc_ros/DetectionArray), ground_truth/tracks (yolc_ros/TrackArray), ground_truth/objects
+(yolc_ros/GroundObjectArray), altitude (sensor_msgs/Range), fix (sensor_msgs/NavSatFix) and imu (sensor_msgs/Imu,
+orientation of the camera) with noise, and odometry (nav_msgs/Odometry of base_link in "odom", drifting).
 """
 
 

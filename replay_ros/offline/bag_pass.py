@@ -40,11 +40,15 @@ from replay_ros.outputs import DETECTIONS, NODES, OUTPUTS, STATUS, type_name
 from replay_ros.result.answers import NodeAnswers, node_answers
 from replay_ros.result.assignment import Moment
 from replay_ros.result.timing import StageTimes
-from yolc_ros.ground_sensors import GroundSensors, ground_topics
+from yolc_ros.detector import Detections
+from yolc_ros.georeference.georeferencer import Georeferencer
+from yolc_ros.georeference.objects import GroundObjects
+from yolc_ros.georeference.sensors import PlaceSensors
 from yolc_ros.looks.bands import GroundView
 from yolc_ros.ros import messages as detection
 from yolc_ros.tracking.image_tracker import ImageTracker
 from yolc_ros.tracking.matches import CORRESPONDENCES, match_topics
+from yolc_ros.tracking.tracks import Tracks
 
 logger = logging.getLogger(__name__)
 
@@ -87,10 +91,12 @@ class BagPass:
         self.gray_intensity = Intensity(parameters.intensity, logger.warning)
         self.cameras = CameraInfoBuffer(self.info_topic or "camera_info")
         self.sensors = {} if self.frontend is None else find_sensors(self.bag, sensor_topics(parameters), self._name)
-        self.ground = GroundSensors(self.networks.yolc.ground)
+        self.ground = PlaceSensors(self.networks.yolc.ground, self.networks.yolc.places)
         self.ground_topics = (
-            {} if self.detector is None else find_sensors(self.bag, ground_topics(self.ground.settings), self._name)
+            {} if self.detector is None else find_sensors(self.bag, self.networks.yolc.topics, self._name)
         )
+        is_located = self.detector is not None and self.networks.yolc.georeference
+        self.georeferencer = Georeferencer(self.ground) if is_located else None
         self.partners = Partners(SyncSettings(slop=parameters.sync_slop))
         self.mount = CameraMount(parameters.base_frame, parameters.base_from_optical)
         self.edges = BaseEdges(self.mount) if parameters.base_frame else None
@@ -212,6 +218,8 @@ class BagPass:
             self.detector.forget()
         if self.tracker is not None:
             self.tracker.forget()
+        if self.georeferencer is not None:
+            self.georeferencer.forget()
         if self.frontend is not None:
             self.frontend.forget()
         if self.edges is not None:
@@ -231,6 +239,7 @@ class BagPass:
         if self.tracker is not None:
             with timer.stage("tracking"):
                 tracks = self.tracker.track(stamp_ns(header), image, found.scored)
+        objects = self._locate(header, image, found, tracks)
         for topic, output in detection.frame_messages(
             header,
             image,
@@ -240,6 +249,8 @@ class BagPass:
             trained=self.detector.trained,
             seconds=0.0,
             wants=detection.RECORDED.__contains__,
+            objects=objects,
+            map_frame=self.networks.yolc.map_frame,
         ):
             self._write(topic, output, received_ns)
             if topic == detection.DETECTIONS and self.frontend is not None and self.networks.loftr.use_detections:
@@ -283,9 +294,30 @@ class BagPass:
             camera = self.cameras.camera(stamp, image.shape[1], image.shape[0])
             return self.ground.view(stamp, camera, header.frame_id)
         except InputError as error:
-            cause = f"no view of the ground, scale searched: {error}"
-            self.undecoded.counts[cause] = self.undecoded.counts.get(cause, 0) + 1
+            self._count(f"no view of the ground, scale searched: {error}")
             return None
+
+    def _locate(
+        self, header: Header, image: np.ndarray, found: Detections, tracks: Tracks | None
+    ) -> GroundObjects | None:
+        """Return where the detections stand on the ground; None while georeferencing is off. Counts what fails."""
+        if self.georeferencer is None:
+            return None
+        stamp = stamp_ns(header)
+        objects = self.georeferencer.locate(
+            stamp,
+            header.frame_id,
+            lambda: self.cameras.camera(stamp, image.shape[1], image.shape[0]),
+            found.boxes,
+            [found.class_names[label] for label in found.labels],
+            None if tracks is None else tracks.ids_by_detection(len(found.labels)),
+        )
+        if self.georeferencer.problem:
+            self._count(f"objects are not located: {self.georeferencer.problem}")
+        return objects
+
+    def _count(self, cause: str) -> None:
+        self.undecoded.counts[cause] = self.undecoded.counts.get(cause, 0) + 1
 
     def _camera(self, stamp: int, image: np.ndarray) -> Camera | None:
         try:

@@ -11,6 +11,7 @@ from replay_ros.bags.reader import open_bag
 from replay_ros.report.content.report import ReportContent
 from replay_ros.report.figures.error_series import errors_over_time
 from replay_ros.report.figures.evaluated_replay import EvaluatedReplay, evaluate_replay
+from replay_ros.report.figures.ground_map import ground_map
 from replay_ros.report.figures.precision_recall import precision_recall_curves
 from replay_ros.report.pictures import MAX_PICTURES, choose_frames, describe_choice, read_pictures
 from replay_ros.report.reading.recording import RecordedReplay, read_recording
@@ -18,6 +19,7 @@ from replay_ros.report.reading.results import Results
 from replay_ros.report.summary.detection_tables import detection_tables
 from replay_ros.report.summary.frames_to_check import frames_to_check
 from replay_ros.report.summary.motion_table import motion_tables
+from replay_ros.report.summary.place_table import place_tables
 from replay_ros.report.summary.problems import problems
 from replay_ros.report.summary.provenance_tables import bag_tables, provenance_tables
 from replay_ros.report.summary.tiles import tiles
@@ -63,6 +65,7 @@ def _content_without_pictures(
         pairs=replay.pairs,
         tracks=replay.tracks,
         trajectory=replay.trajectory,
+        ground_map=ground_map(replay.recording),
         errors=errors_over_time(replay),
         curves=precision_recall_curves(replay.detections),
         timing=replay.timing,
@@ -70,6 +73,7 @@ def _content_without_pictures(
             *detection_tables(replay.detections),
             *tracking_tables(replay.tracking),
             *motion_tables(replay.motion),
+            *place_tables(replay.recording),
         ),
         provenance=(*provenance_tables(provenance), *bag_tables(path, replay.recording)),
     )

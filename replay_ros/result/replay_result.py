@@ -15,6 +15,7 @@ from replay_ros.evaluation.detection.results import (
     detection_result_from_mapping,
     detection_result_to_mapping,
 )
+from replay_ros.evaluation.places import PlaceFigures
 from replay_ros.result.answers import NodeAnswers
 from replay_ros.result.image_stamps import ImageStamps
 from replay_ros.result.provenance import Provenance
@@ -28,13 +29,13 @@ class ReplayResult:
     """Result of one replay.
 
     out: the output bag. frames: number of replayed images. seconds: duration of the replay. topics: number of messages
-    written, by topic. answers: what became of each image at each node. detection, motion: evaluation against the ground
-    truth of the bag, motion as `dataclasses.asdict(MotionResult)`; None: not evaluated. nodes: last diagnostics of each
-    live node. stamps: what is odd about the stamps of the images. pairs_without_camera: relative poses without a usable
-    calibration; without_camera: why, with the number of images offline, and 1 live. left_out: messages of other inputs
-    that could not be decoded, by topic and cause. losses: what of the bag could not be read. stopped: why the replay
-    ended before the end of the bag; "" at the end. not_done: what else was asked for and failed, as evaluations.
-    warnings: what makes the results doubtful, as an odd calibration.
+    written, by topic. answers: what became of each image at each node. detection, motion, places: evaluation against
+    the ground truth of the bag, motion as `dataclasses.asdict(MotionResult)`; None: not evaluated. nodes: last
+    diagnostics of each live node. stamps: what is odd about the stamps of the images. pairs_without_camera: relative
+    poses without a usable calibration; without_camera: why, with the number of images offline, and 1 live. left_out:
+    messages of other inputs that could not be decoded, by topic and cause. losses: what of the bag could not be read.
+    stopped: why the replay ended before the end of the bag; "" at the end. not_done: what else was asked for and
+    failed, as evaluations. warnings: what makes the results doubtful, as an odd calibration.
     """
 
     kind: Literal["offline", "live"]
@@ -57,6 +58,7 @@ class ReplayResult:
     stopped: str = ""
     not_done: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    places: PlaceFigures | None = None
 
 
 def latencies(timing: Timing) -> dict[str, dict[str, float | None]]:
@@ -102,7 +104,7 @@ def read_result(path: Path) -> ReplayResult:
 
 
 def _result_of_mapping(content: Mapping[str, Any], path: Path) -> ReplayResult:
-    detection, stamps = content["detection"], content["stamps"]
+    detection, stamps, places = content["detection"], content["stamps"], content.get("places")
     return ReplayResult(
         kind=content["kind"],
         out=content["out"],
@@ -124,4 +126,5 @@ def _result_of_mapping(content: Mapping[str, Any], path: Path) -> ReplayResult:
         stopped=content["stopped"],
         not_done=tuple(content["not_done"]),
         warnings=tuple(content["warnings"]),
+        places=None if places is None else PlaceFigures(**places),
     )

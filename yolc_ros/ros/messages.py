@@ -9,15 +9,17 @@ import numpy as np
 from geometry_msgs.msg import Point
 from sensor_msgs.msg import Image
 from std_msgs.msg import ColorRGBA, Header
-from visualization_msgs.msg import ImageMarker
+from visualization_msgs.msg import ImageMarker, MarkerArray
 
 from perception_common.images.conversion import fill_image
 from yolc_ros.bridges.vision import detections_2d
 from yolc_ros.clusters import Region
 from yolc_ros.detector import Detections
 from yolc_ros.drawing import draw_detections, draw_tracks
-from yolc_ros.msg import ClusterRegion, Detection, DetectionArray, Track, TrackArray
-from yolc_ros.tracking.tracker import Tracks
+from yolc_ros.georeference.objects import GroundObjects
+from yolc_ros.msg import ClusterRegion, Detection, DetectionArray, GroundObjectArray, Track, TrackArray
+from yolc_ros.ros.ground_messages import ground_objects_message, object_markers
+from yolc_ros.tracking.tracks import Tracks
 
 try:
     from vision_msgs import msg as vision_msgs
@@ -29,6 +31,8 @@ TRACKS = "yolc/tracks"
 DETECTIONS_2D = "yolc/detections_2d"  # only where vision_msgs is installed
 MARKERS = "yolc/image_markers"
 DEBUG_IMAGE = "yolc/debug_image"
+OBJECTS = "yolc/objects"  # this and the next only while georeferencing is on
+OBJECT_MARKERS = "yolc/object_markers"
 
 TOPICS: dict[str, type] = {
     DETECTIONS: DetectionArray,
@@ -36,13 +40,15 @@ TOPICS: dict[str, type] = {
     **({DETECTIONS_2D: vision_msgs.Detection2DArray} if vision_msgs else {}),
     MARKERS: ImageMarker,
     DEBUG_IMAGE: Image,
+    OBJECTS: GroundObjectArray,
+    OBJECT_MARKERS: MarkerArray,
 }
 """What yolc_node publishes, by relative topic name."""
 
-ON_DEMAND = frozenset({DETECTIONS_2D, MARKERS, DEBUG_IMAGE})
+ON_DEMAND = frozenset({DETECTIONS_2D, MARKERS, DEBUG_IMAGE, OBJECT_MARKERS})
 """Made for viewers: published only while somebody subscribes."""
 
-RECORDED = frozenset({DETECTIONS, TRACKS, MARKERS})
+RECORDED = frozenset({DETECTIONS, TRACKS, MARKERS, OBJECTS, OBJECT_MARKERS})
 """What a replay records."""
 
 
@@ -56,11 +62,14 @@ def frame_messages(
     trained: bool,
     seconds: float,
     wants: Callable[[str], bool],
+    objects: GroundObjects | None = None,
+    map_frame: str = "",
 ) -> Iterator[tuple[str, Any]]:
     """Yield (topic, message) of the detections of an RGB image (H, W, 3) uint8.
 
     tracks: after this image, None where there is no tracking. model, trained, seconds: of the detector. wants:
-    whether a topic is wanted; messages of others are not built.
+    whether a topic is wanted; messages of others are not built. objects: where the detections stand on the ground, in
+    `map_frame`; None while georeferencing is off.
     """
     size = image.shape[1], image.shape[0]
     if wants(MARKERS):
@@ -69,6 +78,11 @@ def frame_messages(
     if tracks is not None:  # before the detections, which are the last message that a replay waits for
         tracked = tracks_message(message, tracks, detections.class_names)
         yield TRACKS, tracked
+    if objects is not None:
+        located = ground_objects_message(header, map_frame, message.detections, objects, model, trained)
+        yield OBJECTS, located
+        if wants(OBJECT_MARKERS):
+            yield OBJECT_MARKERS, object_markers(located)
     yield DETECTIONS, message
     if DETECTIONS_2D in TOPICS and wants(DETECTIONS_2D):
         yield DETECTIONS_2D, detections_2d(message, vision_msgs, tracked)

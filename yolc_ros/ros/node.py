@@ -22,7 +22,10 @@ from perception_common.sensors.topics import SensorTopic
 from perception_common.stamps import stamp_ns
 from yolc_ros.adaptive import AdaptiveDetector, LookState
 from yolc_ros.detector import Detections, Detector
-from yolc_ros.ground_sensors import GroundSensors, GroundSettings, ground_topics
+from yolc_ros.georeference.georeferencer import Georeferencer
+from yolc_ros.georeference.objects import GroundObjects
+from yolc_ros.georeference.sensors import PlaceSensors
+from yolc_ros.ground_sensors import GroundSettings
 from yolc_ros.looks.bands import GroundView
 from yolc_ros.looks.budget import LeftOut
 from yolc_ros.looks.search import ScaleState
@@ -30,12 +33,13 @@ from yolc_ros.parameters import YolcParameters
 from yolc_ros.ros.messages import ON_DEMAND, TOPICS, TRACKS, frame_messages
 from yolc_ros.tracking.image_tracker import ImageTracker
 from yolc_ros.tracking.matches import match_topics
+from yolc_ros.tracking.tracks import Tracks
 
 
 class YolcNode(PerceptionNode[YolcParameters]):
     """Publishes one DetectionArray and one TrackArray per image; see msg/ for their fields."""
 
-    input_problems = (*PerceptionNode.input_problems, "ground")
+    input_problems = (*PerceptionNode.input_problems, "ground", "georeference")
 
     def __init__(self, nodes_in_process: int = 1):
         self._detector: Detector | None = None
@@ -43,7 +47,8 @@ class YolcNode(PerceptionNode[YolcParameters]):
         self._state = LookState()
         self._looks = _LookCounts()
         self._cameras = CameraInfoBuffer("camera_info")
-        self._sensors = GroundSensors(GroundSettings())
+        self._sensors = PlaceSensors(GroundSettings())
+        self._georeferencer: Georeferencer | None = None
         self._intensity = Intensity()
         super().__init__("yolc_node", YolcParameters, nodes_in_process)
 
@@ -80,8 +85,9 @@ class YolcNode(PerceptionNode[YolcParameters]):
     def subscribe(self) -> None:
         """Subscribe to images and, where an altitude is switched on, to it, the tilt and camera_info."""
         super().subscribe()
-        self._sensors = GroundSensors(self.parameters.ground)
-        topics = ground_topics(self.parameters.ground)
+        self._sensors = PlaceSensors(self.parameters.ground, self.parameters.places)
+        self._georeferencer = Georeferencer(self._sensors) if self.parameters.georeference else None
+        topics = self.parameters.topics
         if topics:
             self._cameras = CameraInfoBuffer(self.resolve_topic_name("camera_info"))
             self.sensor_subscription(CameraInfo, "camera_info", self._cameras.add)
@@ -101,7 +107,7 @@ class YolcNode(PerceptionNode[YolcParameters]):
             self._state = replace(self._state, scale=ScaleState())
         if self._tracker is not None:
             self._tracker.apply(parameters.tracker)
-        self._sensors.settings = parameters.ground
+        self._sensors.settings, self._sensors.place_settings = parameters.ground, parameters.places
 
     def describe(self) -> dict[str, str]:
         """Diagnostics values of the network."""
@@ -125,6 +131,8 @@ class YolcNode(PerceptionNode[YolcParameters]):
         if self._tracker is not None:
             self._tracker.forget()
         self._state = replace(self._state, scale=ScaleState())
+        if self._georeferencer is not None:
+            self._georeferencer.forget()
 
     def process(self, header: Header, image: np.ndarray) -> None:
         """Detect objects in an image and publish them."""
@@ -141,6 +149,7 @@ class YolcNode(PerceptionNode[YolcParameters]):
         if self._tracker is not None:
             with self.stage("tracking"):
                 tracks = self._tracker.track(stamp_ns(header), image, detections.scored)
+        objects = self._locate(header, image, detections, tracks)
         with self.stage("publishing"):
             for topic, message in frame_messages(
                 header,
@@ -151,6 +160,8 @@ class YolcNode(PerceptionNode[YolcParameters]):
                 trained=detector.trained,
                 seconds=seconds,
                 wants=self._is_wanted,
+                objects=objects,
+                map_frame=self.parameters.map_frame,
             ):
                 self._results[topic].publish(message)
 
@@ -168,6 +179,28 @@ class YolcNode(PerceptionNode[YolcParameters]):
             return None
         self.problems.resolve("ground")
         return view
+
+    def _locate(
+        self, header: Header, image: np.ndarray, detections: Detections, tracks: Tracks | None
+    ) -> GroundObjects | None:
+        """Return where the detections stand on the ground; None while georeferencing is off."""
+        georeferencer, stamp = self._georeferencer, stamp_ns(header)
+        if georeferencer is None:
+            return None
+        with self.stage("georeferencing"):
+            objects = georeferencer.locate(
+                stamp,
+                header.frame_id,
+                lambda: self._cameras.camera(stamp, image.shape[1], image.shape[0]),
+                detections.boxes,
+                [detections.class_names[label] for label in detections.labels],
+                None if tracks is None else tracks.ids_by_detection(len(detections.labels)),
+            )
+        if georeferencer.problem:
+            self.problems.report("georeference", f"objects are not located: {georeferencer.problem}")
+        else:
+            self.problems.resolve("georeference")
+        return objects
 
     def _add_reading(self, topic: SensorTopic, message: object) -> None:
         topic.add(self._sensors, message, self.get_clock().now().nanoseconds)

@@ -55,3 +55,10 @@ class Tracks:
     def present(self) -> np.ndarray:
         """(N,) bool: what the image shows, as far as known: confirmed, and detected in the last COAST seconds."""
         return self.confirmed & (self.unseen <= COAST)
+
+    def ids_by_detection(self, count: int) -> list[int]:
+        """Return the id of each of the `count` detections of the image; 0 where a detection belongs to no track."""
+        ids = np.zeros(count, np.int64)
+        is_detected = self.detections >= 0
+        ids[self.detections[is_detected]] = self.ids[is_detected]
+        return [int(each) for each in ids]

@@ -1,4 +1,4 @@
-"""Write a simulated flight as a bag: images, altitude and odometry with noise, and exact ground truth."""
+"""Write a simulated flight as a bag: images, altitude, attitude, position and odometry with noise, and exact truth."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tqdm import tqdm
 from flight_sim.classes import CLASS_NAMES
 from flight_sim.flight import Flight, FlightOptions, SimulatedFrame, start_flight
 from flight_sim.truth import TrueBoxes
+from perception_common.geometry import so3_exp
 from replay_ros.bags.datasets.calibration import Calibration, unrectified_calibration
 from replay_ros.bags.datasets.ground_truth import Pose
 from replay_ros.bags.datasets.sequences.frames import DEFAULT_START_NS
@@ -27,6 +28,7 @@ from replay_ros.bags.messages import (
     range_message,
     world_pose_message,
 )
+from replay_ros.bags.place_messages import fix_message, orientation_message, true_objects_message
 from replay_ros.bags.sensor_messages import (
     detection_message,
     odometry_message,
@@ -34,9 +36,15 @@ from replay_ros.bags.sensor_messages import (
     true_tracks_message,
 )
 from replay_ros.bags.writer import BagWriter
+from yolc_ros.georeference.geodesy import LocalFrame, check_geodesy
 
 WORLD_FRAME, ODOMETRY_FRAME, BASE_FRAME, OPTICAL_FRAME = "map", "odom", "base_link", "camera_optical"
-_ALTITUDE_STREAM, _ODOMETRY_STREAM = 11, 12  # added to the seed, so that each sensor draws its own noise
+ORIGIN = LocalFrame(47.0, 8.0, 450.0)  # of the simulated world on the ellipsoid
+_ALTITUDE_STREAM, _ODOMETRY_STREAM, _PLACE_STREAM = (
+    11,
+    12,
+    13,
+)  # added to the seed, so that each sensor draws its own noise
 
 
 @dataclass(frozen=True)
@@ -44,10 +52,13 @@ class SensorNoise:
     """Standard deviations of the simulated sensors.
 
     altitude: as a share of the height. drift, heading_drift: of the odometry, metres and radians per square root of a
-    metre flown. The defaults are empirical.
+    metre flown. attitude: degrees about each axis; position: metres on each axis; half of their variance is the same
+    through the flight. The defaults are empirical.
     """
 
     altitude: float = 0.02
+    attitude: float = 1.0
+    position: float = 1.5
     drift: float = 0.02
     heading_drift: float = 0.002
 
@@ -69,20 +80,26 @@ class FlightBagOptions:
 def write_flight(options: FlightBagOptions) -> int:
     """Simulate the flight, write the bag and return the number of frames. Equal options give equal messages.
 
-    Raises InputError for a bag that cannot be written.
+    Raises InputError for a bag that cannot be written, and without pymap3d.
     """
+    check_geodesy()
     flight = start_flight(options.seed, options.flight)
     count = min(len(flight), options.frames or len(flight))
     camera = flight.camera
     calibration = unrectified_calibration(camera.width, camera.height, camera.matrix, camera.distortion)
     odometry = _drifting_odometry(flight, count, options)
     altitude_rng = np.random.default_rng([options.seed, _ALTITUDE_STREAM])
+    place_rng = np.random.default_rng([options.seed, _PLACE_STREAM])
+    constant = place_rng.normal(size=6)
     with BagWriter(options.out, options.storage, force=options.force) as bag:
         for index in tqdm(range(count), unit="frame", desc="flight", disable=None):
             frame = flight.frame(index)
             stamp_ns = DEFAULT_START_NS + round(frame.stamp_s * 1e9)
             height = float(frame.truth.T_world_camera[2, 3])
             altitude = height * (1.0 + options.noise.altitude * altitude_rng.normal())
+            drawn = math.sqrt(0.5) * (constant + place_rng.normal(size=6))
+            for topic, message in _place_messages(bag.types, frame, stamp_ns, options.noise, drawn):
+                bag.write(topic, message, stamp_ns)
             for topic, message in _frame_messages(
                 bag.types, frame, stamp_ns, calibration, altitude, odometry[index], encoding=options.encoding
             ):
@@ -122,6 +139,30 @@ def _frame_messages(
     image = cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
     topic = "camera/image/compressed" if encoding in COMPRESSED_ENCODINGS else "camera/image"
     yield topic, image_message(types, image, encoding, stamp_ns, OPTICAL_FRAME)
+
+
+def _place_messages(
+    types: Typestore, frame: SimulatedFrame, stamp_ns: int, noise: SensorNoise, drawn: np.ndarray
+) -> Iterator[tuple[str, Any]]:
+    """Yield the measured position and attitude of the camera, and the true objects. drawn: (6,), of unit variance."""
+    pose, attitude = frame.truth.T_world_camera, math.radians(noise.attitude)
+    place = ORIGIN.to_geodetic(pose[:3, 3] + noise.position * drawn[:3])[0]
+    yield "fix", fix_message(types, place, noise.position, stamp_ns, OPTICAL_FRAME)
+    rotation = pose[:3, :3] @ so3_exp(attitude * drawn[3:])
+    yield "imu", orientation_message(types, rotation, attitude, stamp_ns, OPTICAL_FRAME)
+    boxes = frame.truth.boxes.clearly_visible()
+    objects = [
+        (number, detection, (*place, 0.0), (*velocity, 0.0))
+        for number, detection, place, velocity in zip(
+            boxes.ids.tolist(),
+            _detections(types, boxes),
+            boxes.position.tolist(),
+            boxes.velocity.tolist(),
+            strict=True,
+        )
+    ]
+    origin = (ORIGIN.latitude, ORIGIN.longitude, ORIGIN.height)
+    yield "ground_truth/objects", true_objects_message(types, objects, origin, stamp_ns, WORLD_FRAME)
 
 
 def _detections(types: Typestore, boxes: TrueBoxes) -> Iterator[Any]:

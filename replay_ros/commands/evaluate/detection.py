@@ -22,6 +22,7 @@ from replay_ros.evaluation.detection.protocols import PROTOCOLS
 from replay_ros.evaluation.detection.results import DetectionResult
 from replay_ros.evaluation.detection.slicing import Merge, SlicingConfig
 from replay_ros.evaluation.detection.tables import detection_lines
+from replay_ros.evaluation.places import describe_places, score_places_of_bag
 from replay_ros.evaluation.results_file import write_results
 from replay_ros.evaluation.tracking.bags import (
     TRACKS,
@@ -234,6 +235,8 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     if not any(each.images for each in results):
         raise InputError(f"{given.truth}: no image has both truth and detections; {results[0].notes[0]}")
     print("\n".join(detection_lines(results, given.dataset)))
+    if given.dataset == "bag" and (places := score_places_of_bag(given.truth)) is not None:
+        print(f"objects on the ground: {describe_places(places)}")
     if given.json:
         write_results(given.json, given.truth, [detection_run_to_mapping(each) for each in results])
     return 0

@@ -1,4 +1,4 @@
-"""Data of the plots: trajectory, errors over time, precision-recall curves, timing."""
+"""Data of the plots: trajectory, ground map, errors over time, precision-recall curves, timing."""
 
 from __future__ import annotations
 
@@ -25,6 +25,31 @@ class TrajectorySection:
     errors: np.ndarray | None = None
     true_frames: np.ndarray | None = None
     true: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class MappedObject:
+    """An object on the map: a track, or a detection without one.
+
+    path: (K, 2), metres east and north, where it was located. frames: (K,) frame indices. covariance: (2, 2), of the
+    last place, m^2.
+    """
+
+    name: str
+    class_name: str
+    path: np.ndarray
+    frames: np.ndarray
+    covariance: np.ndarray
+    moving: bool
+
+
+@dataclass(frozen=True, eq=False)
+class GroundMap:
+    """Where objects stand. about: the frame, in words. true: (M, 2), metres east and north, of true objects."""
+
+    about: str
+    objects: tuple[MappedObject, ...]
+    true: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from replay_ros.report.content.images import KeyframePair, ReportFrame
-from replay_ros.report.content.plots import PrecisionRecall, Series, TimingSection, TrajectorySection
+from replay_ros.report.content.plots import GroundMap, PrecisionRecall, Series, TimingSection, TrajectorySection
 from replay_ros.report.content.text import FrameToCheck, ReportedProblem, Table, Tile
 from replay_ros.report.content.tracks import TracksSection
 
@@ -31,6 +31,7 @@ class ReportContent:
     pairs: tuple[KeyframePair, ...] = ()
     tracks: TracksSection | None = None
     trajectory: TrajectorySection | None = None
+    ground_map: GroundMap | None = None
     errors: tuple[Series, ...] = ()
     curves: tuple[PrecisionRecall, ...] = ()
     timing: TimingSection = field(default_factory=TimingSection)

@@ -78,6 +78,32 @@ function ellipses(centers, covariances, factor) {
   return [x, y];
 }
 
+/** The last place of each object by class, the paths of those that move, 95 % ellipses, and the true objects. */
+function drawGround() {
+  const { objects, true: truth, about } = report.ground_map;
+  const traces = [];
+  if (truth.length) {
+    const [x, y] = [0, 1].map((k) => truth.map((place) => place[k]));
+    traces.push({ x, y, name: "true", mode: "markers", type: "scattergl", marker: { symbol: "x-thin-open", size: 5, color: color("soft") }, hoverinfo: "skip" });
+  }
+  const names = [...new Set(objects.map((each) => each.class_name))];
+  names.forEach((name, k) => {
+    const members = objects.filter((each) => each.class_name === name);
+    const last = members.map((each) => each.path.at(-1));
+    const [x, y] = ellipses(last, members.map((each) => each.covariance), 1);
+    traces.push({ x, y, name: `${name}, 95 %`, mode: "lines", line: { width: 1, color: dataColor(k) }, opacity: 0.35, hoverinfo: "skip", showlegend: false, legendgroup: name });
+    const paths = members.filter((each) => each.moving && each.path.length > 1).flatMap((each) => [...each.path, [null, null]]);
+    if (paths.length) traces.push({ x: paths.map((p) => p[0]), y: paths.map((p) => p[1]), name: `${name}, paths`, mode: "lines", line: { width: 2, color: dataColor(k) }, hoverinfo: "skip", showlegend: false, legendgroup: name });
+    traces.push({
+      x: last.map((p) => p[0]), y: last.map((p) => p[1]), name, mode: "markers", legendgroup: name,
+      marker: { size: 6, color: dataColor(k) }, customdata: members.map((each) => each.frames.at(-1)),
+      text: members.map((each) => asText(each.name)), hovertemplate: "%{text}: %{x:.1f} m east, %{y:.1f} m north<extra></extra>",
+    });
+  });
+  plot("plot-ground", traces, { xaxis: axis("east, m"), yaxis: axis("north, m", { scaleanchor: "x", scaleratio: 1 }) });
+  $("ground-note").textContent = `${about} Ellipses hold 95 %. Click an object to see its last frame.`;
+}
+
 function drawTrajectory() {
   const path = report.trajectory;
   const x = [], y = [], frames = [];
@@ -164,6 +190,7 @@ function drawResources() {
 const PLOTS = [
   ["tracks", () => report.tracks, drawTracks],
   ["trajectory", () => report.trajectory, drawTrajectory],
+  ["ground", () => report.ground_map, drawGround],
   ["errors", () => report.errors.length, drawErrors],
   ["curves", () => report.curves.length, drawCurves],
   ["timing", () => report.timing.stages.length, drawLatency],
@@ -172,7 +199,7 @@ const PLOTS = [
 
 function revealPlots() {
   const hasData = (id) => PLOTS.some(([name, exists]) => name === id && exists());
-  for (const id of ["tracks", "trajectory", "errors", "curves"]) if (hasData(id)) reveal(id);
+  for (const id of ["tracks", "trajectory", "ground", "errors", "curves"]) if (hasData(id)) reveal(id);
   drawTables();
   for (const id of ["timing", "resources"]) if (hasData(id)) reveal(id);
   drawProvenance();

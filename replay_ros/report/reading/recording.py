@@ -18,6 +18,7 @@ from replay_ros.result.assignment import Moment, assign_to_images
 DETECTIONS = "yolc_ros/msg/DetectionArray"
 TRACKS = "yolc_ros/msg/TrackArray"
 MARKER = "visualization_msgs/msg/ImageMarker"
+GROUND_OBJECTS = "yolc_ros/msg/GroundObjectArray"
 STATUS = "yolc_ros/msg/MatchingStatus"
 KEYFRAME = "yolc_ros/msg/Keyframe"
 CORRESPONDENCES = "yolc_ros/msg/Correspondences"
@@ -42,10 +43,10 @@ class RecordedReplay:
     """The messages of the output bag of a replay. Images are named by their position in it, from 0.
 
     stamps_ns: of the images. sizes: (width, height) of each, as far as they are known. detections,
-    true_detections, tracks, true_tracks, markers, statuses: by position; None when the bag has no such topic.
-    keyframes: position by id. poses: RelativePose messages by (older id, newer id). truth: ground-truth poses of the
-    camera. nodes: by node name. topics: (name, type, message count). unassigned: messages of the others whose image is
-    not known: images share its stamp.
+    true_detections, tracks, true_tracks, markers, statuses: by position; None when the bag has no such topic. objects,
+    true_objects: on the ground, the same. keyframes: position by id. poses: RelativePose messages by (older id, newer
+    id). truth: ground-truth poses of the camera. nodes: by node name. topics: (name, type, message count). unassigned:
+    messages of the others whose image is not known: images share its stamp.
     """
 
     image_topic: str
@@ -64,6 +65,8 @@ class RecordedReplay:
     nodes: Mapping[str, NodeState]
     topics: tuple[tuple[str, str, int], ...]
     unassigned: int = 0
+    objects: Mapping[int, Any] | None = None
+    true_objects: Mapping[int, Any] | None = None
 
     @property
     def size(self) -> Size:
@@ -88,6 +91,8 @@ def read_recording(bag: Bag, image_topic: str | None = None, truth: str | None =
     true_detections, lost_truths = _by_position(bag, _truth_topics(bag, DETECTIONS), moments)
     tracks, lost_tracks = _by_position(bag, _result_topics(bag, TRACKS), moments)
     true_tracks, lost_true_tracks = _by_position(bag, _truth_topics(bag, TRACKS), moments)
+    objects, lost_objects = _by_position(bag, _result_topics(bag, GROUND_OBJECTS), moments)
+    true_objects, _ = _by_position(bag, _truth_topics(bag, GROUND_OBJECTS), moments)
     statuses, lost_statuses = _by_position(bag, _result_topics(bag, STATUS), moments)
     keyframes, lost_keyframes = _by_position(bag, _result_topics(bag, KEYFRAME), moments)
     return RecordedReplay(
@@ -106,7 +111,11 @@ def read_recording(bag: Bag, image_topic: str | None = None, truth: str | None =
         truth=_read_true_motion(bag, truth),
         nodes=_read_nodes(bag),
         topics=tuple((topic.name, topic.type, topic.count) for topic in bag.topics.values()),
-        unassigned=lost_detections + lost_truths + lost_tracks + lost_true_tracks + lost_statuses + lost_keyframes,
+        unassigned=sum(
+            (lost_detections, lost_truths, lost_tracks, lost_true_tracks, lost_objects, lost_statuses, lost_keyframes)
+        ),
+        objects=objects,
+        true_objects=true_objects,
     )
 
 

@@ -29,6 +29,7 @@ CHECKS = {
     "hover": 0,
     "training": 0,
     "loops": 1,
+    "georeference": 1,
 }  # number of equality checks
 
 

@@ -8,8 +8,10 @@ import pytest
 from flight_sim.flight import CameraOptions, FlightOptions, start_flight
 from flight_sim.flight_path import FlightPathOptions
 from perception_common.geometry import matrix_from_quaternion
-from replay_ros.bags.making.flight import FlightBagOptions, heading, write_flight
+from replay_ros.bags.making.flight import ORIGIN, FlightBagOptions, heading, write_flight
 from replay_ros.bags.reader import open_bag
+
+pytest.importorskip("pymap3d")
 
 SMALL = FlightOptions(
     path=FlightPathOptions(duration_s=4.0, altitude_m=60.0),
@@ -33,7 +35,8 @@ def position(pose):
 def test_every_frame_has_all_topics_with_one_stamp(flown):
     assert set(flown) == {
         *("/camera/image", "/camera/camera_info", "/altitude", "/odometry"),
-        *("/ground_truth/pose", "/ground_truth/detections", "/ground_truth/tracks"),
+        *("/ground_truth/pose", "/ground_truth/detections", "/ground_truth/tracks", "/ground_truth/objects"),
+        *("/fix", "/imu"),
     }
     stamps = [[(m.header.stamp.sec, m.header.stamp.nanosec) for m in messages] for messages in flown.values()]
     assert stamps[0] == [(1 + second, 0) for second in range(5)]
@@ -91,3 +94,23 @@ def test_the_heading_of_a_nadir_camera_is_the_direction_of_the_top_of_the_image(
     nadir_north = np.eye(4)
     nadir_north[:3, :3] = np.array([[1, 0, 0], [0, -1, 0], [0, 0, -1]])  # x east, y south, z down
     assert heading(nadir_north) == pytest.approx(np.pi / 2)
+
+
+def test_positions_and_attitudes_are_near_the_truth_and_objects_are_exact(flown):
+    flight = start_flight(3, SMALL)
+    for index, (fix, imu) in enumerate(zip(flown["/fix"], flown["/imu"], strict=True)):
+        pose = flight.path.pose_at(float(index))
+        measured = ORIGIN.to_enu(fix.latitude, fix.longitude, fix.altitude)
+        assert 0 < np.linalg.norm(measured - pose[:3, 3]) < 7.0
+        q = imu.orientation
+        turn = matrix_from_quaternion(np.array([q.x, q.y, q.z, q.w])) @ pose[:3, :3].T
+        assert 0 < np.degrees(np.arccos((np.trace(turn) - 1) / 2)) < 5.0
+        assert imu.header.frame_id == "camera_optical"
+    boxes = flight.frame(2).truth.boxes.clearly_visible()
+    message = flown["/ground_truth/objects"][2]
+    assert [each.track_id for each in message.objects] == boxes.ids.tolist()
+    np.testing.assert_allclose([position_of(each) for each in message.objects], boxes.position)
+
+
+def position_of(each):
+    return each.position.x, each.position.y
