@@ -60,9 +60,9 @@ writes <prefix>/image (or <prefix>/image/compressed), <prefix>/camera_info, grou
 optical frame in "map") and altitude (sensor_msgs/Range, metres above ground), with the stamp of their image. Sequences
 of KITTI odometry, TUM RGB-D, EuRoC and VisDrone-VID or -MOT are recognised; they bring their own stamps, cameras and
 truth, and depth/image, imu, /tf_static or ground_truth/detections and ground_truth/tracks where they have them. Further
-cameras have topics of their own: <prefix>_<name>/image. Photographs of drones (EXIF and XMP) bring their own times, an approximate camera,
-fix, altitude, imu (attitude of the camera), odometry and ground_truth/approximate_pose, and parameters.yaml in the bag,
-by which `yolc replay` uses them.
+cameras have topics of their own: <prefix>_<name>/image. Photographs of drones (EXIF and XMP) bring their own times, an
+approximate camera, fix, altitude, imu (attitude of the camera), odometry and ground_truth/approximate_pose, and
+parameters.yaml in the bag, by which `yolc replay` uses them.
 """
 
 
