@@ -16,10 +16,13 @@ from loftr_ros.loops.descriptor import describe
 from loftr_ros.matches import Matches
 from loftr_ros.network.config import LoFTRConfig
 from loftr_ros.network.loftr import ImageFeatures, LoFTR, prepare_for_inference
+from loftr_ros.network.parts import loftr_parts
 from loftr_ros.turning.quarter_turns import turn_cells_back, turn_image, turn_points, turn_points_back
 from perception_common.backends.devices import DevicePolicy
+from perception_common.backends.engine_cache import open_runtime
 from perception_common.backends.finite import check_finite
-from perception_common.config import load_yaml
+from perception_common.backends.onnx_export import Identity
+from perception_common.config import load_yaml, to_mapping
 from perception_common.resources import find_config
 from perception_common.weights import WeightsReport, load_chosen_weights
 
@@ -101,6 +104,9 @@ class Matcher:
     ) -> Matcher:
         """Use a copy of a network, as in training; `network` is not changed."""
         prepared = prepare_for_inference(network).to(policy.device, policy.dtype)
+        if policy.providers:
+            identity = Identity(name, weights.sha256 if weights else "", to_mapping(network.config))
+            prepared.runtime = open_runtime(loftr_parts(prepared), network, identity, policy)
         return cls(name, prepared, policy, settings, weights)
 
     @property
@@ -116,7 +122,7 @@ class Matcher:
     @property
     def device_name(self) -> str:
         """Where the network runs, as "cpu" or "cuda:0"."""
-        return str(self.policy.device)
+        return self.policy.name
 
     @property
     def repeats_keypoints(self) -> bool:

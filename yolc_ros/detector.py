@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from perception_common.backends.devices import DevicePolicy
+from perception_common.backends.engine_cache import open_runtime
 from perception_common.backends.finite import check_finite
-from perception_common.config import load_yaml
+from perception_common.backends.onnx_export import Identity
+from perception_common.config import load_yaml, to_mapping
 from perception_common.errors import InputError
 from perception_common.resources import find_config
 from perception_common.weights import WeightsReport, load_chosen_weights
@@ -32,6 +34,7 @@ from yolc_ros.looks.bands import Band, whole
 from yolc_ros.looks.crowds import FIRST_LOOK_SCORE, HEAT_PRESETS, LSM_PRESETS, CrowdConfig, find_crowds
 from yolc_ros.network.config import YolcConfig
 from yolc_ros.network.fuse import prepare_for_inference
+from yolc_ros.network.parts import yolc_parts
 from yolc_ros.network.yolc import Yolc, YolcMaps, initialise
 from yolc_ros.preprocessing import Placement, limiting_scale, place, render
 
@@ -182,6 +185,9 @@ class Detector:
     ) -> Detector:
         """Make a detector from a copy of a network, such as one in training; `network` itself is not changed."""
         prepared = prepare_for_inference(network).to(policy.device, policy.dtype)
+        if policy.providers:
+            identity = Identity(name, weights.sha256 if weights else "", to_mapping(network.config))
+            prepared.runtime = open_runtime(yolc_parts(prepared), network, identity, policy)
         return cls(name, prepared, policy, settings, weights)
 
     @property
