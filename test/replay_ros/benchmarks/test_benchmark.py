@@ -21,6 +21,7 @@ CHECKS = {
     "memory": 0,
     "yolc": 3,
     "lite": 0,
+    "runtimes": 8,  # four parts with two providers
     "stages": 1,
     "pose": 0,
     "consistency": 0,
@@ -48,10 +49,13 @@ def run_quick(subject, folder):
 @pytest.mark.slow
 class TestSubjects:
     @pytest.mark.parametrize("subject", SUBJECTS)
-    def test_has_rows_and_equal_outputs(self, subject, tmp_path, capsys):
+    def test_has_rows_and_equal_outputs(self, subject, tmp_path, capsys, monkeypatch):
         if subject == "stages":
             pytest.importorskip("rclpy")
             pytest.importorskip("yolc_ros.msg", reason="the messages exist only after a build")
+        if subject == "runtimes":
+            pytest.importorskip("onnxruntime_ep_openvino")
+            monkeypatch.setenv("ROS_HOME", str(tmp_path))
         status, content = run_quick(subject, tmp_path)
         (report,) = content["reports"]
         assert status == 0

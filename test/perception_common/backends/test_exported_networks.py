@@ -35,7 +35,6 @@ TENSORRT = frozenset((
     "Size", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub", "Tile", "TopK", "Transpose", "Unsqueeze", "Where",
 ))
 # fmt: on
-)
 
 SLOW = pytest.mark.slow
 
