@@ -134,8 +134,11 @@ class LoFTR(nn.Module):
         self, images: torch.Tensor, mask: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Compute coarse, fine and covariance of `ImageFeatures`; arguments as of `encode`."""
-        coarse, fine = self.backbone(images)
-        coarse, fine = coarse.permute(0, 2, 3, 1), fine.permute(0, 2, 3, 1)
+        inner, outer = self.backbone.conv1.weight.dtype, self.fine_preprocess.down_proj.weight.dtype
+        maps = self.backbone(images.to(inner))
+        if inner != outer:  # see set_precision
+            maps = maps[0].to(outer), maps[1].to(outer)
+        coarse, fine = maps[0].permute(0, 2, 3, 1), maps[1].permute(0, 2, 3, 1)
         if mask is not None and mask.shape != coarse.shape[:3]:
             raise ValueError(f"the mask is {tuple(mask.shape)}, the coarse map {tuple(coarse.shape[:3])}")
         covariance = coarse.new_zeros(0) if self.training else channel_covariance(coarse, mask)
@@ -321,6 +324,16 @@ class LoFTR(nn.Module):
 
     def _tokens(self, coarse: torch.Tensor, mask: torch.Tensor | None) -> Tokens:
         return Tokens(coarse, mask, self._position(coarse) if self.config.position.where == "every_layer" else None)
+
+
+def set_precision(network: LoFTR, dtype: torch.dtype) -> LoFTR:
+    """Convert a network in place for inference and return it. In bfloat16 only the backbone is converted.
+
+    bfloat16 has 8 significant bits. The transformer and the fine stage add up small differences between features, and
+    lose matches with it; the backbone takes most of the time.
+    """
+    (network.backbone if dtype == torch.bfloat16 else network).to(dtype)
+    return network
 
 
 def prepare_for_inference(network: LoFTR) -> LoFTR:

@@ -64,7 +64,7 @@ class Yolc(nn.Module):
         if images.ndim != 4 or images.shape[1] != 3 or any(side % INPUT_MULTIPLE for side in images.shape[2:]):
             raise ValueError(f"expected (B, 3, H, W) with H and W multiples of {INPUT_MULTIPLE}, got {images.shape}")
         normalised = (images.float() - self.mean) / self.std
-        return self.neck(self.backbone(normalised.to(self.mean.dtype)))
+        return self.neck(self.backbone(normalised.to(self.neck.reduction_conv.conv.weight.dtype)))
 
     def forward(self, images: Tensor) -> YolcOutput:
         """Dense prediction for training; `images` as in `features`."""

@@ -7,7 +7,7 @@ import torch
 from loftr_ros.image_matcher import MatcherSettings
 from loftr_ros.matcher import Matcher
 from loftr_ros.network.parts import loftr_parts
-from perception_common.backends.devices import choose_device
+from perception_common.backends.devices import DevicePolicy, choose_device
 from perception_common.backends.runtime import TorchRuntime
 from perception_common.errors import InputError
 
@@ -61,3 +61,22 @@ def test_the_examples_fit_the_parts(matcher):
                 inputs = part.example(size, seed)
                 assert len(inputs) == len(part.inputs) == len(part.sizes)
                 assert len(part.module(*inputs)) == len(part.outputs)
+
+
+def test_bf16_changes_few_matches(matcher, images):
+    policy = DevicePolicy(torch.device("cpu"), torch.bfloat16)
+    half = Matcher.load("loftr_lite", "default", policy, MatcherSettings(max_side=160))
+    expected = matcher.match(*map(matcher.encode, images))
+    features = [half.encode(image) for image in images]
+    assert features[0].network.coarse.dtype == features[0].network.fine.dtype == torch.float32
+    np.testing.assert_array_equal(features[0].network.gray, matcher.encode(images[0]).network.gray)
+    found = half.match(*features)
+    cells = {pair: n for n, pair in enumerate(zip(expected.cells0.tolist(), expected.cells1.tolist(), strict=True))}
+    common = [
+        (cells[pair], n)
+        for n, pair in enumerate(zip(found.cells0.tolist(), found.cells1.tolist(), strict=True))
+        if pair in cells
+    ]
+    assert len(common) > 0.95 * max(len(expected), len(found))
+    a, b = np.array(common).T
+    assert np.median(np.linalg.norm(expected.points1[a] - found.points1[b], axis=1)) < 0.02
