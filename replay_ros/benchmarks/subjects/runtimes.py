@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import onnx as onnx  # the exports need all three: fail here where one is missing
@@ -11,7 +11,6 @@ import onnxscript as onnxscript
 import torch
 
 from loftr_ros.matcher import Matcher
-from loftr_ros.network.loftr import LoFTR
 from loftr_ros.network.parts import loftr_parts
 from perception_common.backends.devices import DevicePolicy, choose_device
 from perception_common.backends.runtime import Part, Runtime, TorchRuntime
@@ -25,7 +24,6 @@ from replay_ros.benchmarks.measurement import (
 )
 from yolc_ros.detector import Detector
 from yolc_ros.network.parts import yolc_parts
-from yolc_ros.network.yolc import Yolc
 
 PROVIDERS = "openvino", "cpu"  # those that compute on a CPU
 LIMIT = 1e-3  # of the largest value of an output
@@ -62,23 +60,25 @@ def measure(plan: BenchmarkPlan) -> SubjectReport:
 
 def _parts(policies: Mapping[str, DevicePolicy]) -> Iterator[tuple[Part, dict[str, Runtime]]]:
     """Yield each part of the shipped networks with its runtimes by name, torch first."""
-    for load, parts_of in ((_loftr, loftr_parts), (_yolc, yolc_parts)):
-        parts = parts_of(load(choose_device("cpu")))
+    for load in (_loftr, _yolc):
+        parts, _ = load(choose_device("cpu"))
         runtimes: dict[str, Runtime] = {"torch": TorchRuntime(parts)}
         for name, policy in policies.items():
-            runtime = load(policy).runtime
+            _, runtime = load(policy)
             assert runtime is not None  # the policy asks for one
             runtimes[name] = runtime
         for part in parts:
             yield part, runtimes
 
 
-def _loftr(policy: DevicePolicy) -> LoFTR:
-    return Matcher.load("loftr_lite", "default", policy).network
+def _loftr(policy: DevicePolicy) -> tuple[Sequence[Part], Runtime | None]:
+    network = Matcher.load("loftr_lite", "default", policy).network
+    return loftr_parts(network), network.runtime
 
 
-def _yolc(policy: DevicePolicy) -> Yolc:
-    return Detector.load("yolc_lite", "default", policy).network
+def _yolc(policy: DevicePolicy) -> tuple[Sequence[Part], Runtime | None]:
+    network = Detector.load("yolc_lite", "default", policy).network
+    return yolc_parts(network), network.runtime
 
 
 def _run(runtime: Runtime, part: str, inputs: tuple[torch.Tensor, ...]) -> None:
