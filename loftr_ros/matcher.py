@@ -15,11 +15,14 @@ from loftr_ros.image_matcher import DEFAULT_SETTINGS, MatcherSettings, check_gra
 from loftr_ros.loops.descriptor import describe
 from loftr_ros.matches import Matches
 from loftr_ros.network.config import LoFTRConfig
-from loftr_ros.network.loftr import ImageFeatures, LoFTR, prepare_for_inference
+from loftr_ros.network.loftr import ImageFeatures, LoFTR, PairMatches, prepare_for_inference, set_precision
+from loftr_ros.network.parts import loftr_parts
 from loftr_ros.turning.quarter_turns import turn_cells_back, turn_image, turn_points, turn_points_back
 from perception_common.backends.devices import DevicePolicy
+from perception_common.backends.engine_cache import open_runtime
 from perception_common.backends.finite import check_finite
-from perception_common.config import load_yaml
+from perception_common.backends.onnx_export import Identity
+from perception_common.config import load_yaml, to_mapping
 from perception_common.resources import find_config
 from perception_common.weights import WeightsReport, load_chosen_weights
 
@@ -100,7 +103,10 @@ class Matcher:
         weights: WeightsReport | None = None,
     ) -> Matcher:
         """Use a copy of a network, as in training; `network` is not changed."""
-        prepared = prepare_for_inference(network).to(policy.device, policy.dtype)
+        prepared = set_precision(prepare_for_inference(network).to(policy.device), policy.dtype)
+        if policy.providers:
+            identity = Identity(name, weights.sha256 if weights else "", to_mapping(network.config))
+            prepared.runtime = open_runtime(loftr_parts(prepared), network, identity, policy)
         return cls(name, prepared, policy, settings, weights)
 
     @property
@@ -116,7 +122,7 @@ class Matcher:
     @property
     def device_name(self) -> str:
         """Where the network runs, as "cpu" or "cuda:0"."""
-        return str(self.policy.device)
+        return self.policy.name
 
     @property
     def repeats_keypoints(self) -> bool:
@@ -151,7 +157,7 @@ class Matcher:
         if self.settings.padding == "release":
             padded, mask = self._padded(turned)
         pixels = torch.from_numpy(padded.astype(np.float32) / 255)[None, None]
-        features = self.network.encode(pixels.to(self.policy.device, self.policy.dtype), mask)
+        features = self.network.encode(pixels.to(self.policy.device), mask)
         check_finite(features.coarse, "features")
         assert features.covariance is not None  # the network is not in training
         return Features(
@@ -188,9 +194,10 @@ class Matcher:
             shrunk = turn_points(to_shrunk(known, features0.factors), features0.turns, features0.small)
             places = (torch.from_numpy(shrunk).to(self.policy.device),)
         (found,) = self.network.match(features0.network, features1.network, selection, places)
+        network0, network1, confidence, spread, cells0, cells1 = _download(found)
         points0, points1 = (
-            to_original(turn_points_back(points.cpu().numpy(), features.turns, features.small), features.factors)
-            for points, features in ((found.points0, features0), (found.points1, features1))
+            to_original(turn_points_back(points, features.turns, features.small), features.factors)
+            for points, features in ((network0, features0), (network1, features1))
         )
         size1 = features1.width, features1.height
         inside = np.all((points1 >= -0.5) & (points1 <= np.array(size1) - 0.5), axis=1)
@@ -198,24 +205,33 @@ class Matcher:
         return Matches(
             points0=points0[keep],
             points1=points1[keep],
-            confidence=found.confidence.cpu().numpy()[keep],
-            spread=found.spread.cpu().numpy()[keep] * np.float32(sum(features1.factors) / 2),
-            cells0=self._upright_cells(found.cells0, features0)[keep],
-            cells1=self._upright_cells(found.cells1, features1)[keep],
+            confidence=confidence[keep],
+            spread=spread[keep] * np.float32(sum(features1.factors) / 2),
+            cells0=self._upright_cells(cells0, features0)[keep],
+            cells1=self._upright_cells(cells1, features1)[keep],
             size0=(features0.width, features0.height),
             size1=size1,
         )
 
-    def _upright_cells(self, cells: torch.Tensor, features: Features) -> np.ndarray:
+    def _upright_cells(self, cells: np.ndarray, features: Features) -> np.ndarray:
         """Return coarse cells (N,) int64 of the network's input as cells of the image before it was turned."""
         stride = self.network.config.backbone.coarse_stride
         columns, rows = (-(-side // stride) for side in features.small)
         columns_turned = features.network.coarse.shape[2]
         is_padded = features.network.mask is not None
         return turn_cells_back(
-            cells.cpu().numpy(),
+            cells,
             features.turns,
             (columns, rows),
             columns_turned,
             columns_turned if is_padded else columns,
         )
+
+
+def _download(found: PairMatches) -> tuple[np.ndarray, ...]:
+    """Return the fields of matches as arrays, by one copy from the device; float32 holds numbers of cells exactly."""
+    columns = [found.points0, found.points1, *(x[:, None].float() for x in (found.confidence, found.spread))]
+    columns += [cells[:, None].float() for cells in (found.cells0, found.cells1)]
+    values = torch.cat(columns, dim=1).cpu().numpy()
+    points0, points1, others = values[:, :2], values[:, 2:4], values[:, 4:].T
+    return points0, points1, others[0], others[1], others[2].astype(np.int64), others[3].astype(np.int64)

@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from perception_common.backends.devices import DevicePolicy
+from perception_common.backends.engine_cache import open_runtime
 from perception_common.backends.finite import check_finite
-from perception_common.config import load_yaml
+from perception_common.backends.onnx_export import Identity
+from perception_common.config import load_yaml, to_mapping
 from perception_common.errors import InputError
 from perception_common.images.palettes import to_thermal_gray
 from perception_common.resources import find_config
@@ -32,7 +34,8 @@ from yolc_ros.fusion import fuse, fuse_as_release
 from yolc_ros.looks.bands import Band, whole
 from yolc_ros.looks.crowds import FIRST_LOOK_SCORE, HEAT_PRESETS, LSM_PRESETS, CrowdConfig, find_crowds
 from yolc_ros.network.config import YolcConfig
-from yolc_ros.network.fuse import prepare_for_inference
+from yolc_ros.network.fuse import prepare_for_inference, set_precision
+from yolc_ros.network.parts import yolc_parts
 from yolc_ros.network.yolc import Yolc, YolcMaps, initialise
 from yolc_ros.preprocessing import Placement, limiting_scale, place, render
 
@@ -187,7 +190,10 @@ class Detector:
         weights: WeightsReport | None = None,
     ) -> Detector:
         """Make a detector from a copy of a network, such as one in training; `network` itself is not changed."""
-        prepared = prepare_for_inference(network).to(policy.device, policy.dtype)
+        prepared = set_precision(prepare_for_inference(network).to(policy.device), policy.dtype)
+        if policy.providers:
+            identity = Identity(name, weights.sha256 if weights else "", to_mapping(network.config))
+            prepared.runtime = open_runtime(yolc_parts(prepared), network, identity, policy)
         return cls(name, prepared, policy, settings, weights)
 
     @property
@@ -336,11 +342,15 @@ class Detector:
         heatmap = maps.heatmap[index]
         presence = 1.0 if lsm is None else presence_threshold(heatmap, lsm)
         reading = read_heatmap(heatmap, lowest, self.settings.max_peaks, presence)
-        boxes = placement.to_image(boxes_of(self.network, maps.box_features[index], reading.peaks).cpu().numpy())
+        peaks = reading.peaks
+        boxes = boxes_of(self.network, maps.box_features[index], peaks)
+        table = (
+            torch.cat([boxes, peaks.scores[:, None], peaks.labels[:, None].float()], dim=1).cpu().numpy()
+        )  # one copy
         found = ScoredBoxes(
-            boxes.clip(0, np.array(placement.image_size * 2, dtype=np.float32)),
-            reading.peaks.scores.cpu().numpy(),
-            reading.peaks.labels.cpu().numpy(),
+            placement.to_image(table[:, :4]).clip(0, np.array(placement.image_size * 2, dtype=np.float32)),
+            table[:, 4],
+            table[:, 5].astype(np.int64),
         )
         found = found.select((found.boxes[:, 2:] - found.boxes[:, :2]).min(axis=1, initial=np.inf) > SMALLEST_BOX)
         counts = np.zeros((0, 0), np.int64) if lsm is None else count_cells(reading.present, lsm)

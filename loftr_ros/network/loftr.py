@@ -20,6 +20,8 @@ from loftr_ros.network.position_encoding import position_encoding
 from loftr_ros.network.transformer import FeatureTransformer, Tokens
 from perception_common.backends.batch_norm import fold_batch_norm
 from perception_common.backends.finite import check_finite
+from perception_common.backends.runtime import Runtime
+from perception_common.errors import InputError
 
 REFINE_AT_ONCE = 1024  # matches that inference refines at a time, to bound the memory; empirical
 
@@ -96,7 +98,12 @@ _Maps = tuple[ImageFeatures, torch.Tensor, ImageFeatures, torch.Tensor]  # of im
 
 
 class LoFTR(nn.Module):
-    """The LoFTR network; its parameters have the names of the published checkpoints."""
+    """The LoFTR network; its parameters have the names of the published checkpoints.
+
+    runtime: computes the parts `encode_maps`, `transform_maps` and `compare_windows`, see parts.py; None: torch does.
+    """
+
+    runtime: Runtime | None = None
 
     def __init__(self, config: LoFTRConfig) -> None:
         super().__init__()
@@ -113,22 +120,49 @@ class LoFTR(nn.Module):
         images: (B, 1, H, W), gray, 0 to 1, any size. mask: (B, ceil(H / 8), ceil(W / 8)) bool at the coarse stride,
         True in a rectangle at the top left, False in the padding of images of different sizes in one batch.
         """
-        coarse, fine = self.backbone(images)
-        coarse, fine = coarse.permute(0, 2, 3, 1), fine.permute(0, 2, 3, 1)
+        covariance: torch.Tensor | None
+        if self.runtime is not None:
+            if mask is not None:
+                raise InputError("padded images need backend torch: exported networks take images without padding")
+            coarse, fine, covariance = self.runtime.run("encode", images)
+        else:
+            coarse, fine, covariance = self.encode_maps(images, mask)
+        gray = (images[:, 0] * 255).round().to(torch.uint8) if self.config.fine.align_pixels else None
+        return ImageFeatures(coarse, fine, mask, covariance=None if self.training else covariance, gray=gray)
+
+    def encode_maps(
+        self, images: torch.Tensor, mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Compute coarse, fine and covariance of `ImageFeatures`; arguments as of `encode`."""
+        inner, outer = self.backbone.conv1.weight.dtype, self.fine_preprocess.down_proj.weight.dtype
+        maps = self.backbone(images.to(inner))
+        if inner != outer:  # see set_precision
+            maps = maps[0].to(outer), maps[1].to(outer)
+        coarse, fine = maps[0].permute(0, 2, 3, 1), maps[1].permute(0, 2, 3, 1)
         if mask is not None and mask.shape != coarse.shape[:3]:
             raise ValueError(f"the mask is {tuple(mask.shape)}, the coarse map {tuple(coarse.shape[:3])}")
-        covariance = None if self.training else channel_covariance(coarse, mask)
+        covariance = coarse.new_zeros(0) if self.training else channel_covariance(coarse, mask)
         if self.config.position.where == "input":
             coarse = coarse + self._position(coarse)
         alone = self.loftr_coarse.alone(self._tokens(coarse, mask)).features
-        gray = (images[:, 0] * 255).round().to(torch.uint8) if self.config.fine.align_pixels else None
-        return ImageFeatures(alone, fine.contiguous(), mask, covariance=covariance, gray=gray)
+        return alone, fine.contiguous(), covariance
 
     def transform(self, features0: ImageFeatures, features1: ImageFeatures) -> tuple[torch.Tensor, torch.Tensor]:
         """Transform the coarse features of two images by cross-attention -> (B, h, w, C) for each image."""
-        return self.loftr_coarse.together(
-            self._tokens(features0.coarse, features0.mask), self._tokens(features1.coarse, features1.mask)
-        )
+        if self.runtime is not None:
+            coarse0, coarse1 = self.runtime.run("transform", features0.coarse, features1.coarse)
+            return coarse0, coarse1
+        return self.transform_maps(features0.coarse, features1.coarse, features0.mask, features1.mask)
+
+    def transform_maps(
+        self,
+        coarse0: torch.Tensor,
+        coarse1: torch.Tensor,
+        mask0: torch.Tensor | None = None,
+        mask1: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `transform`; coarse: (B, h, w, C), masks: (B, h, w) bool."""
+        return self.loftr_coarse.together(self._tokens(coarse0, mask0), self._tokens(coarse1, mask1))
 
     def refine(
         self,
@@ -150,22 +184,31 @@ class LoFTR(nn.Module):
         """
         window = self.config.fine.window
         ratio = self.config.backbone.coarse_stride // self.config.backbone.fine_stride
-        sides = []
+        sides: list[torch.Tensor] = []
         for features, coarse, cell, shift in ((features0, coarse0, i, shift0), (features1, coarse1, j, shift1)):
             columns = coarse.shape[2]
             y, x = cell // columns, cell % columns
             fine_x, fine_y = (torch.stack([x, y], dim=1) * ratio + shift).T
-            windows = gather_windows(features.fine, b, fine_y, fine_x, window)
-            sides.append(Tokens(self.fine_preprocess(windows, coarse[b, y, x])))
-        alone = self.loftr_fine.alone(Tokens(torch.cat([side.features for side in sides])))
-        windows0, windows1 = alone.features.chunk(2)
+            sides += [gather_windows(features.fine, b, fine_y, fine_x, window), coarse[b, y, x]]
+        return Refinement(*(self.compare_windows(*sides) if self.runtime is None else self.runtime.run("fine", *sides)))
+
+    def compare_windows(
+        self, fine0: torch.Tensor, coarse0: torch.Tensor, fine1: torch.Tensor, coarse1: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Find the centres of windows of image 0 in windows of image 1 -> the fields of `Refinement`.
+
+        fine: (M, w, w, D), windows of the fine maps. coarse: (M, C), transformed features of their cells.
+        """
+        sides = self.fine_preprocess(fine0, coarse0), self.fine_preprocess(fine1, coarse1)
+        alone = self.loftr_fine.alone(Tokens(torch.cat(sides))).features
+        windows0, windows1 = alone.reshape(2, -1, *alone.shape[1:]).unbind(0)
         windows0, windows1 = self.loftr_fine.together(Tokens(windows0), Tokens(windows1))
         heatmap = log_heatmap(windows0, windows1)
         offset, spread = expected_offset(heatmap)
         if self.config.fine.mean_over == "peak" and not self.training:
             offset = peak_offset(heatmap)
         stride = self.config.backbone.fine_stride
-        return Refinement(offset * stride, spread * stride, heatmap)
+        return offset * stride, spread * stride, heatmap
 
     @torch.no_grad()
     def match(
@@ -281,6 +324,16 @@ class LoFTR(nn.Module):
 
     def _tokens(self, coarse: torch.Tensor, mask: torch.Tensor | None) -> Tokens:
         return Tokens(coarse, mask, self._position(coarse) if self.config.position.where == "every_layer" else None)
+
+
+def set_precision(network: LoFTR, dtype: torch.dtype) -> LoFTR:
+    """Convert a network in place for inference and return it. In bfloat16 only the backbone is converted.
+
+    bfloat16 has 8 significant bits. The transformer and the fine stage add up small differences between features, and
+    lose matches with it; the backbone takes most of the time.
+    """
+    (network.backbone if dtype == torch.bfloat16 else network).to(dtype)
+    return network
 
 
 def prepare_for_inference(network: LoFTR) -> LoFTR:

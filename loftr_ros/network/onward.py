@@ -43,7 +43,8 @@ class Grid:
         """Whether points (N, 2), pixels, lie in cells of the image, (N,) bool."""
         height, width = self.shape
         cells = (points / self.stride).round()
-        return ((cells >= 0) & (cells < cells.new_tensor([width, height]))).all(1)
+        size = torch.cat([cells.new_full((1,), side) for side in (width, height)])  # made on the device, without a copy
+        return ((cells >= 0) & (cells < size)).all(1)
 
     def cells(self, points: torch.Tensor) -> torch.Tensor:
         """Cells (N,) int64, row-major, of points (N, 2)."""

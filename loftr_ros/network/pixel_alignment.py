@@ -146,7 +146,7 @@ def _normalise(gray: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, 
 def _sample(image: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
     """Bilinear values (N, P, C) of an image (C, H, W) at points (N, P, 2); the border is repeated outside."""
     height, width = image.shape[1:]
-    size = torch.tensor([width - 1, height - 1], device=points.device).clamp(min=1)
+    size = torch.cat([torch.full((1,), max(side - 1, 1), device=points.device) for side in (width, height)])
     grid = 2 * points / size - 1
     values = torch.nn.functional.grid_sample(image[None], grid[None], padding_mode="border", align_corners=True)
     return values[0].permute(1, 2, 0)

@@ -12,6 +12,8 @@ def project(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = N
     Inference in float32 on a CPU uses oneDNN's 1x1 convolution, which is more than twice as fast as the BLAS behind
     `linear` on AMD processors, and as fast on others.
     """
+    if torch.compiler.is_compiling():  # `torch.export` knows no oneDNN operators
+        return nn.functional.linear(x, weight, bias)
     differentiated = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
     single = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
     if differentiated or not single or not x.numel() or not torch.backends.mkldnn.is_available():

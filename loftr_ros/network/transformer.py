@@ -55,7 +55,7 @@ class AttentionLayer(nn.Module):
 
     def forward(self, x: Tokens, source: Tokens) -> torch.Tensor:
         """Attend from each token of `x` to all tokens of `source` -> new features of `x`, (B, h, w, C)."""
-        split = (len(x.features), -1, self.heads, x.features.shape[-1] // self.heads)
+        split = (x.features.shape[0], -1, self.heads, x.features.shape[-1] // self.heads)
         message = linear_attention(
             project(x.with_position, self.q_proj.weight).reshape(split),
             project(source.with_position, self.k_proj.weight).reshape(split),

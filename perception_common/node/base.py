@@ -10,6 +10,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -191,11 +192,14 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the network and warm it up."""
         try:
-            device = choose_device(self.parameters.device, self.parameters.precision)
+            device = self._choose_device()
             for note in device.notes:
                 self.get_logger().warning(note)
             self._set_threads()
-            self.load(self.parameters, device)
+            try:
+                self.load(self.parameters, device)
+            finally:
+                self.problems.resolve("engine")
         except InputError as error:
             return self._fail_to_configure(str(error))
         except Exception as error:
@@ -298,6 +302,17 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
         self._configured = False
         self.unload()
 
+    def _choose_device(self) -> DevicePolicy:
+        given = self.parameters
+        policy = choose_device(given.device, given.precision, given.backend, given.providers)
+        return replace(policy, report=self._report_export)
+
+    def _report_export(self, progress: str) -> None:
+        """Say in the log and in the diagnostics at once what the node waits for: no timer fires while it configures."""
+        self.problems.report("engine", f"the network is not ready: {progress}")
+        self.get_logger().info(progress)
+        self._publish_diagnostics(time.monotonic())
+
     def _set_threads(self) -> None:
         """Set torch's thread count for the calling thread; OpenMP keeps one count for each thread."""
         torch.set_num_threads(self.parameters.num_threads or self._default_threads)
@@ -382,6 +397,9 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
                 topic = subscription.topic_name
                 if subscription.get_publisher_count() >= self.count_publishers(topic):  # all of them are compatible
                     self.problems.resolve(f"qos {topic}")
+        self._publish_diagnostics(now)
+
+    def _publish_diagnostics(self, now: float) -> None:
         status = node_status(
             self.counters,
             now,

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from perception_common.backends.devices import BACKENDS, PRECISIONS
 from perception_common.errors import InputError
 from perception_common.images.intensity import INTENSITIES
 
@@ -121,7 +122,19 @@ class PerceptionParameters:
     )
     weights_sha256: str = parameter("", "refuse a weights file with another SHA-256; empty: do not check")
     device: str = parameter("auto", "auto, cpu, cuda or cuda:N", pattern=r"auto|cpu|cuda(:\d+)?")
-    precision: str = parameter("fp32", "arithmetic of the network", choices=("fp32", "fp16", "bf16"))
+    precision: str = parameter(
+        "auto",
+        "arithmetic of the network; auto: fp16 on CUDA, bf16 on a CPU that computes it natively, else fp32",
+        choices=PRECISIONS,
+    )
+    backend: str = parameter(
+        "torch", "what computes the network; onnxruntime: the optional package, see the how-to", choices=BACKENDS
+    )
+    providers: str = parameter(
+        "cpu",
+        "of onnxruntime, preferred first, separated by commas: cpu, cuda, tensorrt, openvino",
+        pattern=r"(cpu|cuda|tensorrt|openvino)(, ?(cpu|cuda|tensorrt|openvino))*",
+    )
     num_threads: int = parameter(
         0, "CPU threads of the network; 0: the cores shared out among the nodes", low=0, high=256
     )

@@ -31,6 +31,11 @@ SUBJECTS = {
     "memory": Subject("peak memory of LoFTR and of kornia's", ("kornia",), "pip install kornia"),
     "yolc": Subject("full-size YOLC beside a plain version of it"),
     "lite": Subject("lite variants, frames per second"),
+    "runtimes": Subject(
+        "lite networks in torch and in ONNX Runtime",
+        ("onnx", "onnxruntime", "onnxscript"),
+        "run `pip install '.[onnx]'` in the checkout",
+    ),
     "stages": Subject(
         "processing of the nodes outside their networks",
         ("rclpy", "sensor_msgs", "yolc_ros.msg"),

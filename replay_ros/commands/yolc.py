@@ -47,6 +47,7 @@ COMMANDS: Mapping[str, Command] = {
     "evaluate protocol": Command(f"{_COMMANDS}.evaluate.protocol", "run a published protocol, such as HPatches"),
     "train yolc": Command("yolc_ros.training.train", "train the detection network"),
     "train loftr": Command("loftr_ros.training.train", "train the matching network"),
+    "export": Command(f"{_COMMANDS}.export", "write a network as ONNX files, checked against torch"),
     "benchmark": Command(f"{_COMMANDS}.benchmark", "measure speed and memory beside a peer, in one run"),
     "reliability": Command(f"{_COMMANDS}.reliability", "run the nodes under long load, faults and hostile input"),
 }

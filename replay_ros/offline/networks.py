@@ -10,8 +10,9 @@ from typing import Any
 from loftr_ros.image_matcher import ImageMatcher
 from loftr_ros.matcher_choice import load_matcher
 from loftr_ros.parameters import LoftrParameters
-from perception_common.backends.devices import choose_device
+from perception_common.backends.devices import DevicePolicy, choose_device
 from perception_common.node.parameter_file import read_parameters
+from perception_common.node.parameters import PerceptionParameters
 from yolc_ros.detector import Detector
 from yolc_ros.parameters import YolcParameters
 
@@ -47,9 +48,13 @@ def load_networks(params_file: Path | None, *, detection: bool, matching: bool, 
     detector: Detector | None = None
     matcher: ImageMatcher[Any] | None = None
     if detection:
-        policy, sha256 = choose_device(yolc.device, yolc.precision), yolc.weights_sha256 or None
+        policy, sha256 = _policy(yolc), yolc.weights_sha256 or None
         detector = Detector.load(yolc.model, yolc.weights, policy, yolc.detector, sha256=sha256)
     if matching:
-        policy, sha256 = choose_device(loftr.device, loftr.precision), loftr.weights_sha256 or None
+        policy, sha256 = _policy(loftr), loftr.weights_sha256 or None
         matcher = load_matcher(loftr.model, loftr.weights, policy, loftr.matcher, sha256=sha256)
     return Networks(detector, matcher, yolc, loftr)
+
+
+def _policy(parameters: PerceptionParameters) -> DevicePolicy:
+    return choose_device(parameters.device, parameters.precision, parameters.backend, parameters.providers)

@@ -16,7 +16,7 @@ def sample_bilinear(maps: Tensor, points: Tensor) -> Tensor:
     -> (B, C, p, q) float32, since half precision cannot represent the positions.
     """
     h, w = maps.shape[-2:]
-    size = points.new_tensor([w, h])
+    size = torch.cat([points.new_full((1,), side) for side in (w, h)])  # made on the device, without a copy
     grid = (2 * points + 1) / size - 1  # align_corners=False avoids 0 / 0 for maps of a single row or column
     return functional.grid_sample(maps.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 

@@ -131,7 +131,7 @@ def points_inside(coarse: Tensor, shares: Tensor, axis_order: str) -> Tensor:
 
 def _pointwise(conv: nn.Conv2d, vectors: Tensor) -> Tensor:
     """Apply a 1x1 convolution to single feature vectors: (N, inputs) -> (N, outputs) float32."""
-    return functional.linear(vectors, conv.weight.flatten(1), conv.bias).float()
+    return functional.linear(vectors.to(conv.weight.dtype), conv.weight.flatten(1), conv.bias).float()
 
 
 @dataclass(frozen=True)

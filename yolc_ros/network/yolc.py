@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from perception_common.backends.runtime import Runtime
 from yolc_ros.network.backbones.hourglass import StackedHourglass
 from yolc_ros.network.backbones.hrnet import Hrnet
 from yolc_ros.network.backbones.initialisation import initialise_backbone
@@ -40,8 +41,12 @@ class YolcMaps:
 
 
 class Yolc(nn.Module):
-    """Predicts a heatmap and boxes from RGB images in grey levels 0 to 255 whose sides are multiples of 32."""
+    """Predicts a heatmap and boxes from RGB images in grey levels 0 to 255 whose sides are multiples of 32.
 
+    runtime: computes the part `dense_maps`, see parts.py; None: torch does.
+    """
+
+    runtime: Runtime | None = None
     mean: Tensor
     std: Tensor
 
@@ -59,7 +64,7 @@ class Yolc(nn.Module):
         if images.ndim != 4 or images.shape[1] != 3 or any(side % INPUT_MULTIPLE for side in images.shape[2:]):
             raise ValueError(f"expected (B, 3, H, W) with H and W multiples of {INPUT_MULTIPLE}, got {images.shape}")
         normalised = (images.float() - self.mean) / self.std
-        return self.neck(self.backbone(normalised.to(self.mean.dtype)))
+        return self.neck(self.backbone(normalised.to(self.neck.reduction_conv.conv.weight.dtype)))
 
     def forward(self, images: Tensor) -> YolcOutput:
         """Dense prediction for training; `images` as in `features`."""
@@ -69,8 +74,15 @@ class Yolc(nn.Module):
 
     def maps(self, images: Tensor) -> YolcMaps:
         """Predict the maps that detection reads; `images` as in `features`."""
+        if self.runtime is not None:
+            heatmap, box_features = self.runtime.run("maps", images)
+            return YolcMaps(heatmap, box_features)
+        return YolcMaps(*self.dense_maps(images))
+
+    def dense_maps(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the fields of `YolcMaps`; `images` as in `features`."""
         features = self.features(images)
-        return YolcMaps(self.bbox_head.heatmap(features), self.bbox_head.box_features(features))
+        return self.bbox_head.heatmap(features), self.bbox_head.box_features(features)
 
     def boxes_at(self, box_features: Tensor, cells: Tensor) -> Tensor:
         """Predict boxes (N, 4) at cells (N, 2) int64 (x, y) of one image's box features, see `YolcHead.boxes_at`."""

@@ -115,7 +115,7 @@ class YolcNode(PerceptionNode[YolcParameters]):
         return {
             "model": self.parameters.model,
             "trained": str(detector is not None and detector.trained),
-            "device": str(detector.policy.device) if detector else "",
+            "device": detector.policy.name if detector else "",
             **self._looks.describe(),
             **({} if self._tracker is None else self._tracker.describe()),
             **{f"ignored: {reason}": str(count) for reason, count in self._sensors.ignored().items()},

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from perception_common.errors import InputError
+from replay_ros.commands.evaluate.device_options import add_device_options, runtime_choice
 from replay_ros.evaluation.detection.bags import DETECTIONS, TRUTH, ArrayOptions, score_bag
 from replay_ros.evaluation.detection.datasets import Dataset, coco_dataset, uavdt_dataset, visdrone_dataset
 from replay_ros.evaluation.detection.evaluate import (
@@ -49,6 +50,7 @@ _ONLY_FOR = {
     **dict.fromkeys(
         ("slice_merge", "predictions", "max_side", "device", "lsm_merge", "nms", "smallest_score"), _IMAGES
     ),
+    **dict.fromkeys(("precision", "backend", "providers"), _IMAGES),
     **dict.fromkeys(("truth_bag", "topic", "truth_topic", "tolerance", "unanswered"), ("bag",)),
 }
 
@@ -183,7 +185,7 @@ def _add_network_options(group: argparse._ArgumentGroup) -> None:
         metavar="N",
         help=f"of the whole image, pixels; 0: not reduced (default: {YolcParameters.max_side}, as in the node)",
     )
-    group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    add_device_options(group)
 
 
 def _add_bag_options(group: argparse._ArgumentGroup) -> None:
@@ -321,6 +323,7 @@ def _network(given: argparse.Namespace) -> NetworkOptions:
         predictions=given.predictions,
         max_side=given.max_side,
         device=given.device,
+        runtime=runtime_choice(given),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from loftr_ros.turning.matching import ROTATIONS, Rotation
 from perception_common.errors import InputError
+from replay_ros.commands.evaluate.device_options import add_device_options, runtime_choice
 from replay_ros.evaluation.pairs.comparison import comparison_lines
 from replay_ros.evaluation.pairs.consistency import TruthDeviation
 from replay_ros.evaluation.pairs.estimators import ESTIMATORS, choose_estimators
@@ -87,7 +88,7 @@ example:
     )
     parser.add_argument("--truth-deviation", nargs=2, type=float, metavar=("DEG", "LENGTH"), help=truth)
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="write matches to this folder and reuse them")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    add_device_options(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures of all pairs to this file")
     return parser
 
@@ -105,7 +106,9 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     sets = dict(zip(_set_names(given.pairs), given.pairs, strict=True))
     rotations: tuple[Rotation, ...] = tuple(given.rotation or [UPRIGHT.rotation])
     options = PairEvaluationOptions(
-        matchers=MatcherOptions(names, model=given.model, device=given.device, cache=given.cache),
+        matchers=MatcherOptions(
+            names, model=given.model, device=given.device, cache=given.cache, runtime=runtime_choice(given)
+        ),
         estimators=choose_estimators(given.estimator or [_DEFAULT.estimators[0].name], given.threshold),
         max_sides=tuple(given.max_side or _DEFAULT.max_sides),
         views=tuple(TurnedViews(degrees // 90, rotation) for degrees in given.turn_b or (0,) for rotation in rotations),

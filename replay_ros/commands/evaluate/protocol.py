@@ -11,6 +11,7 @@ from loftr_ros.image_matcher import MatcherSettings, Padding
 from perception_common.errors import InputError
 from perception_common.text.json_files import write_json
 from perception_common.text.markdown import markdown_table
+from replay_ros.commands.evaluate.device_options import add_device_options, runtime_choice
 from replay_ros.evaluation.pairs.estimators import ESTIMATORS, PoseEstimator, choose_estimators
 from replay_ros.evaluation.pairs.matchers import KEYPOINT_METHODS
 from replay_ros.evaluation.pairs.predictions import MatcherOptions, load_predictors
@@ -65,7 +66,7 @@ def _add_common_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="NAME", help="network of a weights FILE (default: named in the file)")
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="write matches to this folder and reuse them")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N pairs, for a trial run")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    add_device_options(parser)
 
 
 def _add_hpatches_options(parser: argparse.ArgumentParser) -> None:
@@ -110,7 +111,9 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     if not given.folder.is_dir():
         raise InputError(f"{given.folder} is not a folder; give that of the dataset, see `{prog} NAME --help`")
     names = tuple(given.matcher or MatcherOptions().names)
-    matchers = MatcherOptions(names, model=given.model, device=given.device, cache=given.cache)
+    matchers = MatcherOptions(
+        names, model=given.model, device=given.device, cache=given.cache, runtime=runtime_choice(given)
+    )
     if given.protocol == "hpatches":
         planes = hpatches.read_pairs(given.folder)[: given.limit]
         results = hpatches.evaluate_hpatches(planes, matchers, given.threshold or (hpatches.THRESHOLD,))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from perception_common.backends.devices import choose_device
+from perception_common.backends.devices import RuntimeChoice
 from perception_common.errors import InputError
 from perception_common.resources import list_models
 from replay_ros.evaluation.detection.comparison.paired_bootstrap import paired_difference
@@ -34,7 +34,7 @@ class NetworkOptions:
     protocols: their names; empty: those of the dataset. score_threshold: of the operating point. smallest_score: of the
     detections that are evaluated at all. nms_iou, merge: see `DetectorSettings`. predictions: file of
     cached predictions; None: no cache. max_side: of the network's input, pixels; 0: the image's size. device: see
-    `choose_device`.
+    `choose_device`. runtime: precision and backend.
     """
 
     weights: str = "yolc_lite"
@@ -49,6 +49,7 @@ class NetworkOptions:
     predictions: Path | None = None
     max_side: int = YolcParameters.max_side
     device: str = "auto"
+    runtime: RuntimeChoice = field(default_factory=RuntimeChoice)
 
 
 def evaluate_network(dataset: Dataset, options: NetworkOptions) -> list[DetectionResult]:
@@ -62,7 +63,7 @@ def evaluate_network(dataset: Dataset, options: NetworkOptions) -> list[Detectio
         max_detections=MAX_DETECTIONS,
         merge=options.merge,
     )
-    detector = Detector.load(model, weights, choose_device(options.device), settings)
+    detector = Detector.load(model, weights, options.runtime.on(options.device), settings)
     choice = choose_classes(dataset.categories, detector.class_names, options.classes)
     labelled = dataset.read(choice)
     _check_objects(labelled, dataset, choice)

@@ -86,7 +86,7 @@ class InferenceMode:
             "model": detector.name,
             "weights_sha256": detector.weights.sha256 if detector.weights else "",
             "class_names": list(detector.class_names),
-            "device": str(detector.policy.device),
+            "device": detector.policy.name,
             "precision": str(detector.policy.dtype).removeprefix("torch."),
             "settings": to_mapping(self.prepare(detector).settings),
             "slicing": None if self.slicing is None else to_mapping(self.slicing),

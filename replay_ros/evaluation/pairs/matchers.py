@@ -148,7 +148,7 @@ def _loftr_settings(matcher: Matcher) -> dict[str, Any]:
         "model": matcher.name,
         "network": to_mapping(matcher.network.config),
         "matcher": to_mapping(matcher.settings),
-        "device": matcher.device.type,
+        "device": matcher.policy.name if matcher.policy.providers else matcher.device.type,
         "precision": str(matcher.policy.dtype),
     }
 

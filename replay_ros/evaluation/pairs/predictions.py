@@ -9,7 +9,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import numpy as np
 
 from loftr_ros.image_matcher import MatcherSettings
 from perception_common.atomic_file import make_folder, write_error
-from perception_common.backends.devices import choose_device
+from perception_common.backends.devices import RuntimeChoice
 from replay_ros.evaluation.pairs.matchers import UNRESIZED, PairMatcher, PointPairs, load_pair_matcher
 
 ENCODED_IMAGES = 32  # features kept in memory
@@ -30,18 +30,19 @@ class MatcherOptions:
     """Matchers to load.
 
     names: see `load_pair_matcher`. model: network of a weights file; None: see `find_model_weights`. device: see
-    `choose_device`. cache: folder of the cached matches; None: no cache.
+    `choose_device`. cache: folder of the cached matches; None: no cache. runtime: precision and backend.
     """
 
     names: tuple[str, ...] = ("loftr_lite",)
     model: str | None = None
     device: str = "auto"
     cache: Path | None = None
+    runtime: RuntimeChoice = field(default_factory=RuntimeChoice)
 
 
 def load_predictors(options: MatcherOptions, settings: MatcherSettings = UNRESIZED) -> list[Predictor]:
     """Load the matchers of the options; settings: of LoFTR. Raises InputError."""
-    policy = choose_device(options.device)
+    policy = options.runtime.on(options.device)
     return [
         Predictor(load_pair_matcher(name, options.model, policy, settings), options.cache) for name in options.names
     ]

@@ -3,7 +3,8 @@ import os
 import pytest
 import torch
 
-from perception_common.backends.devices import choose_device, default_threads, set_threads
+from perception_common.backends import devices
+from perception_common.backends.devices import choose_device, default_threads, has_native_bf16, set_threads
 from perception_common.errors import InputError
 
 
@@ -73,7 +74,7 @@ def test_unknown_devices_are_refused(device):
 
 
 def test_unknown_precisions_are_refused():
-    with pytest.raises(InputError, match="'int8'; use fp32, fp16, bf16"):
+    with pytest.raises(InputError, match="'int8'; use auto, fp32, fp16, bf16"):
         choose_device("cpu", "int8")
 
 
@@ -95,3 +96,35 @@ def test_threads_are_set_or_kept():
         torch.set_num_threads(before)
     with pytest.raises(InputError, match="-1"):
         set_threads(-1)
+
+
+@pytest.mark.parametrize(
+    ("text", "native"),
+    [
+        ("processor\t: 0\nflags\t\t: fpu avx2\n", False),
+        ("flags\t\t: fpu avx512f avx512_bf16\n", True),
+        ("flags\t\t: avx2 amx_bf16 amx_tile\n", True),
+        ("Features\t: fp asimd i8mm bf16\n", True),
+        ("Features\t: fp asimd\n", False),
+        ("flags\t\t: avx512_bf16\nflags\t\t: avx2\n", False),  # cores of two kinds: a thread may run on either
+        ("model name\t: with bf16 in its name\n", False),
+        ("", False),
+    ],
+)
+def test_native_bf16_is_read_from_the_flags_of_all_cores(tmp_path, text, native):
+    path = tmp_path / "cpuinfo"
+    path.write_text(text)
+    assert has_native_bf16(path) == native
+    assert not has_native_bf16(tmp_path / "missing")
+
+
+@pytest.mark.parametrize(
+    ("count", "native", "dtype"),
+    [(1, True, torch.float16), (0, True, torch.bfloat16), (0, False, torch.float32)],
+)
+def test_automatic_precision_is_the_fast_one_of_the_device(gpus, monkeypatch, count, native, dtype):
+    gpus(count)
+    monkeypatch.setattr(devices, "has_native_bf16", lambda: native)
+    policy = choose_device("auto", "auto")
+    assert policy.dtype == dtype
+    assert policy.notes == ()

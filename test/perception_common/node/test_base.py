@@ -377,3 +377,20 @@ def test_a_parameter_that_is_not_live_can_change_after_cleanup(bench):
     bench.node.trigger_deactivate()
     bench.node.trigger_cleanup()
     assert bench.node.set_parameters_atomically(change).successful
+
+
+def test_a_node_that_waits_for_an_export_says_so_at_once(bench, monkeypatch):
+    seen = []
+
+    def load(parameters, device):
+        device.report("part 1 of 3 (encode)")
+        device.report("part 2 of 3 (transform), 20 s so far")
+        bench.until(lambda: len(bench.diagnostics) >= 2)  # while the node configures, without its timer
+        seen.extend((status.level, status.message) for status in bench.diagnostics)
+
+    bench.executor.remove_node(bench.node)
+    monkeypatch.setattr(bench.node, "load", load)
+    assert bench.node.trigger_configure() == SUCCESS
+    assert (DiagnosticStatus.WARN, "the network is not ready: part 1 of 3 (encode)") in seen
+    assert (DiagnosticStatus.WARN, "the network is not ready: part 2 of 3 (transform), 20 s so far") in seen
+    assert bench.node.problems.active() == ()

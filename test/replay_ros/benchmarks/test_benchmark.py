@@ -21,6 +21,7 @@ CHECKS = {
     "memory": 0,
     "yolc": 3,
     "lite": 0,
+    "runtimes": 4,
     "stages": 1,
     "pose": 0,
     "consistency": 0,
@@ -50,10 +51,15 @@ def run_quick(subject, folder):
 @pytest.mark.slow
 class TestSubjects:
     @pytest.mark.parametrize("subject", SUBJECTS)
-    def test_has_rows_and_equal_outputs(self, subject, tmp_path, capsys):
+    def test_has_rows_and_equal_outputs(self, subject, tmp_path, capsys, monkeypatch):
         if subject == "stages":
             pytest.importorskip("rclpy")
             pytest.importorskip("yolc_ros.msg", reason="the messages exist only after a build")
+        if subject == "runtimes":
+            for package in ("onnx", "onnxscript", "onnxruntime"):
+                pytest.importorskip(package)
+            monkeypatch.setenv("ROS_HOME", str(tmp_path))
+            monkeypatch.setattr("replay_ros.benchmarks.subjects.runtimes.PROVIDERS", ("cpu",))
         status, content = run_quick(subject, tmp_path)
         (report,) = content["reports"]
         assert status == 0

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from yolc_ros.network.config import HrnetConfig, YolcConfig
-from yolc_ros.network.fuse import prepare_for_inference
+from yolc_ros.network.fuse import prepare_for_inference, set_precision
 from yolc_ros.network.head import HeatmapBranch
 from yolc_ros.network.hrfpn import Hrfpn
 from yolc_ros.network.yolc import Yolc
@@ -95,3 +95,16 @@ def test_reduction_per_branch_equals_reduction_of_the_concatenation():
     upsampled = [functional.interpolate(x, size=(16, 24), mode="bilinear", align_corners=False) for x in maps]
     expected = neck.fpn_convs[0](neck.reduction_conv(torch.cat(upsampled, dim=1)))
     torch.testing.assert_close(neck(maps), expected, atol=1e-10, rtol=1e-10)
+
+
+@torch.no_grad()
+def test_half_precision_keeps_colours_and_boxes_exact():
+    network = prepare_for_inference(shaken_network(SMALL))
+    half = set_precision(prepare_for_inference(network), torch.bfloat16)
+    images = torch.randint(0, 256, (1, 3, 64, 96)).byte()
+    box_features = half.maps(images).box_features
+    assert box_features.dtype == half.maps(images).heatmap.dtype == torch.bfloat16
+    assert torch.equal(half.mean, network.mean)
+    cells = torch.tensor([[0, 0], [5, 3], [23, 15]])
+    expected = network.boxes_at(box_features[0].float(), cells)
+    torch.testing.assert_close(half.boxes_at(box_features[0], cells), expected)
