@@ -103,11 +103,14 @@ class ImageMatcher(Protocol[Encoded]):
         Raises InputError for anything but a gray image.
         """
 
-    def match(self, image0: Encoded, image1: Encoded, known: np.ndarray | None = None) -> Matches:
+    def match(
+        self, image0: Encoded, image1: Encoded, known: np.ndarray | None = None, *, rough: bool = False
+    ) -> Matches:
         """Match two encoded images; the matches are in pixels of the images before they were turned.
 
         known: (K, 2) float64, pixels of the original image 0, points that were matched in other pairs, those with the
-        longest tracks first. A matcher without repeatable keypoints matches them onward from where they lie.
+        longest tracks first. A matcher without repeatable keypoints matches them onward from where they lie. rough:
+        only the confidences are needed; a matcher may then leave out what makes positions precise.
         """
 
 

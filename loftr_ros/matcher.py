@@ -15,8 +15,9 @@ from loftr_ros.image_matcher import DEFAULT_SETTINGS, MatcherSettings, check_gra
 from loftr_ros.loops.descriptor import describe
 from loftr_ros.matches import Matches
 from loftr_ros.network.config import LoFTRConfig
-from loftr_ros.network.loftr import ImageFeatures, LoFTR, PairMatches, prepare_for_inference, set_precision
+from loftr_ros.network.loftr import LoFTR, prepare_for_inference, set_precision
 from loftr_ros.network.parts import loftr_parts
+from loftr_ros.network.results import ImageFeatures, PairMatches
 from loftr_ros.turning.quarter_turns import turn_cells_back, turn_image, turn_points, turn_points_back
 from perception_common.backends.devices import DevicePolicy
 from perception_common.backends.engine_cache import open_runtime
@@ -183,17 +184,20 @@ class Matcher:
         return padded, mask
 
     @torch.inference_mode()
-    def match(self, features0: Features, features1: Features, known: np.ndarray | None = None) -> Matches:
+    def match(
+        self, features0: Features, features1: Features, known: np.ndarray | None = None, *, rough: bool = False
+    ) -> Matches:
         """Match two images. Matches that the network places outside of image 1 are dropped.
 
-        known: (K, 2), pixels of the original image 0, see `ImageMatcher.match`.
+        known: (K, 2), pixels of the original image 0. rough: the coarse stage alone, without known points, refinement
+        and spread. See `ImageMatcher.match`.
         """
         selection = self.settings.select(self.network.config.selection)
         places = None
         if known is not None and len(known):
             shrunk = turn_points(to_shrunk(known, features0.factors), features0.turns, features0.small)
             places = (torch.from_numpy(shrunk).to(self.policy.device),)
-        (found,) = self.network.match(features0.network, features1.network, selection, places)
+        (found,) = self.network.match(features0.network, features1.network, selection, places, rough=rough)
         network0, network1, confidence, spread, cells0, cells1 = _download(found)
         points0, points1 = (
             to_original(turn_points_back(points, features.turns, features.small), features.factors)

@@ -123,8 +123,10 @@ class SiftMatcher:
             factors=(width / small.shape[1], height / small.shape[0]),
         )
 
-    def match(self, image0: Keypoints, image1: Keypoints, known: np.ndarray | None = None) -> Matches:
-        """Match two images; a keypoint has at most one match. known: not needed, as the keypoints repeat."""
+    def match(
+        self, image0: Keypoints, image1: Keypoints, known: np.ndarray | None = None, *, rough: bool = False
+    ) -> Matches:
+        """Match two images; a keypoint has at most one match. known, rough: not used, as the keypoints repeat."""
         index0, index1, confidence = _mutual_matches(image0.descriptors, image1.descriptors)
         threshold = 1 - RATIO if self.settings.threshold is None else self.settings.threshold
         order = np.argsort(-confidence, kind="stable")

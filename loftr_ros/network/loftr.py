@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -13,10 +13,11 @@ from loftr_ros.network.backbone import ResNetFPN
 from loftr_ros.network.coarse.matching import CoarseMatching
 from loftr_ros.network.config import LoFTRConfig, SelectionConfig
 from loftr_ros.network.fine_matching import FinePreprocess, expected_offset, gather_windows, log_heatmap, peak_offset
-from loftr_ros.network.onward import LARGEST_CORRECTION, Grid, first_of_each_cell, predict, repeats
+from loftr_ros.network.onward import Grid, Refined, match_onward
 from loftr_ros.network.pixel_alignment import align_pixels
 from loftr_ros.network.pooling import channel_covariance
 from loftr_ros.network.position_encoding import position_encoding
+from loftr_ros.network.results import ImageFeatures, PairMatches, Refinement
 from loftr_ros.network.transformer import FeatureTransformer, Tokens
 from perception_common.backends.batch_norm import fold_batch_norm
 from perception_common.backends.finite import check_finite
@@ -24,75 +25,6 @@ from perception_common.backends.runtime import Runtime
 from perception_common.errors import InputError
 
 REFINE_AT_ONCE = 1024  # matches that inference refines at a time, to bound the memory; empirical
-
-
-@dataclass(frozen=True)
-class ImageFeatures:
-    """Features that depend on one image only, for a batch of images; keep them to match an image several times.
-
-    coarse: (B, h, w, C) after the layers before the first cross layer. fine: (B, H, W, D).
-    mask: (B, h, w) bool, False for padding, or None. covariance: (B, C, C) float32, of the backbone's coarse features
-    over each image, for descriptors of whole images; None in training. gray: the images, (B, H, W) uint8, if their
-    pixels are aligned.
-    """
-
-    coarse: torch.Tensor
-    fine: torch.Tensor
-    mask: torch.Tensor | None = None
-    covariance: torch.Tensor | None = None
-    gray: torch.Tensor | None = None
-
-    def __getitem__(self, index: slice) -> ImageFeatures:
-        """Select images of the batch."""
-        of_batch = (None if each is None else each[index] for each in (self.mask, self.covariance, self.gray))
-        return ImageFeatures(self.coarse[index], self.fine[index], *of_batch)
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of the maps, bytes."""
-        return sum(0 if values is None else values.nbytes for values in vars(self).values())
-
-
-@dataclass(frozen=True)
-class Refinement:
-    """Positions of coarse matches in image 1, refined to fractions of a pixel.
-
-    offset: (M, 2) float32, pixels (x, y) from the centre of its coarse cell. spread: (M,) float32, pixels, mean of the
-    standard deviations along x and y over the whole window (half of their sum, which weights the paper's loss).
-    log_heatmap: (M, w * w) float32, over the fine cells of the window, row-major.
-    """
-
-    offset: torch.Tensor
-    spread: torch.Tensor
-    log_heatmap: torch.Tensor
-
-
-@dataclass(frozen=True)
-class PairMatches:
-    """Matches of one pair, best confidence first.
-
-    points0, points1: (N, 2) float32, pixels (x, y) of the network's input, pixel centres at integers.
-    confidence: (N,) float32. spread: (N,) float32, pixels of image 1, of the heatmap or, where pixels were aligned, of
-    the alignment. cells0, cells1: (N,) int64, row-major.
-    """
-
-    points0: torch.Tensor
-    points1: torch.Tensor
-    confidence: torch.Tensor
-    spread: torch.Tensor
-    cells0: torch.Tensor
-    cells1: torch.Tensor
-
-    def at(self, index: torch.Tensor | slice) -> PairMatches:
-        """Select by a mask (N,) bool, by indices (M,) or by a slice."""
-        return PairMatches(**{name: values[index] for name, values in vars(self).items()})
-
-    def joined(self, other: PairMatches) -> PairMatches:
-        """Return the matches of both, best confidence first; ties are ordered by `cells0`."""
-        both = PairMatches(**{name: torch.cat([values, getattr(other, name)]) for name, values in vars(self).items()})
-        by_cell = both.at(both.cells0.sort(stable=True).indices)
-        return by_cell.at(by_cell.confidence.sort(descending=True, stable=True).indices)
-
 
 _Maps = tuple[ImageFeatures, torch.Tensor, ImageFeatures, torch.Tensor]  # of image 0 and of image 1, with coarse maps
 
@@ -217,12 +149,15 @@ class LoFTR(nn.Module):
         features1: ImageFeatures,
         selection: SelectionConfig | None = None,
         places: Sequence[torch.Tensor] | None = None,
+        *,
+        rough: bool = False,
     ) -> tuple[PairMatches, ...]:
         """Match a batch of pairs of images; returns one result per pair.
 
         places: for each pair the points of image 0 that are known from other pairs, (K, 2) float32, pixels of the
         network's input, the most important first. They are matched from where they lie, one in each cell, and replace
-        the matches from the centres of cells that say the same.
+        the matches from the centres of cells that say the same. rough: the coarse stage alone; all points are centres
+        of cells, `places` are not used, and the spread is NaN.
 
         Raises InputError when features or offsets are not finite.
         """
@@ -231,26 +166,29 @@ class LoFTR(nn.Module):
         for coarse in (coarse0, coarse1):
             check_finite(coarse, "features")
         found = self.coarse_matching(coarse0, coarse1, features0.mask, features1.mask, selection)
+        matches = PairMatches(
+            points0=self._pixels(found.i, coarse0.shape[2]),
+            points1=self._pixels(found.j, coarse1.shape[2]),
+            confidence=found.confidence,
+            spread=torch.full_like(found.confidence, torch.nan),
+            cells0=found.i,
+            cells1=found.j,
+        )
         maps = features0, coarse0, features1, coarse1
-        offset, spread = self._refine_all(maps, found.b, found.i, found.j)
-        points0 = self._pixels(found.i, coarse0.shape[2])
-        points1 = self._pixels(found.j, coarse1.shape[2]) + offset
+        if not rough:
+            offset, spread = self._refine_all(maps, found.b, found.i, found.j)
+            matches = replace(matches, points1=matches.points1 + offset, spread=spread)
         results = []
         for pair in range(len(coarse0)):
             of_pair = (found.b == pair).nonzero()[:, 0]
             best_first = of_pair[found.confidence[of_pair].argsort(descending=True, stable=True)]
-            of_cells = PairMatches(
-                points0=points0[best_first],
-                points1=points1[best_first],
-                confidence=found.confidence[best_first],
-                spread=spread[best_first],
-                cells0=found.i[best_first],
-                cells1=found.j[best_first],
-            )
-            if places is not None:
-                onward = self._match_onward(pair, of_cells, places[pair], maps)
-                of_cells = onward.at(slice(selection.max_matches or None))
-            results.append(self._aligned(pair, of_cells, features0.gray, features1.gray))
+            of_cells = matches.at(best_first)
+            if not rough:
+                if places is not None:
+                    onward = self._match_onward(pair, of_cells, places[pair], maps)
+                    of_cells = onward.at(slice(selection.max_matches or None))
+                of_cells = self._aligned(pair, of_cells, features0.gray, features1.gray)
+            results.append(of_cells)
         return tuple(results)
 
     def _aligned(
@@ -264,7 +202,7 @@ class LoFTR(nn.Module):
 
     def _refine_all(
         self, maps: _Maps, b: torch.Tensor, i: torch.Tensor, j: torch.Tensor, *shifts: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> Refined:
         """Refine any number of matches (M,), some at a time -> offset (M, 2) and spread (M,), pixels."""
         slices = [slice(start, start + REFINE_AT_ONCE) for start in range(0, len(b), REFINE_AT_ONCE)]
         features0, coarse0, features1, coarse1 = maps
@@ -284,25 +222,11 @@ class LoFTR(nn.Module):
             Grid.of(coarse[pair], None if features.mask is None else features.mask[pair], *strides)
             for features, coarse in (maps[:2], maps[2:])
         )
-        places = places[grid0.contains(places)]
-        places = places[first_of_each_cell(places, strides[0])]
-        known = predict(places, found.points0, found.points1, found.confidence, strides[0])
-        known = known.at(grid1.contains(known.points1))
-        cells0, cells1 = grid0.cells(known.points0), grid1.cells(known.points1)
-        shifts = grid0.fine_shift(known.points0), grid1.fine_shift(known.points1)
-        offset, spread = self._refine_all(maps, torch.full_like(cells0, pair), cells0, cells1, *shifts)
-        is_found = (offset.abs() <= LARGEST_CORRECTION * strides[1]).all(1)
-        start1 = known.points1 - grid1.remainder(known.points1)
-        onward = PairMatches(
-            points0=known.points0,
-            points1=start1 + offset + grid0.remainder(known.points0) @ known.linear.T,
-            confidence=known.confidence,
-            spread=spread,
-            cells0=cells0,
-            cells1=cells1,
-        ).at(is_found)
-        is_repeated = repeats(found.points0, found.points1, onward.points0, onward.points1, strides[0])
-        return onward.joined(found.at(~is_repeated))
+
+        def refine(cells0: torch.Tensor, cells1: torch.Tensor, *shifts: torch.Tensor) -> Refined:
+            return self._refine_all(maps, torch.full_like(cells0, pair), cells0, cells1, *shifts)
+
+        return match_onward(found, places, grid0, grid1, refine)
 
     def forward(
         self,

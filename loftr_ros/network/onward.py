@@ -6,9 +6,12 @@ matches around a place say to within a few pixels where image 1 shows it, and th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+
+from loftr_ros.network.results import PairMatches
 
 NEIGHBOURS = 8  # matches that predict a place; empirical
 FEWEST = 3  # of them within REACH that agree; empirical
@@ -16,6 +19,9 @@ REACH = 4.0  # coarse cells; empirical
 LARGEST_CORRECTION = 1.5  # fine cells from the prediction; a peak at the border of the window is not one; empirical
 AGREEMENT = 1.0  # coarse cells between two displacements of one surface: those are accurate to half a cell
 SPACING = 0.75  # coarse cells between a place and the start of a match that is not one; about a point for each cell
+Refined = tuple[torch.Tensor, torch.Tensor]
+"""Offsets (M, 2) from the centres of the windows in image 1, and spreads (M,), pixels."""
+
 _FIT_ROUNDS = 5  # of the linear map; it converges in two or three on flights
 
 
@@ -81,6 +87,34 @@ class Predictions:
     def at(self, index: torch.Tensor) -> Predictions:
         """Select by a mask (N,) bool."""
         return Predictions(self.points0[index], self.points1[index], self.confidence[index], self.linear)
+
+
+def match_onward(
+    found: PairMatches, places: torch.Tensor, grid0: Grid, grid1: Grid, refine: Callable[..., Refined]
+) -> PairMatches:
+    """Match known places (K, 2) of image 0; they replace the matches `found` that say the same.
+
+    grid0, grid1: of the two images. refine: takes cells of both images (M,), and for each image the shift (M, 2) from
+    the centre of the cell to that of the window, fine cells.
+    """
+    places = places[grid0.contains(places)]
+    places = places[first_of_each_cell(places, grid0.stride)]
+    known = predict(places, found.points0, found.points1, found.confidence, grid0.stride)
+    known = known.at(grid1.contains(known.points1))
+    cells0, cells1 = grid0.cells(known.points0), grid1.cells(known.points1)
+    offset, spread = refine(cells0, cells1, grid0.fine_shift(known.points0), grid1.fine_shift(known.points1))
+    is_found = (offset.abs() <= LARGEST_CORRECTION * grid1.fine_stride).all(1)
+    start1 = known.points1 - grid1.remainder(known.points1)
+    onward = PairMatches(
+        points0=known.points0,
+        points1=start1 + offset + grid0.remainder(known.points0) @ known.linear.T,
+        confidence=known.confidence,
+        spread=spread,
+        cells0=cells0,
+        cells1=cells1,
+    ).at(is_found)
+    is_repeated = repeats(found.points0, found.points1, onward.points0, onward.points1, grid0.stride)
+    return onward.joined(found.at(~is_repeated))
 
 
 def first_of_each_cell(places: torch.Tensor, stride: int) -> torch.Tensor:

@@ -9,7 +9,8 @@ import torch
 
 from loftr_ros.network.coarse.matching import CoarseMatching
 from loftr_ros.network.config import LoFTRConfig
-from loftr_ros.network.loftr import ImageFeatures, LoFTR, Refinement
+from loftr_ros.network.loftr import LoFTR
+from loftr_ros.network.results import ImageFeatures, Refinement
 from loftr_ros.training.batch import PairBatch
 from perception_common.training.distributed import Processes
 

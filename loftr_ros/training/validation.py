@@ -14,7 +14,8 @@ from loftr_ros.datasets.image_pairs import read_pairs, resizing
 from loftr_ros.datasets.mixture import PairSource
 from loftr_ros.geometry.accuracy import AUC_LIMITS, area_under_recall, pose_degrees
 from loftr_ros.geometry.opencv_pose import estimate_plain_pose
-from loftr_ros.network.loftr import ImageFeatures, LoFTR
+from loftr_ros.network.loftr import LoFTR
+from loftr_ros.network.results import ImageFeatures
 from loftr_ros.training.batch import PairBatch
 from perception_common.errors import InputError
 from perception_common.images.pictures.files import read_gray

@@ -110,7 +110,8 @@ class TurnedMatcher(Generic[Encoded]):
     def _best_turn(self, older: View[Encoded], newer: View[Encoded], default: int) -> int:
         """Return the turns with the largest sum of confidence on small images; `default` where they are equal."""
         small0 = self._small(older, 0)
-        sums = [float(self.matcher.match(small0, self._small(newer, turns)).confidence.sum()) for turns in TURNS]
+        tried = (self.matcher.match(small0, self._small(newer, turns), rough=True) for turns in TURNS)
+        sums = [float(matches.confidence.sum()) for matches in tried]
         return max(TURNS, key=lambda turns: (sums[turns], turns == default % 4))
 
     def _small(self, view: View[Encoded], turns: int) -> Encoded:

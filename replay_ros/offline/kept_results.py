@@ -190,15 +190,24 @@ class KeptMatcher(Generic[Encoded]):
             self._cache.keep(name, {"nbytes": np.array(image.nbytes)})
         return image
 
-    def match(self, image0: LazyImage[Encoded], image1: LazyImage[Encoded], known: np.ndarray | None = None) -> Matches:
+    def match(
+        self,
+        image0: LazyImage[Encoded],
+        image1: LazyImage[Encoded],
+        known: np.ndarray | None = None,
+        *,
+        rough: bool = False,
+    ) -> Matches:
         """Match two images."""
         name = f"matches/{image0.digest}_{image1.digest}"
         if known is not None and not self._matcher.repeats_keypoints:
             name += f"_{_digest(known)}"
+        if rough:
+            name += "_rough"
         kept = self._cache.find(name)
         if kept is not None:
             return Matches(**{key: kept[key] for key in _MATCH_ARRAYS}, size0=image0.size, size1=image1.size)
-        found = self._matcher.match(image0.encoded, image1.encoded, known)
+        found = self._matcher.match(image0.encoded, image1.encoded, known, rough=rough)
         self._cache.keep(name, {key: getattr(found, key) for key in _MATCH_ARRAYS})
         return found
 

@@ -294,8 +294,8 @@ def test_only_new_keyframes_ask_for_their_mount_and_a_late_one_is_completed(matc
 class CentresOnly(Matcher):
     """Matches from the centres of the cells, whatever is known."""
 
-    def match(self, features0, features1, known=None):
-        return super().match(features0, features1)
+    def match(self, features0, features1, known=None, *, rough=False):
+        return super().match(features0, features1, rough=rough)
 
 
 def test_tracks_last_because_known_places_are_matched_onward(matcher, small_flight):

@@ -3,6 +3,11 @@
 Two cases. Without visible relief all candidates share the homography, and matches off the plane and the prior choose
 among them. With relief the candidates are refined as essential matrices, because points off the plane tell the motions
 apart and would bias the fit of a plane.
+
+Matches whose errors are correlated tell the motions apart less surely than independent ones. Their log-likelihoods are
+therefore divided by the variance inflation factor. This is the magnitude adjustment of a composite likelihood (Ribatet,
+Cooley and Davison, "Bayesian inference from composite likelihoods, with an application to spatial extremes",
+Statistica Sinica 2012).
 """
 
 from __future__ import annotations
@@ -51,7 +56,8 @@ class ChosenMotion:
 class _Candidate:
     """A motion with the noise (pixels) and log-likelihood of the matches; `steps` computes the covariance of its steps.
 
-    The covariance is computed on demand: candidates of negligible probability need none.
+    The log-likelihood is divided by the variance inflation, and the covariance multiplied with it. The covariance is
+    computed on demand: candidates of negligible probability need none.
     """
 
     motion: PlaneMotion | EssentialMotion
@@ -122,12 +128,13 @@ def _plane_candidates(
     """Candidates with the homography of `plane`, which share its residuals and, up to coordinates, its covariance."""
     # The inflation is that of the epipolar distances: along the lines, relief below the noise would look like
     # correlated errors.
-    covariance = variance_inflation(pairs, essential) * step_covariance(pairs, plane)
+    inflation = variance_inflation(pairs, essential)
+    covariance = inflation * step_covariance(pairs, plane)
     return [
         _Candidate(
             motion=motion,
             noise=plane.noise.sigma,
-            log_likelihood=_plane_log_likelihood(pairs, plane, motion, essential.noise),
+            log_likelihood=_plane_log_likelihood(pairs, plane, motion, essential.noise) / inflation,
             steps=partial(_in_steps_of, motion, plane.motion, covariance),
         )
         for motion in motions
@@ -146,26 +153,27 @@ def _relief_candidates(
     """Candidates refined as essential matrices, from that of all matches and from the motions of the plane."""
     sigma = essential.noise.sigma
     starts = [EssentialMotion(motion.rotation, motion.translation, sigma) for motion in motions]
-    found = [refine(pairs, start, essential.noise, max_sigma) for start in (essential.motion, *starts)]
+    found = _distinct([refine(pairs, start, essential.noise, max_sigma) for start in (essential.motion, *starts)])
+    inflation = variance_inflation(pairs, found[0])
     return [
         _Candidate(
             motion=refined.motion,
             noise=refined.noise.sigma,
             # One noise for all makes likelihoods comparable. No odds: the offset from the plane is what tells the
             # motions apart here.
-            log_likelihood=essential.noise.log_likelihood(pairs.root_weights * refined.residuals),
-            steps=partial(_inflated_step_covariance, pairs, refined),
+            log_likelihood=essential.noise.log_likelihood(pairs.root_weights * refined.residuals) / inflation,
+            steps=partial(_inflated_step_covariance, pairs, refined, inflation),
         )
-        for refined in _distinct(found)
+        for refined in found
     ]
 
 
-def _inflated_step_covariance(pairs: RayPairs, refined: Refined[EssentialMotion]) -> np.ndarray:
-    return variance_inflation(pairs, refined) * step_covariance(pairs, refined)
+def _inflated_step_covariance(pairs: RayPairs, refined: Refined[EssentialMotion], inflation: float) -> np.ndarray:
+    return inflation * step_covariance(pairs, refined)
 
 
 def _distinct(candidates: list[Refined[EssentialMotion]]) -> list[Refined[EssentialMotion]]:
-    """Drop the candidates that converged to the pose of a more likely one."""
+    """Drop the candidates that converged to the pose of a more likely one; the most likely one comes first."""
     kept: list[Refined[EssentialMotion]] = []
     for candidate in sorted(candidates, key=lambda c: -c.log_likelihood):
         motion = candidate.motion

@@ -27,10 +27,10 @@ from loftr_ros.geometry.uncertainty.refinement import Refined
 _CELL = 1 / 32  # of the extent, side of a lattice cell: 9 pixels at 640x480, about one coarse cell of LoFTR
 _MAX_SIDE = 256  # of the lattice, cells; bounds the work for cameras with an odd calibration
 _RADII = (1, 3, 7, 15)  # cells, outer radii of the rings: to a quarter of the view, most beyond is absorbed (empirical)
-# Of the extent: 0.04 pixels at 640x480. On turns on the spot of simulated flights, all matches of loftr_lite in a pair
-# are displaced together by 0.035 pixels (RMS) at 416x312, sampling error taken off; a residual shares a displacement
-# between both images, so that 0.025 pixels or 1.4e-4 are left.
-_SYSTEMATIC = 1.4e-4
+# Of the extent: 0.007 pixels at 640x480. On turns on the spot of simulated flights, all matches of loftr_lite in a pair
+# are displaced together by 0.0062 pixels (RMS of an axis) at 416x312, sampling error taken off; a residual shares a
+# displacement between both images, so that 0.0044 pixels or 2.4e-5 are left. Before pixels were aligned it was 1.4e-4.
+_SYSTEMATIC = 2.4e-5
 _EVIDENCE = 1.0  # standard deviations above 0 from which on the correlation in a ring counts (empirical)
 
 

@@ -9,7 +9,8 @@ import torch
 from kornia.feature import LoFTR as KorniaLoFTR
 from kornia.feature.loftr.loftr import default_cfg
 
-from loftr_ros.network.loftr import LoFTR, PairMatches, prepare_for_inference
+from loftr_ros.network.loftr import LoFTR, prepare_for_inference
+from loftr_ros.network.results import PairMatches
 from replay_ros.benchmarks.measurement import (
     BenchmarkPlan,
     Check,

@@ -43,9 +43,11 @@ class SharedMatcher(Matcher):
             self.kept[key] = super().encode(gray, turns)
         return self.kept[key]
 
-    def match(self, features0: Features, features1: Features, known: np.ndarray | None = None) -> Matches:
+    def match(
+        self, features0: Features, features1: Features, known: np.ndarray | None = None, *, rough: bool = False
+    ) -> Matches:
         """Match two images."""
-        return super().match(features0, features1, known if self.onward else None)
+        return super().match(features0, features1, known if self.onward else None, rough=rough)
 
 
 @dataclass(frozen=True, eq=False)

@@ -113,7 +113,9 @@ class _PredictedMatcher:
         check_gray(gray)
         return _TurnedImage(turn_image(gray, turns), turns % 4, gray.shape[::-1])
 
-    def match(self, image0: _TurnedImage, image1: _TurnedImage, known: np.ndarray | None = None) -> Matches:
+    def match(
+        self, image0: _TurnedImage, image1: _TurnedImage, known: np.ndarray | None = None, *, rough: bool = False
+    ) -> Matches:
         """Match two images. The predictor tells no spread (NaN)."""
         found = self.predictor.match(image0.gray, image1.gray)
         self.seconds.append(found.seconds)

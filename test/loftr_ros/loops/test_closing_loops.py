@@ -48,7 +48,7 @@ class TrueMatcher:
         look = np.cos(self.waves @ self.poses[number][:2, 3] + self.phases)
         return SimpleNamespace(number=number, turns=turns, nbytes=FEATURES, descriptor=look)
 
-    def match(self, image0, image1, known=None):
+    def match(self, image0, image1, known=None, *, rough=False):
         self.matched += 1
         pixels, seen = zip(*(self._project(image) for image in (image0, image1)), strict=True)
         T = inverse(self.poses[image0.number]) @ self.poses[image1.number]

@@ -37,18 +37,23 @@ class Coded:
 
 @dataclass
 class Comparing:
-    """A matcher that is sure of images that are upright to each other, and of others less. encoded: (turns, width)."""
+    """A matcher that is sure of images that are upright to each other, and of others less.
+
+    encoded: (turns, width). matched: (width, rough).
+    """
 
     upright: float = 0.8
     turned: float = 0.3
     turning_helps: bool = True
     encoded: list = field(default_factory=list)
+    matched: list = field(default_factory=list)
 
     def encode(self, gray, turns=0):
         self.encoded.append((turns % 4, gray.shape[1]))
         return Coded(np.rot90(gray, turns), turns % 4, gray.shape[::-1])
 
-    def match(self, image0, image1, known=None):
+    def match(self, image0, image1, known=None, *, rough=False):
+        self.matched.append((image1.size[0], rough))
         is_upright = image0.pixels.shape == image1.pixels.shape and np.mean(image0.pixels == image1.pixels) > 0.9
         sure = np.full(200, self.upright if is_upright else self.turned, np.float32)
         points = np.random.default_rng(0).uniform([0, 0], SIZE, (200, 2))
@@ -95,6 +100,8 @@ def test_without_an_expectation_all_turns_are_tried_on_small_images(turned_by, r
     assert strength(found.matches) > WEAK
     assert matcher.in_full == [-turned_by % 4]
     assert sorted(matcher.on_trial) == [0, 0, 1, 2, 3]  # the older image upright, the newer one in all turns
+    assert [rough for width, rough in matcher.matched if width <= TRIAL_SIDES[1]] == [True] * 4
+    assert [rough for width, rough in matcher.matched if width > TRIAL_SIDES[1]] == [False]
 
 
 @pytest.mark.parametrize("turned_by", range(4))
@@ -169,6 +176,22 @@ def test_sift_says_that_turning_does_not_help():
 @pytest.fixture(scope="module")
 def loftr():
     return Matcher.load("loftr_lite", "default", choose_device("cpu"), MatcherSettings(max_side=0))
+
+
+def test_rough_matches_are_those_of_the_coarse_stage(loftr, monkeypatch):
+    image = texture(152, 117)
+    encoded = loftr.encode(image), loftr.encode(np.roll(image, 3, axis=1))
+    known = np.array([[60.3, 50.2], [90.7, 40.1]])
+    full = loftr.match(*encoded)
+    monkeypatch.setattr(type(loftr.network), "refine", None)  # nothing is refined
+    rough = loftr.match(*encoded, known, rough=True)
+    kept = np.isin(rough.cells0, full.cells0)  # without those that the refinement put outside of the image
+    assert len(full) > 50
+    for name in ("confidence", "points0", "cells0", "cells1"):
+        np.testing.assert_array_equal(getattr(rough, name)[kept], getattr(full, name), err_msg=name)
+    columns = -(-152 // 8)
+    np.testing.assert_allclose(rough.points1, np.stack([rough.cells1 % columns, rough.cells1 // columns], 1) * 8.0)
+    assert np.isnan(rough.spread).all()
 
 
 @pytest.mark.parametrize("turned_by", range(4))

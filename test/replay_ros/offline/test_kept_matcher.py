@@ -13,9 +13,9 @@ from replay_ros.offline.result_cache import run_cache
 class Counting(Matcher):
     calls = 0
 
-    def match(self, features0, features1, known=None):
+    def match(self, features0, features1, known=None, *, rough=False):
         Counting.calls += 1
-        return super().match(features0, features1, known)
+        return super().match(features0, features1, known, rough=rough)
 
 
 @pytest.fixture
@@ -23,6 +23,18 @@ def counting():
     matcher = Matcher.load("loftr_lite", None, choose_device("cpu"), MatcherSettings(threshold=1e-3, border=0))
     Counting.calls = 0
     return Counting(**vars(matcher))
+
+
+def test_rough_matches_do_not_pass_for_full_ones(counting, tmp_path):
+    image = np.random.default_rng(0).integers(0, 255, (64, 96)).astype(np.uint8)
+    with run_cache(tmp_path / "out", "a") as cache:
+        kept = KeptMatcher(counting, cache)
+        encoded = kept.encode(image)
+        rough = [kept.match(encoded, encoded, rough=True) for _ in range(2)]
+        full = [kept.match(encoded, encoded) for _ in range(2)]
+    assert Counting.calls == 2
+    assert np.isnan(rough[1].spread).all()
+    assert np.isfinite(full[1].spread).all()
 
 
 def test_each_set_of_known_places_has_its_own_result(counting, tmp_path):

@@ -281,6 +281,20 @@ def test_matches_off_the_plane_choose_its_motion_without_a_prior():
     assert direction_error(pose.translation, translation) < 3
 
 
+@pytest.mark.parametrize("seed", [2, 3])
+def test_copies_of_matches_choose_no_motion_of_a_plane_more_surely(seed):
+    """Five matches with one error tell what one of them tells, so the doubt about the other motion stays."""
+    points = np.concatenate([scene(300, flat=True), scene(4, flat=True, seed=seed) + np.array([0, 0, 0.15])])
+    observed = two_views(points, rotation_vector(0.0, 0.0, 0.2), np.array([1.5, 0.5, 0.8]), noise=0.3)
+    doubts = []
+    for copies in (1, 5):
+        pose = estimate_relative_pose(*(np.repeat(each, copies, 0) for each in observed), CAMERA, CAMERA, ONE_PIXEL)
+        assert "chance" in pose.reason
+        doubts.append(np.trace(pose.covariance[3:, 3:]))
+    assert doubts[0] > 1e-3  # the chance of the other motion is most of it
+    assert 0.8 * doubts[0] < doubts[1] < 2 * doubts[0]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 @given(st.data())

@@ -93,9 +93,9 @@ def test_the_systematic_error_bounds_what_many_exact_matches_tell():
         rng = np.random.default_rng(0)
         points1 = rng.uniform([80, 60], [560, 420], (places, 2))
         newer = np.insert(CAMERA.rays(points1), 2, 1.0, axis=1) @ TURN.T @ CAMERA.matrix.T
-        points0 = newer[:, :2] / newer[:, 2:] + rng.normal(scale=0.1, size=(places, 2))
+        points0 = newer[:, :2] / newer[:, 2:] + rng.normal(scale=0.05, size=(places, 2))
         pairs, _ = ray_pairs(points0, points1, CAMERA, CAMERA)
-        refined = refine(pairs, fit_rotation(pairs, 1.0, seed=0), Noise(0.1, 0.9, pairs.extent), 1.0)
+        refined = refine(pairs, fit_rotation(pairs, 1.0, seed=0), Noise(0.05, 0.9, pairs.extent), 1.0)
         variance = variance_inflation(pairs, refined) * refined.noise.sigma**2 * np.linalg.inv(refined.information)
         deviations.append(np.sqrt(np.trace(variance)))
     assert 0.7 * deviations[0] < deviations[1] < deviations[0]
