@@ -12,9 +12,9 @@ from torch import nn
 from loftr_ros.network.backbone import ResNetFPN
 from loftr_ros.network.coarse.matching import CoarseMatching
 from loftr_ros.network.config import LoFTRConfig, SelectionConfig
-from loftr_ros.network.fine_matching import FinePreprocess, expected_offset, gather_windows, log_heatmap, peak_offset
-from loftr_ros.network.onward import Grid, Refined, match_onward
-from loftr_ros.network.pixel_alignment import align_pixels
+from loftr_ros.network.fine.matching import FinePreprocess, expected_offset, gather_windows, log_heatmap, peak_offset
+from loftr_ros.network.fine.onward import Grid, Refined, match_onward
+from loftr_ros.network.fine.pixel_alignment import align_pixels
 from loftr_ros.network.pooling import channel_covariance
 from loftr_ros.network.position_encoding import position_encoding
 from loftr_ros.network.results import ImageFeatures, PairMatches, Refinement

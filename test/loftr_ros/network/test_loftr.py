@@ -21,7 +21,7 @@ from loftr_ros.network.config import (
     SelectionConfig,
     TransformerConfig,
 )
-from loftr_ros.network.fine_matching import peak_offset
+from loftr_ros.network.fine.matching import peak_offset
 from loftr_ros.network.loftr import LoFTR, prepare_for_inference
 from loftr_ros.network.results import PairMatches
 from perception_common.config import load_yaml

@@ -7,7 +7,7 @@ import torch
 from loftr_ros.datasets.supervision import TrainingPair, TrueMatches
 from loftr_ros.network.coarse.matching import CoarseMatching
 from loftr_ros.network.config import BackboneConfig, FineConfig, LoFTRConfig, MatchingConfig, TransformerConfig
-from loftr_ros.network.fine_matching import expected_offset
+from loftr_ros.network.fine.matching import expected_offset
 from loftr_ros.network.results import Refinement
 from loftr_ros.training.batch import PairBatch
 from loftr_ros.training.losses import (

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from loftr_ros.network.onward import FEWEST, Grid, first_of_each_cell, fit_linear, predict, repeats
+from loftr_ros.network.fine.onward import FEWEST, Grid, first_of_each_cell, fit_linear, predict, repeats
 
 STRIDE, FINE = 8, 2
 TURN = torch.tensor([[0.9, -0.35], [0.3, 1.05]])

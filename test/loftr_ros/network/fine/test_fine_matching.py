@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from loftr_ros.network.fine_matching import (
+from loftr_ros.network.fine.matching import (
     FinePreprocess,
     expected_offset,
     gather_windows,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from loftr_ros.network.pixel_alignment import align_pixels, local_affine
+from loftr_ros.network.fine.pixel_alignment import align_pixels, local_affine
 
 SIZE = 160  # pixels
 Texture = Callable[[np.ndarray, np.ndarray], np.ndarray]

@@ -1,0 +1,1 @@
+"""The fine stage: matches from coarse cells to fractions of a pixel."""
