@@ -100,8 +100,12 @@ def _flow(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> tuple[np.n
     corners = cv2.goodFeaturesToTrack(before, _CORNERS, _CORNER_QUALITY, _CORNER_DISTANCE, mask=mask)
     if corners is None or len(corners) < _LEAST:
         return None
-    there, seen, _ = cv2.calcOpticalFlowPyrLK(before, after, corners, None, winSize=_WINDOW, maxLevel=_LEVELS)
-    back, seen_back, _ = cv2.calcOpticalFlowPyrLK(after, before, there, None, winSize=_WINDOW, maxLevel=_LEVELS)
+    there, seen, _ = cv2.calcOpticalFlowPyrLK(
+        before, after, corners, np.empty_like(corners), winSize=_WINDOW, maxLevel=_LEVELS
+    )
+    back, seen_back, _ = cv2.calcOpticalFlowPyrLK(
+        after, before, there, np.empty_like(corners), winSize=_WINDOW, maxLevel=_LEVELS
+    )
     came_back = np.linalg.norm((back - corners)[:, 0], axis=1) < _ROUND_TRIP
     kept = came_back & (seen[:, 0] == 1) & (seen_back[:, 0] == 1)
     return (corners[kept, 0], there[kept, 0]) if kept.sum() >= _LEAST else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,7 @@ class TrackState:
 
     def select(self, index: np.ndarray) -> TrackState:
         """Select by a mask (N,) bool or by indices (M,) int."""
-        values = {
+        values: dict[str, Any] = {
             name: each.select(index) if isinstance(each, Motion) else each[index] for name, each in vars(self).items()
         }
         return TrackState(**values)
@@ -102,12 +103,11 @@ def correct_tracks(state: TrackState, which: np.ndarray, found: ScoredBoxes, sta
 
 def join(first: TrackState, second: TrackState) -> TrackState:
     """Put two sets of tracks behind each other."""
-    return TrackState(
-        **{
-            name: concatenate(each, other) if isinstance(each, Motion) else np.concatenate([each, other])
-            for (name, each), other in zip(vars(first).items(), vars(second).values(), strict=True)
-        }
-    )
+    values: dict[str, Any] = {
+        name: concatenate(each, other) if isinstance(each, Motion) else np.concatenate([each, other])
+        for (name, each), other in zip(vars(first).items(), vars(second).values(), strict=True)
+    }
+    return TrackState(**values)
 
 
 def lengthen_trails(state: TrackState) -> TrackState:
