@@ -157,6 +157,9 @@ def _peak_search(max_loss: float | None, budget_s: float | None) -> PeakSearch:
 def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     """Run the command. The status is 0 when everything that was asked for was answered; else one line says why not."""
     request = parse(arguments, prog)
+    parameters = request.options.params_file
+    if parameters is not None and parameters.parent == request.options.bag:
+        print(f"parameters of the bag: {parameters}")
     try:
         with interruptible_once():
             result = replay(request)
