@@ -13,8 +13,9 @@ import pytest
 from perception_common.config import from_mapping
 from perception_common.errors import InputError
 from yolc_ros.datasets.decoded import DecodedImages, ImageMemory
-from yolc_ros.datasets.mixture import Mixture, Part, SourcesConfig, open_sources
+from yolc_ros.datasets.mixture import Mixture, Part, open_sources
 from yolc_ros.datasets.samples import ImageLabels, Sample
+from yolc_ros.datasets.sources import SourcesConfig
 from yolc_ros.training import render_views
 from yolc_ros.training.augmentation.compose import AugmentationConfig
 from yolc_ros.training.augmentation.views import KeepRule

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from perception_common.images.pictures.files import decode_rgb
+
 _BEST_JPEG = 95  # quality
 _HAZE_GREY = (170, 235)  # range of the grey level of haze; empirical
 
@@ -83,7 +85,7 @@ def _compressed(image: np.ndarray, quality: int) -> np.ndarray:
     """Compress as JPEG and decode."""
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     _, code = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.cvtColor(cv2.imdecode(code, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    return decode_rgb(code.reshape(-1), "the compressed training image")
 
 
 def _shift_colours(image: np.ndarray, config: PhotometryConfig, rng: np.random.Generator) -> np.ndarray:
