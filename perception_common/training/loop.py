@@ -70,7 +70,7 @@ def make_optimizer(module: nn.Module, config: LoopConfig) -> torch.optim.AdamW:
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=config.schedule.learning_rate)
+    return torch.optim.AdamW(groups, lr=config.schedule.learning_rate, fused=True)
 
 
 def make_scaler(config: LoopConfig, device: torch.device) -> torch.amp.GradScaler:

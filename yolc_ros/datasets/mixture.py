@@ -1,4 +1,4 @@
-"""Mixture of labelled sources, by configuration: which sources, and how often each is sampled."""
+"""Mixture of labelled sources, opened as configured and sampled by weight."""
 
 from __future__ import annotations
 
@@ -11,8 +11,19 @@ import numpy as np
 from perception_common.errors import InputError
 from perception_common.training.broken_files import BrokenFiles
 from yolc_ros.datasets.coco import read_coco
+from yolc_ros.datasets.decoded import DecodedImages, ImageMemory
+from yolc_ros.datasets.photographs import read_photographs
 from yolc_ros.datasets.samples import ClassMap, LabelledFiles, Sample, Source
 from yolc_ros.datasets.simulated import SimulatedViews
+from yolc_ros.datasets.sources import (
+    CocoConfig,
+    PhotographsConfig,
+    SimulationConfig,
+    SourceConfig,
+    SourcesConfig,
+    UavdtConfig,
+    VisdroneConfig,
+)
 from yolc_ros.datasets.uavdt import read_uavdt
 from yolc_ros.datasets.visdrone import read_visdrone
 
@@ -20,86 +31,13 @@ _ATTEMPTS = 20  # broken samples in a row after which a source is unusable; empi
 
 
 @dataclass(frozen=True)
-class CocoConfig:
-    """A COCO JSON file, restricted to the images whose file name matches `include`."""
-
-    annotations: Path
-    images: Path
-    include: str = "*"
-    aliases: tuple[tuple[str, str], ...] = ()  # (name in the data set, our class)
-    nadir: bool = False  # the camera points straight down, so images may be rotated by any angle
-    weight: float = 1.0  # how often the source is sampled, relative to the other sources
-
-
-@dataclass(frozen=True)
-class VisdroneConfig:
-    """A VisDrone-DET folder with images/ and annotations/."""
-
-    folder: Path
-    aliases: tuple[tuple[str, str], ...] = ()
-    nadir: bool = False
-    weight: float = 1.0
-
-
-@dataclass(frozen=True)
-class UavdtConfig:
-    """UAVDT: the folder of sequences and the folder GT; empty `sequences`: all sequences with annotations."""
-
-    images: Path
-    annotations: Path
-    sequences: tuple[str, ...] = ()
-    aliases: tuple[tuple[str, str], ...] = ()
-    nadir: bool = False
-    weight: float = 1.0
-
-
-@dataclass(frozen=True)
-class SimulationConfig:
-    """Simulated views with the seeds first_seed to first_seed + views - 1, rendered once and kept in `cache`."""
-
-    first_seed: int
-    views: int
-    size: tuple[int, int] = (1280, 720)  # width, height, pixels
-    altitude_m: tuple[float, float] = (20.0, 140.0)  # range of altitudes, sampled log-uniformly
-    cache: Path | None = None  # folder, relative to the folder of the run; None: render each time, which takes seconds
-    photographs: Path | None = None  # folder of images without objects, as textures of the ground; None: synthetic
-    nadir: bool = False
-    weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.first_seed < 0 or self.views < 1 or min(self.size) < 64:
-            raise ValueError("first_seed cannot be negative, views must be at least 1 and size at least 64 x 64")
-        if not 0 < self.altitude_m[0] <= self.altitude_m[1]:
-            raise ValueError(f"altitude_m must be a range of positive numbers, not {self.altitude_m}")
-
-
-@dataclass(frozen=True)
-class SourcesConfig:
-    """Sources of labelled images, of any kind and number."""
-
-    coco: tuple[CocoConfig, ...] = ()
-    visdrone: tuple[VisdroneConfig, ...] = ()
-    uavdt: tuple[UavdtConfig, ...] = ()
-    simulation: tuple[SimulationConfig, ...] = ()
-
-    def __post_init__(self) -> None:
-        weights = [part.weight for part in self.folders] + [part.weight for part in self.simulation]
-        if not weights or min(weights) <= 0:
-            raise ValueError("at least one source is needed, and weights must be positive")
-
-    @property
-    def folders(self) -> tuple[CocoConfig | VisdroneConfig | UavdtConfig, ...]:
-        """Sources that are read from files."""
-        return (*self.coco, *self.visdrone, *self.uavdt)
-
-
-@dataclass(frozen=True)
 class Part:
-    """One source of a mixture: its images, and how they are sampled."""
+    """One source of a mixture: its images, and how they are sampled; see `SourceConfig`."""
 
     source: Source
     nadir: bool
     weight: float
+    scale: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -143,15 +81,21 @@ def open_sources(config: SourcesConfig, class_names: tuple[str, ...], run_folder
     """
     parts: list[Part] = []
     broken = BrokenFiles()
+    memory = ImageMemory(config.decoded_mb * 10**6)
+
+    def add(source: Source, part: SourceConfig) -> None:
+        kept = DecodedImages(source, memory) if config.decoded_mb else source
+        parts.append(Part(kept, part.nadir, part.weight, part.scale))
+
     for part in config.folders:
-        files = _read(part, ClassMap(class_names, part.aliases))
+        files = _read(part, class_names)
         for problem in files.problems:
             broken.add(problem.where, problem.what)
         if not len(files):
             raise InputError(f"no usable images in {part}; check the paths and `include`")
-        parts.append(Part(files, part.nadir, part.weight))
+        add(files, part)
     for views in config.simulation:
-        parts.append(Part(open_simulation(views, class_names, run_folder), views.nadir, views.weight))
+        add(open_simulation(views, class_names, run_folder), views)
     return Mixture(tuple(parts), broken)
 
 
@@ -166,10 +110,16 @@ def open_simulation(config: SimulationConfig, class_names: tuple[str, ...], run_
         class_names=class_names,
         cache=cache,
         photographs=config.photographs,
+        masked=config.masked,
     )
 
 
-def _read(config: CocoConfig | VisdroneConfig | UavdtConfig, classes: ClassMap) -> LabelledFiles:
+def _read(
+    config: CocoConfig | VisdroneConfig | UavdtConfig | PhotographsConfig, class_names: tuple[str, ...]
+) -> LabelledFiles:
+    if isinstance(config, PhotographsConfig):
+        return read_photographs(config.folder, ClassMap(class_names, masked=config.masked)).matching(config.include)
+    classes = ClassMap(class_names, config.aliases, config.masked)
     if isinstance(config, CocoConfig):
         return read_coco(config.annotations, config.images, classes).matching(config.include)
     if isinstance(config, VisdroneConfig):

@@ -24,7 +24,7 @@ class ImageLabels:
     boxes: np.ndarray  # (N, 4) float32 xyxy, pixels
     labels: np.ndarray  # (N,) int64, class
     ignored: np.ndarray  # (M, 4) float32 xyxy, pixels: regions whose objects are unlabelled or of other classes
-    known: np.ndarray  # (C,) bool: classes for which the image was annotated
+    known: np.ndarray  # (C,) bool: classes for which the image was annotated; others are masked, without any loss
 
 
 @dataclass(frozen=True)
@@ -103,30 +103,39 @@ class LabelledFiles:
 class ClassMap:
     """Mapping of the class names of a data set to the network's classes.
 
-    aliases: pairs (name in the data set, our class). Boxes of a name that is neither our class nor an alias become
-    ignored regions, so that they are not trained as background.
+    aliases: (name in the data set, our class, and further classes of ours that the name may stand for). Its boxes get
+    the first class. The further classes are masked, since the data set does not tell them apart from the first.
+    masked: our classes that get no loss from this data set, although it names them.
+    Boxes of a masked class, and of a name that is neither our class nor an alias, become ignored regions, so that they
+    are not trained as background.
     """
 
     class_names: tuple[str, ...]
-    aliases: tuple[tuple[str, str], ...] = ()
+    aliases: tuple[tuple[str, ...], ...] = ()
+    masked: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for theirs, ours in self.aliases:
+        for names in self.aliases:
+            if len(names) < 2:
+                raise InputError(f"alias {list(names)}: a name of the data set and at least one class are needed")
+        named = [(f"alias {names[0]!r}", ours) for names in self.aliases for ours in names[1:]]
+        for where, ours in [*named, *(("masked", ours) for ours in self.masked)]:
             if ours not in self.class_names:
-                raise InputError(
-                    f"alias {theirs!r}: {ours!r} is not a class of the network ({', '.join(self.class_names)})"
-                )
+                raise InputError(f"{where}: {ours!r} is not a class of the network ({', '.join(self.class_names)})")
 
     def label_of(self, name: str) -> int | None:
-        """Class index of a name in the data set; None for an unmapped name."""
-        ours = dict(self.aliases).get(name, name)
-        return self.class_names.index(ours) if ours in self.class_names else None
+        """Class index of a name in the data set; None for an unmapped name, and for one of a masked class."""
+        ours = {names[0]: names[1] for names in self.aliases}.get(name, name)
+        return self.class_names.index(ours) if ours in self.class_names and not self._is_masked(ours) else None
 
     def known(self, names: tuple[str, ...]) -> np.ndarray:
-        """(C,) bool: our classes for which a data set with these class names is annotated."""
+        """(C,) bool: our classes for which a data set with these class names is annotated, without masked ones."""
         known = np.zeros(len(self.class_names), dtype=bool)
         known[[label for label in map(self.label_of, names) if label is not None]] = True
         return known
+
+    def _is_masked(self, ours: str) -> bool:
+        return ours in self.masked or any(ours in names[2:] for names in self.aliases)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ class SimulatedViews:
     class_names: tuple[str, ...]
     cache: Path | None = None  # folder, created when needed; None: build the scene for each view
     photographs: Path | None = None
+    masked: tuple[str, ...] = ()  # see `ClassMap`
 
     def __len__(self) -> int:
         return self.count
@@ -65,9 +66,8 @@ class SimulatedViews:
         view = self._read(index)
         if view is None:
             view = self._render_scene(index) if self.cache else self._render(index, self._build(index))
-        return Sample(
-            self.name(index), decode_rgb(view["jpeg"], self.name(index)), _truth(view, ClassMap(self.class_names))
-        )
+        classes = ClassMap(self.class_names, masked=self.masked)
+        return Sample(self.name(index), decode_rgb(view["jpeg"], self.name(index)), _truth(view, classes))
 
     def is_kept(self, index: int) -> bool:
         """Whether a view is in the cache."""

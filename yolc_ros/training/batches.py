@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -60,7 +60,8 @@ class BatchMaker:
         """Make the image number `slot` of the global batch of a step."""
         rng = np.random.default_rng((self.seed, step, slot))
         part = self.mixture.choose(rng)
-        return augment(lambda: self.mixture.draw(part, rng), part.nadir, self.size, self.augmentation, rng)
+        scaled = self.augmentation if part.scale is None else replace(self.augmentation, scale=part.scale)
+        return augment(lambda: self.mixture.draw(part, rng), part.nadir, self.size, scaled, rng)
 
 
 def collate(samples: list[Sample], targets: list[Targets]) -> Batch:

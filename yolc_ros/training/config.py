@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from perception_common.training.loop import LoopConfig
-from yolc_ros.datasets.mixture import SourcesConfig
+from yolc_ros.datasets.sources import SourcesConfig
 from yolc_ros.network.config import INPUT_MULTIPLE
 from yolc_ros.training.augmentation.compose import AugmentationConfig
 from yolc_ros.training.criterion import LossConfig

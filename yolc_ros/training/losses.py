@@ -26,7 +26,8 @@ def gaussian_focal_loss(
     """Focal loss of a heatmap (CornerNet, arXiv 1808.01244, equation 1; alpha 2, beta 4), summed over all pixels.
 
     logits: (B, C, H, W), any precision. target: (B, C, H, W) float32 in 0 to 1, exactly 1 at objects. trust: (B, H, W)
-    bool and known: (B, C) bool; background pixels where either is False have no loss. Objects always have.
+    bool: background pixels where it is False have no loss. known: (B, C) bool: a class where it is False is masked, and
+    neither its objects nor its background have a loss, or a gradient.
     class_weights: (C,) float32, factor of the loss of each class; None: 1 for each.
     """
     weights = logits.new_ones(logits.shape[1], dtype=torch.float32) if class_weights is None else class_weights
@@ -48,15 +49,15 @@ class _FocalLoss(torch.autograd.Function):
         kept = torch.float32 if logits.dtype == torch.float16 else logits.dtype  # most gradients underflow in fp16
         gradient = logits.new_empty(batch, height, width, classes, dtype=kept)
         total = logits.new_zeros((), dtype=torch.float32)
-        of_background = known * weights
+        of_classes = known * weights
         for image in range(batch):
             for top in range(0, height, rows):
                 piece = (image, slice(None), slice(top, top + rows))
                 # (rows, W, C), as they lie in memory: channels last
                 x, t = logits[piece].permute(1, 2, 0).float(), target[piece].permute(1, 2, 0)
-                lost, slope = _background(x, t, trust[image, top : top + rows], of_background[image])
+                lost, slope = _background(x, t, trust[image, top : top + rows], of_classes[image])
                 objects = (t.reshape(-1) == 1).nonzero()[:, 0]
-                lost_there, slope_there = _objects(x.reshape(-1)[objects], weights[objects % classes])
+                lost_there, slope_there = _objects(x.reshape(-1)[objects], of_classes[image][objects % classes])
                 slopes = gradient[image, top : top + rows].copy_(slope)
                 slopes.view(-1)[objects] = slope_there.to(kept)
                 total += lost + lost_there

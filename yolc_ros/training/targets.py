@@ -19,7 +19,7 @@ class Targets:
 
     heatmap: np.ndarray  # (C, H / s, W / s) float32, 1 at objects; channels last in memory
     trust: np.ndarray  # (H / s, W / s) bool: False in ignored regions, whose background has no loss
-    known: np.ndarray  # (C,) bool: annotated classes; the background of others has no loss
+    known: np.ndarray  # (C,) bool: annotated classes; others are masked and have no loss at all
     cells: np.ndarray  # (P, 2) int64 (x, y): one per object, fewer if objects share a cell
     boxes: np.ndarray  # (P, 4) float32 (dx, dy, half width, half height), in cells
     objects: int
@@ -29,8 +29,10 @@ def make_targets(truth: ImageLabels, width: int, height: int, stride: int = 1) -
     """Make the targets of an image of width x height pixels (multiples of 4); boxes must lie inside the image.
 
     The box of an object is predicted at the cell that contains its centre; of two objects in one cell the later one is
-    used. Background in ignored regions has no loss, but labelled objects in them have.
+    used. Background in ignored regions has no loss, but labelled objects in them have. Objects of masked classes are
+    ignored regions: they have neither heat nor a box and are not counted.
     """
+    truth = without_masked(truth)
     heatmap = np.zeros((height // stride, width // stride, len(truth.known)), dtype=np.float32).transpose(2, 0, 1)
     centres = (truth.boxes[:, :2] + truth.boxes[:, 2:]) / 2
     sizes = truth.boxes[:, 2:] - truth.boxes[:, :2]
@@ -44,6 +46,15 @@ def make_targets(truth: ImageLabels, width: int, height: int, stride: int = 1) -
     last = {(x, y): index for index, (x, y) in enumerate(cells.tolist())}
     kept = np.array(sorted(last.values()), dtype=np.int64)
     return Targets(heatmap, trust, truth.known, cells[kept], boxes[kept], len(truth.boxes))
+
+
+def without_masked(truth: ImageLabels) -> ImageLabels:
+    """Turn the objects of masked classes into ignored regions."""
+    is_known = truth.known[truth.labels]
+    if is_known.all():
+        return truth
+    ignored = np.concatenate([truth.ignored, truth.boxes[~is_known]])
+    return ImageLabels(truth.boxes[is_known], truth.labels[is_known], ignored, truth.known)
 
 
 def presence_map(truth: ImageLabels, width: int, height: int) -> np.ndarray:

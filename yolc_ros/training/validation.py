@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from yolc_ros.clusters import LSM_PRESETS, LsmConfig
-from yolc_ros.datasets.mixture import Mixture, SourcesConfig
+from yolc_ros.datasets.mixture import Mixture
 from yolc_ros.datasets.samples import Sample
+from yolc_ros.datasets.sources import SourcesConfig
 from yolc_ros.detector import Detections, Detector, DetectorSettings, ObjectDetector
 from yolc_ros.training.average_precision import ClassResult, average_precision
 

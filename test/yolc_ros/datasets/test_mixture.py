@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from perception_common.config import from_mapping
 from perception_common.errors import InputError
-from yolc_ros.datasets.mixture import Mixture, Part, SourcesConfig, open_sources
+from yolc_ros.datasets.decoded import DecodedImages, ImageMemory
+from yolc_ros.datasets.mixture import Mixture, Part, open_sources
 from yolc_ros.datasets.samples import ImageLabels, Sample
+from yolc_ros.datasets.sources import SourcesConfig
 from yolc_ros.training import render_views
+from yolc_ros.training.augmentation.compose import AugmentationConfig
+from yolc_ros.training.augmentation.views import KeepRule
+from yolc_ros.training.batches import BatchMaker
 
 EMPTY = ImageLabels(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros((0, 4), np.float32), np.ones(1, bool))
 
@@ -67,6 +74,99 @@ def test_missing_sources_weights_and_images_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(InputError, match="no usable images"):
         open_sources(config, ("car",), tmp_path)
+
+
+CLASSES = ("pedestrian", "people", "car", "van")
+
+
+def folder_of_people(folder: Path) -> dict[str, object]:
+    """Write an image with a person, a car and a truck; returns its source."""
+    cv2.imwrite(str(folder / "a.png"), np.full((20, 30, 3), 90, np.uint8))
+    names = ("Person", "car", "truck")
+    boxes = [[1, 1, 4, 8], [10, 2, 9, 5], [20, 10, 8, 8]]
+    content = {
+        "images": [{"id": 1, "file_name": "a.png"}],
+        "categories": [{"id": number, "name": name} for number, name in enumerate(names)],
+        "annotations": [{"id": n, "image_id": 1, "category_id": n, "bbox": box} for n, box in enumerate(boxes)],
+    }
+    (folder / "coco.json").write_text(json.dumps(content))
+    return {"annotations": str(folder / "coco.json"), "images": str(folder)}
+
+
+def test_a_name_that_may_stand_for_several_classes_masks_all_but_the_first(tmp_path: Path) -> None:
+    source = folder_of_people(tmp_path) | {"aliases": [["Person", "pedestrian", "people"]]}
+    truth = load_first({"coco": [source]}, tmp_path).truth
+    assert truth.known.tolist() == [True, False, True, False]  # the data set does not name vans
+    assert truth.labels.tolist() == [0, 2]
+    assert truth.ignored.tolist() == [[20, 10, 28, 18]]  # the truck
+
+
+def test_masked_classes_become_ignored_regions(tmp_path: Path) -> None:
+    source = folder_of_people(tmp_path) | {"aliases": [["Person", "people"]], "masked": ["car"]}
+    truth = load_first({"coco": [source]}, tmp_path).truth
+    assert truth.known.tolist() == [False, True, False, False]
+    assert truth.labels.tolist() == [1]
+    assert truth.ignored.tolist() == [[10, 2, 19, 7], [20, 10, 28, 18]]
+
+
+def test_photographs_are_negatives_of_all_classes_but_the_masked(tmp_path: Path) -> None:
+    folder_of_people(tmp_path)
+    sample = load_first({"photographs": [{"folder": str(tmp_path), "masked": ["van"]}]}, tmp_path)
+    assert sample.truth.boxes.shape == sample.truth.ignored.shape == (0, 4)
+    assert sample.truth.known.tolist() == [True, True, True, False]
+    (tmp_path / "none").mkdir()
+    with pytest.raises(InputError, match="has no photographs"):
+        load_first({"photographs": [{"folder": str(tmp_path / "none")}]}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("masked", ["bicycle"], "masked: 'bicycle' is not a class of the network"),
+        ("aliases", [["Person", "pedestrian", "rider"]], "'rider' is not a class of the network"),
+        ("aliases", [["Person"]], "at least one class"),
+        ("mask", ["car"], "did you mean 'masked'"),
+        ("scale", [1.0, 0.5], "scale must be a range"),
+    ],
+)
+def test_impossible_sources_are_refused(tmp_path: Path, key: str, value: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load_first({"coco": [folder_of_people(tmp_path) | {key: value}]}, tmp_path)
+
+
+def load_first(sources: dict[str, object], folder: Path) -> Sample:
+    mixture = open_sources(from_mapping(SourcesConfig, sources), CLASSES, folder)
+    return next(mixture.first(1))
+
+
+def test_images_are_decoded_once_until_the_memory_is_full() -> None:
+    loads: list[int] = []
+
+    class Counted(Numbered):
+        def load(self, index: int) -> Sample:
+            loads.append(index)
+            return super().load(index)
+
+    kept = DecodedImages(Counted("a"), ImageMemory(2 * 8 * 8 * 3))
+    first = kept.load(0)
+    assert kept.load(0) is first
+    assert not first.image.flags.writeable
+    for index in (2, 4, 4, 2):
+        assert kept.load(index).name == f"a{index}"
+    assert loads == [0, 2, 4, 4]
+    with pytest.raises(InputError, match="broken"):
+        kept.load(1)
+
+
+def test_each_source_has_its_scale(tmp_path: Path) -> None:
+    source = folder_of_people(tmp_path) | {"scale": [0.5, 0.5]}
+    mixture = open_sources(from_mapping(SourcesConfig, {"coco": [source], "decoded_mb": 1}), CLASSES, tmp_path)
+    config = AugmentationConfig(
+        cluster_share=0, mosaic_share=0, turn_share=0, scale=(2.0, 2.0), keep=KeepRule(smallest_side=1)
+    )
+    image = BatchMaker(mixture, (32, 32), 1, config, 0, range(1)).sample(0, 0)
+    boxes = image.truth.boxes
+    np.testing.assert_allclose(boxes[:, 2:] - boxes[:, :2], [[4.5, 2.5]], atol=1e-4)  # the car, of 9 x 5 pixels
 
 
 def test_views_are_rendered_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

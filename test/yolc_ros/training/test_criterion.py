@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -56,6 +58,21 @@ def test_classes_without_annotations_have_no_loss() -> None:
         compute_losses(blank(b), b, 1, LossConfig())["heatmap"].item() for b in (everything, half)
     )
     assert one_class == pytest.approx(all_classes / 2)
+
+
+def test_objects_of_a_masked_class_give_no_gradient_of_heatmap_or_boxes() -> None:
+    both = sample([[8, 8, 24, 16], [40, 16, 56, 24]], known=False)
+    both = replace(both, truth=replace(both.truth, labels=np.array([0, 1])))
+    batch = batch_of(both)
+    assert batch.objects == 1
+    output = blank(batch)
+    for tensor in (output.heatmap, output.coarse, output.refined):
+        tensor.requires_grad_()
+    compute_losses(output, batch, batch.objects, LossConfig())["loss"].backward()
+    assert torch.count_nonzero(output.heatmap.grad[:, 1]) == 0
+    assert output.heatmap.grad[0, 0, 20, 48] == 0  # the masked object is no background of the other class either
+    for maps in (output.coarse, output.refined):
+        assert maps.grad.abs().sum(dim=(0, 1)).nonzero().tolist() == [[3, 4]]  # the cell of the first object alone
 
 
 def test_class_weights_are_in_the_order_of_the_classes() -> None:

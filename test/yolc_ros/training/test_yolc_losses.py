@@ -28,10 +28,10 @@ def boxes(*rows: tuple[float, float, float, float]) -> torch.Tensor:
     return torch.tensor(rows, dtype=torch.float64)
 
 
-def focal_by_hand(p: np.ndarray, t: np.ndarray, trust: np.ndarray) -> float:
+def focal_by_hand(p: np.ndarray, t: np.ndarray, trust: np.ndarray, known: np.ndarray | float = 1.0) -> float:
     at_object = -np.log(p) * (1 - p) ** 2
     elsewhere = -np.log(1 - p) * p**2 * (1 - t) ** 4 * trust
-    return float(np.where(t == 1, at_object, elsewhere).sum())
+    return float((np.where(t == 1, at_object, elsewhere) * known).sum())
 
 
 def test_the_focal_loss_equals_the_published_formula() -> None:
@@ -44,10 +44,10 @@ def test_the_focal_loss_equals_the_published_formula() -> None:
     got = gaussian_focal_loss(
         inputs, torch.from_numpy(target.astype(np.float32)), torch.from_numpy(trust), torch.from_numpy(known)
     )
-    weight = (trust[:, None] & known[:, :, None, None]).astype(float)
+    assert not known.all()
 
     def by_hand(x: np.ndarray) -> float:
-        return focal_by_hand(1 / (1 + np.exp(-x)), target, weight)
+        return focal_by_hand(1 / (1 + np.exp(-x)), target, trust[:, None].astype(float), known[:, :, None, None])
 
     assert got.item() == pytest.approx(by_hand(logits), rel=1e-5)
     (3 * got).backward()
@@ -85,10 +85,31 @@ def test_focal_loss_of_a_large_map_in_half_precision(layout: torch.memory_format
     known = torch.tensor([[True, True, False, True], [True, False, True, True]])
     loss = gaussian_focal_loss(logits, target, trust, known)
     loss.backward()
-    weight = (trust[:, None] & known[:, :, None, None]).numpy().astype(float)
+    masks = trust[:, None].numpy().astype(float), known[:, :, None, None].numpy()
     p = 1 / (1 + np.exp(-logits.detach().double().numpy()))
-    assert loss.item() == pytest.approx(focal_by_hand(p, target.numpy(), weight), rel=1e-4)
+    assert loss.item() == pytest.approx(focal_by_hand(p, target.numpy(), *masks), rel=1e-4)
     assert logits.grad.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_masked_class_has_no_gradient_and_the_others_keep_theirs_bit_for_bit(layout: torch.memory_format) -> None:
+    generator = torch.Generator().manual_seed(3)
+    logits = torch.randn(2, 10, 40, 24, generator=generator).to(memory_format=layout)
+    target = (torch.rand(2, 10, 40, 24, generator=generator) ** 3).to(memory_format=layout)
+    target[:, :, ::7, ::5] = 1  # objects of every class
+    trust = torch.rand(2, 40, 24, generator=generator) < 0.8
+    all_known, known = torch.ones(2, 10, dtype=torch.bool), torch.ones(2, 10, dtype=torch.bool)
+    known[0, [1, 4, 9]] = False
+    known[1] = False
+    weights = torch.rand(10, generator=generator)
+    plain, masked = (logits.clone(memory_format=torch.preserve_format).requires_grad_() for _ in range(2))
+    gaussian_focal_loss(plain, target, trust, all_known, weights).backward()
+    loss = gaussian_focal_loss(masked, target, trust, known, weights)
+    loss.backward()
+    assert torch.count_nonzero(plain.grad) > 0.7 * plain.grad.numel()
+    assert torch.equal(masked.grad, torch.where(known[:, :, None, None], plain.grad, 0.0))
+    target[~known] = 0.5  # what a masked class is labelled with does not matter
+    assert gaussian_focal_loss(logits, target, trust, known, weights).item() == loss.item()
 
 
 def test_focal_loss_is_finite_for_extreme_logits() -> None:

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from perception_common.backends.devices import DevicePolicy
-from yolc_ros.datasets.mixture import CocoConfig, Mixture, Part, SourcesConfig
+from yolc_ros.datasets.mixture import Mixture, Part
 from yolc_ros.datasets.samples import ImageLabels, Sample
+from yolc_ros.datasets.sources import CocoConfig, SourcesConfig
 from yolc_ros.detector import Detections, Detector, DetectorSettings
 from yolc_ros.network.config import HrnetConfig, YolcConfig
 from yolc_ros.network.yolc import Yolc

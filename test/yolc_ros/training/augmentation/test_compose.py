@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -17,7 +18,7 @@ from yolc_ros.training.augmentation.compose import (
     random_view,
     true_clusters,
 )
-from yolc_ros.training.augmentation.photometry import PhotometryConfig, distort
+from yolc_ros.training.augmentation.photometry import PhotometryConfig, add_haze, distort
 
 SIZE = (256, 192)
 PLAIN = PhotometryConfig(0, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -134,6 +135,45 @@ def test_distortion_changes_the_image_but_not_black_padding() -> None:
     assert (changed[:, :20] == 0).all()
     assert np.abs(changed[:, 20:].astype(int) - image[:, 20:]).mean() > 5
     assert (image[:, 20:] == (200, 90, 40)).all()  # the input is not changed
+
+
+def test_a_negative_swaps_bright_and_dark() -> None:
+    image = np.random.default_rng(0).integers(1, 255, (32, 32, 3), dtype=np.uint8)
+    negative = distort(image, replace(PLAIN, invert_share=1.0), np.random.default_rng(0))
+    assert np.abs(negative.astype(int) - (255 - image)).max() <= 6  # conversion to 8-bit HSV rounds
+
+
+def test_haze_grows_across_the_image_towards_grey() -> None:
+    image = np.zeros((60, 80, 3), np.uint8)
+    image[::2] = 255
+    hazy = add_haze(image, 0.8, np.random.default_rng(1)).astype(int)
+    contrast = (hazy[::2] - hazy[1::2])[..., 0]
+    corners = sorted(contrast[[0, 0, -1, -1], [0, -1, 0, -1]])
+    assert corners[-1] == pytest.approx(255, abs=6)
+    assert corners[0] == pytest.approx(0.2 * 255, abs=6)
+    assert np.ptp(hazy - image, axis=2).max() == 0  # without colour
+
+
+def test_white_balance_multiplies_each_channel() -> None:
+    image = np.full((8, 8, 3), 100, np.uint8)
+    changed = distort(image, replace(PLAIN, white_balance=0.2), np.random.default_rng(0))
+    colour = changed[0, 0].astype(int)
+    assert (changed == colour).all()
+    assert len(set(colour)) == 3
+    assert (np.abs(colour - 100) <= 20).all()
+
+
+def test_compression_leaves_traces_but_keeps_the_image() -> None:
+    image = cv2.GaussianBlur(np.random.default_rng(0).integers(1, 255, (64, 64, 3), dtype=np.uint8), (0, 0), 3)
+    changed = distort(image, replace(PLAIN, jpeg_share=1.0, jpeg_quality=1), np.random.default_rng(0))
+    difference = np.abs(changed.astype(int) - distort(image, PLAIN, np.random.default_rng(0)))
+    assert 0.5 < difference.mean() < 12
+
+
+@pytest.mark.parametrize("values", [{"haze": 1.5}, {"jpeg_quality": 0}, {"white_balance": 1.0}, {"invert_share": -0.1}])
+def test_impossible_distortions_are_refused(values: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"must|cannot"):
+        PhotometryConfig(**values)
 
 
 def test_zero_distortion_is_nearly_the_identity() -> None:

@@ -1,0 +1,117 @@
+"""Configuration of a mixture: which labelled sources, and how each is sampled and masked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceConfig:
+    """How any source is sampled.
+
+    masked: our classes that get no loss from this source, in addition to those that it does not label.
+    scale: range of output pixels per image pixel; None: that of the augmentation. Objects should get the sizes that the
+    network is good for.
+    """
+
+    nadir: bool = False  # the camera points straight down, so images may be rotated by any angle
+    weight: float = 1.0  # how often the source is sampled, relative to the other sources
+    masked: tuple[str, ...] = ()
+    scale: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.weight <= 0:
+            raise ValueError(f"weights must be positive, not {self.weight}")
+        if self.scale is not None and not 0 < self.scale[0] <= self.scale[1]:
+            raise ValueError(f"scale must be a range of positive numbers, not {self.scale}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderConfig(SourceConfig):
+    """How any source of files is read. aliases: see `ClassMap`."""
+
+    aliases: tuple[
+        tuple[str, ...], ...
+    ] = ()  # (name in the data set, our class, further classes that it may stand for)
+
+
+@dataclass(frozen=True)
+class CocoConfig(FolderConfig):
+    """A COCO JSON file, restricted to the images whose file name matches `include`."""
+
+    annotations: Path
+    images: Path
+    include: str = "*"
+
+
+@dataclass(frozen=True)
+class VisdroneConfig(FolderConfig):
+    """A VisDrone-DET folder with images/ and annotations/."""
+
+    folder: Path
+
+
+@dataclass(frozen=True)
+class UavdtConfig(FolderConfig):
+    """UAVDT: the folder of sequences and the folder GT; empty `sequences`: all sequences with annotations."""
+
+    images: Path
+    annotations: Path
+    sequences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PhotographsConfig(SourceConfig):
+    """A folder of photographs without objects of our classes, whose file names match `include`.
+
+    Where some of our classes can be seen in them, mask these.
+    """
+
+    folder: Path
+    include: str = "*"
+
+
+@dataclass(frozen=True)
+class SimulationConfig(SourceConfig):
+    """Simulated views with the seeds first_seed to first_seed + views - 1, rendered once and kept in `cache`."""
+
+    first_seed: int
+    views: int
+    size: tuple[int, int] = (1280, 720)  # width, height, pixels
+    altitude_m: tuple[float, float] = (20.0, 140.0)  # range of altitudes, sampled log-uniformly
+    cache: Path | None = None  # folder, relative to the folder of the run; None: render each time, which takes seconds
+    photographs: Path | None = None  # folder of images without objects, as textures of the ground; None: synthetic
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.first_seed < 0 or self.views < 1 or min(self.size) < 64:
+            raise ValueError("first_seed cannot be negative, views must be at least 1 and size at least 64 x 64")
+        if not 0 < self.altitude_m[0] <= self.altitude_m[1]:
+            raise ValueError(f"altitude_m must be a range of positive numbers, not {self.altitude_m}")
+
+
+@dataclass(frozen=True)
+class SourcesConfig:
+    """Sources of labelled images, of any kind and number.
+
+    decoded_mb: memory for decoded images of all sources together, MB; 0: every image is decoded each time.
+    """
+
+    coco: tuple[CocoConfig, ...] = ()
+    visdrone: tuple[VisdroneConfig, ...] = ()
+    uavdt: tuple[UavdtConfig, ...] = ()
+    photographs: tuple[PhotographsConfig, ...] = ()
+    simulation: tuple[SimulationConfig, ...] = ()
+    decoded_mb: int = 0
+
+    def __post_init__(self) -> None:
+        if not (self.folders or self.simulation):
+            raise ValueError("at least one source is needed")
+        if self.decoded_mb < 0:
+            raise ValueError(f"decoded_mb cannot be negative, not {self.decoded_mb}")
+
+    @property
+    def folders(self) -> tuple[CocoConfig | VisdroneConfig | UavdtConfig | PhotographsConfig, ...]:
+        """Sources that are read from files."""
+        return (*self.coco, *self.visdrone, *self.uavdt, *self.photographs)
