@@ -16,7 +16,7 @@ FILE_NAME = "parameters.yaml"
 ALLOWED = frozenset(
     {
         *("altitude", "altitude_along", "use_odometry", "use_imu", "base_frame", "base_from_optical"),
-        *("gimbal", "gimbal_pitch", "max_interval"),
+        *("gimbal", "gimbal_pitch", "max_interval", "georeference"),
     }
 )
 

@@ -28,9 +28,11 @@ from replay_ros.bags.messages import (
     range_message,
     world_pose_message,
 )
-from replay_ros.bags.place_messages import fix_message, orientation_message, true_objects_message
+from replay_ros.bags.place_messages import true_objects_message
 from replay_ros.bags.sensor_messages import (
+    attitude_message,
     detection_message,
+    fix_message,
     odometry_message,
     true_detections_message,
     true_tracks_message,
@@ -146,10 +148,10 @@ def _place_messages(
 ) -> Iterator[tuple[str, Any]]:
     """Yield the measured position and attitude of the camera, and the true objects. drawn: (6,), of unit variance."""
     pose, attitude = frame.truth.T_world_camera, math.radians(noise.attitude)
-    place = ORIGIN.to_geodetic(pose[:3, 3] + noise.position * drawn[:3])[0]
-    yield "fix", fix_message(types, place, noise.position, stamp_ns, OPTICAL_FRAME)
+    latitude, longitude, height = ORIGIN.to_geodetic(pose[:3, 3] + noise.position * drawn[:3])[0].tolist()
+    yield "fix", fix_message(types, latitude, longitude, height, (noise.position,) * 3, stamp_ns, OPTICAL_FRAME)
     rotation = pose[:3, :3] @ so3_exp(attitude * drawn[3:])
-    yield "imu", orientation_message(types, rotation, attitude, stamp_ns, OPTICAL_FRAME)
+    yield "imu", attitude_message(types, rotation, attitude**2 * np.eye(3), stamp_ns, OPTICAL_FRAME)
     boxes = frame.truth.boxes.clearly_visible()
     objects = [
         (number, detection, (*place, 0.0), (*velocity, 0.0))

@@ -53,9 +53,10 @@ def with_telemetry(
 
 
 def sensor_parameters(counts: Mapping[str, int], frame_id: str) -> str:
-    """Return the parameter file by which loftr_node uses what a bag holds; empty where it holds nothing of use.
+    """Return the parameter file by which the nodes use what a bag holds; empty where it holds nothing of use.
 
     counts: messages by topic. The attitude is that of the camera itself, so the camera serves as the base frame.
+    yolc_node locates objects on the ground where altitude and attitude are known.
     """
     values: dict[str, bool | float | str] = {}
     if counts.get(ALTITUDE):
@@ -64,7 +65,10 @@ def sensor_parameters(counts: Mapping[str, int], frame_id: str) -> str:
         values["use_odometry"] = True
     if counts.get(ATTITUDE_TOPIC):
         values |= {"use_imu": True, "base_frame": frame_id, "base_from_optical": IDENTITY_MOUNT}
-    return parameters_text({"loftr_node": values}) if values else ""
+    nodes: dict[str, dict[str, bool | float | str]] = {"loftr_node": values} if values else {}
+    if counts.get(ALTITUDE) and counts.get(ATTITUDE_TOPIC):
+        nodes["yolc_node"] = {"georeference": True, "use_imu": True, "altitude": "range"}
+    return parameters_text(nodes) if nodes else ""
 
 
 def telemetry_notes(counts: Mapping[str, int], frames: int, turned: int) -> Iterator[str]:

@@ -157,7 +157,7 @@ def _observe(rng: np.random.Generator, path: FlightPath, tilt: float, errors: Er
         if (box[:2] < 0).any() or (box[2:] > [CAMERA.width - 1, CAMERA.height - 1]).any():
             continue
         box += errors.pixel * rng.normal(size=4)
-        state = measured_state(path, stamp, drawn, errors)
+        state = measured_state(path, float(stamp), drawn, errors)
         contact, footing = contact_points(CAMERA, state.rotation, box, [name])
         found = project(state, CAMERA, contact, noise_px=errors.pixel, footing_px=footing, max_range=MAX_RANGE_M)
         if found.located[0]:

@@ -130,7 +130,7 @@ def tracking_result_to_mapping(result: TrackingResult) -> dict[str, Any]:
     values = asdict(result)
     stamps = values.pop("stamps_ns")
     scores = {name: None if value != value else value for name, value in values.pop("scores").items()}
-    scores["switches"] = [each | {"stamp_ns": stamps[each["image"]]} for each in scores["switches"]]
+    scores["switches"] = [each | {"stamp_ns": stamps[each["image"]]} for each in scores["switches"] or ()]
     return {"schema": SCHEMA, **scores, **values}
 
 
