@@ -150,7 +150,7 @@ def _view(image: CocoImage, fov_deg: float | None) -> tuple[GroundView | None, s
     """Read the view of the ground, None where there is none; also return why the entry of one cannot be used, or ""."""
     try:
         return (None if image.size is None else read_view(image.entry, fov_deg)), ""
-    except (InputError, TypeError, ValueError) as error:
+    except InputError as error:
         return None, str(error)
 
 
