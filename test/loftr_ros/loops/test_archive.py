@@ -92,6 +92,7 @@ def test_a_home_folder_is_expanded(tmp_path, monkeypatch):
     assert len(list((tmp_path / "kept").rglob("*.png"))) == 1
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_left_goes_and_what_is_in_use_stays(tmp_path):
     script = (
         "import os, sys; from loftr_ros.loops.archive import ImageArchive; "
