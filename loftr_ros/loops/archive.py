@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import shutil
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import IO
 
 import cv2
 import numpy as np
@@ -15,6 +19,7 @@ from loftr_ros.sensors.suite import FrameReadings
 from loftr_ros.trajectory.chain import MAX_POSES
 from perception_common.errors import InputError
 
+_PREFIX, _LOCK = "keyframes_", ".lock"  # of the folder of an archive, and the file in it that its process has locked
 _FASTEST = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 
 
@@ -42,7 +47,8 @@ class ImageArchive:
     """Keyframes with their images as PNG, in memory within `limit_bytes`, or as files in a folder.
 
     The oldest ones are dropped first, in any case above MAX_POSES. The files lie in a new folder inside the given one,
-    which goes with this object. Raises InputError for a folder that cannot be written to.
+    which goes with this object; that of a process that was killed goes when the next archive is made. Raises InputError
+    for a folder that cannot be written to.
     """
 
     def __init__(self, limit_bytes: int, folder: str = ""):
@@ -54,7 +60,9 @@ class ImageArchive:
             path = Path(folder).expanduser()
             try:
                 path.mkdir(parents=True, exist_ok=True)
-                self._folder = TemporaryDirectory(prefix="keyframes_", dir=path, ignore_cleanup_errors=True)
+                _remove_abandoned(path)
+                self._folder = TemporaryDirectory(prefix=_PREFIX, dir=path, ignore_cleanup_errors=True)
+                self._lock = _locked(Path(self._folder.name) / _LOCK)
             except OSError as error:
                 raise InputError(
                     f"loop_store: cannot write to {path}: {error.strerror}; choose another folder"
@@ -128,3 +136,24 @@ class ImageArchive:
         png = self._entries.pop(keyframe_id).png
         if isinstance(png, Path):
             png.unlink(missing_ok=True)
+
+
+def _locked(path: Path) -> IO[str]:
+    """Make a file that is locked while it is open: the kernel unlocks it when the process ends, however it ends."""
+    new = path.with_suffix(".new")
+    file = new.open("w")
+    with suppress(OSError):  # a file system without locks
+        fcntl.flock(file, fcntl.LOCK_EX)
+    new.rename(path)  # no other process sees it unlocked
+    return file
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Delete the folders of archives whose process is dead."""
+    for folder in parent.glob(f"{_PREFIX}*"):
+        try:
+            with (folder / _LOCK).open("r") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # held by a living process, or not one of ours
+            continue
+        shutil.rmtree(folder, ignore_errors=True)

@@ -2,7 +2,8 @@
 
 With a calibration in millimetres, of another resolution or of another camera, poses are wrong without any other sign.
 The limits are empirical. Nothing is odd about a camera with a field of view of 1 to 175 degrees, with pixels up to 3
-times as high as wide, and with its principal point in the middle 40 % of an uncropped image.
+times as high as wide, and with its principal point in the middle 40 % of an uncropped image. Only where this point is
+off by the same large factor in x and y, as after resizing, the image is taken for one of another resolution.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ LENS = 20.0  # millimetres: focal lengths of cameras on drones are shorter
 ASPECT = 3.0  # of fx and fy, whichever is larger: pixels are square, or binned in one direction
 MIDDLE = (0.3, 0.7)  # of the width and height: where the principal point of an uncropped image lies
 SAME = 0.15  # relative difference of two factors that count as equal
+RESIZED = (0.77, 1.27)  # factors beyond which K is of another resolution though its principal point is in the middle
+EQUAL = 0.03  # relative difference of such factors in x and y: real principal points are not off by equal factors
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def oddities(info: Any, image_frame: str = "") -> tuple[str, ...]:
         binning=(max(1, int(info.binning_x)), max(1, int(info.binning_y))),
         is_part=bool(roi.width and roi.height) and (roi.width, roi.height) != (info.width, info.height),
     )
-    found = camera_oddities(Camera.from_camera_info(info), cropping)
+    found = (*camera_oddities(Camera.from_camera_info(info), cropping), *_region(info))
     info_frame = info.header.frame_id
     if image_frame and info_frame and image_frame != info_frame:
         found += (f"camera_info has the frame {info_frame!r} and the image {image_frame!r}: is it of another camera?",)
@@ -66,6 +69,15 @@ def foreign_topic(info_topic: str, image_topic: str) -> tuple[str, ...]:
     if info_topic == beside:
         return ()
     return (f"{info_topic} is not beside {image_topic} (that would be {beside}): is it of another camera?",)
+
+
+def _region(info: Any) -> Iterator[str]:
+    roi = info.roi
+    if roi.x_offset + roi.width > info.width or roi.y_offset + roi.height > info.height:
+        yield (
+            f"the ROI of {roi.width}x{roi.height} at ({roi.x_offset}, {roi.y_offset}) is not inside of "
+            f"{info.width}x{info.height}: is it of another binning or resolution? It is in pixels of the full sensor"
+        )
 
 
 def _focal_lengths(camera: Camera) -> Iterator[str]:
@@ -89,11 +101,14 @@ def _focal_lengths(camera: Camera) -> Iterator[str]:
 def _principal_point(camera: Camera, cropping: Cropping) -> Iterator[str]:
     size = np.array([camera.width, camera.height])
     point = np.array([camera.K[2], camera.K[5]])
-    if _is_central(point, size):
+    offset, binning = np.array(cropping.offset), np.array(cropping.binning)
+    is_cropped = cropping.is_part or offset.any()
+    scale = 2 * (point + 0.5) / size  # of the image that K is of, over this one
+    is_resized = scale.max() < (1 + EQUAL) * scale.min() and not RESIZED[0] < scale.mean() < RESIZED[1]
+    if _is_central(point, size) and (is_cropped or not is_resized):
         return
     where = f"the principal point ({point[0]:.1f}, {point[1]:.1f}) is not in the middle of {size[0]}x{size[1]}"
-    offset, binning = np.array(cropping.offset), np.array(cropping.binning)
-    if cropping.is_part or offset.any():
+    if is_cropped:
         if offset.any() and _is_central(point + offset / binning, size):
             yield f"{where}: is the ROI applied twice? K is that of the full sensor"
         elif not np.all((point > -size) & (point < 2 * size)):
@@ -102,7 +117,6 @@ def _principal_point(camera: Camera, cropping: Cropping) -> Iterator[str]:
     if binning.max() > 1 and _is_central(point * binning, size):
         yield f"{where}: is the binning applied twice? K is that of the image without binning"
         return
-    scale = 2 * (point + 0.5) / size  # of the image that K is of, over this one
     if scale.min() > 0 and scale.max() < (1 + SAME) * scale.min():
         factor = float(scale.mean())
         yield f"{where}: is K of an image {factor:.2g} times as large as this one (another resolution)?"

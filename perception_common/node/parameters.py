@@ -76,6 +76,8 @@ def convert_parameter(name: str, value: Any, default: Any, info: ParameterInfo) 
         raise InputError(
             f"{problem}: YAML reads on, off, yes and no as true or false, write the word in quotes{choices}"
         )
+    if kind is str and info.choices:
+        raise InputError(f"{problem}: choose one of {', '.join(info.choices)}")
     if kind is str:
         raise InputError(f"{problem}: write '{value}' in quotes")
     if isinstance(value, str) and _is_number(value):

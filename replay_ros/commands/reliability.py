@@ -38,7 +38,17 @@ SUBJECTS = {
         "run_chaos",
         _BOTH,
     ),
-    "fuzz": Subject("hostile messages, bags, labels, weights and settings", 50_000, "inputs", "fuzz.run", "run_fuzz"),
+    "fuzz": Subject(
+        "hostile messages, bags, labels, weights and settings", 50_000, "inputs", "fuzz.run", "run_fuzz", _BOTH
+    ),
+    "races": Subject(
+        "transitions, parameter changes and requests from several threads at once",
+        2_000,
+        "transitions",
+        "races.run",
+        "run_races",
+        ("seed",),
+    ),
 }
 
 

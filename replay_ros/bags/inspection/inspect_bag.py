@@ -26,6 +26,8 @@ def inspect_bag(bag: Bag) -> BagReport:
             topics,
             {name: scan.message for name, scan in scans.items() if scan.message is not None},
             {name: scan.header_stamps_ns for name, scan in scans.items()},
+            {name: scan.sizes for name, scan in scans.items()},
+            {name: tuple(scan.calibrations.values()) for name, scan in scans.items()},
         ),
         remarks=bag.remarks,
     )

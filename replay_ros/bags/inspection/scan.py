@@ -25,7 +25,9 @@ class TopicScan:
     received_ns, header_stamps_ns: nanoseconds, in the order of receiving; no header stamps for types without a header.
     message: the first usable one, else the first that can be decoded; of images, CameraInfo and Range only. content:
     what it holds, in words. problems: why messages cannot be used, with their number. Pictures are decoded until one is
-    usable. image_forms: sizes and encodings of raw images, in words.
+    usable. image_forms: sizes and encodings of raw images, in words. sizes: of images, (width, height); those of
+    compressed ones as far as they are decoded. calibrations: the first usable CameraInfo of each size, by the
+    size in it.
     """
 
     received_ns: list[int] = field(default_factory=list)
@@ -35,6 +37,8 @@ class TopicScan:
     is_usable: bool = False
     problems: Counter[str] = field(default_factory=Counter)
     image_forms: list[str] = field(default_factory=list)
+    sizes: set[tuple[int, int]] = field(default_factory=set)
+    calibrations: dict[tuple[int, int], Any] = field(default_factory=dict)
 
     def look_at(self, name: str, type_name: str, message: Any) -> None:
         """Note what a message of the topic holds, or why it cannot be used."""
@@ -42,6 +46,7 @@ class TopicScan:
             form = f"{message.width}x{message.height} {message.encoding}"
             if form not in self.image_forms:
                 self.image_forms.append(form)
+            self.sizes.add((message.width, message.height))
         if type_name in (IMAGE, COMPRESSED_IMAGE) and self.is_usable:
             return  # decoding all pictures would take minutes
         content, problem = _content_and_problem(name, type_name, message)
@@ -50,6 +55,10 @@ class TopicScan:
         if self.message is None or (not problem and not self.is_usable):
             self.message, self.content = message, content
         self.is_usable |= not problem
+        if type_name == CAMERA_INFO and not problem:
+            self.calibrations.setdefault((message.width, message.height), message)
+        if type_name == COMPRESSED_IMAGE and not problem:
+            self.sizes.add(to_rgb(message).shape[1::-1])
 
 
 def scan_bag(bag: Bag) -> dict[str, TopicScan]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,6 @@ import numpy as np
 from perception_common.cameras.camera import Camera
 from perception_common.cameras.plausibility import foreign_topic, oddities
 from perception_common.errors import InputError
-from perception_common.images.conversion import to_rgb
 from replay_ros.bags.inspection.report import TopicReport, Usability
 from replay_ros.bags.reader import Bag
 from replay_ros.bags.topic_choice import (
@@ -43,11 +42,14 @@ def assess_usability(
     topics: Sequence[TopicReport],
     first_messages: Mapping[str, Any],
     header_stamps: Mapping[str, Sequence[int]],
+    image_sizes: Mapping[str, Collection[tuple[int, int]]],
+    calibrations: Mapping[str, Collection[Any]],
 ) -> tuple[Usability, ...]:
     """Return for each use of a bag whether it is possible.
 
     bag: only its list of topics is read. first_messages: by topic. header_stamps: by topic, nanoseconds, in the order
-    of receiving.
+    of receiving. image_sizes: (width, height) of the images, by topic. calibrations: usable CameraInfo messages, one of
+    each size, by topic.
     """
     image_topics = [topic for topic in topics if topic.type in (IMAGE, COMPRESSED_IMAGE)]
     usable = tuple(topic.name for topic in image_topics if not topic.problem)
@@ -55,7 +57,9 @@ def assess_usability(
     assess_truth = partial(_assess_truth, topics=topics, image_stamps=image_stamps, header_stamps=header_stamps)
     return (
         _assess_images(image_topics, usable),
-        _assess_relative_poses(bag, {topic.name: topic for topic in topics}, usable, first_messages),
+        _assess_relative_poses(
+            bag, {topic.name: topic for topic in topics}, usable, first_messages, image_sizes, calibrations
+        ),
         _assess_scale(topics, first_messages),
         assess_truth(
             "ground truth of the motion",
@@ -84,9 +88,17 @@ def _assess_images(image_topics: Sequence[TopicReport], usable: tuple[str, ...])
 
 
 def _assess_relative_poses(
-    bag: Bag, by_name: Mapping[str, TopicReport], images: tuple[str, ...], first_messages: Mapping[str, Any]
+    bag: Bag,
+    by_name: Mapping[str, TopicReport],
+    images: tuple[str, ...],
+    first_messages: Mapping[str, Any],
+    image_sizes: Mapping[str, Collection[tuple[int, int]]],
+    calibrations: Mapping[str, Collection[Any]],
 ) -> Usability:
-    """Assess whether an image topic has a calibrated camera. images: the usable image topics."""
+    """Assess whether an image topic has a calibrated camera: for some of its images, as the node looks for each.
+
+    images: the usable image topics.
+    """
     purpose = "relative poses"
     cameras: list[str] = []
     reasons: list[str] = []
@@ -101,10 +113,10 @@ def _assess_relative_poses(
             reasons.append("no messages of sensor_msgs/CameraInfo")
         elif by_name[name].problem:
             reasons.append(f"{name}: {by_name[name].problem}")
-        elif _camera_fits(first_messages[name], first_messages[image]):
+        elif fitting := [info for info in calibrations[name] if _fits(info, image_sizes[image])]:
             cameras.append(name)
             warnings += foreign_topic(name, raw_image_topic(image))
-            warnings += oddities(first_messages[name], first_messages[image].header.frame_id)
+            warnings += oddities(fitting[0], first_messages[image].header.frame_id)
         else:
             reasons.append(f"{name} is calibrated for another size than the images on {image} have")
     if cameras:
@@ -115,9 +127,9 @@ def _assess_relative_poses(
     return Usability(purpose, usable=False, reason=reason, advice=advice)
 
 
-def _camera_fits(info: Any, image: Any) -> bool:
-    height, width = to_rgb(image).shape[:2]
-    return Camera.from_camera_info(info).matches_size(width, height)
+def _fits(info: Any, sizes: Collection[tuple[int, int]]) -> bool:
+    camera = Camera.from_camera_info(info)
+    return any(camera.matches_size(width, height) for width, height in sizes)
 
 
 def _assess_scale(topics: Sequence[TopicReport], first_messages: Mapping[str, Any]) -> Usability:

@@ -26,6 +26,9 @@ from yolc_ros.datasets.views import read_view
 from yolc_ros.looks.bands import GroundView
 
 REGION = -1  # the label of an ignored region
+BEYOND = (
+    0.1  # share of boxes that end outside of their images by a quarter of their size; objects at the border are few
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +154,7 @@ def _view(image: CocoImage, fov_deg: float | None) -> tuple[GroundView | None, s
     """Read the view of the ground, None where there is none; also return why the entry of one cannot be used, or ""."""
     try:
         return (None if image.size is None else read_view(image.entry, fov_deg)), ""
-    except (InputError, TypeError, ValueError) as error:
+    except InputError as error:
         return None, str(error)
 
 
@@ -171,11 +174,31 @@ def _remarks(content: CocoFile, pattern: str) -> Iterator[str]:
     if empty:
         yield f"{len(empty)} of {len(content.images)} images have no boxes ({shortened(empty)})"
     listed = {image.path for image in content.images}
+    yield from _odd_boxes(content.images)
     folders = {path.parent for path in listed if path.parent.is_dir()}
     others = [path.name for folder in sorted(folders) for path in sorted(folder.iterdir()) if is_image(path)]
     others = [name for name in others if name not in {path.name for path in listed} and fnmatch.fnmatch(name, pattern)]
     if others:
         yield f"{len(others)} pictures beside the images are not in the file ({shortened(others)})"
+
+
+def _odd_boxes(images: Sequence[CocoImage]) -> Iterator[str]:
+    """Say what suggests that boxes are not left, top, width and height in pixels, or are there twice."""
+    boxes = [box for image in images for box in image.boxes]
+    corners = np.array([box.corner_and_size for box in boxes]).reshape(-1, 4)
+    ends = corners[:, :2] + corners[:, 2:]
+    sizes = np.array([image.size or (np.inf, np.inf) for image in images for _ in image.boxes]).reshape(-1, 2)
+    beyond = int(np.sum(np.any(ends > sizes + corners[:, 2:] / 4, axis=1)))
+    if len(boxes) and ends.max() <= 1:
+        yield "all boxes lie within the first pixel: are they shares of the image? COCO boxes are in pixels"
+    elif beyond > BEYOND * len(boxes):
+        yield (
+            f"{beyond} of {len(boxes)} boxes end outside of their images: are they two corners, or of another size? "
+            "COCO boxes are left, top, width and height in pixels"
+        )
+    twice = len(boxes) - sum(len(set(image.boxes)) for image in images)
+    if twice:
+        yield f"{twice} boxes repeat another one of their image and category: each copy counts as an object"
 
 
 def _truth_boxes(image: CocoImage, choice: ClassChoice) -> list[TruthBox]:

@@ -20,8 +20,9 @@ from loftr_ros.image_matcher import shrink
 from loftr_ros.turning.matching import Rotation
 from loftr_ros.turning.quarter_turns import turn_image
 from perception_common.cameras.camera import Camera
+from perception_common.cameras.plausibility import camera_oddities
 from perception_common.errors import InputError
-from perception_common.images.pictures.files import read_gray
+from perception_common.images.pictures.files import read_gray, read_size
 from replay_ros.evaluation.pairs.consistency import TruthDeviation, consistency_of_pairs, normalised_error
 from replay_ros.evaluation.pairs.estimators import PoseEstimator, choose_estimators, estimate_pose
 from replay_ros.evaluation.pairs.matchers import NO_PAIRS
@@ -104,7 +105,8 @@ class PairRun:
     """One combination of `PairEvaluationOptions` with its results.
 
     max_side: pixels. views: how images are turned.
-    problems: one line for each pair that was left out, since it or its images cannot be used.
+    problems: one line for each pair that was left out, since it or its images cannot be used. oddities: one for each
+    image whose K is hardly that of its camera.
     """
 
     matcher: str
@@ -115,6 +117,7 @@ class PairRun:
     summary: PairSummary
     details: tuple[PairErrors, ...]
     problems: tuple[str, ...] = ()
+    oddities: tuple[str, ...] = ()
 
 
 def evaluate_pairs_file(path: Path, options: PairEvaluationOptions) -> list[PairRun]:
@@ -127,8 +130,9 @@ def evaluate_pairs_file(path: Path, options: PairEvaluationOptions) -> list[Pair
     problems = [*found.problems, *problems]
     if not pairs:
         raise InputError(f"{path}: none of its {len(problems)} pairs can be used; {problems[0]}")
+    oddities = _oddities(pairs)
     return [
-        replace(run, problems=tuple(problems))
+        replace(run, problems=tuple(problems), oddities=oddities)
         for predictor in load_predictors(options.matchers)
         for max_side in options.max_sides
         for views in options.views
@@ -152,6 +156,13 @@ def _readable(pairs: Sequence[ImagePair]) -> tuple[list[ImagePair], list[str]]:
         else:
             usable.append(pair)
     return usable, problems
+
+
+def _oddities(pairs: Sequence[ImagePair]) -> tuple[str, ...]:
+    """Return one line for each image whose K is odd: the true poses are compared with estimates that use it."""
+    images = [image for each in pairs for image in ((each.path_a, each.K_a), (each.path_b, each.K_b))]
+    cameras = {path: Camera.from_matrix(K, *read_size(path)) for path, K in images if K is not None}
+    return tuple(f"{path.name}: {text}" for path, camera in cameras.items() for text in camera_oddities(camera)[:1])
 
 
 def evaluate_pairs(
@@ -273,6 +284,7 @@ def pair_run_to_mapping(run: PairRun) -> dict[str, Any]:
         "turned_b": 90 * run.views.turns_b,
     }
     conditions["left_out"] = list(run.problems)
+    conditions["odd_calibrations"] = list(run.oddities)
     consistency = consistency_of_pairs(run.details)
     conditions["consistency"] = None if consistency is None else asdict(consistency)
     return asdict(run.summary) | conditions | {"details": [asdict(errors) for errors in run.details]}

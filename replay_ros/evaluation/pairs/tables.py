@@ -39,6 +39,8 @@ def pair_lines(runs: Sequence[PairRun]) -> Iterator[str]:
         yield f"- homographies: {HOMOGRAPHIES}; corners are pixels of the stored image"
     if problems := runs[0].problems:
         yield f"- {len(problems)} pairs left out ({shortened(problems)})"
+    if oddities := runs[0].oddities:
+        yield f"- {len(oddities)} images have an odd K ({shortened(oddities)})"
     for run in runs:
         failed = [f"{errors.a} and {errors.b}: {errors.failure}" for errors in run.details if errors.failure]
         if failed:

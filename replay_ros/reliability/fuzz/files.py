@@ -15,6 +15,7 @@ import safetensors.torch
 import torch
 
 from loftr_ros.datasets.image_pairs import read_pairs
+from loftr_ros.datasets.photographs import list_images
 from loftr_ros.network.config import LoFTRConfig
 from loftr_ros.parameters import LoftrParameters
 from perception_common.config import load_yaml
@@ -49,6 +50,7 @@ def targets() -> list[Target]:
     """Return the targets of this module."""
     return [
         Target("COCO labels", _coco_seeds, _read_coco),
+        Target("list of photographs", _coco_seeds, _file(lambda path: list_images((path,)))),
         Target("VisDrone labels", lambda: [b"10,20,30,40,1,4,0,0\n5,5,9,9,0,0,0,0\n"], _read_visdrone),
         Target("UAVDT labels", lambda: [b"1,1,10,20,30,40,1,1,1\n1,2,5,5,9,9,1,1,3\n"], _read_uavdt),
         Target("TUM trajectory", lambda: [b"# stamp\n1.5 1 2 3 0 0 0 1\n2.5 1 2 3 0 0 0.6 0.8\n"], _file(read_tum)),
@@ -78,15 +80,24 @@ def _file(read: Callable[[Path], object], name: str = "input.json") -> Callable[
 
 
 def _coco_seeds() -> list[bytes]:
+    views: list[dict[str, object]] = [
+        {},
+        {"altitude_m": 50.0, "pitch_deg": 60, "focal_px": 55.5},
+        {"altitude_m": 50, "down": [0.0, 0.6, 0.8]},
+    ]
+    return [_coco(view) for view in views]
+
+
+def _coco(view: dict[str, object]) -> bytes:
     content = {
-        "images": [{"id": 1, "file_name": "a.jpg", "width": 64, "height": 48}],
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 64, "height": 48, **view}],
         "annotations": [
             {"id": 1, "image_id": 1, "category_id": 3, "bbox": [1, 2, 10, 12], "area": 120, "iscrowd": 0},
             {"id": 2, "image_id": 1, "category_id": 3, "bbox": [5, 5, 9, 9], "area": 81, "iscrowd": 1},
         ],
         "categories": [{"id": 3, "name": "car"}],
     }
-    return [json.dumps(content).encode()]
+    return json.dumps(content).encode()
 
 
 def _read_truth(dataset: Dataset) -> object:
@@ -95,7 +106,7 @@ def _read_truth(dataset: Dataset) -> object:
 
 def _read_coco(data: bytes, folder: Path) -> object:
     (folder / "a.jpg").write_bytes(_PICTURE)
-    return _file(lambda path: _read_truth(coco_dataset(path)))(data, folder)
+    return _file(lambda path: _read_truth(coco_dataset(path, fov_deg=60.0)))(data, folder)
 
 
 def _read_visdrone(data: bytes, folder: Path) -> object:

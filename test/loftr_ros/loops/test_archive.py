@@ -1,5 +1,8 @@
 """Images of old keyframes come back as they were, within memory or from disk."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -87,3 +90,22 @@ def test_a_home_folder_is_expanded(tmp_path, monkeypatch):
     archive = ImageArchive(0, "~/kept")
     add(archive, 1)
     assert len(list((tmp_path / "kept").rglob("*.png"))) == 1
+
+
+@pytest.mark.slow
+def test_what_a_killed_process_left_goes_and_what_is_in_use_stays(tmp_path):
+    script = (
+        "import os, sys; from loftr_ros.loops.archive import ImageArchive; "
+        "archive = ImageArchive(0, sys.argv[1]); os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", script, str(tmp_path)]).returncode == -9
+    (abandoned,) = tmp_path.iterdir()
+    (tmp_path / "keyframes_mine").mkdir()
+    archive = ImageArchive(0, str(tmp_path))
+    add(archive, 1)
+    other = ImageArchive(0, str(tmp_path))
+    assert not abandoned.exists()
+    assert (tmp_path / "keyframes_mine").exists()
+    np.testing.assert_array_equal(archive.get(1).image, image_of(1))
+    del archive, other
+    assert [path.name for path in tmp_path.iterdir()] == ["keyframes_mine"]

@@ -52,7 +52,7 @@ def test_later_entries_and_overrides_win(tmp_path):
         ("a_node: {threshold: 0.5}", "ros__parameters"),
         ("a_node: [", "not a ROS parameter file"),
         ("a_node: {ros__parameters: {mode: on}}", "in quotes; choose one of fast, good"),
-        ("a_node: {ros__parameters: {mode: 5}}", "write '5' in quotes"),
+        ("a_node: {ros__parameters: {mode: 5}}", "not a str: choose one of fast, good"),
         ('a_node: {ros__parameters: {threshold: "0.5"}}', "without quotes"),
         ("a_node: {ros__parameters: {threshold: .nan}}", "finite"),
         ("a_node: {ros__parameters: {threshold: }}", "threshold has no value"),

@@ -189,6 +189,18 @@ def test_the_network_of_a_weights_file_is_read_from_its_metadata(pairs):
         evaluate_pairs.main([str(pairs / "posed.json"), "--matcher", str(file), "--model", "loftr_outdoor_ds"])
 
 
+def test_a_calibration_in_millimetres_is_named(pairs, tmp_path, capsys):
+    entry = json.loads((pairs / "posed.json").read_text())["pairs"][0]
+    for name in ("a.png", "step.png"):
+        (tmp_path / name).write_bytes((pairs / name).read_bytes())
+    entry["K_b"] = (np.array(entry["K_b"]) * [[0.008], [0.008], [1]]).tolist()
+    (tmp_path / "pairs.json").write_text(json.dumps({"pairs": [entry]}))
+    (odd,) = run(tmp_path / "pairs.json", "--matcher", "sift")["odd_calibrations"]
+    assert odd.startswith("step.png: the focal lengths 4 and 4 px")
+    assert "1 images have an odd K (step.png" in capsys.readouterr().out
+    assert run(pairs / "posed.json", "--matcher", "sift")["odd_calibrations"] == []
+
+
 def test_failures_count_as_180_degrees(pairs):
     cv2.imwrite(str(pairs / "blank.png"), np.full((480, 640), 90, np.uint8))
     content = json.loads((pairs / "posed.json").read_text())

@@ -36,3 +36,22 @@ def test_without_altitude_tilt_or_camera_there_is_none():
 def test_values_that_cannot_be_are_refused(wrong):
     with pytest.raises(InputError, match="cannot be"):
         read_view({**ENTRY, **wrong}, 60.0)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"altitude_m": 10**400},
+        {"altitude_m": math.inf},
+        {"focal_px": 10**400},
+        {"focal_px": math.inf},
+        {"altitude_m": "high"},
+        {"pitch_deg": [50]},
+        {"pitch_deg": 1e999},
+        {"down": [0, 1]},
+        {"down": {"x": 1}},
+    ],
+)
+def test_an_entry_that_is_no_number_is_refused(wrong):
+    with pytest.raises(InputError, match="has a"):
+        read_view({**ENTRY, **wrong}, 60.0)

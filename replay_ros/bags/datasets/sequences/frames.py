@@ -12,7 +12,12 @@ from perception_common.errors import InputError
 
 DEFAULT_RATE = 10.0  # Hz, for images without stamps
 DEFAULT_START_NS = 1_000_000_000  # 1 s: a stamp of zero means "no stamp" in ROS
-_EXPONENTS = {10: 9, 13: 6, 16: 3}  # digits of a stamp in a name: power of ten that makes it nanoseconds
+_EXPONENTS = {10: 9, 13: 6, 16: 3, 19: 0}  # digits of a stamp in a name: power of ten that makes it nanoseconds
+_NAMED = re.compile(  # a stamp of the Unix epoch; words may stand around it
+    r"(?:[A-Za-z][A-Za-z0-9]*[_-])*"
+    r"([1-9][0-9]{9}\.[0-9]+|[1-9][0-9]{9}[_-][0-9]{9}|[1-9][0-9]+)"
+    r"(?:[_-][A-Za-z][A-Za-z0-9]*)*"
+)
 _YEAR_2100 = 4_102_444_800  # seconds of the Unix epoch
 MAX_RATE = 10_000.0  # Hz; empirical: a rate above it is a mistake
 
@@ -52,10 +57,13 @@ def parse_stamp(stem: str) -> int | None:
     """Return the stamp in nanoseconds that the stem of a file name is, exactly, or None when it is not a stamp.
 
     A stamp is seconds with a fraction (TUM), 10 digits of seconds, 13 of milliseconds, 16 of microseconds, or 18 to 19
-    of nanoseconds (EuRoC). 10, 13 and 16 digits that begin with 0, or lie beyond the year 2100, are a number.
+    of nanoseconds (EuRoC). 10, 13 and 16 digits that begin with 0, or lie beyond the year 2100, are a number. Words
+    may stand around a stamp with 10 digits of seconds or more, and 9 digits of nanoseconds behind 10 of seconds.
 
     >>> parse_stamp("1311868169.163498"), parse_stamp("1311868169163")
     (1311868169163498000, 1311868169163000000)
+    >>> parse_stamp("left_1311868169163"), parse_stamp("1311868169_163498000")
+    (1311868169163000000, 1311868169163498000)
     >>> parse_stamp("0012") is None and parse_stamp("0000000012") is None
     True
     """
@@ -63,10 +71,14 @@ def parse_stamp(stem: str) -> int | None:
         return int(Decimal(stem).scaleb(9).to_integral_value())
     if re.fullmatch(r"[0-9]{18,19}", stem):
         return int(stem)
-    exponent = _EXPONENTS.get(len(stem))
-    if exponent is None or not re.fullmatch(r"[1-9][0-9]+", stem):
+    named = _NAMED.fullmatch(stem)
+    if named is None:
         return None
-    stamp = int(stem) * 10**exponent
+    text = re.sub("[_-]", ".", named[1])
+    exponent = 9 if "." in text else _EXPONENTS.get(len(text))
+    if exponent is None:
+        return None
+    stamp = int(Decimal(text).scaleb(exponent).to_integral_value())
     return stamp if stamp < _YEAR_2100 * 10**9 else None
 
 

@@ -125,6 +125,21 @@ def test_messages_before_the_first_usable_one_are_counted_and_do_not_decide(tmp_
     assert "1 messages are not usable: the camera is not calibrated (K is zero)" in text
 
 
+@pytest.mark.parametrize("encoding", ["bgr8", "compressed-jpeg"])
+def test_a_first_message_of_another_size_does_not_decide(tmp_path, encoding):
+    triples = [("camera/camera_info", camera_info_message(TYPES, calibrated(99, 11), 1, "camera"), 1)]
+    triples += [("camera/image", image(2, encoding=encoding), 2)]
+    triples += [("camera/camera_info", camera_info_message(TYPES, calibrated(), 3, "camera"), 3)]
+    assert usability(report_of(tmp_path / "bag", triples))["relative"].usable
+    assert not usability(report_of(tmp_path / "other", triples[:2]))["relative"].usable
+
+
+def test_a_first_image_of_another_size_does_not_decide(tmp_path):
+    triples = [("camera/image", image(1, size=(8, 8)), 1), ("camera/image", image(2), 2)]
+    triples += [("camera/camera_info", camera_info_message(TYPES, calibrated(), 3, "camera"), 3)]
+    assert usability(report_of(tmp_path / "bag", triples))["relative"].usable
+
+
 def test_a_topic_that_cannot_be_decoded_is_named_and_bars_nothing(tmp_path):
     with BagWriter(tmp_path / "bag") as bag:
         bag.declare_copy(Topic("/gimbal", "acme_msgs/msg/Gimbal", 1, (), Definition("ros2msg", "float99 yaw")))

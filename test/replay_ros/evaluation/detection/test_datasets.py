@@ -13,7 +13,7 @@ from perception_common.errors import InputError
 from perception_common.resources import find_config
 from perception_common.weights import save_weights
 from replay_ros.commands.evaluate import detection as evaluate_detection
-from replay_ros.evaluation.detection.datasets import uavdt_dataset, visdrone_dataset
+from replay_ros.evaluation.detection.datasets import coco_dataset, uavdt_dataset, visdrone_dataset
 from replay_ros.evaluation.detection.published import PUBLISHED
 from replay_ros.evaluation.detection.truth import choose_classes
 from yolc_ros.classes import VISDRONE_CLASSES
@@ -193,3 +193,26 @@ def test_published_scores_are_of_known_protocols():
         dataset = {"visdrone": visdrone_dataset, "uavdt": uavdt_dataset}[each.dataset](Path())
         assert each.protocol in dataset.protocols
         assert 0 < each.ap < 1
+
+
+@pytest.mark.parametrize(
+    ("boxes", "remark"),
+    [
+        ([CAR, TRUCK, BUS], None),
+        ([(0.1, 0.2, 0.3, 0.15), (0.6, 0.4, 0.4, 0.2)], "are they shares of the image?"),
+        ([(10, 20, 40, 35), (60, 40, 100, 60), (70, 5, 100, 25)], "2 of 3 boxes end outside of their images"),
+        ([CAR, TRUCK, CAR], "1 boxes repeat another one of their image and category"),
+        ([(100, 80, 40, 20), *[(x, 5, 4, 4) for x in range(20)]], None),  # one object at the border
+    ],
+)
+def test_boxes_of_another_meaning_are_remarked(tmp_path, boxes, remark):
+    write_image(tmp_path / "a.jpg")
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 128, "height": 96}],
+        "annotations": [{"id": k, "image_id": 1, "category_id": 1, "bbox": box} for k, box in enumerate(boxes)],
+        "categories": [{"id": 1, "name": "car"}],
+    }
+    (tmp_path / "labels.json").write_text(json.dumps(content))
+    remarks = coco_dataset(tmp_path / "labels.json").read(choose_classes(("car",), ("car",), None)).remarks
+    assert len(remarks) == (remark is not None)
+    assert all(remark in each for each in remarks)
