@@ -145,7 +145,7 @@ def _observe(rng: np.random.Generator, path: FlightPath, tilt: float, errors: Er
     velocity = speed * turn[:, 0]
     constant = _draw(rng, errors, errors.constant_share)
     stamps, states, points, footings, truth = [], [], [], [], []
-    for stamp in np.arange(0.0, DURATION_S, 1.0 / RATE_HZ):
+    for stamp in np.arange(0.0, DURATION_S, 1.0 / RATE_HZ).tolist():
         drawn = constant + _draw(rng, errors, 1.0 - errors.constant_share)
         exposed = stamp + drawn[TIME]
         moved = place + velocity * (exposed - DURATION_S / 2)
