@@ -16,14 +16,15 @@ from replay_ros.benchmarks.measurement import BenchmarkPlan, SubjectReport
 
 @dataclass(frozen=True)
 class Subject:
-    """A module of `replay_ros.benchmarks.subjects` with `measure(plan) -> SubjectReport`.
+    """A module of `replay_ros.benchmarks` with `measure(plan) -> SubjectReport`.
 
-    optional: Python modules that it needs beyond this package. advice: how to install them.
+    optional: Python modules that it needs beyond this package. advice: how to install them. folder: of the module.
     """
 
     about: str
     optional: tuple[str, ...] = ()
     advice: str = ""
+    folder: str = "subjects"
 
 
 SUBJECTS = {
@@ -42,12 +43,16 @@ SUBJECTS = {
         "run `make`, then `source setup.bash`",
     ),
     "pose": Subject("relative poses from matches beside OpenCV's"),
-    "consistency": Subject("consistency of the covariances of relative poses (minutes)"),
-    "loops": Subject("loop closures on simulated lawn-mower flights, with the true common ground (minutes)"),
-    "tracks": Subject("tracks of keypoints through simulated flights (minutes)"),
-    "hover": Subject("false and missed translations of cameras that hover, turn or move a little (minutes)"),
-    "tracking": Subject("ids of objects on simulated flights (minutes)"),
-    "georeference": Subject("places of objects on the ground over simulated flights (minutes)"),
+    "consistency": Subject("consistency of the covariances of relative poses (minutes)", folder="accuracy"),
+    "loops": Subject(
+        "loop closures on simulated lawn-mower flights, with the true common ground (minutes)", folder="accuracy"
+    ),
+    "tracks": Subject("tracks of keypoints through simulated flights (minutes)", folder="accuracy"),
+    "hover": Subject(
+        "false and missed translations of cameras that hover, turn or move a little (minutes)", folder="accuracy"
+    ),
+    "tracking": Subject("ids of objects on simulated flights (minutes)", folder="accuracy"),
+    "georeference": Subject("places of objects on the ground over simulated flights (minutes)", folder="accuracy"),
     "training": Subject("one training step of the lite networks"),
 }
 
@@ -59,7 +64,7 @@ def run_subject(name: str, plan: BenchmarkPlan, is_required: bool) -> SubjectRep
     """
     subject = SUBJECTS[name]
     try:
-        module = importlib.import_module(f"replay_ros.benchmarks.subjects.{name}")
+        module = importlib.import_module(f"replay_ros.benchmarks.{subject.folder}.{name}")
     except ModuleNotFoundError as error:
         if not any(f"{error.name}.".startswith(f"{module}.") for module in subject.optional):
             raise

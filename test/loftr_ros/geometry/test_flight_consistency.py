@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from replay_ros.benchmarks.subjects.consistency import ALLOWED, KINDS, simulated_pairs, squared_error
+from replay_ros.benchmarks.accuracy.consistency import ALLOWED, KINDS, simulated_pairs, squared_error
 
 PAIRS = 75  # of each geometry; the mean of at least 225 squares has a standard deviation of 9 %, without heavy tails
 

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from loftr_ros.geometry.two_view.relative_pose import Geometry
-from replay_ros.benchmarks.measurement import QUICK_PLAN
-from replay_ros.benchmarks.subjects import hover
-from replay_ros.benchmarks.subjects.hover import (
+from replay_ros.benchmarks.accuracy import hover
+from replay_ros.benchmarks.accuracy.hover import (
     CAMERA,
     TUNING_SEED,
     ideal_miss_rate,
     moving_samples,
     standing_samples,
 )
+from replay_ros.benchmarks.measurement import QUICK_PLAN
 
 TRANSLATION = (Geometry.GENERAL, Geometry.PLANAR)
 
