@@ -43,6 +43,8 @@ def command_lines(text):
         line = line.strip().removeprefix("example: ").removeprefix("time ")
         line = re.sub(r"(?<=\S)\s{2,}(?=--)", " ", line)  # the indentation of a continued line
         for part in SEPARATORS.split(line):
+            if re.match(r"export \w+=", part):
+                continue  # of the shell, which has a command of the name of one of ours
             if part.split(" ")[0] in ("yolc", "ros2", *NODES, *PARSERS):
                 yield part
 
