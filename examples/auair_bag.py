@@ -26,8 +26,12 @@ from perception_common.cli import run
 from perception_common.errors import InputError
 from replay_ros.bags.datasets.calibration import unrectified_calibration
 from replay_ros.bags.messages import camera_info_message, image_message, range_message
-from replay_ros.bags.place_messages import fix_message, orientation_message
-from replay_ros.bags.sensor_messages import detection_message, true_detections_message
+from replay_ros.bags.sensor_messages import (
+    attitude_message,
+    detection_message,
+    fix_message,
+    true_detections_message,
+)
 from replay_ros.bags.writer import BagWriter
 from yolc_ros.looks.bands import GroundView
 
@@ -111,13 +115,14 @@ def write_frame(
     tilt = fitted_tilt(camera, image["altitude_m"], corners[is_car])
     bag.write("camera/camera_info", camera_info_message(types, calibration, stamp, FRAME), stamp)
     bag.write("altitude", range_message(types, image["altitude_m"], stamp, FRAME), stamp)
-    place = (image["latitude"], image["longitude"], image["altitude_m"])
-    bag.write("fix", fix_message(types, place, POSITION_DEVIATION, stamp, FRAME), stamp)
+    latitude, longitude, height = image["latitude"], image["longitude"], image["altitude_m"]
+    deviations = (POSITION_DEVIATION,) * 3
+    bag.write("fix", fix_message(types, latitude, longitude, height, deviations, stamp, FRAME), stamp)
     if tilt is not None:
         heading = math.pi / 2 - image["roll_pitch_yaw"][2]  # from clockwise of north to counter-clockwise of east
         rotation = camera_pose(np.zeros(3), heading, -math.radians(tilt))[:3, :3]
-        deviation = math.radians(ATTITUDE_DEVIATION)
-        bag.write("imu", orientation_message(types, rotation, deviation, stamp, FRAME), stamp)
+        covariance = math.radians(ATTITUDE_DEVIATION) ** 2 * np.eye(3)
+        bag.write("imu", attitude_message(types, rotation, covariance, stamp, FRAME), stamp)
     truth = [
         detection_message(
             types,

@@ -33,6 +33,9 @@ class StandIn:
         self.lsm = CrowdConfig()
         self.looks: list[tuple] = []
 
+    def prepare(self, image):
+        return image
+
     def look(self, image, bands=()):
         self.looks.append(tuple(bands))
         self.now += band_pixels(bands, image.shape[1]) / 1e6

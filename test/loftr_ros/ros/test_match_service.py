@@ -148,7 +148,7 @@ def test_requests_get_an_answer_through_all_of_the_life_cycle(bench):
 
     for _ in range(5):
         client.ask()
-    until(lambda: node._worker._requests)
+    until(lambda: any(future.done() for future in client.futures))  # the others wait for their turn
     node.trigger_deactivate()
     expect("ValueError: matched", inactive)
     client.ask()
@@ -161,7 +161,7 @@ def test_requests_get_an_answer_through_all_of_the_life_cycle(bench):
     expect("ValueError: matched")
     for _ in range(5):
         client.ask()
-    until(lambda: node._worker._requests)
+    until(lambda: any(future.done() for future in client.futures))
     node.trigger_shutdown()
     expect("ValueError: matched", inactive)
     client.ask()
