@@ -88,7 +88,8 @@ class ImageTracker:
 
     def _use_matches(self) -> None:
         with self._lock:
-            waiting, _ = tuple(self._matches), self._matches.clear()
+            waiting = tuple(self._matches)
+            self._matches.clear()
         for matches in waiting:
             self._repair(matches)
 

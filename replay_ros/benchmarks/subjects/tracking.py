@@ -104,7 +104,9 @@ def record_flight(seed: int, kind: FlightKind, pitch_deg: float, images: int, si
         frame_rate_hz=RATE_HZ,
     )
     flight, camera_motion = start_flight(seed, options), CameraMotion()
-    stamps, truths, homographies = [], [], []
+    stamps: list[int] = []
+    truths: list[TrackedBoxes] = []
+    homographies: list[np.ndarray | None] = []
     for index in range(min(images, len(flight))):
         frame = flight.frame(index)
         true = frame.truth.boxes.clearly_visible()
