@@ -128,9 +128,10 @@ def is_present(track: Any) -> bool:
 def tracking_result_to_mapping(result: TrackingResult) -> dict[str, Any]:
     """Return the JSON content: the scores on its top level; one without a value is None."""
     values = asdict(result)
-    stamps = values.pop("stamps_ns")
-    scores = {name: None if value != value else value for name, value in values.pop("scores").items()}
-    scores["switches"] = [each | {"stamp_ns": stamps[each["image"]]} for each in scores["switches"] or ()]
+    stamps: tuple[int, ...] = values.pop("stamps_ns")
+    scores: dict[str, Any] = values.pop("scores")
+    switches = [each | {"stamp_ns": stamps[each["image"]]} for each in scores.pop("switches")]
+    scores = {name: None if value != value else value for name, value in scores.items()} | {"switches": switches}
     return {"schema": SCHEMA, **scores, **values}
 
 

@@ -59,7 +59,7 @@ def test_the_summary_comes_first_and_lists_the_problems(page):
 
 def test_tracks_are_drawn_with_ids_and_trails(page):
     page.fill("#scrubber", "8")
-    assert page.locator('#picture [data-layer="tracks"] text').all_inner_texts() == ["#5", "#2", "#3", "#4"]
+    assert page.locator('#picture [data-layer="tracks"] text').all_text_contents() == ["#5", "#2", "#3", "#4"]
     assert "M10 20L38 40" in page.get_attribute('#picture [data-layer="trails"] path', "d")
     assert "confirmed tracks" in page.inner_text("#tracks-note")
     assert page.locator("#plot-tracks .scatterlayer .trace").count() == 2
