@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -31,7 +32,8 @@ def evaluate_motion(
     trajectory: poses of the optical frame, metric if all edges are; None: the edges are chained. Where stamps jump
     back, the node began another trajectory; the longest one is compared. estimator: name and threshold of the pose
     estimator, copied into the result. tolerance: largest stamp difference of a pose and its truth, seconds. tracks:
-    copied into the result.
+    copied into the result. Against a truth that is not exact the covariances are not judged: its errors would count as
+    theirs.
     """
     if trajectory is None:
         run = longest_run([edge.newer_ns for edge in edges])
@@ -43,6 +45,10 @@ def evaluate_motion(
         trajectory = Trajectory(trajectory.stamps_ns[run], trajectory.positions[run], trajectory.orientations[run])
     is_metric = chain_is_metric(edges)
     errors = _edge_errors(edges, truth.trajectory, tolerance)
+    caveats = truth.notes
+    if not truth.is_exact:
+        errors = [replace(error, nees=None, inside_95=None) for error in errors]
+        caveats = (*caveats, f"the poses of {truth.source} tell a covariance, so they cannot judge those of the edges")
     matched, true_poses, association = associate(trajectory.stamps_ns, truth.trajectory, tolerance)
     accuracy = compare_trajectory(
         trajectory.stamps_ns[matched],
@@ -57,7 +63,7 @@ def evaluate_motion(
         calibration=covariance_consistency(errors),
         trajectory=accuracy,
         tracks=tracks,
-        notes=(*truth.notes, *_notes(edges, errors, association, is_metric, left_out)),
+        notes=(*caveats, *_notes(edges, errors, association, is_metric, left_out)),
     )
 
 

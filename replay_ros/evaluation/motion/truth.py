@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,15 @@ TYPES = (
 
 @dataclass(frozen=True, eq=False)
 class TrueMotion:
-    """The true poses of the optical frame. source: file or topic. notes: on poses that were left out."""
+    """The true poses of the optical frame.
+
+    source: file or topic. notes: on poses that were left out. is_exact: False where the poses tell a covariance.
+    """
 
     source: str
     trajectory: Trajectory
     notes: tuple[str, ...] = ()
+    is_exact: bool = True
 
 
 def read_truth(
@@ -50,17 +54,16 @@ def read_truth(
     nor topic exists, and for topics of other types.
     """
     path = Path(source).expanduser()
-    notes: tuple[str, ...] = ()
     if path.is_file():
-        trajectory, where = read_tum(path), str(path)
+        truth = TrueMotion(str(path), read_tum(path))
     elif bag is None:
         raise InputError(f"the truth {source} is not a file; give a TUM file (stamp tx ty tz qx qy qz qw)")
     else:
-        trajectory, where, notes = _read_topic(bag, source, child_frame)
-    if T_base_optical is not None:
-        trajectory = Trajectory.from_matrices(trajectory.stamps_ns, trajectory.matrices() @ T_base_optical)
-        where += ", moved to the optical frame"
-    return TrueMotion(where, trajectory, notes)
+        truth = _read_topic(bag, source, child_frame)
+    if T_base_optical is None:
+        return truth
+    moved = Trajectory.from_matrices(truth.trajectory.stamps_ns, truth.trajectory.matrices() @ T_base_optical)
+    return replace(truth, source=f"{truth.source}, moved to the optical frame", trajectory=moved)
 
 
 def find_truth_topic(bag: Bag) -> str | None:
@@ -112,7 +115,7 @@ def associate(
     )
 
 
-def _read_topic(bag: Bag, name: str, child_frame: str | None) -> tuple[Trajectory, str, tuple[str, ...]]:
+def _read_topic(bag: Bag, name: str, child_frame: str | None) -> TrueMotion:
     topic = bag.topic(name)
     if topic.type not in TYPES:
         raise InputError(f"{topic.name} in {bag.path} is a {topic.type}; the truth must be one of {', '.join(TYPES)}")
@@ -120,7 +123,9 @@ def _read_topic(bag: Bag, name: str, child_frame: str | None) -> tuple[Trajector
     contradicting: set[int] = set()  # stamps, as of a recording in which they start over
     children: set[str] = set()
     broken: list[str] = []
+    is_exact = True
     for item in bag.messages([topic.name]):
+        is_exact = is_exact and not np.any(getattr(getattr(item.message, "pose", None), "covariance", 0.0))
         for stamp, child, position, orientation in _poses(item.message, topic.type):
             children.add(child)
             if child_frame is None or child == child_frame:
@@ -155,7 +160,7 @@ def _read_topic(bag: Bag, name: str, child_frame: str | None) -> tuple[Trajector
     chosen += f", without {len(contradicting)} stamps that have several poses" if contradicting else ""
     trajectory = Trajectory.from_matrices(stamps, [poses[stamp] for stamp in stamps])
     notes = (f"{len(broken)} poses of {topic.name} left out ({shortened(broken)})",) if broken else ()
-    return trajectory, f"{topic.name} ({topic.type}{chosen})", notes
+    return TrueMotion(f"{topic.name} ({topic.type}{chosen})", trajectory, notes, is_exact)
 
 
 def _poses(message: Any, type_name: str) -> Iterator[tuple[int, str, Any, Any]]:

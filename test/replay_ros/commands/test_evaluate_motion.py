@@ -178,6 +178,14 @@ def test_failed_pairs_are_counted_and_add_no_motion():
     assert (nothing.poses, nothing.calibration, nothing.trajectory) == (None, None, None)
 
 
+def test_a_truth_with_errors_of_its_own_does_not_judge_covariances():
+    true = flight()
+    truth = TrueMotion("by GPS", Trajectory.from_matrices(np.arange(12) * STEP, true), is_exact=False)
+    found = evaluate_motion(edges_of(true), truth)
+    assert (found.calibration, found.poses.success_5deg) == (None, 11)
+    assert found.notes[0] == "the poses of by GPS tell a covariance, so they cannot judge those of the edges"
+
+
 @pytest.mark.parametrize("is_published", [False, True])
 def test_trajectories_of_stamps_that_jump_back_are_not_merged(is_published):
     """Two runs over the same stamps: the shorter one goes elsewhere."""

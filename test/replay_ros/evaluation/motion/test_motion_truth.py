@@ -19,8 +19,8 @@ T_SECOND = transform(so3_exp(np.array([0.2, -0.2, 0.3])), np.array([1.5, 2.0, 3.
 STAMPS = (1_000_000_000, 1_100_000_000)
 
 
-def messages(types, type_name, stamp, T, child="camera_optical"):
-    """Make a message of the type that holds the pose (4, 4)."""
+def messages(types, type_name, stamp, T, child="camera_optical", variance=0.0):
+    """Make a message of the type that holds the pose (4, 4). variance: of the pose, in each degree of freedom."""
     x, y, z, w = quaternion_from_matrix(T[:3, :3]).tolist()
     xyz = dict(zip("xyz", T[:3, 3].tolist(), strict=True))
     rotation = new(types, "geometry_msgs/msg/Quaternion", x=x, y=y, z=z, w=w)
@@ -28,7 +28,9 @@ def messages(types, type_name, stamp, T, child="camera_optical"):
     pose = new(
         types, "geometry_msgs/msg/Pose", position=new(types, "geometry_msgs/msg/Point", **xyz), orientation=rotation
     )
-    with_covariance = new(types, "geometry_msgs/msg/PoseWithCovariance", pose=pose, covariance=np.zeros(36))
+    with_covariance = new(
+        types, "geometry_msgs/msg/PoseWithCovariance", pose=pose, covariance=variance * np.eye(6).ravel()
+    )
     zero = new(types, "geometry_msgs/msg/Vector3", x=0.0, y=0.0, z=0.0)
     twist = new(
         types,
@@ -82,6 +84,16 @@ def test_poses_are_read_from_every_type_of_topic(tmp_path, type_name):
     assert truth.source.startswith(f"/ground_truth/pose ({type_name}")
     assert truth.trajectory.stamps_ns.tolist() == list(STAMPS)
     np.testing.assert_allclose(truth.trajectory.matrices(), [T_FIRST, T_SECOND], atol=1e-12)
+
+
+@pytest.mark.parametrize("type_name", ["geometry_msgs/msg/PoseWithCovarianceStamped", "nav_msgs/msg/Odometry"])
+def test_poses_with_a_covariance_are_no_exact_truth(tmp_path, type_name):
+    for name, variance in (("exact", 0.0), ("approximate", 0.5)):
+        with BagWriter(tmp_path / name) as bag:
+            for stamp, T in zip(STAMPS, (T_FIRST, T_SECOND), strict=True):
+                bag.write("truth", messages(bag.types, type_name, stamp, T, variance=variance), stamp)
+        with open_bag(tmp_path / name) as bag:
+            assert read_truth("truth", bag).is_exact == (variance == 0)
 
 
 def test_the_child_frame_chooses_among_several_transforms(tmp_path):
