@@ -134,7 +134,7 @@ EXECUTABLES = find_share().parents[1] / "lib" / "yolc_ros"
 def test_setup_bash_puts_yolc_and_no_general_name_on_the_path(repository):
     names = [path.name for path in EXECUTABLES.iterdir()]
     found = subprocess.run(
-        ["bash", "-c", "source setup.bash && for name; do command -v $name; done", "bash", *names],
+        ["bash", "-c", "source setup.bash && for name; do type -P $name; done", "bash", *names],
         cwd=repository,
         env={"PATH": "/usr/bin:/bin", "HOME": os.environ["HOME"]},
         capture_output=True,

@@ -64,7 +64,7 @@ def not_here(node, namespace=""):
 
 
 EVERYTHING_ON = {
-    **dict.fromkeys(("use_depth", "use_odometry", "use_imu", "use_detections", "use_sim_time"), "true"),
+    **dict.fromkeys(("use_depth", "use_odometry", "use_imu", "use_detections", "georeference", "use_sim_time"), "true"),
     "altitude": "range",
     "base_frame": "base_link",
 }
