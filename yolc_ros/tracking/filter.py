@@ -95,10 +95,16 @@ def innovation_covariance(motion: Motion, sizes: np.ndarray) -> np.ndarray:
 
 
 def slow_innovation_covariance(motion: Motion, sizes: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-    """As `innovation_covariance` of objects that are rather slow, detected once so far. seconds: (N,), since then."""
+    """As `innovation_covariance` of objects that are rather slow, detected once so far. seconds: (N,), since then.
+
+    What the accelerations since have added to the variance of the velocity, at most (a t)^2 in t seconds, has moved the
+    objects by less than t times as much, so it is not taken off.
+    """
     S = innovation_covariance(motion, sizes)
+    first_velocity = motion.covariance[:, 2:, 2:].copy()
+    first_velocity[:, [0, 1], [0, 1]] -= (_ACCELERATION * sizes * seconds)[:, None] ** 2
     spared = 1.0 - (_SLOW_SPEED / _FIRST_SPEED) ** 2
-    return S - spared * seconds[:, None, None] ** 2 * motion.covariance[:, 2:, 2:]
+    return S - spared * seconds[:, None, None] ** 2 * first_velocity
 
 
 def correct(motion: Motion, centres: np.ndarray, sizes: np.ndarray) -> Motion:

@@ -84,7 +84,7 @@ function drawGround() {
   const traces = [];
   if (truth.length) {
     const [x, y] = [0, 1].map((k) => truth.map((place) => place[k]));
-    traces.push({ x, y, name: "true", mode: "markers", type: "scattergl", marker: { symbol: "x-thin-open", size: 5, color: color("soft") }, hoverinfo: "skip" });
+    traces.push({ x, y, name: "true", mode: "markers", type: "scatter", marker: { symbol: "x-thin-open", size: 5, color: color("soft") }, hoverinfo: "skip" });
   }
   const names = [...new Set(objects.map((each) => each.class_name))];
   names.forEach((name, k) => {
