@@ -36,6 +36,7 @@ from replay_ros.outputs import DIAGNOSTICS, NODES, OUTPUTS, STATUS, type_name
 
 # A killed subscriber never acknowledges, so cap the wait.
 ACKNOWLEDGEMENT = Duration(seconds=1)
+MOST_UNTAKEN = 4  # readings on their way; fewer than any subscription of a node keeps
 RELIABLE = QoSProfile(depth=100, reliability=QoSReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(depth=100, reliability=RELIABLE.reliability, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 INTERRUPTED = "it was interrupted"
@@ -93,6 +94,7 @@ class LivePlayer:
             if (kind := _installed_class(topic.type)) is not None
         }
         self._readings = {*topics.sensors, *TF_TOPICS, topics.camera_info} if STATUS in awaited else set()
+        self._untaken: list[Publisher] = []  # of the readings that the nodes may not have received yet
         self._taken = node.create_client(GetState, "loftr_node/get_state")
         for topic in inputs:
             writer.declare_copy(topic)
@@ -201,10 +203,11 @@ class LivePlayer:
         raw = first_calibration(self.bag, self.topics.camera_info)
         if raw is not None and raw.topic in self._readings and raw.topic in self._publishers:
             self.publish(raw.topic, raw.data, self.bag.start_ns)
-            self._wait_until_taken(self._publishers[raw.topic])
+            self._untaken.append(self._publishers[raw.topic])
+            self._wait_until_taken()
 
     def _publish_reading(self, raw: RawMessage) -> None:
-        """Publish a message other than an image; in lockstep wait until loftr_node has received it."""
+        """Publish a message other than an image; in lockstep the nodes receive it before the next image."""
         if raw.topic in self._readings:
             try:
                 self.bag.deserialize(raw)
@@ -214,11 +217,18 @@ class LivePlayer:
         self._now_ns = raw.stamp_ns
         self.publish(raw.topic, raw.data, raw.stamp_ns)
         if self._pace.rate is None and raw.topic in self._readings and raw.topic in self._publishers:
-            self._wait_until_taken(self._publishers[raw.topic])
+            self._untaken.append(self._publishers[raw.topic])
+            if len(self._untaken) >= MOST_UNTAKEN:
+                self._wait_until_taken()
 
-    def _wait_until_taken(self, publisher: Publisher) -> None:
-        """Call a service of the node after it has the message: its executor handles earlier messages first."""
-        publisher.wait_for_all_acked(ACKNOWLEDGEMENT)
+    def _wait_until_taken(self) -> None:
+        """Call a service of the node after it has the readings: its executor handles earlier messages first.
+
+        The middleware collects acknowledgements for up to a second, so several readings wait together.
+        """
+        for publisher in dict.fromkeys(self._untaken):
+            publisher.wait_for_all_acked(ACKNOWLEDGEMENT)
+        self._untaken.clear()
         self._clock.wait_for_all_acked(ACKNOWLEDGEMENT)
         if self._taken.service_is_ready():
             future = self._taken.call_async(GetState.Request())
@@ -240,6 +250,8 @@ class LivePlayer:
         return position
 
     def _send_and_wait(self, raw: RawMessage) -> None:
+        if self._untaken:
+            self._wait_until_taken()
         position = self._send(raw)
         if not self.wait(lambda: self._is_settled(position), self._pace.answer_timeout):
             raise InputError(
