@@ -31,12 +31,12 @@ def find_share(package: Path = _PACKAGE) -> Path:
 def find_config(name: str) -> Path:
     """Return the path of a configuration file such as "perception.yaml" or "models/loftr_lite.yaml".
 
-    Raises InputError that lists the existing files.
+    Raises InputError that lists the existing files of the same kind.
     """
     config = find_share() / "config"
     path = config / name
     if not path.is_file():
-        existing = sorted(str(file.relative_to(config)) for file in config.rglob("*") if file.is_file())
+        existing = sorted(str(file.relative_to(config)) for file in config.rglob(f"*{path.suffix}") if file.is_file())
         raise InputError(f"no configuration {name!r} in {config}; there are {', '.join(existing) or 'none'}")
     return path
 
