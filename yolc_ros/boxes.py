@@ -80,6 +80,12 @@ def _greedy_suppression(boxes: np.ndarray, max_iou: float) -> np.ndarray:
     return np.concatenate(kept)
 
 
+def pairwise_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """IoU (N, M) of boxes (N, 4) and (M, 4), xyxy; 0 for two boxes without an area."""
+    shared = pairwise_intersection(boxes, others)
+    return np.asarray(shared / np.maximum(box_areas(boxes)[:, None] + box_areas(others) - shared, 1e-12))
+
+
 def pairwise_intersection(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Intersection areas (N, M) of boxes (N, 4) and others (M, 4), xyxy."""
     width = _shared_length(boxes[:, 0], boxes[:, 2], others[:, 0], others[:, 2])

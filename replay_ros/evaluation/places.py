@@ -15,8 +15,9 @@ import numpy as np
 
 from perception_common.errors import InputError
 from perception_common.stamps import stamp_ns
-from replay_ros.bags.reader import Bag, open_bag
-from yolc_ros.boxes import box_areas, pairwise_intersection
+from replay_ros.bags.reader import open_bag
+from replay_ros.evaluation.detection.bags import corners_of, read_arrays
+from yolc_ros.boxes import pairwise_iou
 from yolc_ros.georeference.geodesy import LocalFrame
 
 OBJECTS, TRUTH = "yolc/objects", "ground_truth/objects"
@@ -48,7 +49,7 @@ def score_places_of_bag(bag: Path, topic: str = OBJECTS) -> PlaceFigures | None:
         truth = opened.topics.get(f"/{TRUTH}")
         if truth is None or truth.type != TYPE or not truth.count or f"/{topic.lstrip('/')}" not in opened.topics:
             return None
-        return score_places(_read(opened, topic), _read(opened, truth.name))
+        return score_places(read_arrays(opened, topic, TYPE), read_arrays(opened, truth.name, TYPE))
 
 
 def score_places(published: Iterable[Any], truths: Iterable[Any]) -> PlaceFigures:
@@ -104,22 +105,10 @@ def _frame_of(truth: Any) -> LocalFrame:
 
 def _matched(found: Sequence[Any], true: Sequence[Any]) -> list[tuple[Any, Any]]:
     """Return pairs of objects whose boxes overlap, the largest IoU first, each once."""
-    a, b = _boxes(found), _boxes(true)
-    shared = pairwise_intersection(a, b)
-    iou = shared / np.maximum(box_areas(a)[:, None] + box_areas(b) - shared, 1e-12)
+    iou = pairwise_iou(corners_of([each.detection for each in found]), corners_of([each.detection for each in true]))
     pairs = []
     while iou.size and iou.max() >= MIN_IOU:
-        i, j = np.unravel_index(iou.argmax(), iou.shape)
+        i, j = divmod(int(iou.argmax()), iou.shape[1])
         pairs.append((found[i], true[j]))
         iou[i], iou[:, j] = 0.0, 0.0
     return pairs
-
-
-def _boxes(objects: Sequence[Any]) -> np.ndarray:
-    boxes = [each.detection for each in objects]
-    values = np.array([(b.center_x, b.center_y, b.size_x, b.size_y) for b in boxes], np.float64).reshape(-1, 4)
-    return np.hstack([values[:, :2] - values[:, 2:] / 2, values[:, :2] + values[:, 2:] / 2])
-
-
-def _read(bag: Bag, topic: str) -> list[Any]:
-    return [item.message for item in bag.messages([bag.filled_topic(topic).name])]

@@ -57,12 +57,7 @@ def score_bag(
     weights_sha256: str = "",
 ) -> DetectionResult:
     """Compare the detections of a replayed bag with the truth in it, or in `truth_bag`. Raises InputError."""
-    with open_bag(bag) as opened:
-        detections = read_arrays(opened, topic, TYPE)
-        truths = read_arrays(opened, truth_topic, TYPE) if truth_bag is None else []
-    if truth_bag is not None:
-        with open_bag(truth_bag) as opened:
-            truths = read_arrays(opened, truth_topic, TYPE)
+    detections, truths = read_with_truth(bag, truth_bag, topic, truth_topic, TYPE)
     return score_arrays(detections, truths, options, weights_sha256, f"{truth_bag or bag}, {truth_topic}")
 
 
@@ -154,6 +149,19 @@ def _indices_by_stamp(messages: Sequence[Any]) -> dict[int, list[int]]:
     for index, message in enumerate(messages):
         groups.setdefault(stamp_ns(message.header), []).append(index)
     return groups
+
+
+def read_with_truth(
+    bag: Path, truth_bag: Path | None, topic: str, truth_topic: str, kind: str
+) -> tuple[list[Any], list[Any]]:
+    """Return the messages of a topic of a bag, and those of the truth in it, or in `truth_bag`. Raises InputError."""
+    with open_bag(bag) as opened:
+        found = read_arrays(opened, topic, kind)
+        truths = read_arrays(opened, truth_topic, kind) if truth_bag is None else []
+    if truth_bag is not None:
+        with open_bag(truth_bag) as opened:
+            truths = read_arrays(opened, truth_topic, kind)
+    return found, truths
 
 
 def read_arrays(bag: Bag, topic: str, kind: str) -> list[Any]:

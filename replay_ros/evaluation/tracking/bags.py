@@ -16,16 +16,16 @@ from scipy.optimize import linear_sum_assignment
 
 from perception_common.stamps import stamp_ns
 from perception_common.text.markdown import markdown_table, number_cell
-from replay_ros.bags.reader import open_bag
 from replay_ros.evaluation.detection.bags import (
     ArrayOptions,
     choose_classes_of,
     corners_of,
     pair_by_stamp,
-    read_arrays,
+    read_with_truth,
 )
 from replay_ros.evaluation.detection.truth import is_ignored_region
-from replay_ros.evaluation.tracking.metrics import TrackedBoxes, TrackingScores, box_ious, score_tracking
+from replay_ros.evaluation.tracking.metrics import TrackedBoxes, TrackingScores, score_tracking
+from yolc_ros.boxes import pairwise_iou
 from yolc_ros.tracking.tracks import COAST
 
 TRACKS, TRUE_TRACKS = "yolc/tracks", "ground_truth/tracks"  # default topics
@@ -71,12 +71,7 @@ def score_bag_tracks(
     options: ArrayOptions,
 ) -> TrackingResult:
     """Compare the tracks of a replayed bag with the truth in it, or in `truth_bag`. Raises InputError."""
-    with open_bag(bag) as opened:
-        tracks = read_arrays(opened, topic, TYPE)
-        truths = read_arrays(opened, truth_topic, TYPE) if truth_bag is None else []
-    if truth_bag is not None:
-        with open_bag(truth_bag) as opened:
-            truths = read_arrays(opened, truth_topic, TYPE)
+    tracks, truths = read_with_truth(bag, truth_bag, topic, truth_topic, TYPE)
     return score_track_arrays(tracks, truths, options, f"{truth_bag or bag}, {truth_topic}")
 
 
@@ -93,9 +88,7 @@ def score_track_arrays(
     """
     messages = list(tracks)
     published = [_shown(message) for message in messages]
-    true = sorted(
-        (_all_of(message) for message in truths), key=lambda each: (each.header.stamp.sec, each.header.stamp.nanosec)
-    )
+    true = sorted(map(_all_of, truths), key=lambda each: stamp_ns(each.header))
     pairs, unclear = pair_by_stamp(true, published, options)
     choice = choose_classes_of(true, published, options)
     scored = [
@@ -170,7 +163,7 @@ def _scored(
     tracked = _boxes(found, of_class)
     counts = np.array([each.score > 0 for each in truth.detections if each.class_name in of_category], bool)
     regions = corners_of([each for each in truth.detections if is_ignored_region(each.class_name)])
-    ious = box_ious(true.boxes, tracked.boxes)
+    ious = pairwise_iou(true.boxes, tracked.boxes)
     rows, columns = linear_sum_assignment(-ious)
     left_out = _covered(tracked.boxes, regions) > _SAME
     left_out[columns[(ious[rows, columns] >= _SAME) & ~counts[rows]]] = True

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from yolc_ros.boxes import pairwise_iou
+
 _ALPHAS = np.arange(0.05, 0.99, 0.05)  # IoU of a hit in HOTA: Luiten et al., section 5
 _HIT_IOU = 0.5  # in MOTA, id switches and IDF1
 _TINY = 1e-9  # of an IoU at a threshold
@@ -102,14 +104,6 @@ def score_tracking(truths: Sequence[TrackedBoxes], found: Sequence[TrackedBoxes]
     )
 
 
-def box_ious(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """IoU (N, M) of boxes (N, 4) and (M, 4), x0, y0, x1, y1."""
-    a, b = a.reshape(-1, 1, 4), b.reshape(1, -1, 4)
-    common = np.maximum(np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]), 0.0).prod(axis=2)
-    areas = (a[..., 2:] - a[..., :2]).prod(axis=2) + (b[..., 2:] - b[..., :2]).prod(axis=2)
-    return np.asarray(common / np.maximum(areas - common, 1e-12))
-
-
 def _sequence(truths: Sequence[TrackedBoxes], found: Sequence[TrackedBoxes]) -> _Sequence:
     none = [np.zeros(0, np.int64)]
     names = [np.unique(np.concatenate([*none, *(each.ids for each in side)])) for side in (truths, found)]
@@ -117,7 +111,7 @@ def _sequence(truths: Sequence[TrackedBoxes], found: Sequence[TrackedBoxes]) -> 
         [np.searchsorted(names[0], each.ids) for each in truths],
         [np.searchsorted(names[1], each.ids) for each in found],
         [
-            box_ious(true.boxes, each.boxes) * (true.labels[:, None] == each.labels[None])
+            pairwise_iou(true.boxes, each.boxes) * (true.labels[:, None] == each.labels[None])
             for true, each in zip(truths, found, strict=True)
         ],
         object_ids=names[0],

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from replay_ros.evaluation.tracking.metrics import IdSwitch, TrackedBoxes, box_ious, score_tracking
+from replay_ros.evaluation.tracking.metrics import IdSwitch, TrackedBoxes, score_tracking
+from yolc_ros.boxes import pairwise_iou
 
 
 def image(*objects):
@@ -82,7 +83,7 @@ def test_scores_are_those_of_trackeval(seed):
         "num_tracker_dets": sum(len(each.ids) for each in found),
         "gt_ids": [np.searchsorted(ids[0], each.ids) for each in truths],
         "tracker_ids": [np.searchsorted(ids[1], each.ids) for each in found],
-        "similarity_scores": [box_ious(a.boxes, b.boxes) for a, b in zip(truths, found, strict=True)],
+        "similarity_scores": [pairwise_iou(a.boxes, b.boxes) for a, b in zip(truths, found, strict=True)],
     }
     hota, clear, identity = (getattr(metrics, name)().eval_sequence(data) for name in ("HOTA", "CLEAR", "Identity"))
     scores = score_tracking(truths, found)
