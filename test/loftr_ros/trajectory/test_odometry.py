@@ -1,5 +1,6 @@
 """Odometry against the chain of frames itself and sampled errors, and where it is withheld."""
 
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -208,7 +209,7 @@ def test_the_frame_waits_for_gravity_and_for_the_mount(made):
 
     def run(mounts, gravities):
         infos = [made.keyframe(k, each) for k, each in enumerate(mounts)]
-        steps = [[], *([made.pair(a, b, AHEAD)] for a, b in zip(infos, infos[1:], strict=False))]
+        steps = [[], *([made.pair(a, b, AHEAD)] for a, b in pairwise(infos))]
         return odometry_of([made.result(*each) for each in zip(infos, steps, gravities, strict=True)])
 
     states, odometry = run([None, mount, mount], [None, gravity, gravity])
