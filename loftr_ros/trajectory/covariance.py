@@ -62,3 +62,20 @@ def propagate(T_map_older: np.ndarray, covariance: np.ndarray, step: np.ndarray,
     old[:3, 3:] = -skew(R @ step[:3, 3])
     new[:3, :3] = new[3:, 3:] = R
     return old @ covariance @ old.T + new @ of_step @ new.T
+
+
+def step_between(
+    T_map_older: np.ndarray, of_older: np.ndarray, T_map_newer: np.ndarray, of_newer: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the step (4, 4) between two poses of one chain and its covariance (6, 6): the inverse of `propagate`.
+
+    None where the newer pose does not continue the older one: its covariance is too small for that.
+    """
+    step, R = compose(inverse(T_map_older), T_map_newer), T_map_older[:3, :3]
+    old, back = np.eye(6), np.kron(np.eye(2), R.T)
+    old[:3, 3:] = -skew(R @ step[:3, 3])
+    covariance = back @ (of_newer - old @ of_older @ old.T) @ back.T
+    values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
+    if values[0] < -1e-6 * max(float(np.abs(of_newer).max()), 1.0):
+        return None
+    return step, (vectors * np.maximum(values, 0.0)) @ vectors.T

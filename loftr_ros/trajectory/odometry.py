@@ -20,7 +20,6 @@ from loftr_ros.trajectory.covariance import UNKNOWN_LENGTH_M, chained_covariance
 from loftr_ros.trajectory.twist import MeanTwist, mean_twist, velocity_at_end
 from perception_common.geometry import compose, transform
 
-_FLOOR = 1e-8 * np.eye(6)  # m^2 and rad^2, added to covariances: many consumers take a variance of 0 for an unknown one
 _AHEAD_OF_BASE = np.array([1.0, 0.0, 0.0])  # REP-103
 _AHEAD_OF_CAMERA = np.array([0.0, -1.0, 1.0])  # the view of a level camera, the top of the image of one that looks down
 
@@ -103,9 +102,9 @@ class Odometry:
             frame=self._frames.odom,
             child_frame=self._frames.base or keyframe.frame_id,
             T=T,
-            covariance=propagate(np.eye(4), self._segment.covariance, T, covariance) + _FLOOR,
+            covariance=propagate(np.eye(4), self._segment.covariance, T, covariance),
             twist=velocity,
-            twist_covariance=velocity_covariance + _FLOOR,
+            twist_covariance=velocity_covariance,
         )
 
     def _extend(self, pair: PairResult | None) -> str:

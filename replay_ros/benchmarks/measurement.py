@@ -24,7 +24,8 @@ class BenchmarkPlan:
     translation, of each scene, parallax and noise. matched_pairs: pairs that loftr_lite matches on simulated flights,
     of chains of `matched_images` images of size matched_frame. tracking_seeds, tracking_courses: flights whose objects
     are tracked: so many courses with each seed, of `tracking_images` images of size tracking_frame. ground_objects:
-    that are located on the ground.
+    that are located on the ground. odometry_seeds: flights of each course whose odometry is compared with the truth, of
+    `odometry_images` images of size odometry_frame.
     """
 
     threads: int
@@ -56,6 +57,9 @@ class BenchmarkPlan:
     tracking_images: int = 25
     tracking_frame: tuple[int, int] = (1280, 720)
     ground_objects: int = 2000
+    odometry_seeds: int = 3
+    odometry_images: int = 12
+    odometry_frame: tuple[int, int] = (416, 312)
 
 
 QUICK_PLAN = BenchmarkPlan(
@@ -88,6 +92,9 @@ QUICK_PLAN = BenchmarkPlan(
     tracking_images=8,
     tracking_frame=(320, 240),
     ground_objects=10,
+    odometry_seeds=1,
+    odometry_images=4,
+    odometry_frame=(160, 120),
 )
 """Sizes at which all subjects run in seconds; the durations are meaningless."""
 

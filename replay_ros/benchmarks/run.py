@@ -53,6 +53,7 @@ SUBJECTS = {
     ),
     "tracking": Subject("ids of objects on simulated flights (minutes)", folder="accuracy"),
     "georeference": Subject("places of objects on the ground over simulated flights (minutes)", folder="accuracy"),
+    "odometry": Subject("increments of the odometry over simulated flights (minutes)", folder="accuracy"),
     "training": Subject("one training step of the lite networks"),
 }
 

@@ -110,7 +110,7 @@ def test_the_covariance_is_that_of_the_report(made):
     path = chain_keyframes({k: k for k in range(4)}, messages)
     for state, T, covariance in zip(states[1:], path.poses[1:], path.covariances[1:], strict=True):
         np.testing.assert_allclose(state.T, T, atol=1e-12)
-        np.testing.assert_allclose(state.covariance, covariance, atol=2e-8)
+        np.testing.assert_allclose(state.covariance, covariance, atol=1e-12)
         assert state.child_frame == "camera"
     assert odometry.alignment == "axes of the camera at the first keyframe"
 
