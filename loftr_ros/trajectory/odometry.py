@@ -81,14 +81,19 @@ class Odometry:
 
     def update(self, result: FrameResult) -> OdometryState | None:
         """Return the odometry at a new keyframe; None for other images, and where it would mislead."""
-        keyframe = result.new_keyframe
-        if keyframe is None:
+        if result.new_keyframe is None:
             return None
-        pair = result.pairs[0] if result.pairs else None
+        return self.add(result.new_keyframe, result.pairs[0] if result.pairs else None, result.gravity)
+
+    def add(self, keyframe: KeyframeInfo, pair: PairResult | None, gravity: Gravity | None) -> OdometryState | None:
+        """Return the odometry at a keyframe; None where it would mislead.
+
+        pair: that connects it to an older keyframe; None where a trajectory begins. gravity: in its camera, if known.
+        """
         self.withheld = self._extend(pair)
         twist = None if pair is None else mean_twist(pair, self._mount_of(pair.older), self._mount_of(keyframe))
         twist_before, self._last_twist = self._last_twist, twist
-        self._last = keyframe, result.gravity
+        self._last = keyframe, gravity
         T_base_camera = self._mount_of(keyframe)
         if T_base_camera is None:
             self.withheld = self.withheld or self._no_mount
