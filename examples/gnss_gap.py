@@ -97,8 +97,8 @@ def fuse(poses: Sequence[OdometryPose], fixes: Fixes) -> np.ndarray:
         nearest = int(np.argmin(np.abs(fixes.stamps_ns - poses[key].stamp_ns)))
         noise = gtsam.noiseModel.Gaussian.Covariance(fixes.covariances[nearest])
         graph.add(gtsam.GPSFactor(key, positions[key], noise))
-    found = gtsam.LevenbergMarquardtOptimizer(graph, values).optimize()
-    return np.array([found.atPose3(key).matrix() for key in range(len(poses))])
+    optimum = gtsam.LevenbergMarquardtOptimizer(graph, values).optimize()
+    return np.array([optimum.atPose3(key).matrix() for key in range(len(poses))])
 
 
 def middle(poses: Sequence[OdometryPose], seconds: float) -> tuple[int, int]:

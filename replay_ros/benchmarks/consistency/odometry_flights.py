@@ -45,7 +45,8 @@ def fly(course: str, seed: int, images: int, size: tuple[int, int], matcher: Mat
     T_base_camera = _mount(COURSES[course].pitch_deg)
     rng = np.random.default_rng([seed, 23])
     frontend, odometry = Frontend(matcher, _SETTINGS), Odometry(OdometryFrames("odom", "base_link", is_level=True))
-    states, true = [], []
+    states: list[OdometryState] = []
+    true: list[np.ndarray] = []
     for seconds, image, T_world_camera in zip(chain.stamps, chain.images, chain.poses, strict=True):
         stamp_ns, T_world_base = round(seconds * 1e9), compose(T_world_camera, inverse(T_base_camera))
         altitude = T_world_camera[2, 3] * (1.0 + ALTITUDE_ERROR * rng.normal())

@@ -5,11 +5,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import rclpy
+from nav_msgs.msg import Odometry
 
 from loftr_ros.ros import transform_output
+from loftr_ros.ros.messages import header_of
 from loftr_ros.ros.node import LoftrNode
 from loftr_ros.ros.transform_output import OtherPublishers
 from perception_common.geometry import matrix_from_quaternion, transform
+from perception_common.node.problems import Problems
 
 ON_BASE = {"altitude": "float", "gimbal": "pitch", "gimbal_pitch": "-75.0", "sensor_max_age": "1.0"}
 MOUNT = {"base_from_optical": "0 0 0 0.7071 -0.7071 0 0"}  # looks down, the top of its image ahead
@@ -93,6 +96,40 @@ def test_transforms_of_others_are_told_from_ours():
     same.publish(sent("odom", "base_link", 1))
     same.add(SimpleNamespace(transforms=[sent("odom", "base_link", 7)]))
     assert same.publish(sent("odom", "base_link", 2)) == "odom"
+
+
+def test_the_transform_is_published_until_another_node_publishes_it(monkeypatch):
+    """With stand-ins for the middleware, as tf2_msgs may be missing."""
+    monkeypatch.setattr(transform_output, "TFMessage", lambda transforms: SimpleNamespace(transforms=transforms))
+    published, listeners, said = [], {}, []
+    node = SimpleNamespace(
+        create_publisher=lambda kind, topic, qos: SimpleNamespace(publish=published.append),
+        create_subscription=lambda kind, topic, callback, qos: listeners.setdefault(topic, callback),
+        destroy_subscription=lambda subscription: None,
+        destroy_publisher=lambda publisher: None,
+    )
+    problems = Problems(said.append)
+    output = transform_output.TransformOutput(node, problems)
+
+    def odometry(second):
+        return Odometry(header=header_of(second * SECOND, "odom"), child_frame_id="base_link")
+
+    for second in (1, 2):
+        output.publish(odometry(second))
+        listeners["/tf"](published[-1])  # what we publish comes back
+    assert [(m.transforms[0].header.stamp.sec, m.transforms[0].child_frame_id) for m in published] == [
+        (1, "base_link"),
+        (2, "base_link"),
+    ]
+    listeners["/tf_static"](SimpleNamespace(transforms=[sent("map", "base_link", 0)]))
+    for second in (3, 4):
+        output.publish(odometry(second))
+    assert len(published) == 2
+    assert len(said) == 1
+    assert said[0].startswith("another node publishes map -> base_link on /tf")
+    assert problems.active() == tuple(said)
+    output.destroy()
+    assert problems.active() == ()
 
 
 def test_publish_tf_without_tf2_msgs_fails_at_configure_and_says_what_to_install(monkeypatch):
