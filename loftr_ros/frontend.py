@@ -27,8 +27,16 @@ from loftr_ros.loops.retrieval import GAP, loop_candidates, similar_places
 from loftr_ros.loops.settings import LoopSettings
 from loftr_ros.loops.verification import refusal
 from loftr_ros.matches import Matches
-from loftr_ros.pair_estimation import PairMotion, PairSettings, cameras_of, estimate_pair, expected_motion
+from loftr_ros.pair_estimation import (
+    PairMotion,
+    PairSettings,
+    cameras_of,
+    estimate_pair,
+    expected_motion,
+    mount_of,
+)
 from loftr_ros.results import FrameResult, KeyframeInfo, PairResult
+from loftr_ros.sensors.gravity import Gravity, gravity_in_camera
 from loftr_ros.sensors.suite import FrameReadings, Sensors
 from loftr_ros.tracks.keypoint_ids import RADIUS, REPEATED_KEYPOINT_RADIUS, KeypointIds, longest_first, name_matches
 from loftr_ros.tracks.statistics import TrackStatistics
@@ -245,9 +253,10 @@ class Frontend(Generic[Encoded]):
         if decision.makes_keyframe:
             with timer.stage("network"):
                 encoded = self._matcher.encode(image)
-            info = replace(info, T_base_camera=mount())
-            self._keep(Keyframe(info, encoded, image, self.sensors.at(info.stamp_ns)))
-            self._places.start(self._trajectory.start(info), encoded.descriptor)
+            keyframe = Keyframe(replace(info, T_base_camera=mount()), encoded, image, self.sensors.at(info.stamp_ns))
+            self._keep(keyframe)
+            self._places.start(self._trajectory.start(keyframe.info), encoded.descriptor)
+            return self._result(info, decision, timer, gravity=self._gravity(keyframe))
         return self._result(info, decision, timer)
 
     def _process_next(
@@ -292,7 +301,11 @@ class Frontend(Generic[Encoded]):
             tracks = self._measure_tracks(pairs)
         if decision.outcome != Outcome.LOST:
             pairs += self._close_loops(newer, timer)
-        return self._result(info, decision, timer, change, tuple(pairs), tracks)
+        return self._result(info, decision, timer, change, tuple(pairs), tracks, self._gravity(newer))
+
+    def _gravity(self, keyframe: Keyframe[Encoded]) -> Gravity | None:
+        pair = self._settings.pair
+        return gravity_in_camera(keyframe.readings, mount_of(keyframe.info, pair.gimbal_pitch), pair.sensors)
 
     def _close_loops(self, newer: Keyframe[Encoded], timer: StageTimer) -> list[PairResult]:
         """Match the newest keyframe with old ones that probably show its place; return the pairs that close loops."""
@@ -332,6 +345,7 @@ class Frontend(Generic[Encoded]):
         change: ViewChange | None = None,
         pairs: tuple[PairResult, ...] = (),
         tracks: TrackStatistics | None = None,
+        gravity: Gravity | None = None,
     ) -> FrameResult:
         return FrameResult(
             stamp_ns=info.stamp_ns,
@@ -341,6 +355,7 @@ class Frontend(Generic[Encoded]):
             pairs=pairs,
             change=change,
             tracks=tracks,
+            gravity=gravity,
             seconds=timer.seconds,
         )
 

@@ -108,6 +108,16 @@ class TransformTree:
                     return found
                 self._changed.wait(left)
 
+    def fixed(self, target: str, source: str) -> np.ndarray | None:
+        """Return T_target_source (4, 4) of static transforms alone; None where no way or a moving frame joins both."""
+        with self._changed:
+            if (paths := self._paths(_name(target), _name(source))) is None:
+                return None
+            found = {name: TransformLookup(self._frames[name].static) for path in paths for name in path}
+        if any(each.T is None for each in found.values()):
+            return None
+        return inverse(_product(found, paths[1])) @ _product(found, paths[0])
+
     def restart(self, stamp_ns: int) -> None:
         """Drop the transforms of a clock that restarted: images go on from this stamp.
 
@@ -130,17 +140,23 @@ class TransformTree:
         frame.moving.add(reading)
 
     def _find(self, target: str, source: str, stamp_ns: int) -> TransformLookup:
-        of_source, of_target = list(self._ancestors(source)), list(self._ancestors(target))
-        common = next((frame for frame in of_source if frame in of_target), None)
-        if common is None:
+        if (paths := self._paths(target, source)) is None:
             return TransformLookup(None, Missing.UNCONNECTED, f"/tf has no way from {source!r} to {target!r}")
-        below_source, below_target = of_source[: of_source.index(common)], of_target[: of_target.index(common)]
+        below_source, below_target = paths
         found = {frame: self._in_parent(frame, stamp_ns) for frame in (*below_source, *below_target)}
         for kind in (Missing.NEVER, Missing.LATE):
             for each in found.values():
                 if each.missing is kind:
                     return each
         return TransformLookup(inverse(_product(found, below_target)) @ _product(found, below_source))
+
+    def _paths(self, target: str, source: str) -> tuple[list[str], list[str]] | None:
+        """Return the frames below the common ancestor of two frames, from the source and from the target upwards."""
+        of_source, of_target = list(self._ancestors(source)), list(self._ancestors(target))
+        common = next((frame for frame in of_source if frame in of_target), None)
+        if common is None:
+            return None
+        return of_source[: of_source.index(common)], of_target[: of_target.index(common)]
 
     def _ancestors(self, frame: str) -> Iterator[str]:
         """Yield the frame itself and all its ancestors, nearest first."""

@@ -18,7 +18,9 @@ from loftr_ros.pair_estimation import NO_CAMERA
 from loftr_ros.ros import messages as matching
 from loftr_ros.ros.base_edges import BaseEdges
 from loftr_ros.sensors.camera_mount import CameraMount
+from loftr_ros.sensors.imu_mount import ImuMount
 from loftr_ros.sensors.topics import sensor_topics
+from loftr_ros.trajectory.odometry import Odometry
 from perception_common.cameras.camera import Camera
 from perception_common.cameras.camera_info import CameraInfoBuffer
 from perception_common.cameras.pairing import Partners, SyncSettings
@@ -101,6 +103,9 @@ class BagPass:
         self.partners = Partners(SyncSettings(slop=parameters.sync_slop))
         self.mount = CameraMount(parameters.base_frame, parameters.base_from_optical)
         self.edges = BaseEdges(self.mount) if parameters.base_frame else None
+        self.odometry = Odometry(parameters.odometry)
+        if self.frontend is not None:
+            self.frontend.sensors.imu_mount = ImuMount(parameters.base_from_imu, self.mount)
         self.undecoded = Undecoded()
         self.decoder = Decoder(self.writer.types)
         self._steps: dict[str, Callable[[Header, Any, int, StageTimer], None]] = {}
@@ -279,7 +284,12 @@ class BagPass:
         edges = self.edges.update if self.edges else None
         untimed = dataclasses.replace(result, seconds={})
         for topic, output in matching.frame_messages(
-            self.frontend, untimed, self.networks.loftr.map_frame, OUTPUTS.__contains__, edges
+            self.frontend,
+            untimed,
+            self.networks.loftr.map_frame,
+            OUTPUTS.__contains__,
+            edges,
+            self.odometry.update(result),
         ):
             self._write(topic, output, received_ns)
             if topic == matching.RELATIVE_POSE:

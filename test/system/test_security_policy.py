@@ -59,7 +59,7 @@ def not_here(node, namespace=""):
     if not importlib.util.find_spec("vision_msgs") and node == "yolc_node":
         missing.add(("publish", f"{namespace}/yolc/detections_2d"))
     if not importlib.util.find_spec("tf2_msgs") and node != "yolc_node":
-        missing |= TF
+        missing |= TF | ({("publish", "/tf")} if node == "loftr_node" else set())
     return missing
 
 
@@ -67,6 +67,7 @@ EVERYTHING_ON = {
     **dict.fromkeys(("use_depth", "use_odometry", "use_imu", "use_detections", "georeference", "use_sim_time"), "true"),
     "altitude": "range",
     "base_frame": "base_link",
+    "publish_tf": "true" if importlib.util.find_spec("tf2_msgs") else "false",
 }
 
 
