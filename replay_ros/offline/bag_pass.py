@@ -79,6 +79,7 @@ class BagPass:
     without_camera: dict[str, int] = field(default_factory=dict)
     pairs_without_camera: int = 0
     seconds: dict[str, dict[int, float]] = field(default_factory=dict)  # by stage and position
+    _last_stamp: int | None = None  # of the last image that could be read
 
     def __post_init__(self) -> None:
         detector, matcher, parameters = self.networks.detector, self.networks.matcher, self.networks.loftr
@@ -197,13 +198,14 @@ class BagPass:
         try:
             message = self.bag.deserialize(raw)
         except InputError as error:
-            self.images.append(Moment(0, raw.stamp_ns))
+            self.images.append(Moment(None, raw.stamp_ns))
             for topic in self._steps:
                 self._refuse(topic, position, error)
             return
         stamp = stamp_ns(message.header)
-        if self.images and stamp < self.images[-1].stamp_ns:
+        if self._last_stamp is not None and stamp < self._last_stamp:
             self._forget()
+        self._last_stamp = stamp
         self.images.append(Moment(stamp, raw.stamp_ns))
         header = matching.header_of(stamp, message.header.frame_id)
         timer = StageTimer()
