@@ -57,6 +57,4 @@ def load_networks(params_file: Path | None, *, detection: bool, matching: bool, 
 
 
 def _policy(given: PerceptionParameters) -> DevicePolicy:
-    return choose_device(
-        given.device, given.precision, given.backend, given.providers, cuda_graphs=given.cuda_graphs
-    )
+    return choose_device(given.device, given.precision, given.backend, given.providers, cuda_graphs=given.cuda_graphs)

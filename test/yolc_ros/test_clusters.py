@@ -140,7 +140,8 @@ def test_the_remainder_is_covered_by_ours_and_ignored_by_the_release():
     """1288 x 808: 16 x 10 cells of 80 leave 8 pixels, in which an object lies."""
     object_in_remainder = draw((1286, 806), width=1288, height=808)
     ours, release = (
-        count_cells(read_heatmap(object_in_remainder, 0.3, 10, 0.09).present, config).numpy() for config in (OURS, RELEASE)
+        count_cells(read_heatmap(object_in_remainder, 0.3, 10, 0.09).present, config).numpy()
+        for config in (OURS, RELEASE)
     )
     assert ours.sum() > 0
     assert ours[9, 15] == ours.sum()

@@ -91,6 +91,10 @@ def compute(function, args, kwargs):
             raise RuntimeError(
                 f"{function}: expected all tensors on cuda:0, but one of {tuple(tensor.shape)} is on {tensor.device}"
             )
+    if function is ATEN.where.self:  # a number of a gradient's formula, which is 0 in all of ours, lost its value
+        args = tuple(
+            each if isinstance(each, Simulated) or each.dim() else torch.zeros((), dtype=each.dtype) for each in args
+        )
     args, kwargs = tree_map_only(torch.device, lambda place: torch.device("cpu"), (args, kwargs))
     args, kwargs = tree_map_only(Simulated, lambda each: each.values, (args, kwargs))
     return tree_map_only(torch.Tensor, Simulated, function(*args, **kwargs))
@@ -101,8 +105,8 @@ class SimulatedGpu(TorchFunctionMode):
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = dict(kwargs or {})
-        places = [x for x in (*args[1:], kwargs.get("device")) if isinstance(x, torch.device | str)]
-        on_gpu = any(place == CUDA for place in places)
+        places = {str(x) for x in (*args[1:], kwargs.get("device")) if isinstance(x, torch.device | str)}
+        on_gpu = str(CUDA) in places
         if function is torch.Tensor.to and on_gpu:
             tensor = args[0]
             dtypes = [x for x in args[1:] if isinstance(x, torch.dtype)]
@@ -111,7 +115,7 @@ class SimulatedGpu(TorchFunctionMode):
                 tensor = Simulated(tensor.detach().clone(memory_format=torch.preserve_format))
             return tensor.to(*dtypes) if dtypes else tensor
         if isinstance(args[0] if args else None, Simulated) and (
-            function is torch.Tensor.cpu or (function is torch.Tensor.to and torch.device("cpu") in places)
+            function is torch.Tensor.cpu or (function is torch.Tensor.to and "cpu" in places)
         ):
             GPU.counts["downloads"] += 1
             return args[0].detach().values
@@ -133,6 +137,10 @@ class SimulatedGpu(TorchFunctionMode):
         if function in TO_PYTHON:
             GPU.counts["waits"] += 1
             return function(args[0].detach().values)
+        if function is torch.where and len(args) == 3:  # torch makes numbers to tensors on "meta", without their values
+            kind = next(each.dtype for each in args[1:] if isinstance(each, torch.Tensor))
+            numbers = (each if isinstance(each, torch.Tensor) else torch.tensor(each, dtype=kind) for each in args[1:])
+            return function(args[0], *numbers)
         return function(*args, **kwargs)
 
 
