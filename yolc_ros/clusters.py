@@ -100,7 +100,7 @@ def count_cells(present: Tensor, config: LsmConfig) -> Tensor:
 
 
 def find_clusters(counts: np.ndarray, width: int, height: int, config: LsmConfig) -> np.ndarray:
-    """Find crowded regions of an input of width x height pixels from the counts of its cells (rows, columns), any dtype.
+    """Find crowded regions of an input of width x height pixels from the counts of its cells (rows, columns).
 
     -> (n, 4) float64 xyxy, input pixels, clipped to the input, the largest first. Ties between cells and between
     regions are resolved in reading order.

@@ -51,9 +51,9 @@ def read_heatmap(logits: Tensor, threshold: float, limit: int, presence: float) 
     """Find peaks and presence in one image's heatmap.
 
     logits: (C, H, W), H and W at least 4. threshold: minimum score of a peak. limit: maximum number of peaks over all
-    classes. presence: probability from which a pixel counts as occupied by an object; 1: none does. All is computed in float32 on the
-    blurred probabilities. A peak is a pixel that none of its eight neighbours exceeds. Peaks with equal scores are in
-    the order of class, row and column. A GPU is waited for twice: for the number of tiles and of peaks.
+    classes. presence: probability from which a pixel counts as occupied by an object; 1: none does. All is computed in
+    float32 on the blurred probabilities. A peak is a pixel that none of its eight neighbours exceeds. Peaks with equal
+    scores are in the order of class, row and column. A GPU is waited for twice: for the number of tiles and of peaks.
     """
     height, width = logits.shape[1:]
     present = torch.zeros(height * width + 1, dtype=torch.bool, device=logits.device)  # the last one is for no pixel

@@ -59,7 +59,7 @@ class GraphRuntime:
         except Exception as error:  # whatever it is, the part can be computed as usual
             self._usual.add(part)
             reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-            logging.getLogger(__name__).warning("no CUDA graph of %s, it is computed as usual: %s", part, reason)
+            logging.getLogger(__name__).warning(f"no CUDA graph of {part}, it is computed as usual: {reason}")
             return module(*inputs)
         return graph(*inputs)
 

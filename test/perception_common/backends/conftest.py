@@ -92,8 +92,9 @@ def compute(function, args, kwargs):
                 f"{function}: expected all tensors on cuda:0, but one of {tuple(tensor.shape)} is on {tensor.device}"
             )
     if function is ATEN.where.self:  # a number of a gradient's formula, which is 0 in all of ours, lost its value
+        lost = (each.is_meta and not isinstance(each, Simulated) for each in args)
         args = tuple(
-            each if isinstance(each, Simulated) or each.dim() else torch.zeros((), dtype=each.dtype) for each in args
+            torch.zeros((), dtype=each.dtype) if is_lost else each for each, is_lost in zip(args, lost, strict=True)
         )
     args, kwargs = tree_map_only(torch.device, lambda place: torch.device("cpu"), (args, kwargs))
     args, kwargs = tree_map_only(Simulated, lambda each: each.values, (args, kwargs))
@@ -126,6 +127,8 @@ class SimulatedGpu(TorchFunctionMode):
         if function is torch.empty and kwargs.pop("pin_memory", False):
             GPU.pinned.append(function(*args, **kwargs))
             return GPU.pinned[-1]
+        if function is torch.Tensor.__deepcopy__:  # its memory of copies is no argument
+            return function(*args)
         if not any(isinstance(each, Simulated) for each in tree_leaves((args, kwargs))):
             return function(*args, **kwargs)
         if function is torch.Tensor.new_tensor:
