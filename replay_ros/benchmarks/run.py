@@ -33,6 +33,7 @@ SUBJECTS = {
     "memory": Subject("peak memory of LoFTR and of kornia's", ("kornia",), "pip install kornia"),
     "yolc": Subject("full-size YOLC beside a plain version of it"),
     "lite": Subject("lite variants, frames per second"),
+    "load": Subject("lite variants beside two busy loops"),
     "runtimes": Subject(
         "lite networks in torch and in ONNX Runtime",
         ("onnx", "onnxruntime", "onnxscript"),
