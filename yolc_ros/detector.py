@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from perception_common.backends.cuda_graphs import GraphRuntime
 from perception_common.backends.devices import DevicePolicy
 from perception_common.backends.engine_cache import open_runtime
-from perception_common.backends.finite import check_finite
+from perception_common.backends.finite import require_finite
 from perception_common.backends.onnx_export import Identity
+from perception_common.backends.streams import DeviceStream, inference, staging, upload
 from perception_common.config import load_yaml, to_mapping
 from perception_common.errors import InputError
 from perception_common.images.palettes import to_thermal_gray
@@ -194,7 +196,14 @@ class Detector:
         if policy.providers:
             identity = Identity(name, weights.sha256 if weights else "", to_mapping(network.config))
             prepared.runtime = open_runtime(yolc_parts(prepared), network, identity, policy)
+        elif policy.cuda_graphs:
+            prepared.runtime = GraphRuntime(yolc_parts(prepared))
         return cls(name, prepared, policy, settings, weights)
+
+    @property
+    def stream(self) -> DeviceStream:
+        """Where the work on the device is queued."""
+        return self.policy.stream
 
     @property
     def lsm(self) -> LsmConfig | CrowdConfig | None:
@@ -224,7 +233,7 @@ class Detector:
             )
         return to_thermal_gray(image) if self.network.config.spectrum == "thermal" else image
 
-    @torch.inference_mode()
+    @inference
     def look(self, image: np.ndarray, bands: Sequence[Band] = ()) -> FirstLook:
         """Look at the whole image, as in `detect`; return its objects and the crowded regions for a second look."""
         image = self.prepare(image)
@@ -244,7 +253,7 @@ class Detector:
             regions = self._regions_of_heat(views[0], lsm)
         return FirstLook(found, tuple(bands), regions)
 
-    @torch.inference_mode()
+    @inference
     def complete(self, image: np.ndarray, first: FirstLook, regions: Sequence[Region]) -> Detections:
         """Look at regions of the first look again, and fuse the boxes of both looks."""
         image = self.prepare(image)
@@ -324,12 +333,13 @@ class Detector:
 
         lowest: score from which a peak becomes a box.
         """
-        inputs = [render(image, placement) for image, placement in zip(images, placements, strict=True)]
-        if self.settings.flip:
-            inputs += [render(image[:, ::-1], placement) for image, placement in zip(images, placements, strict=True)]
-        batch = torch.from_numpy(np.stack(inputs)).permute(0, 3, 1, 2)  # channels last in memory
-        maps = self.network.maps(batch.to(self.policy.device))
-        views = [self._decode(maps, i, placements[i % len(images)], lsm, lowest) for i in range(len(inputs))]
+        shown = [*images, *(image[:, ::-1] for image in images)] if self.settings.flip else list(images)
+        width, height = placements[0].input_size
+        batch = staging((len(shown), height, width, 3), torch.uint8, self.policy.device)  # channels last in memory
+        for i, (image, canvas) in enumerate(zip(shown, batch.numpy(), strict=True)):
+            render(image, placements[i % len(images)], canvas)
+        maps = self.network.maps(upload(batch, self.policy.device).permute(0, 3, 1, 2))
+        views = [self._decode(maps, i, placements[i % len(images)], lsm, lowest) for i in range(len(shown))]
         if not self.settings.flip:
             return views
         return [
@@ -344,16 +354,19 @@ class Detector:
         reading = read_heatmap(heatmap, lowest, self.settings.max_peaks, presence)
         peaks = reading.peaks
         boxes = boxes_of(self.network, maps.box_features[index], peaks)
-        table = (
-            torch.cat([boxes, peaks.scores[:, None], peaks.labels[:, None].float()], dim=1).cpu().numpy()
-        )  # one copy
+        cells = boxes.new_zeros(0, 0) if lsm is None else count_cells(reading.present, lsm)
+        rows = torch.cat([boxes, peaks.scores[:, None], peaks.labels[:, None].float()], dim=1)
+        together = torch.cat([rows.flatten(), cells.flatten(), reading.is_finite.float()[None]])
+        copied = together.cpu().numpy()  # one copy, which also waits once
+        table, counts = copied[: rows.numel()].reshape(rows.shape), copied[rows.numel() : -1].reshape(cells.shape)
+        require_finite(bool(copied[-1]), "scores")
+        require_finite(bool(np.isfinite(table).all()), "boxes")
         found = ScoredBoxes(
             placement.to_image(table[:, :4]).clip(0, np.array(placement.image_size * 2, dtype=np.float32)),
             table[:, 4],
             table[:, 5].astype(np.int64),
         )
         found = found.select((found.boxes[:, 2:] - found.boxes[:, :2]).min(axis=1, initial=np.inf) > SMALLEST_BOX)
-        counts = np.zeros((0, 0), np.int64) if lsm is None else count_cells(reading.present, lsm)
         return _View(self._merge([found]), counts, placement)
 
     def _merge(self, parts: Sequence[ScoredBoxes]) -> ScoredBoxes:
@@ -367,17 +380,13 @@ class _View:
     """Result of one network pass for one view: an image or a crop at one scale."""
 
     found: ScoredBoxes  # pixels of the image or crop
-    counts: np.ndarray  # (rows, columns) int64, occupied heatmap pixels of each cell; (0, 0) without LSM
+    counts: np.ndarray  # (rows, columns) float32, occupied heatmap pixels of each cell; (0, 0) without LSM
     placement: Placement
 
 
 def boxes_of(network: Yolc, box_features: Tensor, peaks: Peaks) -> Tensor:
-    """Boxes (N, 4) xyxy, input pixels, of N peaks, from one image's box features (box_width, h, w).
-
-    Raises InputError for boxes that are not finite.
-    """
+    """Boxes (N, 4) xyxy, input pixels, of N peaks, from one image's box features (box_width, h, w)."""
     stride = network.config.heatmap_stride
     cells = cells_of(peaks, stride)
     boxes = decode_boxes(network.boxes_at(box_features, cells), cells)
-    check_finite(boxes, "boxes")
     return move_to_peaks(boxes, peaks, stride, network.config.peak_share)

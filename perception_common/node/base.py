@@ -304,7 +304,9 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
 
     def _choose_device(self) -> DevicePolicy:
         given = self.parameters
-        policy = choose_device(given.device, given.precision, given.backend, given.providers)
+        policy = choose_device(
+            given.device, given.precision, given.backend, given.providers, cuda_graphs=given.cuda_graphs
+        )
         return replace(policy, report=self._report_export)
 
     def _report_export(self, progress: str) -> None:

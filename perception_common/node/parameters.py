@@ -137,6 +137,9 @@ class PerceptionParameters:
         "of onnxruntime, preferred first, separated by commas: cpu, cuda, tensorrt, openvino",
         pattern=r"(cpu|cuda|tensorrt|openvino)(, ?(cpu|cuda|tensorrt|openvino))*",
     )
+    cuda_graphs: bool = parameter(
+        True, "on CUDA with backend torch: record the network once for each image size, and replay it"
+    )
     num_threads: int = parameter(
         0, "CPU threads of the network; 0: the cores shared out among the nodes", low=0, high=256
     )

@@ -21,12 +21,16 @@ def report_lines(machine: Machine, reports: Sequence[SubjectReport]) -> Iterator
     yield f"{machine.cpu}, {machine.cores} cores, {machine.memory_gib} GiB; {machine.threads} threads of torch"
     yield f"Python {machine.python}, torch {machine.torch}, kornia {machine.kornia}"
     yield f"OMP_WAIT_POLICY {machine.wait_policy}, load average at the start {machine.load_average}"
+    if machine.gpu:
+        yield machine.gpu
     for report in reports:
         yield ""
         yield f"## {report.subject}"
         yield report.conditions
-        yield ""
-        yield from markdown_table([("", "median", "", "quartiles", "minimum", "runs"), *map(_table_row, report.rows)])
+        if report.rows:
+            rows = [("", "median", "", "quartiles", "minimum", "runs"), *map(_table_row, report.rows)]
+            yield ""
+            yield from markdown_table(rows)
         if report.checks:
             yield ""
         yield from (f"- {_check_sentence(check)}" for check in report.checks)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from perception_common.errors import InputError
 from perception_common.text.json_files import write_json
+from replay_ros.benchmarks.gpu_check.plan import GpuCheckPlan
 from replay_ros.benchmarks.machine import Machine
 from replay_ros.benchmarks.measurement import BenchmarkPlan, SubjectReport
 
@@ -32,6 +33,7 @@ SUBJECTS = {
     "memory": Subject("peak memory of LoFTR and of kornia's", ("kornia",), "pip install kornia"),
     "yolc": Subject("full-size YOLC beside a plain version of it"),
     "lite": Subject("lite variants, frames per second"),
+    "load": Subject("lite variants beside two busy loops"),
     "runtimes": Subject(
         "lite networks in torch and in ONNX Runtime",
         ("onnx", "onnxruntime", "onnxscript"),
@@ -77,7 +79,9 @@ def run_subject(name: str, plan: BenchmarkPlan, is_required: bool) -> SubjectRep
     return module.measure(plan)
 
 
-def write_reports(path: Path, machine: Machine, plan: BenchmarkPlan, reports: Sequence[SubjectReport]) -> None:
+def write_reports(
+    path: Path, machine: Machine, plan: BenchmarkPlan | GpuCheckPlan, reports: Sequence[SubjectReport]
+) -> None:
     """Write machine, plan and reports as JSON. Raises InputError when the file cannot be written."""
     mappings = [
         asdict(report) | {"checks": [asdict(check) | {"holds": check.holds} for check in report.checks]}

@@ -56,5 +56,5 @@ def load_networks(params_file: Path | None, *, detection: bool, matching: bool, 
     return Networks(detector, matcher, yolc, loftr)
 
 
-def _policy(parameters: PerceptionParameters) -> DevicePolicy:
-    return choose_device(parameters.device, parameters.precision, parameters.backend, parameters.providers)
+def _policy(given: PerceptionParameters) -> DevicePolicy:
+    return choose_device(given.device, given.precision, given.backend, given.providers, cuda_graphs=given.cuda_graphs)

@@ -73,6 +73,7 @@ OF_THE_NODE = {  # not of the front end
         "intensity",
         "backend",
         "providers",
+        "cuda_graphs",
     ),
     *("image_transport", "input_timeout", "autostart", "altitude", "use_depth", "use_odometry", "use_imu"),
     *("use_detections", "map_frame", "trajectory_file", "base_frame", "base_from_optical", "tf_timeout"),

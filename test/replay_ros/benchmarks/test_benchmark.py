@@ -21,6 +21,7 @@ CHECKS = {
     "memory": 0,
     "yolc": 3,
     "lite": 0,
+    "load": 0,
     "runtimes": 4,
     "stages": 1,
     "pose": 0,
