@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, Command] = {
     "replay": Command(f"{_COMMANDS}.replay", "run a bag through the networks, or through the live nodes"),
     "report": Command(f"{_COMMANDS}.report", "show a replay as one HTML file"),
     "compare": Command(f"{_COMMANDS}.compare", "compare the results of two replays"),
+    "fleet": Command(f"{_COMMANDS}.fleet", "replay or evaluate many bags, on this machine or on a Ray cluster"),
     "evaluate pairs": Command(f"{_COMMANDS}.evaluate.pairs", "measure pose and homography errors on image pairs"),
     "evaluate make-pairs": Command(f"{_COMMANDS}.make_pairs", "make image pairs with homographies of photographs"),
     "evaluate detection": Command(f"{_COMMANDS}.evaluate.detection", "measure average precision on labelled images"),
