@@ -63,6 +63,7 @@ MAY_USE_ROS = {
     "replay_ros.fleet.work.replay",
     "replay_ros.benchmarks.listener",  # times the nodes' messages over DDS
     "replay_ros.benchmarks.publisher",
+    "replay_ros.benchmarks.subjects.fleet",
     "replay_ros.benchmarks.subjects.stages",
     "replay_ros.commands.demo",
     "replay_ros.commands.fleet",

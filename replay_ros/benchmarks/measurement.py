@@ -24,7 +24,7 @@ class BenchmarkPlan:
     translation, of each scene, parallax and noise. matched_pairs: pairs that loftr_lite matches on simulated flights,
     of chains of `matched_images` images of size matched_frame. tracking_seeds, tracking_courses: flights whose objects
     are tracked: so many courses with each seed, of `tracking_images` images of size tracking_frame. ground_objects:
-    that are located on the ground.
+    that are located on the ground. fleet_bags: that a fleet replays, each of `fleet_images` images of size fleet_frame.
     """
 
     threads: int
@@ -56,6 +56,9 @@ class BenchmarkPlan:
     tracking_images: int = 25
     tracking_frame: tuple[int, int] = (1280, 720)
     ground_objects: int = 2000
+    fleet_bags: int = 8
+    fleet_images: int = 20
+    fleet_frame: tuple[int, int] = (640, 480)
 
 
 QUICK_PLAN = BenchmarkPlan(
@@ -88,6 +91,9 @@ QUICK_PLAN = BenchmarkPlan(
     tracking_images=8,
     tracking_frame=(320, 240),
     ground_objects=10,
+    fleet_bags=2,
+    fleet_images=2,
+    fleet_frame=(320, 240),
 )
 """Sizes at which all subjects run in seconds; the durations are meaningless."""
 

@@ -61,10 +61,11 @@ def start(folder, output, *more):
     )
 
 
-def wait_for(condition, seconds=240):
+def wait_for(condition, driver=None, seconds=240):
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end, "waited in vain"
+        assert driver is None or driver.poll() is None, driver.communicate()[0]
         time.sleep(0.05)
     return found
 
@@ -129,7 +130,7 @@ def test_a_bag_that_cannot_be_read_ends_nothing_else(folder, capsys):
 def test_a_task_is_repeated_when_its_worker_is_killed(folder, serial):
     output = folder / "killed_worker"
     driver = start(folder, output, "--no-report")
-    wait_for(lambda: list((output / LOGS).glob("*.log")) if (output / LOGS).is_dir() else [])
+    wait_for(lambda: list((output / LOGS).glob("*.log")) if (output / LOGS).is_dir() else [], driver)
     children = Path(f"/proc/{driver.pid}/task/{driver.pid}/children").read_text().split()
     (worker,) = [pid for pid in children if b"local_worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     os.kill(int(worker), signal.SIGKILL)
@@ -152,7 +153,7 @@ def test_a_killed_driver_goes_on_and_does_nothing_twice(folder, serial, engine):
     output = folder / f"killed_driver_{len(engine)}"
     driver = start(folder, output, "--no-report", *engine)
     try:
-        before = wait_for(lambda: marks(output) if len(marks(output)) >= 2 else {})
+        wait_for(lambda: marks(output) if len(marks(output)) >= 2 else {}, driver)
     finally:
         os.kill(driver.pid, signal.SIGKILL)
         driver.wait()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import traceback
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any
@@ -32,4 +33,7 @@ def _receive(connection: Connection, tasks: SimpleQueue[tuple[Any, ...]]) -> Non
         while True:
             tasks.put(connection.recv())
     except (EOFError, OSError):
+        os._exit(0)
+    except BaseException:  # as a task that cannot be unpickled: nobody else would end this process
+        traceback.print_exc()
         os._exit(1)

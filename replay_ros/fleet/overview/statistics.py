@@ -51,8 +51,8 @@ def causes(records: Sequence[Record]) -> list[tuple[str, list[Record]]]:
     groups: dict[str, list[Record]] = {}
     for record in records:
         if record.status != "done":
-            text = record.cause.replace(record.source, "").replace(record.name, "")
-            groups.setdefault(_NUMBER.sub("#", text), []).append(record)
+            own = rf"{re.escape(record.source)}|(?<!\w){re.escape(record.name)}(?!\w)"
+            groups.setdefault(_NUMBER.sub("#", re.sub(own, "", record.cause)), []).append(record)
     return [(group[0].cause, group) for group in sorted(groups.values(), key=len, reverse=True)]
 
 

@@ -31,6 +31,7 @@ CHECKS = {
     "training": 0,
     "loops": 1,
     "georeference": 1,
+    "fleet": 1,
 }  # number of equality checks
 
 
