@@ -52,17 +52,18 @@ class RayEngine:
             raise
         environment = {"OMP_NUM_THREADS": str(resources.cpus), "OMP_WAIT_POLICY": "PASSIVE"}
         self._resources = resources
-        self._remote = self._ray.remote(_unpacking()).options(
-            num_cpus=resources.cpus,
-            num_gpus=resources.gpus or None,
-            memory=resources.memory_mb * _MIB or None,
-            max_retries=0,
-            runtime_env={"env_vars": environment},
-        )
+        self._function = self._ray.remote(_unpacking())
+        self._options = {
+            "num_cpus": resources.cpus,
+            "num_gpus": resources.gpus or None,
+            "memory": resources.memory_mb * _MIB or None,
+            "max_retries": 0,
+            "runtime_env": {"env_vars": environment},
+        }
 
     def submit(self, task: Task, attempt: int) -> None:
         """Queue a task."""
-        call = self._remote.options(name=f"fleet {task.name}")
+        call = self._function.options(**self._options, name=f"fleet {task.name}")
         packed = pickle.dumps((perform, task, self._output, self._resources, attempt))
         self._pending[call.remote(packed)] = task
 
