@@ -34,10 +34,16 @@ TIMES = {"seconds", "timing", "latency", "node_latency", "out"}  # of a result: 
 
 
 @pytest.fixture(scope="module", autouse=True)
-def without_commit():
-    """Results name no commit: one that is made during the tests must not look like other software."""
-    with pytest.MonkeyPatch.context() as patch:
+def environment():
+    """Results name no commit: one that is made during the tests must not look like other software.
+
+    Ray, which reads this when it is imported, uses loopback addresses, reports nothing, and a short folder.
+    """
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="r", dir="/tmp") as place:
         patch.setenv("GIT_DIR", os.devnull)
+        patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_TMPDIR", place)
         yield
 
 
@@ -188,25 +194,24 @@ def workers_of(session):
     return found
 
 
-def test_a_node_that_is_killed_loses_nothing(folder, serial, monkeypatch):
+def test_a_node_that_is_killed_loses_nothing(folder, serial):
     """Two nodes of Ray on this machine, with one core each; one is killed while both work."""
-    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # loopback addresses; read when ray is imported
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
-    output = folder / "killed_node"
-    with tempfile.TemporaryDirectory(prefix="r", dir="/tmp") as place:
-        shared = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
-        cluster = Cluster(initialize_head=True, head_node_args=shared | {"temp_dir": place})
-        try:
-            node = cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20)
-            killer = threading.Thread(target=kill_node, args=(cluster, node, output))
-            killer.start()
-            status = main(arguments(folder, output, "--ray", cluster.address, "--no-report"))
-            killer.join()
-        finally:
-            cluster.shutdown()
+    output, store = folder / "killed_node", 80 * 2**20
+    (Path(os.environ["RAY_TMPDIR"]) / "ray").mkdir(exist_ok=True)  # Ray writes the address there
+    head = {"num_cpus": 1, "object_store_memory": store, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        node = cluster.add_node(num_cpus=1, object_store_memory=store)
+        assert cluster.address.startswith("127.0.0.1:")
+        killer = threading.Thread(target=kill_node, args=(cluster, node, output))
+        killer.start()
+        status = main(arguments(folder, output, "--ray", cluster.address, "--no-report"))
+        killer.join()
+    finally:
+        cluster.shutdown()
     assert status == 0
     assert_equal(output, serial)
     assert max(record.attempts for record in read_records(output)) == 2

@@ -8,11 +8,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from perception_common.text.durations import duration_text
-from replay_ros.fleet.overview.plot import distribution_svg
+from replay_ros.fleet.overview.plot import distribution_svg, value_text
 from replay_ros.fleet.overview.statistics import Distribution, causes, distributions
 from replay_ros.fleet.record import Record
 from replay_ros.report.content.text import Tile
-from replay_ros.report.summary.numbers import significant
 from replay_ros.report.to_html import fill_page, read_page, write_page
 
 OVERVIEW = "overview.html"
@@ -40,7 +39,7 @@ def render_overview(title: str, kind: str, records: Sequence[Record]) -> str:
         "subtitle": html.escape(f"{kind} of {len(records)} bags or datasets"),
         "tiles": "".join(map(_tile, _tiles(records, found))),
         "problems": _problems(records, links),
-        "metrics": "".join(_metric(each, links) for each in found),
+        "metrics": _metrics(found, links),
         "table": _table(shown, found[:_COLUMNS], links),
         "note": f"{cut}A click on a heading sorts. All figures stand in results.jsonl.",
     }
@@ -59,11 +58,11 @@ def _tiles(records: Sequence[Record], found: Sequence[Distribution]) -> Iterator
     if frames:
         repeated = sum(record.attempts > 1 for record in records)
         detail = f"{duration_text(seconds)} of workers" + (f"; {repeated} tasks repeated" if repeated else "")
-        yield Tile("CPU time per image", f"{significant(cpu / frames)} s", detail)
+        yield Tile("CPU time per image", value_text(cpu / frames, "s"), detail)
     for distribution in found[:3]:
-        low, middle, high = map(significant, distribution.quartiles)
-        detail = f"median of {len(distribution.metrics)}; middle half {low} to {high}"
-        yield Tile(distribution.name, f"{middle} {distribution.unit}".rstrip(), detail)
+        low, middle, high = distribution.quartiles
+        detail = f"median of {len(distribution.metrics)}; middle half {value_text(low)} to {value_text(high)}"
+        yield Tile(distribution.name, value_text(middle, distribution.unit), detail)
 
 
 def _tile(tile: Tile) -> str:
@@ -90,15 +89,25 @@ def _problems(records: Sequence[Record], links: dict[str, str]) -> str:
     return f'<div class="card" id="problems-card"><h2>Problems</h2><ul class="problems">{"".join(rows)}</ul></div>'
 
 
+def _metrics(found: Sequence[Distribution], links: dict[str, str]) -> str:
+    """Return the cards of all metrics; those of durations, which are many, are folded."""
+    timed = [each for each in found if each.unit == "ms"]
+    cards = "".join(_metric(each, links) for each in found if each.unit != "ms")
+    folded = f'<div class="grid">{"".join(_metric(each, links) for each in timed)}</div>'
+    more = f'<details class="durations"><summary>Durations of the stages ({len(timed)})</summary>{folded}</details>'
+    return f'<div class="grid">{cards}</div>{more if timed else ""}'
+
+
 def _metric(distribution: Distribution, links: dict[str, str]) -> str:
-    middle = f"{significant(distribution.quartiles[1])} {distribution.unit}".rstrip()
+    middle = value_text(distribution.quartiles[1], distribution.unit)
     head = f"<h3>{html.escape(distribution.name)}<span>median {html.escape(middle)}</span></h3>"
-    count = min(_ENDS, len(distribution.metrics) // 2)
+    is_same = distribution.values.min() == distribution.values.max()
+    count = 0 if is_same else min(_ENDS, len(distribution.metrics) // 2)
     ends = {"Best": distribution.metrics[:count], "Worst": distribution.metrics[::-1][:count]} if count else {}
     lists = "".join(
         f"<div><p>{name}</p><ol>"
         + "".join(
-            f"<li>{_anchor(record.name, links[record.name])}<span>{significant(metric.value)}</span></li>"
+            f"<li>{_anchor(record.name, links[record.name])}<span>{value_text(metric.value)}</span></li>"
             for record, metric in pairs
         )
         + "</ol></div>"
@@ -127,7 +136,7 @@ def _row(record: Record, found: Sequence[Distribution], links: dict[str, str]) -
     numbers = [record.frames, record.seconds, record.cpu_seconds, *(values.get(each.name) for each in found)]
     cells = "".join(
         f'<td{_NUMERIC} data-value="{"" if value is None else value}">'
-        f"{value if isinstance(value, int) else significant(value)}</td>"
+        f"{'-' if value is None else value if isinstance(value, int) else value_text(value)}</td>"
         for value in numbers
     )
     status = f'<td data-value="{record.status}"><span class="status {record.status}">{record.status}</span>{cause}</td>'

@@ -35,8 +35,8 @@ def distribution_svg(distribution: Distribution, links: dict[str, str]) -> str:
     drawn = _points if len(values) <= _MOST_POINTS else _bars
     parts += drawn(distribution, np.array([place(value) for value in values.tolist()]), floor, links)
     parts += [
-        f'<text x="0" y="{_HEIGHT - 2:g}">{_value(low, distribution.unit)}</text>',
-        f'<text x="{_WIDTH:g}" y="{_HEIGHT - 2:g}" text-anchor="end">{_value(high, distribution.unit)}</text>',
+        f'<text x="0" y="{_HEIGHT - 2:g}">{value_text(low, distribution.unit)}</text>',
+        f'<text x="{_WIDTH:g}" y="{_HEIGHT - 2:g}" text-anchor="end">{value_text(high, distribution.unit)}</text>',
     ]
     label = html.escape(f"Distribution of {distribution.name}")
     return f'<svg viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
@@ -51,7 +51,7 @@ def _points(distribution: Distribution, places: np.ndarray, floor: float, links:
     points = []
     for (record, metric), place, column in zip(distribution.metrics, places.tolist(), columns.tolist(), strict=True):
         level = heights[column] = heights.get(column, -1) + 1
-        title = html.escape(f"{record.name}: {_value(metric.value, metric.unit)}")
+        title = html.escape(f"{record.name}: {value_text(metric.value, metric.unit)}")
         circle = f'<circle class="dot" cx="{place:.1f}" cy="{floor - _RADIUS - 1 - level * step:.1f}" r="{_RADIUS:g}">'
         point = f"{circle}<title>{title}</title></circle>"
         link = links.get(record.name)
@@ -72,5 +72,6 @@ def _bars(distribution: Distribution, places: np.ndarray, floor: float, links: d
     ]
 
 
-def _value(value: float, unit: str) -> str:
-    return f"{significant(value)} {unit}".rstrip()
+def value_text(value: float, unit: str = "") -> str:
+    """Return a value with its unit, without powers of ten for large ones."""
+    return f"{f'{value:.0f}' if abs(value) >= 1000 else significant(value)} {unit}".rstrip()

@@ -47,13 +47,17 @@ def distributions(records: Sequence[Record]) -> list[Distribution]:
 
 
 def causes(records: Sequence[Record]) -> list[tuple[str, list[Record]]]:
-    """Return the causes of records that are not done, the most frequent first; numbers do not make two of one."""
+    """Return the causes of records that are not done; numbers do not make two of one.
+
+    Failures come first, the most frequent cause before the others.
+    """
     groups: dict[str, list[Record]] = {}
     for record in records:
         if record.status != "done":
             own = rf"{re.escape(record.source)}|(?<!\w){re.escape(record.name)}(?!\w)"
             groups.setdefault(_NUMBER.sub("#", re.sub(own, "", record.cause)), []).append(record)
-    return [(group[0].cause, group) for group in sorted(groups.values(), key=len, reverse=True)]
+    ordered = sorted(groups.values(), key=lambda group: (group[0].status != "failed", -len(group)))
+    return [(group[0].cause, group) for group in ordered]
 
 
 def summary_lines(records: Sequence[Record]) -> Iterator[str]:

@@ -127,10 +127,23 @@ def run_datasets(
     }
     scored = {record.name: record for record in fleet.run([tasks[name] for name in datasets if not faults[name]])}
     return [
-        scored.get(name)
-        or failed(tasks[name], f"{faults[name][0].name}: {faults[name][0].cause}", faults[name][0].attempts)
+        _with_shards(scored[name], [predicted[part.name] for part in shards[name]])
+        if name in scored
+        else failed(tasks[name], f"{faults[name][0].name}: {faults[name][0].cause}", faults[name][0].attempts)
         for name in datasets
     ]
+
+
+def _with_shards(record: Record, shards: Sequence[Record]) -> Record:
+    """Return the record of a dataset with the costs of its shards."""
+    parts = (record, *shards)
+    return replace(
+        record,
+        attempts=max(part.attempts for part in parts),
+        seconds=sum(part.seconds for part in parts),
+        cpu_seconds=sum(part.cpu_seconds for part in parts),
+        size=sum(part.size for part in shards),
+    )
 
 
 def _shards(
