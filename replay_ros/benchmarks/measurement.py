@@ -56,9 +56,9 @@ class BenchmarkPlan:
     tracking_images: int = 25
     tracking_frame: tuple[int, int] = (1280, 720)
     ground_objects: int = 2000
-    fleet_bags: int = 8
-    fleet_images: int = 20
-    fleet_frame: tuple[int, int] = (640, 480)
+    fleet_bags: int = 6
+    fleet_images: int = 10
+    fleet_frame: tuple[int, int] = (320, 240)
 
 
 QUICK_PLAN = BenchmarkPlan(

@@ -76,12 +76,22 @@ examples:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    _add_replay(commands.add_parser("replay", help="replay each bag without nodes, as `yolc replay`"))
+    _add_replay(_command(commands, "replay", "replay each bag without nodes, as `yolc replay`", "flights --output new"))
     evaluate = commands.add_parser("evaluate", help="compare with the ground truth, as `yolc evaluate`")
     kinds = evaluate.add_subparsers(metavar="KIND", required=True)
-    _add_detection(kinds.add_parser("detection", help="detections in bags, or of a network on datasets"))
-    _add_motion(kinds.add_parser("motion", help="relative poses and trajectories in bags"))
-    _add_compare(commands.add_parser("compare", help="compare the results of two fleets"))
+    about = "score the detections in bags, or of a network on datasets"
+    _add_detection(_command(kinds, "detection", about, "cars.json --output cars --workers 2"))
+    about = "score the relative poses and trajectories in bags"
+    _add_motion(_command(kinds, "motion", about, "new/bags --output motion"))
+    _add_compare(_command(commands, "compare", "compare the results of two fleets", "old new --fail-if-worse"))
+    return parser
+
+
+def _command(
+    group: argparse._SubParsersAction[argparse.ArgumentParser], name: str, about: str, example: str
+) -> argparse.ArgumentParser:
+    parser = group.add_parser(name, help=about, description=f"{about.capitalize()}.")
+    parser.epilog = f"example: {parser.prog} {example}"
     return parser
 
 
