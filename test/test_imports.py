@@ -60,10 +60,13 @@ MAY_USE_ROS = {
     "replay_ros.offline.replay",
     "replay_ros.replay",  # runs the live or the offline replay
     "replay_ros.demo",
+    "replay_ros.fleet.work.replay",
     "replay_ros.benchmarks.listener",  # times the nodes' messages over DDS
     "replay_ros.benchmarks.publisher",
+    "replay_ros.benchmarks.subjects.fleet",
     "replay_ros.benchmarks.subjects.stages",
     "replay_ros.commands.demo",
+    "replay_ros.commands.fleet",
     "replay_ros.commands.replay",
 }
 OPTIONAL_ROS = {"perception_common.images.conversion": {"cv_bridge"}}  # imported in a function, for rare encodings

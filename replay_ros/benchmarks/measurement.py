@@ -26,6 +26,7 @@ class BenchmarkPlan:
     are tracked: so many courses with each seed, of `tracking_images` images of size tracking_frame. ground_objects:
     that are located on the ground. odometry_seeds: flights of each course whose odometry is compared with the truth, of
     `odometry_images` images of size odometry_frame.
+    fleet_bags: that a fleet replays, each of `fleet_images` images of size fleet_frame.
     """
 
     threads: int
@@ -60,6 +61,9 @@ class BenchmarkPlan:
     odometry_seeds: int = 3
     odometry_images: int = 12
     odometry_frame: tuple[int, int] = (416, 312)
+    fleet_bags: int = 6
+    fleet_images: int = 10
+    fleet_frame: tuple[int, int] = (320, 240)
 
 
 QUICK_PLAN = BenchmarkPlan(
@@ -95,6 +99,9 @@ QUICK_PLAN = BenchmarkPlan(
     odometry_seeds=1,
     odometry_images=4,
     odometry_frame=(160, 120),
+    fleet_bags=2,
+    fleet_images=2,
+    fleet_frame=(320, 240),
 )
 """Sizes at which all subjects run in seconds; the durations are meaningless."""
 

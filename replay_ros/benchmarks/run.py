@@ -56,6 +56,11 @@ SUBJECTS = {
     "tracking": Subject("ids of objects on simulated flights (minutes)", folder="accuracy"),
     "georeference": Subject("places of objects on the ground over simulated flights (minutes)", folder="accuracy"),
     "odometry": Subject("increments of the odometry over simulated flights (minutes)", folder="accuracy"),
+    "fleet": Subject(
+        "rate of `yolc fleet` with one and two workers of one thread",
+        ("rclpy", "sensor_msgs", "yolc_ros.msg"),
+        "run `make`, then `source setup.bash`",
+    ),
     "training": Subject("one training step of the lite networks"),
 }
 

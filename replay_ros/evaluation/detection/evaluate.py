@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -54,16 +54,7 @@ class NetworkOptions:
 
 def evaluate_network(dataset: Dataset, options: NetworkOptions) -> list[DetectionResult]:
     """Run the network over the dataset; return a result for each protocol and inference mode. Raises InputError."""
-    variants = [f"yolc_{name}" for name in list_models("yolc_")]
-    model, weights = find_model_weights(options.weights, options.model, default="yolc_lite", variants=variants)
-    settings = DetectorSettings(
-        options.max_side,
-        score_threshold=options.smallest_score,
-        nms_iou=options.nms_iou,
-        max_detections=MAX_DETECTIONS,
-        merge=options.merge,
-    )
-    detector = Detector.load(model, weights, options.runtime.on(options.device), settings)
+    detector = load_detector(options)
     choice = choose_classes(dataset.categories, detector.class_names, options.classes)
     labelled = dataset.read(choice)
     _check_objects(labelled, dataset, choice)
@@ -77,6 +68,34 @@ def evaluate_network(dataset: Dataset, options: NetworkOptions) -> list[Detectio
         for protocol in dict.fromkeys(options.protocols or dataset.protocols)
         for run in runs
     ]
+
+
+def predict_images(dataset: Dataset, options: NetworkOptions, images: Collection[Path]) -> int:
+    """Predict some images of the dataset into the file `options.predictions`, and return how many they are.
+
+    Images of a dataset do not depend on each other, so `evaluate_network` finds the same over the predictions of parts
+    that `join_predictions` joined. Raises InputError.
+    """
+    detector = load_detector(options)
+    labelled = dataset.read(choose_classes(dataset.categories, detector.class_names, options.classes))
+    chosen = [image for image in labelled.images if image.path in images]
+    for mode in options.modes:
+        run_inference(detector, mode, chosen, options.predictions)
+    return len(chosen)
+
+
+def load_detector(options: NetworkOptions) -> Detector:
+    """Load the network that the options name. Raises InputError."""
+    variants = [f"yolc_{name}" for name in list_models("yolc_")]
+    model, weights = find_model_weights(options.weights, options.model, default="yolc_lite", variants=variants)
+    settings = DetectorSettings(
+        options.max_side,
+        score_threshold=options.smallest_score,
+        nms_iou=options.nms_iou,
+        max_detections=MAX_DETECTIONS,
+        merge=options.merge,
+    )
+    return Detector.load(model, weights, options.runtime.on(options.device), settings)
 
 
 def _with_views_noted(labelled: LabelledImages, dataset: Dataset) -> LabelledImages:

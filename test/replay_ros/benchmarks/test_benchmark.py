@@ -33,6 +33,7 @@ CHECKS = {
     "loops": 1,
     "georeference": 1,
     "odometry": 0,
+    "fleet": 1,
 }  # number of equality checks
 
 
