@@ -43,7 +43,9 @@ ROS = {
 }
 MAY_USE_ROS = {
     "perception_common.node.base",
-    "perception_common.node.bridge",
+    "perception_common.node.bridges.peers",
+    "perception_common.node.bridges.report",
+    "perception_common.node.bridges.running",
     "perception_common.node.diagnostics",
     "perception_common.node.ros_parameters",
     "perception_common.node.guards",

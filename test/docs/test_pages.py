@@ -75,7 +75,7 @@ NODE_CODE = (
 )
 # The functions whose argument is a message for the user, with its position.
 REPORTING = dict.fromkeys(("InputError", "warning", "error", "_fail", "failed_match", "unknown_scale", "_unusable"), 0)
-REPORTING |= {"report": 1, "failed_pose": 1, "_error": 2}
+REPORTING |= {"refuse": 0, "report": 1, "failed_pose": 1, "_error": 2}
 # Functions that return such a message.
 RETURNING = {
     *(
