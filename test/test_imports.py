@@ -50,6 +50,7 @@ MAY_USE_ROS = {
     "perception_common.node.ros_parameters",
     "perception_common.node.guards",
     "perception_common.node.runner",
+    "perception_common.node.transforms",
     "yolc_ros.bridges.vision",
     "yolc_ros.ros",
     "loftr_ros.bridges.rtabmap",

@@ -125,8 +125,9 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
         """The current parameters."""
         return self._node_parameters.values
 
-    def result_publisher(self, kind: type, topic: str, qos: QoSProfile = RESULT_QOS) -> Any:
+    def result_publisher(self, kind: type, topic: str, depth: int = RESULT_QOS.depth) -> Any:
         """Create a lifecycle publisher that is destroyed at cleanup; its QoS can be overridden by parameters."""
+        qos = QoSProfile(depth=depth, reliability=RESULT_QOS.reliability)
         publisher = self.create_lifecycle_publisher(
             kind, topic, qos, qos_overriding_options=QoSOverridingOptions.with_default_policies()
         )

@@ -58,7 +58,7 @@ def not_here(node, namespace=""):
     missing = set()
     if not importlib.util.find_spec("vision_msgs") and node == "yolc_node":
         missing.add(("publish", f"{namespace}/yolc/detections_2d"))
-    if not importlib.util.find_spec("tf2_msgs") and node != "yolc_node":
+    if not importlib.util.find_spec("tf2_msgs") or node == "yolc_node":  # with attitude_frame in place of use_imu
         missing |= TF
     return missing
 
