@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from loftr_ros.base_frame import parse_mount
-from loftr_ros.sensors.transform_tree import Missing, TransformLookup, TransformTree
+from perception_common.sensors.transform_tree import Missing, TransformLookup, TransformTree
 
 
 class CameraMount:
@@ -21,7 +21,6 @@ class CameraMount:
         self.base_frame = base_frame
         self._fixed = parse_mount(base_from_optical) if base_from_optical else None
         self._tree = TransformTree()
-        self._last_image_ns: int | None = None
 
     @property
     def is_asked_for(self) -> bool:
@@ -40,14 +39,11 @@ class CameraMount:
 
     def add(self, message: Any, *, is_static: bool) -> None:
         """Add a tf2_msgs/TFMessage of /tf, or of /tf_static."""
-        for each in message.transforms:
-            self._tree.add(each, is_static=is_static)
+        self._tree.add_all(message, is_static=is_static)
 
     def begin_image(self, stamp_ns: int) -> None:
         """Take the stamp of each image, in order: one that jumps back means that the clock restarted."""
-        if self._last_image_ns is not None and stamp_ns < self._last_image_ns:
-            self._tree.restart(stamp_ns)
-        self._last_image_ns = stamp_ns
+        self._tree.begin_image(stamp_ns)
 
     def lookup(self, optical_frame: str, stamp_ns: int) -> np.ndarray | None:
         """Return T_base_camera (4, 4) at a stamp; None where it is unknown."""

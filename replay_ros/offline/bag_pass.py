@@ -48,6 +48,7 @@ from yolc_ros.georeference.objects import GroundObjects
 from yolc_ros.georeference.sensors import PlaceSensors
 from yolc_ros.looks.bands import GroundView
 from yolc_ros.ros import messages as detection
+from yolc_ros.ros.places import locate_detections
 from yolc_ros.tracking.image_tracker import ImageTracker
 from yolc_ros.tracking.matches import CORRESPONDENCES, match_topics
 from yolc_ros.tracking.tracks import Tracks
@@ -187,7 +188,8 @@ class BagPass:
         elif is_sensor and self.frontend is not None:
             self.sensors[raw.topic].add(self.frontend.sensors, message, raw.stamp_ns)
         elif raw.topic in TF_TOPICS:
-            self.mount.add(message, is_static=raw.topic == "/tf_static")
+            for add in (self.mount.add, self.ground.transforms.add_all):
+                add(message, is_static=raw.topic == "/tf_static")
 
     def _add_camera_info(self, message: Any) -> None:
         self.cameras.add(message)
@@ -315,15 +317,7 @@ class BagPass:
         """Return where the detections stand on the ground; None while georeferencing is off. Counts what fails."""
         if self.georeferencer is None:
             return None
-        stamp = stamp_ns(header)
-        objects = self.georeferencer.locate(
-            stamp,
-            header.frame_id,
-            lambda: self.cameras.camera(stamp, image.shape[1], image.shape[0]),
-            found.boxes,
-            [found.class_names[label] for label in found.labels],
-            None if tracks is None else tracks.ids_by_detection(len(found.labels)),
-        )
+        objects = locate_detections(self.georeferencer, self.cameras, header, image, found, tracks)
         if self.georeferencer.problem:
             self._count(f"objects are not located: {self.georeferencer.problem}")
         return objects
