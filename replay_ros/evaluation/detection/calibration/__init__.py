@@ -1,0 +1,1 @@
+"""Whether scores are probabilities, and how they become so."""
