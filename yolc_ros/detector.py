@@ -216,13 +216,14 @@ class Detector:
         return lsm
 
     @property
-    def _used_calibration(self) -> ScoreCalibration | None:
+    def published_calibration(self) -> ScoreCalibration | None:
+        """The calibration of the scores in `Detections`; None: they are the network's."""
         return self.calibration if self.settings.scores == "calibrated" else None
 
     @property
     def _raw_threshold(self) -> float:
         """The network's score from which a detection is published."""
-        threshold, calibration = self.settings.score_threshold, self._used_calibration
+        threshold, calibration = self.settings.score_threshold, self.published_calibration
         return threshold if calibration is None else raw_threshold(threshold, calibration)
 
     def detect(self, image: np.ndarray, bands: Sequence[Band] = ()) -> Detections:
@@ -277,7 +278,7 @@ class Detector:
             fused = fuse_as_release(of_image, of_crops, regions, nms_iou)
         else:
             fused = fuse(of_image, of_crops, regions, (width, height), nms_iou)
-        scores, calibration = fused.found.scores[: self.settings.max_detections], self._used_calibration
+        scores, calibration = fused.found.scores[: self.settings.max_detections], self.published_calibration
         return Detections(
             boxes=fused.found.boxes[: self.settings.max_detections],
             scores=scores if calibration is None else calibrate(scores, calibration),

@@ -53,6 +53,10 @@ SUBJECTS = {
     ),
     "tracking": Subject("ids of objects on simulated flights (minutes)", folder="accuracy"),
     "georeference": Subject("places of objects on the ground over simulated flights (minutes)", folder="accuracy"),
+    "looks": Subject(
+        "AP50 over time of the whole image, the Local Scale Module and slices, on 4K views (minutes)", folder="accuracy"
+    ),
+    "budget": Subject("time of looks within budget_ms, and what is left out (minutes)", folder="accuracy"),
     "training": Subject("one training step of the lite networks"),
 }
 

@@ -32,9 +32,9 @@ class NetworkOptions:
 
     weights, model: see `find_model_weights`. modes: inference modes to compare. classes: see `choose_classes`.
     protocols: their names; empty: those of the dataset. score_threshold: of the operating point. scores: as the node
-    publishes them, or raw. smallest_score: raw one of the detections that are evaluated at all. nms_iou, merge: see `DetectorSettings`. predictions: file of
-    cached predictions; None: no cache. max_side: of the network's input, pixels; 0: the image's size. device: see
-    `choose_device`. runtime: precision and backend.
+    publishes them, or raw. smallest_score: raw one of the detections that are evaluated at all. nms_iou, merge: see
+    `DetectorSettings`. predictions: file of cached predictions; None: no cache. max_side: of the network's input,
+    pixels; 0: the image's size. device: see `choose_device`. runtime: precision and backend.
     """
 
     weights: str = "yolc_lite"
