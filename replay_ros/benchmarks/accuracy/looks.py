@@ -42,7 +42,7 @@ def looks() -> dict[Look, InferenceMode]:
     return {
         **{("whole image", f"{scale:g}"): InferenceMode("off", scale=scale) for scale in SCALES},
         **{("LSM", f"k={count}"): InferenceMode("on", regions=count) for count in REGIONS},
-        **{("slicing", f"zoom {zoom:g}"): InferenceMode("off", SlicingConfig(SLICE, zoom=zoom)) for zoom in ZOOMS},
+        **{("slicing", f"zoom {zoom:g}"): InferenceMode("off", SlicingConfig(SLICE, zoom=zoom, merge="nms")) for zoom in ZOOMS},
     }
 
 
