@@ -49,8 +49,8 @@ class BenchmarkPlan:
     matched_frame: tuple[int, int] = (416, 312)
     look_views: int = 4
     look_frame: tuple[int, int] = (3840, 2160)
-    budget_images: int = 120
-    budget_frame: tuple[int, int] = (480, 360)
+    budget_images: int = 150
+    budget_frame: tuple[int, int] = (384, 288)
     training_size: tuple[int, int] | None = None
     training_batch: int | None = None
     track_seeds: tuple[int, ...] = (811, 812, 813)
