@@ -15,7 +15,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from perception_common.backends.devices import choose_device
-from replay_ros.evaluation.detection.calibration.fit import f1_over_threshold, find_boxes, fit_sets
+from replay_ros.evaluation.calibration_fit import f1_over_threshold, find_boxes, fit_sets
 from replay_ros.evaluation.detection.calibration.reliability import measure_reliability
 from replay_ros.evaluation.detection.datasets import coco_dataset
 from replay_ros.evaluation.detection.evaluate import MAX_DETECTIONS, SMALLEST_SCORE

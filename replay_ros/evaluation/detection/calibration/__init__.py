@@ -1,1 +1,1 @@
-"""Whether scores are probabilities, and how they become so."""
+"""Whether scores are probabilities."""

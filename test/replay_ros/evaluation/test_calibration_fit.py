@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from replay_ros.evaluation.detection.calibration.fit import LOWEST, ScoredBoxesOfSet, f1_over_threshold, fit_sets
+from replay_ros.evaluation.calibration_fit import LOWEST, ScoredBoxesOfSet, f1_over_threshold, fit_sets
 from replay_ros.evaluation.detection.calibration.reliability import measure_reliability
 from yolc_ros.calibration import calibrate
 from yolc_ros.network.config import ScoreCalibration
