@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.special import expit, logit
@@ -13,6 +13,7 @@ from yolc_ros.network.config import ScoreCalibration
 slopes, offsets, shares = st.floats(0.5, 3.0), st.floats(-2.0, 2.0), st.floats(0.02, 0.98)
 
 
+@settings(deadline=None)
 @given(slopes, offsets, shares)
 def test_a_score_becomes_the_sigmoid_of_its_shifted_logit_and_back(slope, offset, share):
     calibration = ScoreCalibration(slope, offset)

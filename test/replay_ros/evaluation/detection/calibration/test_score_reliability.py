@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -23,6 +23,7 @@ def slow_error(scores, is_hit, bins=10):
     return total / len(scores)
 
 
+@settings(deadline=None)
 @given(npst.arrays(float, st.integers(1, 40), elements=st.floats(0, 1)), st.integers(0, 2**32 - 1))
 def test_the_error_is_that_of_its_definition(scores, seed):
     is_hit = np.random.default_rng(seed).random(len(scores)) < 0.6
