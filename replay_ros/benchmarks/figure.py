@@ -10,7 +10,7 @@ from perception_common.errors import InputError
 from replay_ros.benchmarks.measurement import Figure
 
 _INCHES = (6.4, 4.2)
-_HALO = {"textcoords": "offset points", "xytext": (5, -9), "fontsize": 7}
+_BELOW_OR_ABOVE = ((5, -9), (5, 5))  # of a point, points: names of neighbours take turns
 
 
 def check_plot(path: Path) -> None:
@@ -26,6 +26,7 @@ def draw_figure(figure: Figure, path: Path) -> None:
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
+    from matplotlib.ticker import LogLocator, NullLocator
 
     canvas = Canvas(figsize=_INCHES, layout="constrained")
     FigureCanvasAgg(canvas)
@@ -33,9 +34,13 @@ def draw_figure(figure: Figure, path: Path) -> None:
     for name in dict.fromkeys(point.series for point in figure.points):
         points = [point for point in figure.points if point.series == name]
         axes.plot([point.x for point in points], [point.y for point in points], marker="o", label=name)
-        for point in points:
-            axes.annotate(point.name, (point.x, point.y), **_HALO)
+        for index, point in enumerate(points):
+            place = _BELOW_OR_ABOVE[index % 2]
+            axes.annotate(point.name, (point.x, point.y), textcoords="offset points", xytext=place, fontsize=7)
     axes.set(xlabel=figure.x, ylabel=figure.y, xscale="log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.grid(visible=True, alpha=0.3)
     axes.legend()
     same = {"svg.hashsalt": "yolc", "svg.fonttype": "none"}  # the same figure gives the same file

@@ -27,11 +27,10 @@ def report_lines(machine: Machine, reports: Sequence[SubjectReport]) -> Iterator
         yield report.conditions
         yield ""
         yield from markdown_table([("", "median", "", "quartiles", "minimum", "runs"), *map(_table_row, report.rows)])
-        if report.checks:
-            yield ""
         if report.figure is not None:
             yield from ("", f"x: {report.figure.x}; y: {report.figure.y}", "")
             yield from markdown_table([("series", "point", "x", "y"), *map(_point_row, report.figure.points)])
+        if report.checks:
             yield ""
         yield from (f"- {_check_sentence(check)}" for check in report.checks)
         yield from (f"- {note}" for note in report.notes)
