@@ -26,6 +26,12 @@ class YolcParameters(PerceptionParameters):
     model: str = parameter("yolc_lite", "network variant: a file in config/models")
     max_side: int = parameter(1920, "images are reduced to this long side, pixels; 0: as they are", low=0, high=8192)
     score_threshold: float = parameter(0.3, "lowest score of a published detection", low=0.01, high=1.0, live=True)
+    scores: str = parameter(
+        "calibrated",
+        "calibrated: the probability that a box is an object, where the weights have a calibration; raw: the network's",
+        choices=("calibrated", "raw"),
+        live=True,
+    )
     nms_iou: float = parameter(
         0.6, "IoU above which NMS removes the lower-scoring box of a class", low=0.0, high=1.0, live=True
     )
@@ -200,6 +206,7 @@ class YolcParameters(PerceptionParameters):
         return DetectorSettings(
             max_side=self.max_side,
             score_threshold=self.score_threshold,
+            scores=self.scores,  # type: ignore[arg-type]  # a declared choice
             nms_iou=self.nms_iou,
             max_detections=self.max_detections,
             lsm=None if self.lsm == "none" else replace(LSM_PRESETS[self.lsm], regions=self.lsm_regions),

@@ -61,6 +61,10 @@ SUBJECTS = {
         ("rclpy", "sensor_msgs", "yolc_ros.msg"),
         "run `make`, then `source setup.bash`",
     ),
+    "looks": Subject(
+        "AP50 over time of the whole image, the Local Scale Module and slices, on 4K views (minutes)", folder="accuracy"
+    ),
+    "budget": Subject("time of looks within budget_ms, and what is left out (minutes)", folder="accuracy"),
     "training": Subject("one training step of the lite networks"),
 }
 

@@ -132,6 +132,7 @@ class YolcNode(PerceptionNode[YolcParameters]):
             "model": self.parameters.model,
             "trained": str(detector is not None and detector.trained),
             "device": detector.policy.name if detector else "",
+            "scores": "calibrated" if detector is not None and detector.published_calibration is not None else "raw",
             **self._looks.describe(),
             **({} if self._tracker is None else self._tracker.describe()),
             **{f"ignored: {reason}": str(count) for reason, count in self._sensors.ignored().items()},

@@ -29,6 +29,8 @@ CHECKS = {
     "tracks": 0,
     "tracking": 0,
     "hover": 0,
+    "looks": 0,
+    "budget": 0,
     "training": 0,
     "loops": 1,
     "georeference": 1,
