@@ -19,10 +19,12 @@ from loftr_ros.network.loftr import LoFTR, prepare_for_inference, set_precision
 from loftr_ros.network.parts import loftr_parts
 from loftr_ros.network.results import ImageFeatures, PairMatches
 from loftr_ros.turning.quarter_turns import turn_cells_back, turn_image, turn_points, turn_points_back
+from perception_common.backends.cuda_graphs import GraphRuntime
 from perception_common.backends.devices import DevicePolicy
 from perception_common.backends.engine_cache import open_runtime
-from perception_common.backends.finite import check_finite
+from perception_common.backends.finite import all_finite, require_finite
 from perception_common.backends.onnx_export import Identity
+from perception_common.backends.streams import DeviceStream, inference, upload_array
 from perception_common.config import load_yaml, to_mapping
 from perception_common.resources import find_config
 from perception_common.weights import WeightsReport, load_chosen_weights
@@ -108,6 +110,8 @@ class Matcher:
         if policy.providers:
             identity = Identity(name, weights.sha256 if weights else "", to_mapping(network.config))
             prepared.runtime = open_runtime(loftr_parts(prepared), network, identity, policy)
+        elif policy.cuda_graphs:
+            prepared.runtime = GraphRuntime(loftr_parts(prepared))
         return cls(name, prepared, policy, settings, weights)
 
     @property
@@ -140,11 +144,16 @@ class Matcher:
         """Where the network runs."""
         return self.policy.device
 
+    @property
+    def stream(self) -> DeviceStream:
+        """Where the work on the device is queued."""
+        return self.policy.stream
+
     def with_settings(self, settings: MatcherSettings) -> Matcher:
         """Return this matcher with other settings; features that were kept stay valid."""
         return replace(self, settings=settings)
 
-    @torch.inference_mode()
+    @inference
     def encode(self, gray: np.ndarray, turns: int = 0) -> Features:
         """Compute the features of a gray image (H, W) uint8 of any size, turned by quarter turns.
 
@@ -157,17 +166,20 @@ class Matcher:
         turned = padded = turn_image(small, turns)
         if self.settings.padding == "release":
             padded, mask = self._padded(turned)
-        pixels = torch.from_numpy(padded.astype(np.float32) / 255)[None, None]
-        features = self.network.encode(pixels.to(self.policy.device), mask)
-        check_finite(features.coarse, "features")
+        pixels = upload_array(padded, self.policy.device)  # uint8: a quarter of what float32 would need
+        features = self.network.encode(pixels[None, None].float() / 255, mask)
         assert features.covariance is not None  # the network is not in training
+        channels = features.covariance.shape[-1]
+        together = torch.cat([features.covariance.flatten(), all_finite(features.coarse).float()[None]])
+        copied = together.cpu().numpy()  # one copy, which also waits once
+        require_finite(bool(copied[-1]), "features")
         return Features(
             replace(features, covariance=None),
             width,
             height,
             small=small.shape[::-1],
             blank=bool(gray.min() == gray.max()),
-            descriptor=describe(features.covariance[0].cpu().numpy()),
+            descriptor=describe(copied[:-1].reshape(channels, channels)),
             turns=turns % 4,
         )
 
@@ -183,7 +195,7 @@ class Matcher:
         mask[:, :rows, :columns] = True
         return padded, mask
 
-    @torch.inference_mode()
+    @inference
     def match(
         self, features0: Features, features1: Features, known: np.ndarray | None = None, *, rough: bool = False
     ) -> Matches:
@@ -196,7 +208,7 @@ class Matcher:
         places = None
         if known is not None and len(known):
             shrunk = turn_points(to_shrunk(known, features0.factors), features0.turns, features0.small)
-            places = (torch.from_numpy(shrunk).to(self.policy.device),)
+            places = (upload_array(shrunk, self.policy.device),)
         (found,) = self.network.match(features0.network, features1.network, selection, places, rough=rough)
         network0, network1, confidence, spread, cells0, cells1 = _download(found)
         points0, points1 = (

@@ -43,11 +43,14 @@ ROS = {
 }
 MAY_USE_ROS = {
     "perception_common.node.base",
-    "perception_common.node.bridge",
+    "perception_common.node.bridges.peers",
+    "perception_common.node.bridges.report",
+    "perception_common.node.bridges.running",
     "perception_common.node.diagnostics",
     "perception_common.node.ros_parameters",
     "perception_common.node.guards",
     "perception_common.node.runner",
+    "perception_common.node.transforms",
     "yolc_ros.bridges.vision",
     "yolc_ros.ros",
     "loftr_ros.bridges.rtabmap",

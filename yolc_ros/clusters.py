@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -87,16 +88,15 @@ def presence_threshold(logits: Tensor, config: LsmConfig) -> float:
     return 1 - (1 - config.presence) * (1 - darkest)
 
 
-def count_cells(present: Tensor, config: LsmConfig) -> np.ndarray:
-    """Count the occupied pixels of each cell: present (H, W) bool -> (rows, columns) int64.
+def count_cells(present: Tensor, config: LsmConfig) -> Tensor:
+    """Count the occupied pixels of each cell: present (H, W) bool -> (rows, columns) float32, whole numbers.
 
-    The sums are computed on the device of `present`, so that only the counts are copied from it.
+    All is computed on the device of `present`, without a copy to it or from it.
     """
     height, width = present.shape
-    in_row = _membership(cell_edges(height, config.rows, config), height).to(present.device)
-    in_column = _membership(cell_edges(width, config.columns, config), width).to(present.device)
-    counts = in_row @ present.float() @ in_column.T
-    return counts.round().long().cpu().numpy()
+    in_row = _membership(height, config.rows, config, present.device)
+    in_column = _membership(width, config.columns, config, present.device)
+    return (in_row @ present.float() @ in_column.T).round()
 
 
 def find_clusters(counts: np.ndarray, width: int, height: int, config: LsmConfig) -> np.ndarray:
@@ -119,9 +119,15 @@ def find_clusters(counts: np.ndarray, width: int, height: int, config: LsmConfig
 
 def cell_edges(length: int, cells: int, config: LsmConfig) -> np.ndarray:
     """Edges (cells + 1,) int64 of the cells along a side of `length` pixels."""
-    if config.cover_remainder:
-        return np.arange(cells + 1) * length // cells
-    return np.arange(cells + 1) * (length // cells)
+    return _edge(np.arange(cells + 1), length, cells, config)
+
+
+_Numbers = TypeVar("_Numbers", np.ndarray, Tensor)
+
+
+def _edge(number: _Numbers, length: int, cells: int, config: LsmConfig) -> _Numbers:
+    """Return the edges with these numbers, any shape int64, see `cell_edges`."""
+    return number * length // cells if config.cover_remainder else number * (length // cells)
 
 
 def densest_cells(counts: np.ndarray, config: LsmConfig) -> np.ndarray:
@@ -182,8 +188,8 @@ def to_regions(
     return tuple(regions)
 
 
-def _membership(edges: np.ndarray, length: int) -> Tensor:
+def _membership(length: int, cells: int, config: LsmConfig, device: torch.device) -> Tensor:
     """(cells, length) float32: 1 for the pixels of each cell."""
-    pixel = torch.arange(length)
-    low, high = torch.from_numpy(edges[:-1])[:, None], torch.from_numpy(edges[1:])[:, None]
+    pixel, cell = torch.arange(length, device=device), torch.arange(cells, device=device)[:, None]
+    low, high = (_edge(number, length, cells, config) for number in (cell, cell + 1))
     return ((pixel >= low) & (pixel < high)).float()

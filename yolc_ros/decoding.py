@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from perception_common.backends.finite import check_finite
+from perception_common.backends.finite import all_finite
 from yolc_ros.network.config import BOX_STRIDE
 
 BLUR_TAPS = (0.27406862, 0.45186276, 0.27406862)  # Gaussian, sigma 1 pixel, cut to three taps and normalised
@@ -37,6 +37,7 @@ class HeatmapReading:
 
     peaks: Peaks
     present: Tensor  # (H, W) bool: the blurred probability of some class reaches the presence threshold
+    is_finite: Tensor  # () bool: the heatmap held no NaN; peaks and presence mean nothing otherwise
 
 
 def blur(heatmap: Tensor) -> Tensor:
@@ -50,24 +51,28 @@ def read_heatmap(logits: Tensor, threshold: float, limit: int, presence: float) 
     """Find peaks and presence in one image's heatmap.
 
     logits: (C, H, W), H and W at least 4. threshold: minimum score of a peak. limit: maximum number of peaks over all
-    classes. presence: probability from which a pixel counts as occupied by an object. All is computed in float32 on the
-    blurred probabilities. A peak is a pixel that none of its eight neighbours exceeds. Peaks with equal scores are in
-    the order of class, row and column. Raises InputError for a heatmap with NaN.
+    classes. presence: probability from which a pixel counts as occupied by an object; 1: none does. All is computed in
+    float32 on the blurred probabilities. A peak is a pixel that none of its eight neighbours exceeds. Peaks with equal
+    scores are in the order of class, row and column. A GPU is waited for twice: for the number of tiles and of peaks.
     """
     height, width = logits.shape[1:]
-    present = torch.zeros(height * width, dtype=torch.bool, device=logits.device)
+    present = torch.zeros(height * width + 1, dtype=torch.bool, device=logits.device)  # the last one is for no pixel
     found_scores, found_indices = [logits.new_zeros(0, dtype=torch.float32)], [present.new_zeros(0, dtype=torch.int64)]
-    for tiles in _promising_tiles(logits, min(threshold, presence)).split(_TILES_AT_ONCE):
+    tiles_with_peaks, is_finite = _promising_tiles(logits, min(threshold, presence))
+    for tiles in tiles_with_peaks.split(_TILES_AT_ONCE):
         values, indices, inside = _blurred_tiles(logits, tiles)  # (n, 18, 18), (n, 16, 16), (n, 16, 16)
         centre = values[:, 1:-1, 1:-1]
-        present[indices[inside & (centre >= presence)] % (height * width)] = True
+        if presence < 1:
+            pixel = torch.where(inside & (centre >= presence), indices % (height * width), height * width)
+            present.index_fill_(0, pixel.flatten(), True)
         is_peak = inside & (centre >= threshold) & (centre == _neighbourhood_maximum(values))
-        found_scores.append(centre[is_peak])
-        found_indices.append(indices[is_peak])
+        at = is_peak.nonzero(as_tuple=True)
+        found_scores.append(centre[at])
+        found_indices.append(indices[at])
     scores, indices = _best(torch.cat(found_scores), torch.cat(found_indices), limit)
     labels, pixel = indices // (height * width), indices % (height * width)
     peaks = Peaks(scores, labels, torch.stack([pixel % width, pixel // width], dim=1))
-    return HeatmapReading(peaks, present.reshape(height, width))
+    return HeatmapReading(peaks, present[:-1].reshape(height, width), is_finite)
 
 
 def cells_of(peaks: Peaks, heatmap_stride: int) -> Tensor:
@@ -95,8 +100,10 @@ def move_to_peaks(boxes: Tensor, peaks: Peaks, heatmap_stride: int, share: float
     return boxes + shift.repeat(1, 2)
 
 
-def _promising_tiles(logits: Tensor, threshold: float) -> Tensor:
+def _promising_tiles(logits: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
     """(n, 3) int64 (class, tile row, tile column) of the tiles in which a blurred value can reach `threshold`.
+
+    Also returns whether the maxima of all tiles are finite, () bool; a NaN in a tile is its maximum.
 
     A blurred value is a weighted mean over 3x3 pixels, so one of these pixels must reach the threshold. It can lie one
     pixel outside the tile.
@@ -108,8 +115,7 @@ def _promising_tiles(logits: Tensor, threshold: float) -> Tensor:
     highest = functional.max_pool2d(batch, _TILE + 2, _TILE, 1, ceil_mode=True)[0]
     rows, columns = -(-logits.shape[1] // _TILE), -(-logits.shape[2] // _TILE)
     highest = highest[:, :rows, :columns].float()
-    check_finite(highest, "scores")  # a NaN in a tile is its maximum
-    return (highest >= level).nonzero()
+    return (highest >= level).nonzero(), all_finite(highest)
 
 
 def _blurred_tiles(logits: Tensor, tiles: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -5,6 +5,7 @@ Coordinates of both are continuous: the top-left pixel covers 0 to 1 in x and y.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -58,22 +59,37 @@ def place(width: int, height: int, padding: Padding = "plain", scale: float = 1.
     return Placement((width, height), resized, input_size, offset)
 
 
+def input_area(width: float, height: float, scale: float) -> int:
+    """Return the pixels of the input for an image of this size at a scale, with its padding."""
+    sides = (_round_up(max(1, round(side * scale))) for side in (width, height))
+    return math.prod(sides)
+
+
 def limiting_scale(width: int, height: int, max_side: int) -> float:
     """Scale, at most 1, at which the longer side is at most `max_side` pixels (0: no limit)."""
     return min(1.0, max_side / max(width, height)) if max_side else 1.0
 
 
-def render(image: np.ndarray, placement: Placement) -> np.ndarray:
-    """Resize an image (H, W, 3) uint8 and pad it with black -> input (height, width, 3) uint8."""
+def render(image: np.ndarray, placement: Placement, canvas: np.ndarray | None = None) -> np.ndarray:
+    """Resize an image (H, W, 3) uint8 and pad it with black -> input (height, width, 3) uint8.
+
+    canvas: where to write the input, and what is returned; None: new memory.
+    """
+    if canvas is None:
+        canvas = np.empty((placement.input_size[1], placement.input_size[0], 3), dtype=np.uint8)
     width, height = placement.resized_size
-    if placement.resized_size != placement.image_size:
-        shrinks = width * height < placement.image_size[0] * placement.image_size[1]
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    if placement.resized_size == placement.input_size:
-        return image
-    canvas = np.zeros((placement.input_size[1], placement.input_size[0], 3), dtype=np.uint8)
     x, y = placement.offset
-    canvas[y : y + height, x : x + width] = image
+    inside = canvas[y : y + height, x : x + width]
+    if placement.resized_size == placement.image_size:
+        inside[:] = image
+    else:
+        shrinks = width * height < placement.image_size[0] * placement.image_size[1]
+        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        resized = cv2.resize(image, (width, height), dst=inside, interpolation=method)
+        if not np.shares_memory(resized, inside):  # OpenCV may refuse the strides
+            inside[:] = resized
+    for border in (canvas[:y], canvas[y + height :], canvas[:, :x], canvas[:, x + width :]):
+        border[:] = 0
     return canvas
 
 

@@ -20,9 +20,8 @@ from loftr_ros.network.position_encoding import position_encoding
 from loftr_ros.network.results import ImageFeatures, PairMatches, Refinement
 from loftr_ros.network.transformer import FeatureTransformer, Tokens
 from perception_common.backends.batch_norm import fold_batch_norm
-from perception_common.backends.finite import check_finite
+from perception_common.backends.finite import all_finite, check_finite, require_finite
 from perception_common.backends.runtime import Runtime
-from perception_common.errors import InputError
 
 REFINE_AT_ONCE = 1024  # matches that inference refines at a time, to bound the memory; empirical
 
@@ -54,9 +53,7 @@ class LoFTR(nn.Module):
         """
         covariance: torch.Tensor | None
         if self.runtime is not None:
-            if mask is not None:
-                raise InputError("padded images need backend torch: exported networks take images without padding")
-            coarse, fine, covariance = self.runtime.run("encode", images)
+            coarse, fine, covariance = self.runtime.run("encode", images, *(() if mask is None else (mask,)))
         else:
             coarse, fine, covariance = self.encode_maps(images, mask)
         gray = (images[:, 0] * 255).round().to(torch.uint8) if self.config.fine.align_pixels else None
@@ -81,8 +78,9 @@ class LoFTR(nn.Module):
 
     def transform(self, features0: ImageFeatures, features1: ImageFeatures) -> tuple[torch.Tensor, torch.Tensor]:
         """Transform the coarse features of two images by cross-attention -> (B, h, w, C) for each image."""
-        if self.runtime is not None:
-            coarse0, coarse1 = self.runtime.run("transform", features0.coarse, features1.coarse)
+        masks = [features.mask for features in (features0, features1) if features.mask is not None]
+        if self.runtime is not None and len(masks) != 1:
+            coarse0, coarse1 = self.runtime.run("transform", features0.coarse, features1.coarse, *masks)
             return coarse0, coarse1
         return self.transform_maps(features0.coarse, features1.coarse, features0.mask, features1.mask)
 
@@ -163,8 +161,6 @@ class LoFTR(nn.Module):
         """
         selection = selection or self.config.selection
         coarse0, coarse1 = self.transform(features0, features1)
-        for coarse in (coarse0, coarse1):
-            check_finite(coarse, "features")
         found = self.coarse_matching(coarse0, coarse1, features0.mask, features1.mask, selection)
         matches = PairMatches(
             points0=self._pixels(found.i, coarse0.shape[2]),
@@ -175,13 +171,17 @@ class LoFTR(nn.Module):
             cells1=found.j,
         )
         maps = features0, coarse0, features1, coarse1
+        offset = matches.points0[:0]
         if not rough:
             offset, spread = self._refine_all(maps, found.b, found.i, found.j)
             matches = replace(matches, points1=matches.points1 + offset, spread=spread)
+        finite = torch.stack([all_finite(coarse0, coarse1), all_finite(offset)]).tolist()  # one wait for both
+        require_finite(finite[0], "features")
+        require_finite(finite[1], "offsets")
         results = []
         for pair in range(len(coarse0)):
-            of_pair = (found.b == pair).nonzero()[:, 0]
-            best_first = of_pair[found.confidence[of_pair].argsort(descending=True, stable=True)]
+            confidence = found.confidence.masked_fill(found.b != pair, -1.0)
+            best_first = confidence.argsort(descending=True, stable=True)[: found.counts[pair]]
             of_cells = matches.at(best_first)
             if not rough:
                 if places is not None:
@@ -212,7 +212,6 @@ class LoFTR(nn.Module):
         ]
         nothing = torch.zeros(0, device=b.device)
         offset = torch.cat([nothing.reshape(0, 2), *(part.offset for part in parts)])
-        check_finite(offset, "offsets")
         return offset, torch.cat([nothing, *(part.spread for part in parts)])
 
     def _match_onward(self, pair: int, found: PairMatches, places: torch.Tensor, maps: _Maps) -> PairMatches:
@@ -224,7 +223,9 @@ class LoFTR(nn.Module):
         )
 
         def refine(cells0: torch.Tensor, cells1: torch.Tensor, *shifts: torch.Tensor) -> Refined:
-            return self._refine_all(maps, torch.full_like(cells0, pair), cells0, cells1, *shifts)
+            offset, spread = self._refine_all(maps, torch.full_like(cells0, pair), cells0, cells1, *shifts)
+            check_finite(offset, "offsets")
+            return offset, spread
 
         return match_onward(found, places, grid0, grid1, refine)
 

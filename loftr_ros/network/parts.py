@@ -55,5 +55,6 @@ def loftr_parts(network: LoFTR) -> tuple[Part, ...]:
             ("offset", "spread", "log_heatmap"),
             (matches,) * 4,
             windows,
+            repeats_sizes=False,
         ),
     )

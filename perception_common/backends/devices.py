@@ -7,11 +7,13 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
 
 from perception_common.backends.onnx_packages import choose_providers
+from perception_common.backends.streams import DeviceStream
 from perception_common.errors import InputError
 
 BACKENDS = ("torch", "onnxruntime")
@@ -29,6 +31,7 @@ class DevicePolicy:
 
     providers: of ONNX Runtime, short names, preferred first; empty: torch computes everything. With providers, `device`
     and `dtype` are those of what stays in torch: the CPU and fp32. report: takes a line on the progress of an export.
+    cuda_graphs: see `GraphRuntime`; False where the device is no GPU.
     """
 
     device: torch.device
@@ -36,20 +39,32 @@ class DevicePolicy:
     notes: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
     report: Callable[[str], None] = lambda line: print(line, file=sys.stderr)
+    cuda_graphs: bool = False
 
     @property
     def name(self) -> str:
         """Where the network runs, as "cpu", "cuda:0" or "onnxruntime (openvino, cpu)"."""
         return f"onnxruntime ({', '.join(self.providers)})" if self.providers else str(self.device)
 
+    @cached_property
+    def stream(self) -> DeviceStream:
+        """Where all with this policy queue their work; each node chooses a policy of its own."""
+        return DeviceStream(self.device)
+
 
 def choose_device(
-    device: str = "auto", precision: str = "fp32", backend: str = "torch", providers: str = "cpu"
+    device: str = "auto",
+    precision: str = "fp32",
+    backend: str = "torch",
+    providers: str = "cpu",
+    *,
+    cuda_graphs: bool = False,
 ) -> DevicePolicy:
     """Choose device ("auto", "cpu", "cuda", "cuda:N"), precision and backend (`BACKENDS`) on this machine.
 
     precision: "fp32", "fp16", "bf16", or "auto": fp16 on CUDA, bf16 on a CPU that computes it natively, else fp32.
     providers: of ONNX Runtime, separated by commas, preferred first; they replace the device, and compute in fp32.
+    cuda_graphs: on CUDA, record the networks as graphs.
     What the machine does not support falls back to the CPU or to fp32 with a note, so that a node configured for a GPU
     also works without one. Raises InputError for unknown names, and where ONNX Runtime is asked for and missing.
     """
@@ -63,7 +78,7 @@ def choose_device(
         return DevicePolicy(torch.device("cpu"), torch.float32, notes, available)
     chosen, device_notes = _choose_device(device)
     dtype, dtype_notes = _choose_dtype(precision, chosen)
-    return DevicePolicy(chosen, dtype, device_notes + dtype_notes)
+    return DevicePolicy(chosen, dtype, device_notes + dtype_notes, cuda_graphs=cuda_graphs and chosen.type == "cuda")
 
 
 @dataclass(frozen=True)

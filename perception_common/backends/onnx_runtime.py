@@ -32,6 +32,8 @@ class OnnxRuntime:
     def run(self, part: str, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Compute a part. Raises InputError when ONNX Runtime fails."""
         session = self._sessions[part]
+        if len(inputs) > len(session.get_inputs()):
+            raise InputError("padded images need backend torch: exported networks take images without padding")
         arrays = {
             each.name: tensor.detach().cpu().contiguous().numpy()
             for each, tensor in zip(session.get_inputs(), inputs, strict=True)

@@ -26,7 +26,7 @@ class Part:
 
     module: with positional inputs and a tuple of outputs. inputs, outputs: their names. sizes: the dimensions of each
     input that may change, by their index: torch.export's Dim, or a multiple of one. example: makes inputs for a size
-    (height, width) of the image and a seed.
+    (height, width) of the image and a seed. repeats_sizes: images of one size give inputs of one size.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Part:
     outputs: tuple[str, ...]
     sizes: tuple[Mapping[int, Any], ...]
     example: Callable[[tuple[int, int], int], tuple[Tensor, ...]]
+    repeats_sizes: bool = True
 
 
 class Method(nn.Module):

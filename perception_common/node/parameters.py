@@ -137,6 +137,9 @@ class PerceptionParameters:
         "of onnxruntime, preferred first, separated by commas: cpu, cuda, tensorrt, openvino",
         pattern=r"(cpu|cuda|tensorrt|openvino)(, ?(cpu|cuda|tensorrt|openvino))*",
     )
+    cuda_graphs: bool = parameter(
+        True, "on CUDA with backend torch: record the network once for each image size, and replay it"
+    )
     num_threads: int = parameter(
         0, "CPU threads of the network; 0: the cores shared out among the nodes", low=0, high=256
     )
@@ -153,5 +156,11 @@ class PerceptionParameters:
         "full: the high byte; clahe: percentile, and local contrast",
         choices=INTENSITIES,
     )
-    input_timeout: float = parameter(5.0, "seconds without an image before a warning", low=0.1, high=3600.0, live=True)
+    input_timeout: float = parameter(
+        5.0,
+        "seconds without an image before a warning, of simulated time with use_sim_time",
+        low=0.1,
+        high=3600.0,
+        live=True,
+    )
     autostart: bool = parameter(True, "configure and activate at start, without a lifecycle manager")

@@ -30,6 +30,7 @@ class Machine:
     threads: int
     wait_policy: str
     load_average: float
+    gpu: str = ""  # name and memory of each GPU, and the version of CUDA
 
 
 def describe_machine(threads: int) -> Machine:
@@ -44,6 +45,7 @@ def describe_machine(threads: int) -> Machine:
         threads=threads,
         wait_policy=os.environ.get("OMP_WAIT_POLICY", "not set"),
         load_average=round(os.getloadavg()[0], 1),
+        gpu=_gpu_names(),
     )
 
 
@@ -71,6 +73,14 @@ def _cpu_name() -> str:
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
+
+
+def _gpu_names() -> str:
+    if not torch.cuda.is_available():
+        return ""
+    found = (torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count()))
+    names = ", ".join(f"{each.name} ({each.total_memory / 2**30:.0f} GiB)" for each in found)
+    return f"{names}, CUDA {torch.version.cuda}"
 
 
 def _installed_version(package: str) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from perception_common.errors import InputError
 from perception_common.text.json_files import write_json
@@ -32,6 +33,7 @@ SUBJECTS = {
     "memory": Subject("peak memory of LoFTR and of kornia's", ("kornia",), "pip install kornia"),
     "yolc": Subject("full-size YOLC beside a plain version of it"),
     "lite": Subject("lite variants, frames per second"),
+    "load": Subject("lite variants beside two busy loops"),
     "runtimes": Subject(
         "lite networks in torch and in ONNX Runtime",
         ("onnx", "onnxruntime", "onnxscript"),
@@ -53,11 +55,16 @@ SUBJECTS = {
     ),
     "tracking": Subject("ids of objects on simulated flights (minutes)", folder="accuracy"),
     "georeference": Subject("places of objects on the ground over simulated flights (minutes)", folder="accuracy"),
+    "odometry": Subject("increments of the odometry over simulated flights (minutes)", folder="accuracy"),
     "fleet": Subject(
         "rate of `yolc fleet` with one and two workers of one thread",
         ("rclpy", "sensor_msgs", "yolc_ros.msg"),
         "run `make`, then `source setup.bash`",
     ),
+    "looks": Subject(
+        "AP50 over time of the whole image, the Local Scale Module and slices, on 4K views (minutes)", folder="accuracy"
+    ),
+    "budget": Subject("time of looks within budget_ms, and what is left out (minutes)", folder="accuracy"),
     "training": Subject("one training step of the lite networks"),
 }
 
@@ -81,10 +88,10 @@ def run_subject(name: str, plan: BenchmarkPlan, is_required: bool) -> SubjectRep
     return module.measure(plan)
 
 
-def write_reports(path: Path, machine: Machine, plan: BenchmarkPlan, reports: Sequence[SubjectReport]) -> None:
-    """Write machine, plan and reports as JSON. Raises InputError when the file cannot be written."""
+def write_reports(path: Path, machine: Machine, plan: Mapping[str, Any], reports: Sequence[SubjectReport]) -> None:
+    """Write machine, plan (plain values) and reports as JSON. Raises InputError when the file cannot be written."""
     mappings = [
         asdict(report) | {"checks": [asdict(check) | {"holds": check.holds} for check in report.checks]}
         for report in reports
     ]
-    write_json(path, {"machine": asdict(machine), "plan": asdict(plan), "reports": mappings})
+    write_json(path, {"machine": asdict(machine), "plan": plan, "reports": mappings})

@@ -37,7 +37,7 @@ def clusters_of(logits: torch.Tensor, config: LsmConfig) -> list[list[float]]:
     presence = presence_threshold(logits, config)
     present = read_heatmap(logits, 0.3, 1000, presence).present
     height, width = present.shape
-    return find_clusters(count_cells(present, config), width, height, config).tolist()
+    return find_clusters(count_cells(present, config).numpy(), width, height, config).tolist()
 
 
 def cell_centres(columns: range, rows: range) -> list[tuple[int, int]]:
@@ -140,7 +140,8 @@ def test_the_remainder_is_covered_by_ours_and_ignored_by_the_release():
     """1288 x 808: 16 x 10 cells of 80 leave 8 pixels, in which an object lies."""
     object_in_remainder = draw((1286, 806), width=1288, height=808)
     ours, release = (
-        count_cells(read_heatmap(object_in_remainder, 0.3, 10, 0.09).present, config) for config in (OURS, RELEASE)
+        count_cells(read_heatmap(object_in_remainder, 0.3, 10, 0.09).present, config).numpy()
+        for config in (OURS, RELEASE)
     )
     assert ours.sum() > 0
     assert ours[9, 15] == ours.sum()
@@ -151,7 +152,7 @@ def test_counts_equal_sums_over_slices():
     rng = np.random.default_rng(1)
     present = rng.uniform(size=(801, 1283)) < 0.3
     for config in (OURS, RELEASE):
-        counts = count_cells(torch.from_numpy(present), config)
+        counts = count_cells(torch.from_numpy(present), config).numpy()
         assert counts.shape == (10, 16)
         for row in range(10):
             for column in range(16):

@@ -22,7 +22,8 @@ class Candidates:
         return Candidates(empty, empty, torch.zeros(0, device=device))
 
     def at(self, index: torch.Tensor) -> Candidates:
-        """Select by a mask (N,) bool or by indices (M,)."""
+        """Select by a mask (N,) bool or by indices (M,); a mask is counted once, for which a GPU is waited for."""
+        index = index.nonzero()[:, 0] if index.dtype == torch.bool else index
         return Candidates(self.i[index], self.j[index], self.confidence[index])
 
     def mutual_best(self, rows: int, columns: int) -> torch.Tensor:

@@ -19,12 +19,14 @@ class CoarseMatches:
     """Matched cells, each field (N,): at most one match per cell, ordered by b, then i.
 
     b: int64, pair of the batch. i, j: int64, cell of image 0 and of image 1, row-major. confidence: float32.
+    counts: number of matches of each pair.
     """
 
     b: torch.Tensor
     i: torch.Tensor
     j: torch.Tensor
     confidence: torch.Tensor
+    counts: tuple[int, ...]
 
 
 class CoarseMatching(nn.Module):
@@ -110,16 +112,18 @@ class CoarseMatching(nn.Module):
             i=torch.cat([pair.i for pair in pairs]),
             j=torch.cat([pair.j for pair in pairs]),
             confidence=torch.cat([pair.confidence for pair in pairs]),
+            counts=tuple(len(pair.b) for pair in pairs),
         )
 
     def _match_pair(self, b: int, side0: _Side, side1: _Side, selection: SelectionConfig) -> CoarseMatches:
         candidates = self._candidates(side0, side1, selection.threshold)
-        best = candidates.at(candidates.mutual_best(len(side0.tokens), len(side1.tokens)))
-        best = best.at(side0.inner[best.i] & side1.inner[best.j])
+        mutual = candidates.mutual_best(len(side0.tokens), len(side1.tokens))
+        best = candidates.at(mutual & side0.inner[candidates.i] & side1.inner[candidates.j])
         if selection.max_matches and len(best.i) > selection.max_matches:
             strongest = best.confidence.argsort(descending=True, stable=True)[: selection.max_matches]
             best = best.at(strongest.sort().values)
-        return CoarseMatches(torch.full_like(best.i, b), side0.cells[best.i], side1.cells[best.j], best.confidence)
+        cells0, cells1 = side0.cells[best.i], side1.cells[best.j]
+        return CoarseMatches(torch.full_like(best.i, b), cells0, cells1, best.confidence, counts=(len(best.i),))
 
     def _candidates(self, side0: _Side, side1: _Side, threshold: float) -> Candidates:
         tokens0, tokens1 = side0.tokens.float() * self._scale(side0.tokens.shape[-1]), side1.tokens.float()

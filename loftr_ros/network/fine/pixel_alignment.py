@@ -9,6 +9,7 @@ a match stays there where its patch shows no structure, and moves across an edge
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 
@@ -120,6 +121,7 @@ def _align(
     return torch.where(good[:, None], moved, points1), torch.where(good, sigma, spread)
 
 
+@lru_cache(maxsize=4)
 def _patch(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the pixels of a patch, (P, 2) from its centre, and their weights (P,), which sum to 1."""
     axis = torch.arange(-math.floor(RADIUS), math.floor(RADIUS) + 1, device=device, dtype=torch.float32)

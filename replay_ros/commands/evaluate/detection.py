@@ -32,7 +32,7 @@ from replay_ros.evaluation.tracking.bags import (
     tracking_result_to_mapping,
 )
 from yolc_ros.adaptive import ScaleMode
-from yolc_ros.detector import DetectorSettings, LsmMerge
+from yolc_ros.detector import DetectorSettings, LsmMerge, Scores
 from yolc_ros.parameters import YolcParameters
 
 NAME = "evaluate_detection"
@@ -47,7 +47,7 @@ _ONLY_FOR = {
         ("files", "weights", "model", "lsm", "lsm_regions", "scale", "slicing", "slice_overlap", "slice_zoom"), _IMAGES
     ),
     **dict.fromkeys(
-        ("slice_merge", "predictions", "max_side", "device", "lsm_merge", "nms", "smallest_score"), _IMAGES
+        ("slice_merge", "predictions", "max_side", "device", "lsm_merge", "nms", "scores", "smallest_score"), _IMAGES
     ),
     **dict.fromkeys(("precision", "backend", "providers"), _IMAGES),
     **dict.fromkeys(("truth_bag", "topic", "truth_topic", "tolerance", "unanswered"), ("bag",)),
@@ -168,11 +168,18 @@ def _add_network_options(group: argparse._ArgumentGroup) -> None:
         f"(default: {DetectorSettings.nms_iou:g})",
     )
     group.add_argument(
+        "--scores",
+        choices=get_args(Scores),
+        default=DetectorSettings.scores,
+        help="as the node publishes them, or as the network gives them; without a calibration of the weights both are "
+        f"raw (default: {DetectorSettings.scores})",
+    )
+    group.add_argument(
         "--smallest-score",
         type=float,
         default=SMALLEST_SCORE,
         metavar="S",
-        help=f"detections below it are not evaluated (default: {SMALLEST_SCORE:g})",
+        help=f"raw score; detections below it are not evaluated (default: {SMALLEST_SCORE:g})",
     )
     group.add_argument(
         "--slicing", action="append", type=int, metavar="N", help="uniform slices of N pixels; repeatable"
@@ -329,6 +336,7 @@ def network_of(given: argparse.Namespace) -> NetworkOptions:
         classes=given.classes,
         protocols=tuple(given.protocol or ()),
         score_threshold=given.score_threshold,
+        scores=given.scores,
         smallest_score=given.smallest_score,
         nms_iou=given.nms,
         merge=given.lsm_merge,

@@ -19,7 +19,7 @@ from replay_ros.evaluation.detection.results import DetectionResult, detection_r
 from replay_ros.evaluation.detection.truth import ClassChoice, LabelledImages, choose_classes, truth_sha256
 from replay_ros.evaluation.model_choice import find_model_weights
 from yolc_ros.datasets.samples import LabelProblem
-from yolc_ros.detector import Detector, DetectorSettings, LsmMerge
+from yolc_ros.detector import Detector, DetectorSettings, LsmMerge, Scores
 from yolc_ros.parameters import YolcParameters
 
 SMALLEST_SCORE = 0.01  # the precision-recall curve also needs detections of low score (empirical)
@@ -31,10 +31,10 @@ class NetworkOptions:
     """The network to evaluate, and how.
 
     weights, model: see `find_model_weights`. modes: inference modes to compare. classes: see `choose_classes`.
-    protocols: their names; empty: those of the dataset. score_threshold: of the operating point. smallest_score: of the
-    detections that are evaluated at all. nms_iou, merge: see `DetectorSettings`. predictions: file of
-    cached predictions; None: no cache. max_side: of the network's input, pixels; 0: the image's size. device: see
-    `choose_device`. runtime: precision and backend.
+    protocols: their names; empty: those of the dataset. score_threshold: of the operating point. scores: as the node
+    publishes them, or raw. smallest_score: raw one of the detections that are evaluated at all. nms_iou, merge: see
+    `DetectorSettings`. predictions: file of cached predictions; None: no cache. max_side: of the network's input,
+    pixels; 0: the image's size. device: see `choose_device`. runtime: precision and backend.
     """
 
     weights: str = "yolc_lite"
@@ -43,6 +43,7 @@ class NetworkOptions:
     classes: str | None = None
     protocols: tuple[str, ...] = ()
     score_threshold: float = DetectorSettings.score_threshold
+    scores: Scores = DetectorSettings.scores
     smallest_score: float = SMALLEST_SCORE
     nms_iou: float | None = DetectorSettings.nms_iou
     merge: LsmMerge = "ours"
@@ -91,6 +92,7 @@ def load_detector(options: NetworkOptions) -> Detector:
     settings = DetectorSettings(
         options.max_side,
         score_threshold=options.smallest_score,
+        scores="raw",  # and calibrated afterwards, so that cached predictions serve both
         nms_iou=options.nms_iou,
         max_detections=MAX_DETECTIONS,
         merge=options.merge,
@@ -145,7 +147,10 @@ def _result(
 ) -> DetectionResult:
     conditions = run.mode.conditions(detector)
     names, truths = [image.name for image in labelled.images], [image.truth for image in labelled.images]
-    found, compared = (run.of_classes(labelled.images, detector.class_names, choice) for run in (run, reference))
+    calibration = detector.calibration if options.scores == "calibrated" else None
+    found, compared = (
+        run.of_classes(labelled.images, detector.class_names, choice, calibration) for run in (run, reference)
+    )
     return DetectionResult(
         protocol=protocol,
         look=run.mode.name,
@@ -164,6 +169,7 @@ def _result(
         model=conditions["model"],
         weights_sha256=conditions["weights_sha256"],
         settings={
+            "scores": "raw" if calibration is None else "calibrated",
             "smallest_score": options.smallest_score,
             "nms_iou": options.nms_iou,
             "lsm_merge": options.merge,

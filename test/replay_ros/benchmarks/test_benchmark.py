@@ -21,6 +21,7 @@ CHECKS = {
     "memory": 0,
     "yolc": 3,
     "lite": 0,
+    "load": 0,
     "runtimes": 4,
     "stages": 1,
     "pose": 0,
@@ -28,9 +29,12 @@ CHECKS = {
     "tracks": 0,
     "tracking": 0,
     "hover": 0,
+    "looks": 0,
+    "budget": 0,
     "training": 0,
     "loops": 1,
     "georeference": 1,
+    "odometry": 0,
     "fleet": 1,
 }  # number of equality checks
 

@@ -141,7 +141,7 @@ def true_clusters(sample: Sample, lsm: LsmConfig) -> np.ndarray:
     """Regions (n, 4) xyxy, pixels, that LSM finds in the heatmap of the true objects."""
     height, width = sample.image.shape[:2]
     present = torch.from_numpy(presence_map(sample.truth, width, height) >= lsm.presence)
-    return find_clusters(count_cells(present, lsm), width, height, lsm)
+    return find_clusters(count_cells(present, lsm).numpy(), width, height, lsm)
 
 
 def _any_object(sample: Sample, label: int | None, rng: np.random.Generator) -> np.ndarray | None:

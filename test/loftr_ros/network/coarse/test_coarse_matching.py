@@ -193,7 +193,9 @@ class TestSelection:
         for b in range(3):
             of_pair = found.b == b
             assert of_pair.sum() > 5
-            single = CoarseMatches(found.b[of_pair], found.i[of_pair], found.j[of_pair], found.confidence[of_pair])
+            single = CoarseMatches(
+                found.b[of_pair], found.i[of_pair], found.j[of_pair], found.confidence[of_pair], (int(of_pair.sum()),)
+            )
             assert pairs_of(single) == matches_of(dense[b].detach().numpy(), ALL.threshold)
             torch.testing.assert_close(single.confidence, dense[b, single.i, single.j], atol=1e-5, rtol=1e-4)
 

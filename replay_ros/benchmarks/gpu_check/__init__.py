@@ -1,0 +1,1 @@
+"""What a GPU is checked for in one command: equal outputs, both nodes, durations."""
