@@ -44,8 +44,8 @@ class KeypointRegister:
         inlier: np.ndarray | None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the ids (N,) uint32 of the matched points (N, 2), pixels, of two keyframes; see `name_matches`."""
-        before = [self._keypoints.get(keyframe_id, KeypointIds()) for keyframe_id in (older_id, newer_id)]
-        named = name_matches(*before, points0, points1, self._next_id, radius=radius, inlier=inlier)
+        before0, before1 = (self._keypoints.get(keyframe_id, KeypointIds()) for keyframe_id in (older_id, newer_id))
+        named = name_matches(before0, before1, points0, points1, self._next_id, radius=radius, inlier=inlier)
         after = {older_id: named.keypoints0, newer_id: named.keypoints1}
         self._keypoints |= {keyframe_id: ids for keyframe_id, ids in after.items() if keyframe_id in self._keypoints}
         self._next_id = named.next_id

@@ -55,7 +55,8 @@ def velocity_at_end(step: MeanTwist | None, before: MeanTwist | None) -> tuple[n
     """
     if step is None:
         return np.zeros(6), UNOBSERVED * np.eye(6)
-    last, noise = np.zeros(6), np.diag(step.covariance)
+    last: np.ndarray = np.zeros(6)
+    noise: np.ndarray = np.diag(step.covariance)
     if before is not None:
         is_known = np.diag(before.covariance) < UNOBSERVED
         last = np.where(is_known, before.twist, 0.0)

@@ -71,8 +71,8 @@ def upload(values: Tensor, device: torch.device) -> Tensor:
 
 
 def upload_array(array: np.ndarray, device: torch.device) -> Tensor:
-    """Copy an array to a device by way of `staging`; on the CPU, share its memory where its strides allow it."""
+    """Copy an array to a device by way of `staging`; on the CPU, share its memory where torch can."""
+    values = torch.from_numpy(np.require(array, requirements=("C", "W")))
     if device.type == "cpu":
-        return torch.from_numpy(np.ascontiguousarray(array))
-    values = torch.from_numpy(np.ascontiguousarray(array))
+        return values
     return upload(staging(tuple(values.shape), values.dtype, device).copy_(values), device)

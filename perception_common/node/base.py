@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.clock import Clock, ClockType
+from rclpy.clock import Clock, ClockType, ROSClock
 from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
@@ -407,7 +407,7 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
     def _silence(self, now: float) -> float:
         """Seconds without an image; of simulated time where there is any, which may be slow or stand still."""
         clock = self.get_clock()
-        if clock.ros_time_is_active and self.count_publishers("/clock"):
+        if isinstance(clock, ROSClock) and clock.ros_time_is_active and self.count_publishers("/clock"):
             return self._simulated_silence.seconds(clock.now().nanoseconds / 1e9)
         return now - self.counters.last_arrival
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -12,8 +13,7 @@ from pathlib import Path
 # A loop computes while a file exists, and ends when its parent is gone, however that ended.
 _LOOP = """
 import os, sys, time
-parent = os.getppid()
-while os.getppid() == parent:
+while os.getppid() == int(sys.argv[2]):
     if os.path.exists(sys.argv[1]):
         sum(range(10000))
     else:
@@ -46,7 +46,7 @@ def busy_loops(count: int) -> Iterator[BusyLoops]:
     """Start `count` loops, which wait, and end them afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         go = Path(folder) / "go"
-        processes = [subprocess.Popen([sys.executable, "-c", _LOOP, str(go)]) for _ in range(count)]
+        processes = [subprocess.Popen([sys.executable, "-c", _LOOP, str(go), str(os.getpid())]) for _ in range(count)]
         try:
             yield BusyLoops(processes, go)
         finally:

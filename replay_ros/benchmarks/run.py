@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from perception_common.errors import InputError
 from perception_common.text.json_files import write_json
-from replay_ros.benchmarks.gpu_check.plan import GpuCheckPlan
 from replay_ros.benchmarks.machine import Machine
 from replay_ros.benchmarks.measurement import BenchmarkPlan, SubjectReport
 
@@ -88,12 +88,10 @@ def run_subject(name: str, plan: BenchmarkPlan, is_required: bool) -> SubjectRep
     return module.measure(plan)
 
 
-def write_reports(
-    path: Path, machine: Machine, plan: BenchmarkPlan | GpuCheckPlan, reports: Sequence[SubjectReport]
-) -> None:
-    """Write machine, plan and reports as JSON. Raises InputError when the file cannot be written."""
+def write_reports(path: Path, machine: Machine, plan: Mapping[str, Any], reports: Sequence[SubjectReport]) -> None:
+    """Write machine, plan (plain values) and reports as JSON. Raises InputError when the file cannot be written."""
     mappings = [
         asdict(report) | {"checks": [asdict(check) | {"holds": check.holds} for check in report.checks]}
         for report in reports
     ]
-    write_json(path, {"machine": asdict(machine), "plan": asdict(plan), "reports": mappings})
+    write_json(path, {"machine": asdict(machine), "plan": plan, "reports": mappings})

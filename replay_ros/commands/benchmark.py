@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from perception_common.backends.devices import default_threads, set_threads
@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     reports = _check(given, machine) if given.gpu_check else _run(given, plan)
     print("\n".join(report_lines(machine, reports)))
     if given.json:
-        write_reports(given.json, machine, plan, reports)
+        write_reports(given.json, machine, asdict(plan), reports)
     figures = [report.figure for report in reports if report.figure is not None]
     if given.plot:
         draw_figure(figures[0], given.plot)

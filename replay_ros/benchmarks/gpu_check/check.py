@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def check_gpu(device: str, plan: GpuCheckPlan, machine: Machine, folder: Path) -
             reports.append(SubjectReport(name, f"left out: {spent:.0f} s were spent, more than {plan.seconds:.0f}"))
         else:
             reports.append(measure())
-        write_reports(folder / JSON, machine, plan, reports)
+        write_reports(folder / JSON, machine, asdict(plan), reports)
         with output_file(folder / MARKDOWN) as unfinished:
             unfinished.write_text("\n".join(report_lines(machine, reports)) + "\n")
     return tuple(reports)

@@ -1,32 +1,38 @@
-"""Both nodes on a device: a short simulated flight in lockstep, live where ROS is installed, else offline."""
+"""Both nodes on a device: a short simulated flight in lockstep, live where ROS is installed, else offline.
+
+The replay runs in a process of its own: the rest of the check needs no ROS.
+"""
 
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 
 from flight_sim.flight import CameraOptions, FlightOptions
 from flight_sim.flight_path import FlightPathOptions
 from flight_sim.scene import SceneOptions
 from perception_common.atomic_file import make_folder, output_file
+from perception_common.errors import InputError
 from replay_ros.bags.making.flight import FlightBagOptions, write_flight
 from replay_ros.benchmarks.gpu_check.plan import GpuCheckPlan
+from replay_ros.benchmarks.machine import child_environment
 from replay_ros.benchmarks.measurement import Check, Measurement, SubjectReport
-from replay_ros.live.replay import LiveOptions
-from replay_ros.offline.replay import OfflineOptions
-from replay_ros.replay import ReplayRequest, replay
+from replay_ros.result.replay_result import ReplayResult, read_result
 
 SEED = 9
 PARAMETERS = "/**:\n  ros__parameters:\n    device: {device}\n"
+REPLAY = "from perception_common.cli import run; from replay_ros.commands.replay import main; run(main)"
 
 
 def has_ros() -> bool:
     """Whether nodes can run here."""
-    return importlib.util.find_spec("rclpy") is not None
+    return all(importlib.util.find_spec(module) is not None for module in ("rclpy", "yolc_ros.msg"))
 
 
 def measure(device: str, plan: GpuCheckPlan, folder: Path) -> SubjectReport:
-    """Replay a flight; the bags, the result and the log of the nodes stay in the folder."""
+    """Replay a flight; bags, result and log stay in the folder. Raises InputError when the replay fails."""
     make_folder(folder)
     width, height = plan.flight_size
     flight = FlightOptions(
@@ -35,17 +41,9 @@ def measure(device: str, plan: GpuCheckPlan, folder: Path) -> SubjectReport:
         camera=CameraOptions(width=width, height=height),
         frame_rate_hz=2.0,
     )
-    bag, parameters = folder / "flight", folder / "parameters.yaml"
-    write_flight(FlightBagOptions(bag, SEED, flight, frames=plan.flight_frames, force=True))
-    with output_file(parameters) as unfinished:
-        unfinished.write_text(PARAMETERS.format(device=device))
+    write_flight(FlightBagOptions(folder / "flight", SEED, flight, frames=plan.flight_frames, force=True))
     is_live = has_ros()
-    options: LiveOptions | OfflineOptions = (
-        LiveOptions(bag=bag, out=folder / "answers", params_file=parameters, node_log=folder / "nodes.log", force=True)
-        if is_live
-        else OfflineOptions(bag=bag, out=folder / "answers", params_file=parameters, force=True)
-    )
-    result = replay(ReplayRequest(options, folder / "result.json", None))
+    result = _replay(folder, device, live=is_live)
     unanswered = sum(node.images - node.answered for node in result.answers)
     return SubjectReport(
         subject="nodes",
@@ -56,3 +54,22 @@ def measure(device: str, plan: GpuCheckPlan, folder: Path) -> SubjectReport:
         checks=(Check("images without an answer", "equality", unanswered, 0),),
         notes=(*result.warnings, *filter(None, (result.stopped,))),
     )
+
+
+def _replay(folder: Path, device: str, *, live: bool) -> ReplayResult:
+    """Replay the bag FOLDER/flight by the command, which logs to FOLDER/replay.log."""
+    parameters, answers = folder / "parameters.yaml", folder / "result.json"
+    with output_file(parameters) as unfinished:
+        unfinished.write_text(PARAMETERS.format(device=device))
+    command = [sys.executable, "-c", REPLAY, str(folder / "flight"), str(folder / "answers")]
+    command += ["--params-file", str(parameters), "--json", str(answers), "--no-report", "--force"]
+    command += ["--live", "--lockstep"] if live else []
+    child = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=child_environment()
+    )
+    with output_file(folder / "replay.log") as unfinished:
+        unfinished.write_text(child.stdout)
+    if child.returncode:
+        reason = (child.stdout.strip().splitlines() or ["it was killed"])[-1]
+        raise InputError(f"the replay of both nodes on {device} failed: {reason} (see {folder / 'replay.log'})")
+    return read_result(answers)

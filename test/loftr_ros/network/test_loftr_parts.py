@@ -9,7 +9,6 @@ from loftr_ros.matcher import Matcher
 from loftr_ros.network.parts import loftr_parts
 from perception_common.backends.devices import DevicePolicy, choose_device
 from perception_common.backends.runtime import TorchRuntime
-from perception_common.errors import InputError
 
 
 class Counting:
@@ -47,11 +46,13 @@ def test_matching_runs_every_part_in_the_runtime(matcher, images):
         np.testing.assert_array_equal(getattr(found, name), values)
 
 
-def test_images_that_are_padded_are_refused(matcher, images):
+def test_the_masks_of_padded_images_are_inputs_too(matcher, images):
     matcher = matcher.with_settings(MatcherSettings(max_side=160, padding="release"))
+    expected = matcher.match(*map(matcher.encode, images))
     matcher.network.runtime = TorchRuntime(loftr_parts(matcher.network))
-    with pytest.raises(InputError, match="padded images need backend torch"):
-        matcher.encode(images[0])
+    found = matcher.match(*map(matcher.encode, images))
+    assert len(found) > 20
+    np.testing.assert_array_equal(found.points1, expected.points1)
 
 
 def test_the_examples_fit_the_parts(matcher):

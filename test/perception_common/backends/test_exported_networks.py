@@ -107,6 +107,13 @@ def test_matches_are_those_of_torch(engines, images):
 
 
 @SLOW
+def test_images_that_are_padded_are_refused(engines, images):
+    padded = engines[0].with_settings(MatcherSettings(max_side=0, padding="release"))
+    with pytest.raises(InputError, match="padded images need backend torch"):
+        padded.encode(images[0])
+
+
+@SLOW
 def test_boxes_are_those_of_torch(engines):
     settings = DetectorSettings(score_threshold=0.01, flip=True)
     torch_detector = Detector.load("yolc_lite", "default", choose_device("cpu"), settings)
