@@ -1,16 +1,16 @@
-"""Simulate a drone that flies a loop: a bag of relative poses with covariances, and the true trajectory.
+"""Simulate a drone that flies a loop: relative poses, odometry and GNSS positions in a bag, and the true trajectory.
 
     python examples/simulated_loop.py loop_bag --truth truth.tum
 
 The trajectory comes from flight_sim. Points on the ground and on roofs are projected into the keyframes and disturbed
-like matches; then they go through the two-view estimator and the scale by altitude of loftr_node.
+like matches; then they go through the two-view estimator, the scale by altitude and the odometry of loftr_node.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,18 +24,27 @@ from loftr_ros.geometry.scale.limits import LengthMeasurement
 from loftr_ros.geometry.scale.result import Scale, scaled
 from loftr_ros.geometry.two_view.estimation import estimate_relative_pose
 from loftr_ros.geometry.two_view.relative_pose import RelativePose, TwoViewSettings
+from loftr_ros.matches import Matches
+from loftr_ros.results import KeyframeInfo, OdometryState, PairResult
+from loftr_ros.sensors.gravity import Gravity
+from loftr_ros.trajectory.odometry import Odometry, OdometryFrames
 from perception_common.cameras.camera import Camera
 from perception_common.cli import run
 from perception_common.geometry import inverse, quaternion_from_matrix, transform
 from perception_common.tum import Trajectory, write_tum
 from replay_ros.bags.datasets.ground_truth import Pose
 from replay_ros.bags.messages import header, new, world_pose_message
+from replay_ros.bags.sensor_messages import fix_message, odometry_message
 from replay_ros.bags.writer import BagWriter
+from yolc_ros.georeference.geodesy import LocalFrame
 
 WIDTH, HEIGHT, FOCAL = 1280, 720, 900.0
 CAMERA = Camera(WIDTH, HEIGHT, (FOCAL, 0.0, WIDTH / 2, 0.0, FOCAL, HEIGHT / 2, 0.0, 0.0, 1.0))
 TWO_VIEW = TwoViewSettings(threshold=1.0)  # the noise of the simulated matches; README.md has the results with it
 START_NS = 1_000_000_000
+OPTICAL_FRAME = "camera_optical"
+GRAVITY_DEVIATION = math.radians(1.0)  # of the frame of the odometry
+ORIGIN = LocalFrame(47.0, 8.0, 400.0)  # of the world
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,8 @@ class LoopOptions:
 
     closures: number of loop closures between the last and the first keyframes, as from place recognition. points:
     matches of a pair. pixel_noise: standard deviation of a match, pixels. wrong: share of matches at random places.
-    altitude_noise: standard deviation over the height. high: share of points on roofs of up to roof_m.
+    altitude_noise: standard deviation over the height. high: share of points on roofs of up to roof_m. gnss_noise:
+    standard deviation of a position along each axis, metres.
     """
 
     seed: int = 0
@@ -59,6 +69,7 @@ class LoopOptions:
     altitude_noise: float = 0.02
     high: float = 0.3
     roof_m: float = 12.0
+    gnss_noise: float = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,8 +184,8 @@ def message_of(types: Typestore, step: Step, truth: Trajectory) -> Any:
     translation, covariance = scaled(step.motion.translation, step.motion.covariance, step.scale)
     T = transform(step.motion.rotation, translation)
     older, newer = (int(truth.stamps_ns[k]) for k in (step.older, step.newer))
-    head = header(types, newer, "camera_optical")
-    pose = world_pose_message(types, Pose(T[:3, 3], quaternion_from_matrix(T[:3, :3])), newer, "camera_optical").pose
+    head = header(types, newer, OPTICAL_FRAME)
+    pose = world_pose_message(types, Pose(T[:3, 3], quaternion_from_matrix(T[:3, :3])), newer, OPTICAL_FRAME).pose
     fields = {
         "header": head,
         "older_id": step.older,
@@ -195,12 +206,50 @@ def message_of(types: Typestore, step: Step, truth: Trajectory) -> Any:
     return new(types, "yolc_ros/msg/RelativePose", **fields)
 
 
+def pair_of(step: Step, keyframes: Sequence[KeyframeInfo]) -> PairResult:
+    """Return a step as the front end has it, without its matches."""
+    none = np.zeros(0)
+    points = np.zeros((0, 2))
+    matches = Matches(points, points, none, none, none, none, (WIDTH, HEIGHT), (WIDTH, HEIGHT))
+    older, newer = keyframes[step.older], keyframes[step.newer]
+    return PairResult(older, newer, matches, none, none, step.motion, step.scale, none, is_loop=step.is_loop)
+
+
+def odometry_states(steps: Sequence[Step], truth: Trajectory) -> Iterator[OdometryState]:
+    """Yield the odometry of the camera over the steps from each keyframe to the next, in a frame with z up."""
+    stamps, poses = truth.stamps_ns.tolist(), truth.matrices()
+    keyframes = [KeyframeInfo(k, stamp, OPTICAL_FRAME, WIDTH, HEIGHT, CAMERA) for k, stamp in enumerate(stamps)]
+    next_steps = {step.newer: step for step in steps if step.newer == step.older + 1}
+    odometry = Odometry(OdometryFrames("odom", is_level=True))
+    for keyframe in keyframes:
+        step = next_steps.get(keyframe.id)
+        gravity = Gravity(poses[keyframe.id][:3, :3].T @ np.array([0.0, 0.0, -1.0]), GRAVITY_DEVIATION, "truth")
+        if state := odometry.add(keyframe, None if step is None else pair_of(step, keyframes), gravity):
+            yield state
+
+
+def fix_of(types: Typestore, truth: Trajectory, number: int, options: LoopOptions) -> Any:
+    """Return a noisy sensor_msgs/NavSatFix at a keyframe."""
+    noise = options.gnss_noise * np.random.default_rng([options.seed, 22, number]).normal(size=3)
+    latitude, longitude, height = ORIGIN.to_geodetic(truth.positions[number] + noise)[0].tolist()
+    stamp = int(truth.stamps_ns[number])
+    return fix_message(types, latitude, longitude, height, [options.gnss_noise] * 3, stamp, OPTICAL_FRAME)
+
+
 def write_loop(out: Path, options: LoopOptions = LoopOptions(), *, force: bool = False) -> Trajectory:
     """Write the bag; returns the true trajectory of the optical frame in an ENU world."""
     truth = fly_loop(options)
     with BagWriter(out, force=force) as bag:
-        for step in estimate_steps(truth, options):
+        steps = list(estimate_steps(truth, options))
+        for step in steps:
             bag.write("loftr/relative_pose", message_of(bag.types, step, truth), int(truth.stamps_ns[step.newer]))
+        for state in odometry_states(steps, truth):
+            pose = Pose(state.T[:3, 3], quaternion_from_matrix(state.T[:3, :3]))
+            names = state.frame, state.child_frame
+            message = odometry_message(bag.types, pose, state.stamp_ns, *names, covariance=state.covariance)
+            bag.write("loftr/odometry", message, state.stamp_ns)
+        for number, stamp in enumerate(truth.stamps_ns.tolist()):
+            bag.write("fix", fix_of(bag.types, truth, number, options), stamp)
     return truth
 
 
@@ -210,9 +259,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("out", type=Path, help="folder of the new bag")
     parser.add_argument("--truth", type=Path, metavar="FILE", help="TUM file for the true trajectory")
     parser.add_argument("--seed", type=int, default=0)
+    duration = LoopOptions.duration_s
+    parser.add_argument("--duration", type=float, default=duration, help=f"seconds (default: {duration:g})")
     parser.add_argument("--force", action="store_true", help="replace the bag")
     given = parser.parse_args(arguments)
-    truth = write_loop(given.out, LoopOptions(seed=given.seed), force=given.force)
+    truth = write_loop(given.out, LoopOptions(given.seed, duration_s=given.duration), force=given.force)
     if given.truth:
         write_tum(given.truth, truth)
     print(f"{len(truth)} keyframes: {given.out}")

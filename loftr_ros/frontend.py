@@ -9,7 +9,7 @@ The live node and the offline replay both run it, so their results are equal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Generic
 
@@ -20,31 +20,37 @@ from loftr_ros.image_matcher import Encoded, ImageMatcher, MatcherSettings, chec
 from loftr_ros.keyframes.overlap import measure_view_change
 from loftr_ros.keyframes.policy import Decision, KeyframePolicy, Outcome, ViewChange, decide, decide_first, is_too_soon
 from loftr_ros.keyframes.quality import Quality, QualityMonitor, QualitySettings
-from loftr_ros.keyframes.store import KeyframeStore, Place, recovery_candidates
-from loftr_ros.loops.archive import ImageArchive
+from loftr_ros.keyframes.store import Place, recovery_candidates
 from loftr_ros.loops.places import Places
 from loftr_ros.loops.retrieval import GAP, loop_candidates, similar_places
 from loftr_ros.loops.settings import LoopSettings
 from loftr_ros.loops.verification import refusal
-from loftr_ros.matches import Matches
-from loftr_ros.pair_estimation import PairMotion, PairSettings, cameras_of, estimate_pair, expected_motion
+from loftr_ros.matching.keyframe import EstimatedPair, Keyframe
+from loftr_ros.matching.memory import KeyframeMemory
+from loftr_ros.matching.pair_matching import PairMatching
+from loftr_ros.pair_estimation import (
+    PairSettings,
+    cameras_of,
+    mount_of,
+)
 from loftr_ros.results import FrameResult, KeyframeInfo, PairResult
-from loftr_ros.sensors.suite import FrameReadings, Sensors
-from loftr_ros.tracks.keypoint_ids import RADIUS, REPEATED_KEYPOINT_RADIUS, KeypointIds, longest_first, name_matches
+from loftr_ros.sensors.gravity import Gravity, gravity_in_camera
+from loftr_ros.sensors.suite import Sensors
+from loftr_ros.tracks.keypoint_ids import RADIUS, REPEATED_KEYPOINT_RADIUS
+from loftr_ros.tracks.register import KeypointRegister
 from loftr_ros.tracks.statistics import TrackStatistics
 from loftr_ros.tracks.window import KEYFRAMES, TrackWindow
 from loftr_ros.trajectory.chain import KeyframeChain
-from loftr_ros.turning.expectation import expected_turns, sensed_rotation
+from loftr_ros.turning.expectation import expected_turns
 from loftr_ros.turning.features import TurnedFeatures
 from loftr_ros.turning.following import Following
-from loftr_ros.turning.matching import WEAK, Rotation, TurnedMatcher, View
+from loftr_ros.turning.matching import Rotation, TurnedMatcher, View
 from perception_common.cameras.camera import Camera
 from perception_common.errors import InputError
 from perception_common.timing.stage_timer import StageTimer
 
 KEYFRAME_MEMORY = 256 << 20  # bytes; the default of the parameter keyframe_memory_mb
 IMAGE_SHARE = 0.25  # of that, for images of keyframes without features; such an image takes a tenth of its features
-TURN_TRIALS = 2  # keyframes of unknown orientation with which an image is tried in all four turns: bounds the time
 TURNED_SHARE = 0.25  # memory for turned features of keyframes, beside that of the keyframes and as a share of it
 
 
@@ -79,37 +85,6 @@ class FrontendSettings:
         return int(IMAGE_SHARE * self.memory) if self.loops.checks and not self.loops.store else 0
 
 
-@dataclass(frozen=True, eq=False)
-class Keyframe(Generic[Encoded]):
-    """A keyframe and what it needs to be matched again. image: (H, W) uint8. readings: of the sensors, at its time."""
-
-    info: KeyframeInfo
-    encoded: Encoded
-    image: np.ndarray
-    readings: FrameReadings
-
-    @property
-    def view(self) -> View[Encoded]:
-        """The image as it is matched."""
-        return View(self.info.id, self.image, self.encoded)
-
-    @property
-    def nbytes(self) -> int:
-        """Memory that keeping this costs."""
-        depth = self.readings.depth
-        return self.encoded.nbytes + self.image.nbytes + (depth.value.depth.nbytes if depth else 0)
-
-
-@dataclass(frozen=True, eq=False)
-class EstimatedPair(Generic[Encoded]):
-    """A matched pair with its motion, before its keypoints have ids."""
-
-    older: Keyframe[Encoded]
-    newer: Keyframe[Encoded]
-    matches: Matches
-    estimate: PairMotion
-
-
 class Frontend(Generic[Encoded]):
     """Keeps keyframes, the ids of their keypoints and the trajectory. Use it from one thread at a time.
 
@@ -118,13 +93,20 @@ class Frontend(Generic[Encoded]):
 
     def __init__(self, matcher: ImageMatcher[Encoded], settings: FrontendSettings = FrontendSettings()):
         self.sensors = Sensors(settings.pair.sensors)
-        self._next_keyframe_id = 0
-        self._next_keypoint_id = 0
-        self._store: KeyframeStore[Keyframe[Encoded]] = KeyframeStore(settings.memory - settings.image_memory)
-        self._archive = ImageArchive(settings.image_memory, settings.loops.store)
-        self._matcher = matcher
+        self._memory: KeyframeMemory[Encoded] = KeyframeMemory(
+            settings.memory - settings.image_memory, settings.image_memory, settings.loops.store
+        )
+        self._keypoints = KeypointRegister()
         self._turned_features: TurnedFeatures[Encoded] = TurnedFeatures(0)
         self._settings = settings
+        self._matcher = matcher
+        self._pairs = PairMatching(
+            TurnedMatcher(matcher, settings.rotation, self._turned_features),
+            settings.pair,
+            self.sensors,
+            Places(),
+            None if matcher.repeats_keypoints else self._keypoints,
+        )
         self.apply(settings)
         self.forget()
 
@@ -146,22 +128,22 @@ class Frontend(Generic[Encoded]):
     @property
     def keyframes_made(self) -> int:
         """Number of keyframes made so far, dropped ones included."""
-        return self._next_keyframe_id
+        return self._memory.next_id
 
     @property
     def keyframes_kept(self) -> tuple[int, ...]:
         """Ids of the keyframes that can still be matched, oldest first."""
-        return tuple(sorted((*self._archive.ids, *self._store.ids)))
+        return self._memory.ids
 
     @property
     def keyframe_bytes(self) -> int:
         """Memory of the kept keyframes, of their images and of turned features, bytes."""
-        return self._store.nbytes + self._archive.nbytes + self._turned_features.nbytes
+        return self._memory.nbytes + self._turned_features.nbytes
 
     @property
     def problem(self) -> str:
         """One line about images of old keyframes that cannot be kept on disk; empty while all is well."""
-        return self._archive.problem
+        return self._memory.problem
 
     @property
     def trajectory(self) -> KeyframeChain:
@@ -175,23 +157,23 @@ class Frontend(Generic[Encoded]):
         self._settings = settings
         self._matcher = self._matcher.with_settings(settings.matcher)
         self._turned_features.limit_bytes = int(TURNED_SHARE * settings.memory)
-        self._turned = TurnedMatcher(self._matcher, settings.rotation, self._turned_features)
+        self._pairs.turned = TurnedMatcher(self._matcher, settings.rotation, self._turned_features)
+        self._pairs.settings = settings.pair
         self.sensors.settings = settings.pair.sensors
-        self._archive.limit_bytes = settings.image_memory
-        self._put_away(self._store.resize(settings.memory - settings.image_memory, pinned=settings.match_last + 1))
+        features = settings.memory - settings.image_memory
+        self._drop(self._memory.resize(features, settings.image_memory, pinned=settings.match_last + 1))
 
     def forget(self) -> None:
         """Start a new trajectory. Ids are not used again; readings of sensors are kept."""
-        self._store.clear()
-        self._archive.clear()
-        self._places = Places()
+        self._memory.clear()
+        self._places = self._pairs.places = Places()
+        self._pairs.last_step = None
         self._turned_features.clear()
         self._following = Following()
-        self._keypoints: dict[int, KeypointIds] = {}
+        self._keypoints.clear()
         self._trajectory = KeyframeChain()
         self._tracks = TrackWindow()
         self._monitor = QualityMonitor(self._settings.quality)
-        self._last_step: PairResult | None = None
 
     def process(
         self,
@@ -212,8 +194,8 @@ class Frontend(Generic[Encoded]):
         timer = StageTimer()
         height, width = image.shape
         # The id is used up only when the image becomes a keyframe.
-        info = KeyframeInfo(self._next_keyframe_id, stamp_ns, frame_id, width, height, camera)
-        last = next(iter(self._store.newest(1)), None)
+        info = KeyframeInfo(self._memory.next_id, stamp_ns, frame_id, width, height, camera)
+        last = next(iter(self._memory.newest(1)), None)
         seconds = (stamp_ns - last.info.stamp_ns) / 1e9 if last else 0.0
         if last and (too_soon := is_too_soon(self._settings.policy, seconds)):
             return self._result(info, too_soon, timer)
@@ -228,10 +210,7 @@ class Frontend(Generic[Encoded]):
 
         lookup: returns T_base_camera (4, 4) of a frame_id at a stamp in nanoseconds, or None.
         """
-        for keyframe in self._store.newest(len(self._store)):
-            info = keyframe.info
-            if info.T_base_camera is None and (found := lookup(info.frame_id, info.stamp_ns)) is not None:
-                self._store.replace(info.id, replace(keyframe, info=replace(info, T_base_camera=found)))
+        self._memory.complete_mounts(lookup)
 
     def _process_first(
         self,
@@ -245,9 +224,10 @@ class Frontend(Generic[Encoded]):
         if decision.makes_keyframe:
             with timer.stage("network"):
                 encoded = self._matcher.encode(image)
-            info = replace(info, T_base_camera=mount())
-            self._keep(Keyframe(info, encoded, image, self.sensors.at(info.stamp_ns)))
-            self._places.start(self._trajectory.start(info), encoded.descriptor)
+            keyframe = Keyframe(replace(info, T_base_camera=mount()), encoded, image, self.sensors.at(info.stamp_ns))
+            self._keep(keyframe)
+            self._places.start(self._trajectory.start(keyframe.info), encoded.descriptor)
+            return self._result(info, decision, timer, gravity=self._gravity(keyframe))
         return self._result(info, decision, timer)
 
     def _process_next(
@@ -261,9 +241,11 @@ class Frontend(Generic[Encoded]):
     ) -> FrameResult:
         with timer.stage("network"):
             self._turned_features.drop(info.id)  # of the image before, if that became no keyframe
-            rotation = self._sensed_rotation(last, info, self.sensors.at(info.stamp_ns))
+            rotation = self._pairs.sensed_rotation(last, info, self.sensors.at(info.stamp_ns))
             turns = expected_turns(rotation, default=self._following.turns)
-            found = self._turned.match(self._view(last), View(info.id, image), turns, weak=self._following.weak)
+            found = self._pairs.turned.match(
+                self._pairs.view(last), View(info.id, image), turns, weak=self._following.weak
+            )
             self._following = self._following.after_match(found)
             matches = found.matches
         with timer.stage("geometry"):
@@ -276,23 +258,27 @@ class Frontend(Generic[Encoded]):
 
         info = replace(info, T_base_camera=mount())
         newer = Keyframe(info, found.newer, image, self.sensors.at(info.stamp_ns))
-        others = self._store.newest(self._settings.match_last)[:-1]
+        others = self._memory.newest(self._settings.match_last)[:-1]
         again = self._recover(newer, timer) if decision.outcome == Outcome.LOST else None
         self._keep(newer)
         self._following = self._following.after_keyframe()
-        first = self._name(again or self._estimate(last, newer, matches, timer))
+        first = self._name(again or self._pairs.estimate(last, newer, matches, timer))
         self._places.extend(self._trajectory.extend(first), newer.encoded.descriptor, first)
         pairs = [first]
         if again:
             decision = replace(decision, reason=f"{decision.reason}; found keyframe {again.older.info.id} again")
         else:
-            pairs += [self._name(self._match_as_expected(older, newer, timer)) for older in reversed(others)]
-        self._last_step = pairs[0]
+            pairs += [self._name(self._pairs.match_as_expected(older, newer, timer)) for older in reversed(others)]
+        self._pairs.last_step = pairs[0]
         with timer.stage("tracks"):
             tracks = self._measure_tracks(pairs)
         if decision.outcome != Outcome.LOST:
             pairs += self._close_loops(newer, timer)
-        return self._result(info, decision, timer, change, tuple(pairs), tracks)
+        return self._result(info, decision, timer, change, tuple(pairs), tracks, self._gravity(newer))
+
+    def _gravity(self, keyframe: Keyframe[Encoded]) -> Gravity | None:
+        pair = self._settings.pair
+        return gravity_in_camera(keyframe.readings, mount_of(keyframe.info, pair.gimbal_pitch), pair.sensors)
 
     def _close_loops(self, newer: Keyframe[Encoded], timer: StageTimer) -> list[PairResult]:
         """Match the newest keyframe with old ones that probably show its place; return the pairs that close loops."""
@@ -303,15 +289,15 @@ class Frontend(Generic[Encoded]):
             candidates = loop_candidates(self._places, self._settings.loops.checks, set(self.keyframes_kept), gap)
         closures, trials = [], 0
         for candidate in candidates:
-            older, expected = self._find(candidate.id), candidate.expected
+            older, expected = self._memory.find(candidate.id, self._matcher.encode), candidate.expected
             if older is None:  # its file is gone
                 continue
             if expected is None:
-                pair = self._match_within_trials(older, newer, timer, trials)
+                pair = self._pairs.match_within_trials(older, newer, timer, trials)
                 trials += 1
             else:
                 # Few matches mean another place rather than another turn than the trajectory's.
-                pair = self._match(older, newer, timer, expected.T[:3, :3], prior=expected.prior, weak=0.0)
+                pair = self._pairs.match(older, newer, timer, expected.T[:3, :3], prior=expected.prior, weak=0.0)
             if not refusal(pair.matches, pair.estimate, expected):
                 closures.append(replace(self._name(pair), is_loop=True))
         return closures
@@ -332,6 +318,7 @@ class Frontend(Generic[Encoded]):
         change: ViewChange | None = None,
         pairs: tuple[PairResult, ...] = (),
         tracks: TrackStatistics | None = None,
+        gravity: Gravity | None = None,
     ) -> FrameResult:
         return FrameResult(
             stamp_ns=info.stamp_ns,
@@ -341,6 +328,7 @@ class Frontend(Generic[Encoded]):
             pairs=pairs,
             change=change,
             tracks=tracks,
+            gravity=gravity,
             seconds=timer.seconds,
         )
 
@@ -351,38 +339,24 @@ class Frontend(Generic[Encoded]):
         """
         if older_id >= newer_id:
             raise InputError(f"keyframe {older_id} is not older than keyframe {newer_id}: give the lower id first")
-        return self._name(self._match(self._keyframe(older_id), self._keyframe(newer_id), StageTimer()))
+        return self._name(self._pairs.match(self._keyframe(older_id), self._keyframe(newer_id), StageTimer()))
 
     def image(self, keyframe_id: int) -> np.ndarray:
         """Return the image (H, W) uint8 of a keyframe. Raises InputError for one that is not kept."""
         return self._keyframe(keyframe_id).image
 
-    def _find(self, keyframe_id: int) -> Keyframe[Encoded] | None:
-        """Return a keyframe, encoded again where its features had to go; None for one that is not kept."""
-        keyframe = self._store.get(keyframe_id)
-        if keyframe is None and (kept := self._archive.get(keyframe_id)):
-            return Keyframe(kept.info, self._matcher.encode(kept.image), kept.image, kept.readings)
-        return keyframe
-
     def _keyframe(self, keyframe_id: int) -> Keyframe[Encoded]:
-        keyframe = self._find(keyframe_id)
-        if keyframe is None and keyframe_id < self._next_keyframe_id:
-            raise InputError(f"keyframe {keyframe_id} is no longer kept: kept are {_describe_ids(self.keyframes_kept)}")
-        if keyframe is None:
-            raise InputError(f"there is no keyframe {keyframe_id}: kept are {_describe_ids(self.keyframes_kept)}")
-        return keyframe
+        return self._memory.get(keyframe_id, self._matcher.encode)
 
     def _keep(self, keyframe: Keyframe[Encoded]) -> None:
-        self._next_keyframe_id += 1
-        self._keypoints[keyframe.info.id] = KeypointIds()
-        self._put_away(self._store.add(keyframe.info.id, keyframe))
+        self._keypoints.add(keyframe.info.id)
+        self._drop(self._memory.add(keyframe))
 
-    def _put_away(self, dropped: Mapping[int, Keyframe[Encoded]]) -> None:
-        """Keep the images of keyframes whose features had to go."""
-        for keyframe_id, keyframe in dropped.items():
-            del self._keypoints[keyframe_id]
+    def _drop(self, keyframe_ids: tuple[int, ...]) -> None:
+        """Forget what belongs to keyframes whose features had to go."""
+        self._keypoints.drop(keyframe_ids)
+        for keyframe_id in keyframe_ids:
             self._turned_features.drop(keyframe_id)
-            self._archive.add(keyframe.info, keyframe.image, keyframe.readings)
 
     def _recover(self, newer: Keyframe[Encoded], timer: StageTimer) -> EstimatedPair[Encoded] | None:
         """Match an image that lost the track with older keyframes; return the first pair that fits, else None."""
@@ -393,150 +367,35 @@ class Frontend(Generic[Encoded]):
             if place.id in ids
         ]
         for number, keyframe_id in enumerate(recovery_candidates(kept, self._settings.recovery_candidates)):
-            older = self._find(keyframe_id)
+            older = self._memory.find(keyframe_id, self._matcher.encode)
             if older is None:  # its file is gone
                 continue
-            pair = self._match_within_trials(older, newer, timer, number)
+            pair = self._pairs.match_within_trials(older, newer, timer, number)
             enough = len(pair.matches) >= self._settings.policy.lost_matches
             if enough and pair.estimate.motion.geometry != Geometry.FAILED:
                 return pair
         return None
 
-    def _match(
-        self,
-        older: Keyframe[Encoded],
-        newer: Keyframe[Encoded],
-        timer: StageTimer,
-        rotation: np.ndarray | None = None,
-        *,
-        prior: np.ndarray | None = None,
-        weak: float = WEAK,
-    ) -> EstimatedPair[Encoded]:
-        """Match two keyframes and estimate their motion; their keypoints get no ids yet.
-
-        rotation: (3, 3), expected one of the newer camera in the older one; None: that of sensors or the trajectory,
-        and where these know none, all turns are tried. prior: (4, 4), expected motion, None: that of the last step.
-        weak: see `TurnedMatcher.match`.
-        """
-        if rotation is None:
-            rotation = self._expected_rotation(older, newer)
-        turns = expected_turns(rotation, kept=_kept_turns(older, newer))
-        return self._match_turned(older, newer, turns, timer, weak=weak, prior=prior)
-
-    def _match_within_trials(
-        self, older: Keyframe[Encoded], newer: Keyframe[Encoded], timer: StageTimer, trials: int
-    ) -> EstimatedPair[Encoded]:
-        """Match two keyframes; all turns are tried while the image had fewer `trials` than TURN_TRIALS."""
-        match = self._match if trials < TURN_TRIALS else self._match_as_expected
-        return match(older, newer, timer)
-
-    def _match_as_expected(
-        self, older: Keyframe[Encoded], newer: Keyframe[Encoded], timer: StageTimer
-    ) -> EstimatedPair[Encoded]:
-        """Match two keyframes turned as sensors or the trajectory say, else as they are kept; try no other turn."""
-        kept = _kept_turns(older, newer)
-        turns = expected_turns(self._expected_rotation(older, newer), kept=kept, default=kept)
-        return self._match_turned(older, newer, turns, timer, weak=0.0)
-
-    def _match_turned(
-        self,
-        older: Keyframe[Encoded],
-        newer: Keyframe[Encoded],
-        turns: int | None,
-        timer: StageTimer,
-        *,
-        weak: float = WEAK,
-        prior: np.ndarray | None = None,
-    ) -> EstimatedPair[Encoded]:
-        with timer.stage("network"):
-            found = self._turned.match(self._view(older), newer.view, turns, weak=weak)
-        return self._estimate(older, newer, found.matches, timer, prior)
-
-    def _view(self, older: Keyframe[Encoded]) -> View[Encoded]:
-        """Return a keyframe as the older one of a pair."""
-        return replace(older.view, known=self._known_points(older.info.id))
-
-    def _expected_rotation(self, older: Keyframe[Encoded], newer: Keyframe[Encoded]) -> np.ndarray | None:
-        """Rotation (3, 3) of the newer camera in the older one, before they are matched; None: unknown."""
-        sensed = self._sensed_rotation(older, newer.info, newer.readings)
-        return self._places.rotation_between(older.info.id, newer.info.id) if sensed is None else sensed
-
-    def _sensed_rotation(
-        self, older: Keyframe[Encoded], newer: KeyframeInfo, readings: FrameReadings
-    ) -> np.ndarray | None:
-        pair = self._settings.pair
-        return sensed_rotation(older.info, newer, older.readings, readings, pair.gimbal_pitch, pair.sensors)
-
-    def _estimate(
-        self,
-        older: Keyframe[Encoded],
-        newer: Keyframe[Encoded],
-        matches: Matches,
-        timer: StageTimer,
-        prior: np.ndarray | None = None,
-    ) -> EstimatedPair[Encoded]:
-        with timer.stage("geometry"):
-            # Detections and depths may arrive after their image.
-            older, newer = (
-                replace(each, readings=self.sensors.at(each.info.stamp_ns, each.readings)) for each in (older, newer)
-            )
-            estimate = estimate_pair(
-                older.info,
-                newer.info,
-                older.readings,
-                newer.readings,
-                matches,
-                self._settings.pair,
-                expected=expected_motion(self._last_step, older.info, newer.info) if prior is None else prior,
-            )
-        return EstimatedPair(older, newer, matches, estimate)
-
     def _name(self, pair: EstimatedPair[Encoded]) -> PairResult:
         """Give ids to the keypoints of a pair; they persist while its keyframes are kept."""
         older, newer, matches, estimate = pair.older.info, pair.newer.info, pair.matches, pair.estimate
         is_calibrated = cameras_of(older, newer) is not None
-        named = name_matches(
-            self._keypoints.get(older.id, KeypointIds()),
-            self._keypoints.get(newer.id, KeypointIds()),
+        ids0, ids1 = self._keypoints.name(
+            older.id,
+            newer.id,
             matches.points0,
             matches.points1,
-            self._next_keypoint_id,
-            radius=self._keypoint_radius,
+            radius=REPEATED_KEYPOINT_RADIUS if self._matcher.repeats_keypoints else self._settings.keypoint_radius,
             inlier=estimate.motion.inliers if is_calibrated else None,  # no estimator ran: no calibration
         )
-        after = {older.id: named.keypoints0, newer.id: named.keypoints1}
-        self._keypoints |= {keyframe_id: ids for keyframe_id, ids in after.items() if keyframe_id in self._store}
-        self._next_keypoint_id = named.next_id
         return PairResult(
             older=older,
             newer=newer,
             matches=matches,
-            ids0=named.ids0,
-            ids1=named.ids1,
+            ids0=ids0,
+            ids1=ids1,
             motion=estimate.motion,
             scale=estimate.scale,
             dynamic=estimate.moving.flags,
             dynamic_reason=estimate.moving.reason,
         )
-
-    def _known_points(self, keyframe_id: int) -> np.ndarray | None:
-        """Return the known points (K, 2) of a keyframe, longest track first.
-
-        None where the matcher repeats its own, and for a keyframe whose points were forgotten with its features.
-        """
-        if self._matcher.repeats_keypoints or keyframe_id not in self._keypoints:
-            return None
-        return longest_first(self._keypoints, keyframe_id)
-
-    @property
-    def _keypoint_radius(self) -> float:
-        return REPEATED_KEYPOINT_RADIUS if self._matcher.repeats_keypoints else self._settings.keypoint_radius
-
-
-def _kept_turns(older: Keyframe[Encoded], newer: Keyframe[Encoded]) -> int:
-    """Turns of the newer image relative to the older one with which their kept features match."""
-    return (newer.encoded.turns - older.encoded.turns) % 4
-
-
-def _describe_ids(ids: tuple[int, ...]) -> str:
-    return f"{ids[0]} to {ids[-1]}, {len(ids)} of them" if ids else "none"

@@ -67,7 +67,7 @@ def estimate_pair(
     if cameras is None:
         return PairMotion(failed_pose(len(matches), NO_CAMERA), unknown_scale(NO_CAMERA), moving)
     camera0, camera1 = cameras
-    mount = Mount(T_base_camera=older.T_base_camera, gimbal_pitch=settings.gimbal_pitch, camera_frame=older.frame_id)
+    mount = mount_of(older, settings.gimbal_pitch)
     motion = estimate_without_traffic(
         points0,
         points1,
@@ -92,6 +92,11 @@ def estimate_pair(
         dynamic=moving.flags,
     )
     return PairMotion(motion, scale, moving)
+
+
+def mount_of(keyframe: KeyframeInfo, gimbal_pitch: float | None) -> Mount:
+    """Return how the camera of a keyframe is mounted. gimbal_pitch: as in PairSettings."""
+    return Mount(T_base_camera=keyframe.T_base_camera, gimbal_pitch=gimbal_pitch, camera_frame=keyframe.frame_id)
 
 
 def expected_motion(last: PairResult | None, older: KeyframeInfo, newer: KeyframeInfo) -> np.ndarray | None:

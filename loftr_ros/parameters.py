@@ -15,6 +15,7 @@ from loftr_ros.keyframes.quality import QualitySettings
 from loftr_ros.loops.settings import CHECKS, LoopSettings
 from loftr_ros.pair_estimation import PairSettings
 from loftr_ros.sensors.settings import VEHICLES_AND_PEOPLE, DynamicSettings, SensorSettings
+from loftr_ros.trajectory.odometry import OdometryFrames
 from loftr_ros.turning.matching import ROTATIONS
 from perception_common.errors import InputError
 from perception_common.node.parameters import PerceptionParameters, parameter
@@ -174,9 +175,19 @@ class LoftrParameters(PerceptionParameters):
     )
 
     map_frame: str = parameter("loftr_map", "frame of the trajectory: the optical frame of the first keyframe")
+    odom_frame: str = parameter(
+        "loftr_odom", "frame of loftr/odometry: begins before the first step in metres; z up where gravity is known"
+    )
+    publish_tf: bool = parameter(
+        False, "publish odom_frame -> base_frame (or the frame of the images) on /tf, unless another node does"
+    )
     trajectory_file: str = parameter("", "TUM file for the trajectory, numbered where it exists; empty: none")
     base_frame: str = parameter("", "publish loftr/relative_pose_base between poses of this frame, from TF; empty: no")
     base_from_optical: str = parameter("", "x y z qx qy qz qw: pose of the optical frame in base_frame, in place of TF")
+    base_from_imu: str = parameter(
+        "",
+        "x y z qx qy qz qw: pose of the frame of imu in base_frame; empty: from static TF, else it has the base's axes",
+    )
     tf_timeout: float = parameter(
         0.1, "seconds that a new keyframe waits for a transform that is late", low=0.0, high=10.0, live=True
     )
@@ -190,6 +201,12 @@ class LoftrParameters(PerceptionParameters):
             parse_mount(self.base_from_optical)
             if not self.base_frame:
                 raise InputError("base_from_optical is the pose of the camera in base_frame: give base_frame too")
+        if self.base_from_imu:
+            parse_mount(self.base_from_imu, "base_from_imu")
+            if not self.use_imu:
+                raise InputError("base_from_imu is the pose of the IMU in base_frame: set use_imu too")
+        if not self.odom_frame or self.odom_frame == self.base_frame:
+            raise InputError("odom_frame must be the name of a frame, and another one than base_frame")
         if self.use_imu and not self.base_frame:
             raise InputError("use_imu needs to know how the camera sits on the vehicle: give base_frame")
 
@@ -236,6 +253,11 @@ class LoftrParameters(PerceptionParameters):
             sync_slop=self.sync_slop,
             limits=ScaleLimits(max_age=self.sensor_max_age),
         )
+
+    @property
+    def odometry(self) -> OdometryFrames:
+        """The frames of loftr/odometry."""
+        return OdometryFrames(self.odom_frame, self.base_frame, is_level=self.use_imu or self.gimbal == "pitch")
 
     @property
     def dynamic(self) -> DynamicSettings:

@@ -11,6 +11,7 @@ from loftr_ros.geometry.scale.result import Scale, ScaleSource, scaled
 from loftr_ros.geometry.two_view.relative_pose import RelativePose
 from loftr_ros.keyframes.policy import Decision, ViewChange
 from loftr_ros.matches import Matches
+from loftr_ros.sensors.gravity import Gravity
 from loftr_ros.tracks.statistics import NamedPair, TrackStatistics
 from perception_common.cameras.camera import Camera
 from perception_common.geometry import transform
@@ -93,13 +94,31 @@ class TrajectoryPose:
 
 
 @dataclass(frozen=True, eq=False)
+class OdometryState:
+    """Pose and mean velocity of the vehicle or the camera at a keyframe, as nav_msgs/Odometry has them.
+
+    frame, child_frame: names. T: (4, 4), pose of child_frame in frame, metres. covariance: (6, 6) of T, ROS order, axes
+    of `frame`. twist: (6,), linear and angular velocity over the last step, m/s and rad/s, axes of child_frame.
+    twist_covariance: (6, 6).
+    """
+
+    stamp_ns: int
+    frame: str
+    child_frame: str
+    T: np.ndarray
+    covariance: np.ndarray
+    twist: np.ndarray
+    twist_covariance: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class FrameResult:
     """The result of one image.
 
     stamp_ns, frame_id: of the image. pose: of the newest keyframe after this image, None while there is none. pairs: of
     a new keyframe, the one that extends the trajectory first. change: since the keyframe that was newest before this
     image, None where they were not matched. tracks: over the newest keyframes, None unless the image became one.
-    seconds: duration of each stage.
+    gravity: in the camera of a new keyframe, None where no sensor tells it. seconds: duration of each stage.
     """
 
     stamp_ns: int
@@ -109,6 +128,7 @@ class FrameResult:
     pairs: tuple[PairResult, ...]
     change: ViewChange | None
     tracks: TrackStatistics | None
+    gravity: Gravity | None
     seconds: Mapping[str, float]
 
     @property

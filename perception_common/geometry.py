@@ -104,6 +104,17 @@ def so3_log(R: np.ndarray) -> np.ndarray:
     return 2 * np.arctan2(length, q[3]) / length * q[:3]
 
 
+def se3_log(T: np.ndarray) -> np.ndarray:
+    """Return the twist (6,), translation then rotation, whose exponential is the transform (4, 4).
+
+    A body that moves with a constant velocity v and angular velocity w in its own axes moves by T in one second.
+    """
+    w = so3_log(T[:3, :3])
+    angle, W = float(np.linalg.norm(w)), skew(w)
+    squared = 1 / 12 if angle < 1e-4 else (1 - angle / 2 / np.tan(angle / 2)) / angle**2
+    return np.concatenate([(np.eye(3) - W / 2 + squared * W @ W) @ T[:3, 3], w])
+
+
 def quaternion_from_matrix(R: np.ndarray) -> np.ndarray:
     """Return the unit quaternion (x, y, z, w), w >= 0, of a rotation (3, 3)."""
     R = np.asarray(R, np.float64)

@@ -13,7 +13,12 @@ _INT64 = 2**63
 
 def stamp_ns(header: Any) -> int:
     """Return the stamp of a std_msgs/Header in nanoseconds."""
-    return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
+    return time_ns(header.stamp)
+
+
+def time_ns(time: Any) -> int:
+    """Return a builtin_interfaces/Time in nanoseconds."""
+    return int(time.sec) * 1_000_000_000 + int(time.nanosec)
 
 
 def parse_stamp_ns(text: str, *, digits: int = 9) -> int:

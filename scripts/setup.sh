@@ -60,7 +60,7 @@ if [ "$purpose" = lint ]; then # mypy reads the packages above
   install_once lint requirements/lint.txt
   exit 0
 fi
-[ "$purpose" = test ] && install_once test requirements/test.txt
+[ "$purpose" = test ] && install_once test requirements/test.txt requirements/fleet.txt
 
 # --- the ROS package ---------------------------------------------------------------------------------------------
 is_outdated() { # is any source newer than the last build?

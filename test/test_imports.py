@@ -43,11 +43,14 @@ ROS = {
 }
 MAY_USE_ROS = {
     "perception_common.node.base",
-    "perception_common.node.bridge",
+    "perception_common.node.bridges.peers",
+    "perception_common.node.bridges.report",
+    "perception_common.node.bridges.running",
     "perception_common.node.diagnostics",
     "perception_common.node.ros_parameters",
     "perception_common.node.guards",
     "perception_common.node.runner",
+    "perception_common.node.transforms",
     "yolc_ros.bridges.vision",
     "yolc_ros.ros",
     "loftr_ros.bridges.rtabmap",
@@ -60,10 +63,13 @@ MAY_USE_ROS = {
     "replay_ros.offline.replay",
     "replay_ros.replay",  # runs the live or the offline replay
     "replay_ros.demo",
+    "replay_ros.fleet.work.replay",
     "replay_ros.benchmarks.listener",  # times the nodes' messages over DDS
     "replay_ros.benchmarks.publisher",
+    "replay_ros.benchmarks.subjects.fleet",
     "replay_ros.benchmarks.subjects.stages",
     "replay_ros.commands.demo",
+    "replay_ros.commands.fleet",
     "replay_ros.commands.replay",
 }
 OPTIONAL_ROS = {"perception_common.images.conversion": {"cv_bridge"}}  # imported in a function, for rare encodings

@@ -10,8 +10,9 @@ from perception_common.resources import find_config
 from replay_ros.bags.messages import load_types
 from replay_ros.commands.flight import build_parser
 
-RVIZ_CLASSES = {"Grid", "Path", "Pose", "Image"}
 RVIZ_TYPES = {
+    "MarkerArray": "visualization_msgs/msg/MarkerArray",
+    "Odometry": "nav_msgs/msg/Odometry",
     "Path": "nav_msgs/msg/Path",
     "Pose": "geometry_msgs/msg/PoseStamped",
     "Image": "sensor_msgs/msg/Image",
@@ -47,11 +48,12 @@ def test_rviz_shows_topics_of_the_right_types(topics):
     for display in displays:
         package, kind = display["Class"].split("/")
         assert package == "rviz_default_plugins"
-        assert kind in RVIZ_CLASSES
+        assert kind in {"Grid", *RVIZ_TYPES}
         if "Topic" in display:
             shown[display["Topic"]["Value"]] = RVIZ_TYPES[kind]
     assert shown == {name: topics[name] for name in shown}
     assert {"/loftr/path", "/loftr/debug_image", "/yolc/debug_image"} <= shown.keys()
+    assert {"/loftr/odometry", "/yolc/object_markers"} <= shown.keys()
     names = {display["Name"] for display in displays}
     assert {"Detections", "Matches"} <= names & layout["Window Geometry"].keys()  # docked under their own names
 
@@ -63,12 +65,28 @@ def test_foxglove_panels_are_all_placed_once(foxglove):
     assert sorted(placed) == sorted(foxglove["configById"])
 
 
+def field_type(types, message, path):
+    """The type of a nested field, as "pose.pose.position.x"; None for one that does not exist."""
+    for name in path.split("."):
+        fields = dict(types.fielddefs[message][1]) if message in types.fielddefs else {}
+        if name not in fields:
+            return None
+        kind = fields[name]
+        while isinstance(kind[1], tuple) and not isinstance(kind[1][0], str):  # an array of ...
+            kind = kind[1][0]
+        message = kind[1] if isinstance(kind[1], str) else kind[1][0]
+    return message
+
+
 def test_foxglove_names_topics_and_fields_that_exist(foxglove, topics):
     types = load_types()
     paths = set(re.findall(r'"(/[a-z_]+(?:/[a-z_]+)*(?:\.[a-z_.]+)?)"', json.dumps(foxglove["configById"])))
     assert len(paths) > 8
+    assert {"/yolc/object_markers", "/yolc/image_markers", "/yolc/tracks.tracks"} <= paths
+    assert "/loftr/odometry.pose.pose.position.x" in paths
     for path in paths:
         topic, _, field = path.partition(".")
         assert topic in topics, path
         if field:
-            assert field in {name for name, _ in types.fielddefs[topics[topic]][1]}, path
+            assert field_type(types, topics[topic], field), path
+    assert field_type(types, topics["/loftr/odometry"], "pose.pose.position.w") is None

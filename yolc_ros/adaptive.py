@@ -13,7 +13,15 @@ from yolc_ros.boxes import ScoredBoxes
 from yolc_ros.clusters import LsmConfig
 from yolc_ros.detector import Detections, Detector, FirstLook
 from yolc_ros.looks.bands import Band, GroundView, band_pixels, ground_bands, whole
-from yolc_ros.looks.budget import Costs, LeftOut, affordable_regions, affordable_share, input_pixels
+from yolc_ros.looks.budget import (
+    PLANNED,
+    Costs,
+    LeftOut,
+    affordable_regions,
+    affordable_share,
+    input_pixels,
+    reduced,
+)
 from yolc_ros.looks.crowds import CrowdConfig
 from yolc_ros.looks.search import ScaleState, SearchConfig, follow, largest_scale, search
 from yolc_ros.network.config import ObjectSizes
@@ -68,7 +76,7 @@ class AdaptiveDetector:
         first, share, state = self._first(image, state, view)
         regions, left_out = first.regions, LeftOut()
         if self.settings.budget is not None:
-            left = self.settings.budget - (self.clock() - start)
+            left = PLANNED * self.settings.budget - (self.clock() - start)
             scale = max(band.scale for band in first.bands)
             regions, left_out = affordable_regions(state.costs, left, regions, scale, self._smallest_gain)
         second = self.clock()
@@ -99,8 +107,8 @@ class AdaptiveDetector:
             bands, follows = whole(height, state.scale.scale), True
         share = 1.0
         if self.settings.budget is not None:
-            share = affordable_share(state.costs, self.settings.budget, band_pixels(bands, width))
-            bands = tuple(replace(band, scale=band.scale * share) for band in bands)
+            share = affordable_share(state.costs, PLANNED * self.settings.budget, bands, width)
+            bands = reduced(bands, share)
         first, costs = self._look(image, bands, state.costs)
         if follows and sizes is not None:
             state = replace(state, scale=follow(state.scale, first.found, share, sizes, self.settings.search))

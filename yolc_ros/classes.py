@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
-
 VISDRONE_CLASSES = (
     "pedestrian",
     "people",
@@ -17,7 +15,18 @@ VISDRONE_CLASSES = (
     "motor",
 )
 
-_GOLDEN_RATIO = 0.618034
+_COLORS = (  # bright ones that are farthest from each other in CIELAB, at least 59 apart
+    (0, 255, 0),
+    (255, 204, 178),
+    (140, 140, 255),
+    (0, 234, 255),
+    (255, 191, 0),
+    (255, 64, 0),
+    (255, 0, 234),
+    (198, 255, 140),
+    (0, 0, 255),
+    (255, 64, 128),
+)
 
 
 def plain_name(name: str) -> str:
@@ -26,7 +35,5 @@ def plain_name(name: str) -> str:
 
 
 def class_color(class_id: int) -> tuple[int, int, int]:
-    """Colour (R, G, B), 0 to 255, of a class: bright, and different from those of the classes beside it in the list."""
-    hue = (0.33 + class_id * _GOLDEN_RATIO) % 1.0
-    red, green, blue = colorsys.hsv_to_rgb(hue, 0.85, 1.0)
-    return round(255 * red), round(255 * green), round(255 * blue)
+    """Colour (R, G, B), 0 to 255, of a class: bright, and different from those of the nine classes around it."""
+    return _COLORS[class_id % len(_COLORS)]

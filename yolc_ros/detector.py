@@ -23,6 +23,7 @@ from perception_common.images.palettes import to_thermal_gray
 from perception_common.resources import find_config
 from perception_common.weights import WeightsReport, load_chosen_weights
 from yolc_ros.boxes import ScoredBoxes, concatenate, suppress_duplicates
+from yolc_ros.calibration import calibrate, raw_threshold
 from yolc_ros.clusters import (
     LsmConfig,
     Region,
@@ -35,13 +36,14 @@ from yolc_ros.decoding import Peaks, cells_of, decode_boxes, move_to_peaks, read
 from yolc_ros.fusion import fuse, fuse_as_release
 from yolc_ros.looks.bands import Band, whole
 from yolc_ros.looks.crowds import FIRST_LOOK_SCORE, HEAT_PRESETS, LSM_PRESETS, CrowdConfig, find_crowds
-from yolc_ros.network.config import YolcConfig
+from yolc_ros.network.config import ScoreCalibration, YolcConfig
 from yolc_ros.network.fuse import prepare_for_inference, set_precision
 from yolc_ros.network.parts import yolc_parts
 from yolc_ros.network.yolc import Yolc, YolcMaps, initialise
 from yolc_ros.preprocessing import Placement, limiting_scale, place, render
 
 LsmMerge = Literal["ours", "release"]
+Scores = Literal["calibrated", "raw"]
 SMALLEST_BOX = 1e-3  # image pixels; a narrower box lies outside the image and was clipped to nothing
 
 
@@ -50,7 +52,9 @@ class DetectorSettings:
     """Settings that may change from image to image.
 
     max_side: maximum length of the longer side of the network's input, pixels; 0: the image's own size.
-    score_threshold: minimum score of a detection. nms_iou: IoU of two boxes of a class above which the one with the
+    score_threshold: minimum score of a detection. scores: "calibrated": probabilities that a box is an object, where
+    the weights have a calibration; "raw": as the network gives them. What the detector itself decides by scores, as
+    where to look again, always uses raw ones. nms_iou: IoU of two boxes of a class above which the one with the
     lower score is dropped; None: none is dropped, as in the authors' evaluation. max_detections: per image. max_peaks:
     heatmap peaks that become boxes, per network pass.
     lsm: the crop pass over crowded regions (see `LSM_PRESETS`); None: the first pass alone. A `CrowdConfig` needs a
@@ -62,6 +66,7 @@ class DetectorSettings:
 
     max_side: int = 0
     score_threshold: float = 0.3
+    scores: Scores = "calibrated"
     nms_iou: float | None = 0.6
     max_detections: int = 500
     max_peaks: int = 1000
@@ -160,6 +165,12 @@ class Detector:
         """Name of each label."""
         return self.network.config.class_names
 
+    @property
+    def calibration(self) -> ScoreCalibration | None:
+        """The calibration that was fitted for these weights; None: there is none."""
+        known = self.network.config.calibration
+        return known if known is not None and known.weights_sha256 == self.weights_sha256 != "" else None
+
     @classmethod
     def load(
         cls,
@@ -213,6 +224,17 @@ class Detector:
             return replace(HEAT_PRESETS["heat"], regions=lsm.regions)
         return lsm
 
+    @property
+    def published_calibration(self) -> ScoreCalibration | None:
+        """The calibration of the scores in `Detections`; None: they are the network's."""
+        return self.calibration if self.settings.scores == "calibrated" else None
+
+    @property
+    def _raw_threshold(self) -> float:
+        """The network's score from which a detection is published."""
+        threshold, calibration = self.settings.score_threshold, self.published_calibration
+        return threshold if calibration is None else raw_threshold(threshold, calibration)
+
     def detect(self, image: np.ndarray, bands: Sequence[Band] = ()) -> Detections:
         """Detect objects in an RGB image (H, W, 3) uint8 of any size.
 
@@ -258,16 +280,17 @@ class Detector:
         """Look at regions of the first look again, and fuse the boxes of both looks."""
         image = self.prepare(image)
         height, width = image.shape[:2]
-        of_image = first.found.select(first.found.scores >= self.settings.score_threshold)
+        of_image = first.found.select(first.found.scores >= self._raw_threshold)
         of_crops = self._crop_pass(image, regions)
         nms_iou = self.settings.nms_iou
         if self.settings.merge == "release":
             fused = fuse_as_release(of_image, of_crops, regions, nms_iou)
         else:
             fused = fuse(of_image, of_crops, regions, (width, height), nms_iou)
+        scores, calibration = fused.found.scores[: self.settings.max_detections], self.published_calibration
         return Detections(
             boxes=fused.found.boxes[: self.settings.max_detections],
-            scores=fused.found.scores[: self.settings.max_detections],
+            scores=scores if calibration is None else calibrate(scores, calibration),
             labels=fused.found.labels[: self.settings.max_detections],
             region=fused.region[: self.settings.max_detections],
             regions=tuple(regions),
@@ -301,7 +324,7 @@ class Detector:
     def _regions_of_heat(self, first: _View, lsm: LsmConfig) -> tuple[Region, ...]:
         """Return the regions of the published LSM for the first view."""
         clusters = find_clusters(first.counts, *first.placement.input_size, lsm)
-        published = first.found.boxes[first.found.scores >= self.settings.score_threshold]
+        published = first.found.boxes[first.found.scores >= self._raw_threshold]
         centres = (published[:, :2] + published[:, 2:]) / 2
         return to_regions(clusters, first.placement, centres, lsm.zoom, self.settings.max_side)
 
@@ -309,7 +332,7 @@ class Detector:
     def _lowest_score(self) -> float:
         """Lowest score of a box of the first look: small objects, which call for a larger scale, have low scores."""
         known = self.network.config.object_sizes is not None
-        return min(FIRST_LOOK_SCORE, self.settings.score_threshold) if known else self.settings.score_threshold
+        return min(FIRST_LOOK_SCORE, self._raw_threshold) if known else self._raw_threshold
 
     def _crop_pass(self, image: np.ndarray, regions: Sequence[Region]) -> list[ScoredBoxes]:
         """Detect in the crop of each region; boxes in pixels of the whole image. Inputs of one size form one batch."""
@@ -321,7 +344,7 @@ class Detector:
         found: dict[int, ScoredBoxes] = {}
         for indices in by_size.values():
             crops = [image[regions[i].y0 : regions[i].y1, regions[i].x0 : regions[i].x1] for i in indices]
-            views = self._detect_views(crops, [placements[i] for i in indices], None, self.settings.score_threshold)
+            views = self._detect_views(crops, [placements[i] for i in indices], None, self._raw_threshold)
             for i, view in zip(indices, views, strict=True):
                 found[i] = view.found.shifted(regions[i].x0, regions[i].y0)
         return [found[index] for index in range(len(regions))]

@@ -12,6 +12,7 @@ from perception_common.sensors.buffer import Aged
 from perception_common.sensors.readings import Orientation, altitude_between, orientation_between
 from perception_common.sensors.suite import AltitudeSensors
 from perception_common.sensors.topics import ALTITUDES, IMU, SensorTopic
+from perception_common.sensors.transform_tree import TransformTree
 from yolc_ros.looks.bands import GroundView
 
 READINGS = 1000  # that are kept: 2.5 s of an IMU at 400 Hz
@@ -26,7 +27,9 @@ class GroundSettings:
     above the ellipsoid, for positions of satellites; None: that of the first one. use_imu: tilt from the orientation of
     the images' frame, else from pitch. pitch: degrees of the optical axis above the horizon, -90 is straight down.
     max_age: seconds between a reading and the image. mount: T_base_camera (4, 4) of a camera that is fixed to the
-    vehicle whose frame the orientation is of; None: it is of the images' frame.
+    vehicle whose frame the orientation is of; None: it is of the images' frame. attitude_frame: fixed frame of the
+    transforms with x to the east and z up, which give the orientation in place of messages; empty: they do not.
+    tf_timeout: seconds to wait for a transform that is late.
     """
 
     altitude: str = "none"
@@ -35,14 +38,20 @@ class GroundSettings:
     pitch: float = -90.0
     max_age: float = 0.5
     mount: np.ndarray | None = None
+    attitude_frame: str = ""
+    tf_timeout: float = 0.0
 
 
 class GroundSensors(AltitudeSensors):
-    """The view of the ground from altitudes and orientations, see `AltitudeSensors`. `settings` may be replaced."""
+    """The view of the ground from altitudes and orientations, see `AltitudeSensors`. `settings` may be replaced.
+
+    transforms: of /tf and /tf_static, for `attitude_frame`.
+    """
 
     def __init__(self, settings: GroundSettings):
         super().__init__(altitudes=READINGS, orientations=READINGS)
         self.settings = settings
+        self.transforms = TransformTree()
 
     @property
     def ground_height(self) -> float | None:
@@ -65,13 +74,15 @@ class GroundSensors(AltitudeSensors):
 
     def _down(self, stamp_ns: int, frame_id: str) -> np.ndarray:
         """Return the direction of gravity (3,) in the optical frame."""
-        if not self.settings.use_imu:
+        if not (self.settings.use_imu or self.settings.attitude_frame):
             pitch = np.radians(self.settings.pitch)
             return np.array([0.0, np.cos(pitch), -np.sin(pitch)])
         return -self._orientation(stamp_ns, frame_id).value.rotation[2]  # the last row is the world's z axis
 
     def _orientation(self, stamp_ns: int, frame_id: str) -> Aged[Orientation]:
         """Return the orientation of the optical frame. Raises InputError where it is unknown."""
+        if self.settings.attitude_frame:
+            return Aged(self._orientation_of_transforms(stamp_ns, frame_id), 0.0)
         found = self._orientations.between(stamp_ns, orientation_between, MAX_GAP)
         if found is None or found.age > self.settings.max_age:
             raise InputError("no orientation of the time of the image; check the topic imu")
@@ -84,6 +95,14 @@ class GroundSensors(AltitudeSensors):
             )
         rotation = found.value.rotation @ self.settings.mount[:3, :3]
         return Aged(replace(found.value, rotation=rotation, frame=frame_id), found.age)
+
+    def _orientation_of_transforms(self, stamp_ns: int, frame_id: str) -> Orientation:
+        self.transforms.begin_image(stamp_ns)
+        target, timeout = self.settings.attitude_frame, self.settings.tf_timeout
+        found = self.transforms.wait(target, frame_id, stamp_ns, timeout)
+        if found.T is None:
+            raise InputError(f"{found.reason}: no attitude of the camera")
+        return Orientation(stamp_ns, found.T[:3, :3], frame=frame_id)
 
 
 def ground_topics(settings: GroundSettings) -> tuple[SensorTopic, ...]:

@@ -26,6 +26,12 @@ class YolcParameters(PerceptionParameters):
     model: str = parameter("yolc_lite", "network variant: a file in config/models")
     max_side: int = parameter(1920, "images are reduced to this long side, pixels; 0: as they are", low=0, high=8192)
     score_threshold: float = parameter(0.3, "lowest score of a published detection", low=0.01, high=1.0, live=True)
+    scores: str = parameter(
+        "calibrated",
+        "calibrated: the probability that a box is an object, where the weights have a calibration; raw: the network's",
+        choices=("calibrated", "raw"),
+        live=True,
+    )
     nms_iou: float = parameter(
         0.6, "IoU above which NMS removes the lower-scoring box of a class", low=0.0, high=1.0, live=True
     )
@@ -57,6 +63,13 @@ class YolcParameters(PerceptionParameters):
     gimbal_pitch: float = parameter(
         -90.0, "degrees of the optical axis above the horizon; -90: straight down", low=-180.0, high=180.0, live=True
     )
+    attitude_frame: str = parameter(
+        "",
+        "fixed frame of TF, x east and z up, such as map: the orientation is that of /tf, in place of imu; empty: no",
+    )
+    tf_timeout: float = parameter(
+        0.1, "seconds that an image waits for a transform that is late", low=0.0, high=10.0, live=True
+    )
     sensor_max_age: float = parameter(
         0.5, "seconds between a reading and the image; an older one counts as missing", low=0.001, high=60.0, live=True
     )
@@ -64,7 +77,8 @@ class YolcParameters(PerceptionParameters):
         0.0, "time for the looks at an image, milliseconds; 0: no limit", low=0.0, high=60_000.0, live=True
     )
     georeference: bool = parameter(
-        False, "locate the objects on the ground: yolc/objects, by altitude or height_grid, use_imu and the topic fix"
+        False,
+        "locate objects on the ground: yolc/objects, by altitude or height_grid, use_imu or attitude_frame, and fix",
     )
     base_from_optical: str = parameter(
         "",
@@ -90,7 +104,11 @@ class YolcParameters(PerceptionParameters):
         live=True,
     )
     attitude_deviation: float = parameter(
-        1.0, "standard deviation of imu where it tells none, degrees about each axis", low=0.001, high=45.0, live=True
+        1.0,
+        "standard deviation of the orientation where imu tells none, degrees about each axis",
+        low=0.001,
+        high=45.0,
+        live=True,
     )
     altitude_deviation: float = parameter(
         0.02, "standard deviation of altitude where it tells none, as a share of it", low=0.0, high=1.0, live=True
@@ -125,8 +143,10 @@ class YolcParameters(PerceptionParameters):
     def __post_init__(self) -> None:
         if self.scale == "ground" and self.altitude == "none":
             raise InputError("scale ground needs the height above ground: set altitude to the kind of its messages")
-        if self.georeference and not self.use_imu:
-            raise InputError("georeference needs the orientation of the camera: set use_imu")
+        if self.georeference and not (self.use_imu or self.attitude_frame):
+            raise InputError("georeference needs the orientation of the camera: set use_imu, or attitude_frame for TF")
+        if self.attitude_frame and (self.use_imu or self.base_from_optical):
+            raise InputError("attitude_frame takes orientation and mount from /tf: leave use_imu and base_from_optical")
         if self.georeference and self.altitude == "none" and not self.height_grid:
             raise InputError("georeference needs the ground: set altitude to the kind of its messages, or height_grid")
         if self.base_from_optical:
@@ -142,6 +162,8 @@ class YolcParameters(PerceptionParameters):
             pitch=self.gimbal_pitch,
             max_age=self.sensor_max_age,
             mount=parse_mount(self.base_from_optical) if self.base_from_optical else None,
+            attitude_frame=self.attitude_frame,
+            tf_timeout=self.tf_timeout,
         )
 
     @property
@@ -184,6 +206,7 @@ class YolcParameters(PerceptionParameters):
         return DetectorSettings(
             max_side=self.max_side,
             score_threshold=self.score_threshold,
+            scores=self.scores,  # type: ignore[arg-type]  # a declared choice
             nms_iou=self.nms_iou,
             max_detections=self.max_detections,
             lsm=None if self.lsm == "none" else replace(LSM_PRESETS[self.lsm], regions=self.lsm_regions),

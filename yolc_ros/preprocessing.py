@@ -5,6 +5,7 @@ Coordinates of both are continuous: the top-left pixel covers 0 to 1 in x and y.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -56,6 +57,12 @@ def place(width: int, height: int, padding: Padding = "plain", scale: float = 1.
         input_size = _round_up(resized[0]), _round_up(resized[1])
         offset = (0, 0)
     return Placement((width, height), resized, input_size, offset)
+
+
+def input_area(width: float, height: float, scale: float) -> int:
+    """Return the pixels of the input for an image of this size at a scale, with its padding."""
+    sides = (_round_up(max(1, round(side * scale))) for side in (width, height))
+    return math.prod(sides)
 
 
 def limiting_scale(width: int, height: int, max_side: int) -> float:

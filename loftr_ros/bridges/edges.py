@@ -128,8 +128,8 @@ class GraphNodes:
         if gap <= self._tolerance:
             return End(node, mount)
         raise InputError(
-            f"no keyframe within {self._tolerance:g} s of node {node.id} ({gap:.2f} s): give odometry with base_frame, "
-            "or let both systems use the same images"
+            f"no keyframe within {self._tolerance:g} s of a node: give odometry with base_frame, or let both systems "
+            "use the same images"
         )
 
     def _motion(self, from_ns: int, to_ns: int) -> np.ndarray | None:

@@ -9,7 +9,6 @@ consecutive are linked.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +17,16 @@ from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
-from loftr_ros.bridges.edges import End, GraphEdge, GraphNode, GraphNodes, edge_of_pose, fill_transform, metric_pose
+from loftr_ros.bridges.edges import GraphEdge, GraphNode, GraphNodes, fill_transform
+from loftr_ros.bridges.waiting import WaitingPoses
 from loftr_ros.geometry.uncertainty.covariance import to_gtsam
 from loftr_ros.ros.mount_lookup import MountLookup
 from loftr_ros.sensors.messages import pose_from_odometry
 from perception_common.errors import InputError
-from perception_common.node.bridge import PeerWatch, load_messages, publisher_of, run_bridge, server_of
+from perception_common.node.bridges.peers import publisher_of, server_of
+from perception_common.node.bridges.report import BridgeReport
+from perception_common.node.bridges.running import load_messages, run_bridge
+from perception_common.node.bridges.traffic import Traffic
 from perception_common.node.parameters import parameter
 from perception_common.node.problems import Problems
 from perception_common.node.ros_parameters import NodeParameters
@@ -33,7 +36,6 @@ from yolc_ros.msg import RelativePose
 INSTALL = "apt install ros-jazzy-rtabmap-msgs"
 USER_CLOSURE = 4  # rtabmap::Link::kUserClosure: a loop closure from outside
 QUEUE = QoSProfile(depth=100)
-_PENDING = 200  # maximum number of relative poses that wait for their nodes; empirical
 _ROTATION_FIRST = np.eye(6)[[3, 4, 5, 0, 1, 2]]  # swaps translation and rotation
 
 
@@ -72,14 +74,22 @@ class RtabmapBridge(Node):
     def __init__(self) -> None:
         messages, services = (load_messages(f"rtabmap_msgs.{kind}", INSTALL) for kind in ("msg", "srv"))
         super().__init__("rtabmap_bridge")
+        warn = self.get_logger().warning
+        self.problems = Problems(warn)
         parameters = NodeParameters(self, RtabmapParameters, is_locked=lambda: True, on_change=lambda _: None)
-        self._settings = parameters.values
-        self._problems = Problems(self.get_logger().warning)
+        given = parameters.values
         for sentence in parameters.unknown(self):
-            self._problems.report(sentence, sentence)
-        self._mount = MountLookup(self, self._problems, self._settings.base_frame, self._settings.base_from_optical)
-        self._nodes = GraphNodes(self._settings.tolerance)
-        self._pending: deque[RelativePose] = deque(maxlen=_PENDING)
+            self.problems.report(sentence, sentence)
+        self._nodes = GraphNodes(given.tolerance)
+        self._waiting = WaitingPoses(
+            "RTAB-Map",
+            self._nodes,
+            MountLookup(self, self.problems, given.base_frame, given.base_from_optical),
+            reach=given.reach,
+            patience=given.patience,
+            min_inliers=given.min_inliers,
+        )
+        self._poses, self._loops = Traffic("relative poses", warn), Traffic("loops", warn)
         self._linked: set[tuple[int, int]] = set()
         self._service = services.AddLink
         self._client = self.create_client(services.AddLink, "rtabmap/rtabmap/add_link")
@@ -87,80 +97,45 @@ class RtabmapBridge(Node):
         self.create_subscription(Odometry, "odom", self._add_odometry, QUEUE)
         self.create_subscription(RelativePose, "loftr/relative_pose", self._enqueue, QUEUE)
         rtabmap = "RTAB-Map (package rtabmap_slam)"
-        self._watch = PeerWatch(
+        self._report = BridgeReport(
             self,
-            self._problems,
+            self.problems,
             (
                 publisher_of(self, "rtabmap/info", rtabmap),
                 server_of(self._client, rtabmap),
                 publisher_of(self, "loftr/relative_pose", "loftr_node (package yolc_ros)"),
             ),
+            (self._poses, self._loops),
         )
 
     def _enqueue(self, message: RelativePose) -> None:
-        self._pending.append(message)
+        self._waiting.add(message, self._loops if message.loop else self._poses)
 
     def _add_odometry(self, message: Odometry) -> None:
         try:
             self._nodes.add_odometry(pose_from_odometry(message))
         except InputError as error:
-            self._problems.report("odometry", str(error))
+            self.problems.report("odometry", str(error))
+        else:
+            self.problems.resolve("odometry")
 
     def _add_node(self, message: Any) -> None:
         """Add RTAB-Map's newest node, and send the links that waited for it."""
         now = stamp_ns(message.header)
         if message.ref_id > 0:
             self._nodes.add(GraphNode(now, int(message.ref_id)))
-        waiting = list(self._pending)
-        self._pending.clear()
-        for pose in waiting:
-            newest = pose.newer_stamp.sec * 10**9 + pose.newer_stamp.nanosec
-            if newest > now:  # the next node may be nearer to the keyframe
-                self._pending.append(pose)
-                continue
-            try:
-                edge = self._edge(pose)
-            except InputError as error:
-                if now - newest < self._settings.patience * 1e9:
-                    self._pending.append(pose)
-                else:
-                    self._problems.report(str(error), f"no link: {error}")
-                continue
-            if edge is not None:
+        if not self._client.service_is_ready():  # the report names it
+            return
+        for edge, traffic in self._waiting.edges(now):
+            if abs(edge.to_id - edge.from_id) < 2:
+                traffic.refuse("both keyframes are at one node of RTAB-Map or at two neighbours")
+            elif (edge.from_id, edge.to_id) in self._linked:
+                traffic.refuse("RTAB-Map has a link between both nodes already")
+            else:
                 self._send(edge)
-
-    def _edge(self, pose: RelativePose) -> GraphEdge | None:
-        """Convert a relative pose to an edge; None for poses that RTAB-Map cannot use.
-
-        Raises InputError while a node is missing.
-        """
-        if pose.inliers < self._settings.min_inliers:
-            return None
-        try:
-            T, covariance = metric_pose(pose)
-        except InputError as error:
-            self._problems.report(str(error), str(error))
-            return None
-        older, newer = (self._end(pose.header.frame_id, each) for each in (pose.older_stamp, pose.newer_stamp))
-        if abs(newer.node.id - older.node.id) < 2 or (older.node.id, newer.node.id) in self._linked:
-            return None
-        return edge_of_pose(T, covariance, older, newer)
-
-    def _end(self, frame: str, stamp: Any) -> End:
-        keyframe_ns = stamp.sec * 10**9 + stamp.nanosec
-        node = self._nodes.nearest(keyframe_ns)
-        if node is None or abs(node.stamp_ns - keyframe_ns) > self._settings.reach * 1e9:
-            raise InputError(f"RTAB-Map has no node within {self._settings.reach:g} s of a keyframe")
-        T_base_camera = self._mount.lookup(frame, keyframe_ns)
-        if T_base_camera is None and self._mount.is_asked_for:
-            raise InputError("the pose of the camera in the base frame is unknown")
-        return self._nodes.end(node, keyframe_ns, T_base_camera)
+                traffic.pass_on()
 
     def _send(self, edge: GraphEdge) -> None:
-        if not self._client.service_is_ready():
-            self._problems.report("service", f"no service {self._client.srv_name}: start RTAB-Map or remap it")
-            return
-        self._problems.resolve("service")
         self._linked.add((edge.from_id, edge.to_id))
         request = self._service.Request()
         fill_link(request.link, edge)

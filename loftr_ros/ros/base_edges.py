@@ -13,7 +13,7 @@ from loftr_ros.base_frame import edge_between_bases
 from loftr_ros.results import KeyframeInfo, PairResult
 from loftr_ros.ros.messages import pose_message, relative_pose_message
 from loftr_ros.sensors.camera_mount import CameraMount
-from loftr_ros.sensors.transform_tree import Missing, TransformLookup
+from perception_common.sensors.transform_tree import Missing, TransformLookup
 from yolc_ros.msg import RelativePose
 
 _CAPACITY = 1000  # edges that may wait: minutes of flight, 2 MB

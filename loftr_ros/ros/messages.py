@@ -10,15 +10,26 @@ from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Point, Pose, PoseStamped, PoseWithCovariance, Quaternion
-from nav_msgs.msg import Path
+from geometry_msgs.msg import (
+    Point,
+    Pose,
+    PoseStamped,
+    PoseWithCovariance,
+    Quaternion,
+    Transform,
+    TransformStamped,
+    Twist,
+    TwistWithCovariance,
+    Vector3,
+)
+from nav_msgs.msg import Odometry, Path
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from loftr_ros.drawing import draw_matches
 from loftr_ros.frontend import Frontend
 from loftr_ros.geometry.two_view.relative_pose import Geometry
-from loftr_ros.results import FrameResult, KeyframeInfo, PairResult
+from loftr_ros.results import FrameResult, KeyframeInfo, OdometryState, PairResult
 from loftr_ros.trajectory.chain import MapPoses
 from perception_common.geometry import quaternion_from_matrix
 from perception_common.images.conversion import fill_image
@@ -30,6 +41,7 @@ CORRESPONDENCES = "loftr/correspondences"
 RELATIVE_POSE = "loftr/relative_pose"
 BASE_POSE = "loftr/relative_pose_base"  # only with a base frame
 POSE = "loftr/pose"
+ODOMETRY = "loftr/odometry"
 PATH = "loftr/path"
 DEBUG_IMAGE = "loftr/debug_image"
 STATUS = "loftr/status"  # the last message of each image
@@ -40,6 +52,7 @@ TOPICS: dict[str, type] = {
     RELATIVE_POSE: RelativePose,
     BASE_POSE: RelativePose,
     POSE: PoseStamped,
+    ODOMETRY: Odometry,
     PATH: Path,
     DEBUG_IMAGE: Image,
     STATUS: MatchingStatus,
@@ -60,19 +73,24 @@ def frame_messages(
     map_frame: str,
     wants: Callable[[str], bool],
     base_edges: BaseEdgesOf | None = None,
+    odometry: OdometryState | None = None,
 ) -> Iterator[tuple[str, Any]]:
     """Yield (topic, message) of the result of one image, the status last.
 
     map_frame: name of the trajectory's frame. wants: whether a topic is wanted; messages of others are not built.
-    base_edges: `BaseEdges.update` where a base frame is given.
+    base_edges: `BaseEdges.update` where a base frame is given. odometry: of the image, from `Odometry.update`.
     """
-    for topic, build in _builders(frontend, result, map_frame, base_edges):
+    for topic, build in _builders(frontend, result, map_frame, base_edges, odometry):
         if wants(topic):
             yield topic, build()
 
 
 def _builders(
-    frontend: Frontend[Any], result: FrameResult, map_frame: str, base_edges: BaseEdgesOf | None
+    frontend: Frontend[Any],
+    result: FrameResult,
+    map_frame: str,
+    base_edges: BaseEdgesOf | None,
+    odometry: OdometryState | None,
 ) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Yield the topics of a result with functions that build their messages."""
     if keyframe := result.new_keyframe:
@@ -81,6 +99,8 @@ def _builders(
             yield CORRESPONDENCES, partial(correspondences_message, pair, frontend.model, frontend.trained)
             yield RELATIVE_POSE, partial(relative_pose_message, pair)
         yield POSE, partial(pose_stamped_message, keyframe.stamp_ns, map_frame, result.T_map_camera)
+        if odometry:
+            yield ODOMETRY, partial(odometry_message, odometry)
         yield PATH, partial(path_message, frontend.trajectory.poses, map_frame)
         if result.pairs:
             yield DEBUG_IMAGE, partial(debug_image_message, frontend, result.pairs[0])
@@ -125,6 +145,29 @@ def pose_message(T: np.ndarray) -> Pose:
 def pose_stamped_message(stamp_ns: int, frame_id: str, T: np.ndarray) -> PoseStamped:
     """Return the PoseStamped of a (4, 4) transform from a camera to `frame_id`."""
     return PoseStamped(header=header_of(stamp_ns, frame_id), pose=pose_message(T))
+
+
+def odometry_message(state: OdometryState) -> Odometry:
+    """Return the Odometry of a state."""
+    linear, angular = (Vector3(x=x, y=y, z=z) for x, y, z in (state.twist[:3].tolist(), state.twist[3:].tolist()))
+    return Odometry(
+        header=header_of(state.stamp_ns, state.frame),
+        child_frame_id=state.child_frame,
+        pose=PoseWithCovariance(pose=pose_message(state.T), covariance=state.covariance.ravel()),
+        twist=TwistWithCovariance(
+            twist=Twist(linear=linear, angular=angular), covariance=state.twist_covariance.ravel()
+        ),
+    )
+
+
+def transform_message(message: Odometry) -> TransformStamped:
+    """Return the pose of an odometry message as a transform."""
+    p = message.pose.pose.position
+    return TransformStamped(
+        header=message.header,
+        child_frame_id=message.child_frame_id,
+        transform=Transform(translation=Vector3(x=p.x, y=p.y, z=p.z), rotation=message.pose.pose.orientation),
+    )
 
 
 def path_message(poses: MapPoses, map_frame: str) -> Path:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from loftr_ros.sensors.camera_mount import CameraMount
+from perception_common.errors import InputError
 from perception_common.node.problems import Problems
-
-try:
-    from tf2_msgs.msg import TFMessage
-except ImportError:  # optional: base_from_optical works without it
-    TFMessage = None
+from perception_common.node.transforms import subscribe_transforms
 
 
 class MountLookup:
@@ -31,17 +26,10 @@ class MountLookup:
         self._subscriptions: list[Any] = []
         if not self.mount.needs_transforms:
             return
-        if TFMessage is None:
-            problems.report(
-                "tf",
-                "tf2_msgs is not installed: give base_from_optical (x y z qx qy qz qw) or install ros-jazzy-tf2-msgs",
-            )
-            return
-        latched = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self._subscriptions = [
-            node.create_subscription(TFMessage, topic, partial(self.mount.add, is_static=is_static), qos)
-            for topic, is_static, qos in (("/tf_static", True, latched), ("/tf", False, QoSProfile(depth=100)))
-        ]
+        try:
+            self._subscriptions = subscribe_transforms(node, self.mount.add, "base_from_optical (x y z qx qy qz qw)")
+        except InputError as error:
+            problems.report("tf", str(error))
 
     @property
     def is_asked_for(self) -> bool:

@@ -23,6 +23,7 @@ from loftr_ros.results import FrameResult
 from loftr_ros.ros.base_edges import BaseEdges
 from loftr_ros.ros.messages import (
     BASE_POSE,
+    ODOMETRY,
     ON_DEMAND,
     TOPICS,
     failed_match,
@@ -31,7 +32,10 @@ from loftr_ros.ros.messages import (
 )
 from loftr_ros.ros.mount_lookup import MountLookup
 from loftr_ros.ros.pairing import installed_pairing
+from loftr_ros.ros.transform_output import TransformOutput
+from loftr_ros.sensors.imu_mount import ImuMount
 from loftr_ros.sensors.topics import sensor_topics
+from loftr_ros.trajectory.odometry import Odometry
 from loftr_ros.trajectory.tum_file import TrajectoryRecorder
 from perception_common.backends.devices import DevicePolicy
 from perception_common.cameras.camera import Camera
@@ -67,6 +71,8 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         self._requests_answered = self._requests_refused = 0
         self._mount: MountLookup | None = None
         self._edges: BaseEdges | None = None
+        self._odometry: Odometry | None = None
+        self._transforms: TransformOutput | None = None
         super().__init__("loftr_node", LoftrParameters, nodes_in_process)
         self.create_service(
             MatchKeyframes,
@@ -95,7 +101,11 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         if parameters.base_frame:
             self._edges = BaseEdges(self._mount.mount)
             self._edge_timer = self.create_timer(_EDGE_SECONDS, self._complete_edges, clock=_STEADY)
+        self._odometry = Odometry(parameters.odometry)
+        if parameters.publish_tf:
+            self._transforms = TransformOutput(self, self.problems)
         self._frontend = Frontend(matcher, parameters.frontend)
+        self._frontend.sensors.imu_mount = ImuMount(parameters.base_from_imu, self._mount.mount)
         self._results = {
             topic: self.result_publisher(kind, topic)
             for topic, kind in TOPICS.items()
@@ -114,6 +124,9 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         if self._edges is not None:
             self.destroy_timer(self._edge_timer)
             self._edges = None
+        if self._transforms is not None:
+            self._transforms.destroy()
+            self._transforms = None
         if self._recorder is not None:
             if lost := self._recorder.close():
                 self.get_logger().error(lost)
@@ -158,6 +171,9 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
             }
             for reason, count in frontend.sensors.ignored().items():
                 values[f"ignored: {reason}"] = str(count)
+        if self._odometry is not None:
+            values["odometry"] = self._odometry.withheld or "published"
+            values["frame of odometry"] = self._odometry.alignment
         if self._edges is not None and self._mount is not None:
             values["base edges waiting"] = str(self._edges.waiting)
             for reason, count in self._edges.given_up.copy().items():
@@ -179,8 +195,8 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
 
     def process(self, header: Header, image: np.ndarray) -> None:
         """Run the front end on an image and publish its result."""
-        frontend, lookup = self._frontend, self._mount
-        if frontend is None or lookup is None:
+        frontend, lookup, odometry = self._frontend, self._mount, self._odometry
+        if frontend is None or lookup is None or odometry is None:
             return
         stamp, mount = stamp_ns(header), lookup.mount
         height, width = image.shape
@@ -197,8 +213,12 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
             self.record(stage, seconds)
         with self.stage("publishing"):
             edges = self._edges.update if self._edges else None
-            for topic, message in frame_messages(frontend, result, self.parameters.map_frame, self._is_wanted, edges):
+            for topic, message in frame_messages(
+                frontend, result, self.parameters.map_frame, self._is_wanted, edges, odometry.update(result)
+            ):
                 self._results[topic].publish(message)
+                if topic == ODOMETRY and self._transforms is not None:
+                    self._transforms.publish(message)
         self._watch_edges()
         if frontend.problem:
             self.problems.report("loops", frontend.problem)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from loftr_ros.base_frame import parse_mount
-from loftr_ros.sensors.transform_tree import Missing, TransformLookup, TransformTree
+from perception_common.sensors.transform_tree import Missing, TransformLookup, TransformTree
 
 
 class CameraMount:
@@ -21,7 +21,6 @@ class CameraMount:
         self.base_frame = base_frame
         self._fixed = parse_mount(base_from_optical) if base_from_optical else None
         self._tree = TransformTree()
-        self._last_image_ns: int | None = None
 
     @property
     def is_asked_for(self) -> bool:
@@ -40,14 +39,11 @@ class CameraMount:
 
     def add(self, message: Any, *, is_static: bool) -> None:
         """Add a tf2_msgs/TFMessage of /tf, or of /tf_static."""
-        for each in message.transforms:
-            self._tree.add(each, is_static=is_static)
+        self._tree.add_all(message, is_static=is_static)
 
     def begin_image(self, stamp_ns: int) -> None:
         """Take the stamp of each image, in order: one that jumps back means that the clock restarted."""
-        if self._last_image_ns is not None and stamp_ns < self._last_image_ns:
-            self._tree.restart(stamp_ns)
-        self._last_image_ns = stamp_ns
+        self._tree.begin_image(stamp_ns)
 
     def lookup(self, optical_frame: str, stamp_ns: int) -> np.ndarray | None:
         """Return T_base_camera (4, 4) at a stamp; None where it is unknown."""
@@ -59,3 +55,7 @@ class CameraMount:
             unknown = TransformLookup(None, Missing.NEVER, "neither base_frame nor base_from_optical is given")
             return unknown if self._fixed is None else TransformLookup(self._fixed)
         return self._tree.wait(self.base_frame, optical_frame, stamp_ns, wait)
+
+    def fixed(self, frame: str) -> np.ndarray | None:
+        """Return the pose (4, 4) of a frame that is fixed to the base, by static transforms; None where it is not."""
+        return self._tree.fixed(self.base_frame, frame) if self.needs_transforms else None

@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from perception_common.geometry import transform
-from perception_common.sensors.readings import rotation_between, stamp_between
+from perception_common.sensors.readings import pose_between, stamp_between
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +56,3 @@ def odometry_between(a: OdometryPose, b: OdometryPose, share: float) -> Odometry
     """Pose at `share` (0 to 1) of the time from a to b, at constant velocity."""
     covariance = (1 - share) * a.covariance + share * b.covariance
     return replace(a, stamp_ns=stamp_between(a, b, share), T=pose_between(a.T, b.T, share), covariance=covariance)
-
-
-def pose_between(Ta: np.ndarray, Tb: np.ndarray, share: float) -> np.ndarray:
-    """Pose (4, 4) at `share` (0 to 1) of the way from Ta to Tb, at constant velocity."""
-    position = (1 - share) * Ta[:3, 3] + share * Tb[:3, 3]
-    return transform(rotation_between(Ta[:3, :3], Tb[:3, :3], share), position)

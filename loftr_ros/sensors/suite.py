@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loftr_ros.sensors import messages
+from loftr_ros.sensors.imu_mount import ImuMount
 from loftr_ros.sensors.readings import DepthImage, DetectedObjects, OdometryPose, odometry_between
 from loftr_ros.sensors.settings import DEFAULT_SENSORS, SensorSettings
 from perception_common.cameras.pairing import Partners, SyncSettings
@@ -33,11 +34,15 @@ class FrameReadings:
 
 
 class Sensors(AltitudeSensors):
-    """Keeps the newest readings of all sensors, see `AltitudeSensors`. `settings` may be replaced."""
+    """Keeps the newest readings of all sensors, see `AltitudeSensors`.
+
+    settings: may be replaced. imu_mount: how the IMU sits on the vehicle; None: with the axes of the base.
+    """
 
     def __init__(self, settings: SensorSettings = DEFAULT_SENSORS):
         super().__init__(altitudes=_SLOW, orientations=_FAST)
         self.settings = settings
+        self.imu_mount: ImuMount | None = None
         self._depths: StampedBuffer[DepthImage] = StampedBuffer(_DEPTH_IMAGES)
         self._odometry: StampedBuffer[OdometryPose] = StampedBuffer(_SLOW)
         self._objects: StampedBuffer[DetectedObjects] = StampedBuffer(_SLOW)
@@ -83,7 +88,7 @@ class Sensors(AltitudeSensors):
             altitude=self._altitude_at(stamp_ns),
             depth=self._depth_at(stamp_ns),
             odometry=self._odometry.between(stamp_ns, odometry_between, gap),
-            orientation=self._orientations.between(stamp_ns, orientation_between, gap),
+            orientation=self._orientation_at(stamp_ns),
             objects=self._objects.nearest(stamp_ns),
         )
         if known is None:
@@ -106,6 +111,12 @@ class Sensors(AltitudeSensors):
     def _depth_at(self, image_ns: int) -> Aged[DepthImage] | None:
         found = self._depths.nearest(self._depth_partners.of(image_ns))
         return None if found is None else Aged(found.value, abs(found.value.stamp_ns - image_ns) / 1e9)
+
+    def _orientation_at(self, stamp_ns: int) -> Aged[Orientation] | None:
+        found = self._orientations.between(stamp_ns, orientation_between, self.settings.max_gap)
+        if found is None or self.imu_mount is None:
+            return found
+        return Aged(self.imu_mount.in_base(found.value), found.age)
 
     def _altitude_at(self, stamp_ns: int) -> Aged[Altitude] | None:
         """Return the altitude at a stamp; not interpolated between two surfaces, such as ground and roof."""

@@ -1,1 +1,1 @@
-"""The trajectory: poses of keyframes chained from relative poses, and its TUM file."""
+"""The trajectory: poses of keyframes chained from relative poses, their odometry, and the TUM file."""

@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.clock import Clock, ClockType
+from rclpy.clock import Clock, ClockType, ROSClock
 from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
@@ -39,6 +39,7 @@ from perception_common.node.ros_parameters import NodeParameters
 from perception_common.node.worker import Request, Worker
 from perception_common.resources import find_config
 from perception_common.stamps import stamp_ns
+from perception_common.timing.silence import Silence
 from perception_common.timing.stage_timer import StageTimer
 
 RESULT_QOS = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.RELIABLE)
@@ -73,7 +74,7 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
         self._result_publishers: list[Any] = []
         self._failure = ""
         self._forget_pending = self._apply_pending = False
-        self.counters = FrameCounters(time.monotonic())
+        self.counters, self._simulated_silence = FrameCounters(time.monotonic()), Silence()
         for sentence in self._node_parameters.unknown(self):
             self.problems.report(sentence, sentence)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RESULT_QOS)
@@ -125,8 +126,9 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
         """The current parameters."""
         return self._node_parameters.values
 
-    def result_publisher(self, kind: type, topic: str, qos: QoSProfile = RESULT_QOS) -> Any:
+    def result_publisher(self, kind: type, topic: str, depth: int = RESULT_QOS.depth) -> Any:
         """Create a lifecycle publisher that is destroyed at cleanup; its QoS can be overridden by parameters."""
+        qos = QoSProfile(depth=depth, reliability=RESULT_QOS.reliability)
         publisher = self.create_lifecycle_publisher(
             kind, topic, qos, qos_overriding_options=QoSOverridingOptions.with_default_policies()
         )
@@ -212,7 +214,7 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
         """Start the worker and subscribe. A failure leaves the node inactive, with its network."""
         if self._worker is not None and not self._worker.stop(timeout=0):
             return self._fail("an image from before the deactivation is still being processed: activate again later")
-        self.counters = FrameCounters(time.monotonic())
+        self.counters, self._simulated_silence = FrameCounters(time.monotonic()), Silence()
         self._forget_pending = True  # frames from before a deactivation are too old to match with
         result = super().on_activate(state)  # activates the publishers, before the first result
         try:
@@ -333,6 +335,7 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
                 f"stamps on {self._image_topic} jumped back by {jump / 1e9:.3f} s: "
                 "starting anew (did a bag start over?)"
             )
+        self._simulated_silence.end(self.get_clock().now().nanoseconds / 1e9)
         self.arrived(message.header)
         if self._worker is not None:
             self._worker.submit(message)
@@ -389,7 +392,7 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
         now = time.monotonic()
         if self._worker is not None and not self._worker.is_stopped:
             timeout = self.parameters.input_timeout
-            if now - self.counters.last_arrival > timeout:
+            if self._silence(now) > timeout:
                 topic = self._image_topic
                 self.problems.report("input", missing_images(topic, timeout, self.count_publishers(topic)))
             else:
@@ -400,6 +403,13 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
                 if subscription.get_publisher_count() >= self.count_publishers(topic):  # all of them are compatible
                     self.problems.resolve(f"qos {topic}")
         self._publish_diagnostics(now)
+
+    def _silence(self, now: float) -> float:
+        """Seconds without an image; of simulated time where there is any, which may be slow or stand still."""
+        clock = self.get_clock()
+        if isinstance(clock, ROSClock) and clock.ros_time_is_active and self.count_publishers("/clock"):
+            return self._simulated_silence.seconds(clock.now().nanoseconds / 1e9)
+        return now - self.counters.last_arrival
 
     def _publish_diagnostics(self, now: float) -> None:
         status = node_status(

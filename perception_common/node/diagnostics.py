@@ -1,4 +1,4 @@
-"""The DiagnosticStatus of a perception node: its level, its message and its key-value pairs."""
+"""The DiagnosticStatus of a node: its level, its message and its key-value pairs."""
 
 from __future__ import annotations
 
@@ -26,12 +26,6 @@ def node_status(
     state: of the lifecycle. failure: why the last transition failed, or "". problems: what is wrong now, the oldest
     first. dropped: images that were never processed. details: further key-value pairs, listed after the state.
     """
-    if failure:
-        level, message = DiagnosticStatus.ERROR, failure
-    elif problems:
-        level, message = DiagnosticStatus.WARN, problems[0]
-    else:
-        level, message = DiagnosticStatus.OK, f"{state}: {counters.output_rate.rate(now):.1f} images/s answered"
     values = {
         "state": state,
         **details,
@@ -49,12 +43,40 @@ def node_status(
     for stage, window in list(counters.stages.items()):  # the worker thread may add stages meanwhile
         for percentile, seconds in (("p50", window.p50), ("p95", window.p95), ("p99", window.p99)):
             values[f"{stage} {percentile} [ms]"] = f"{1e3 * seconds:.2f}"
-    for number, problem in enumerate(problems):
-        values[f"problem {number}"] = problem
+    return diagnostic_status(
+        name=name,
+        hardware_id=device,
+        failure=failure,
+        problems=problems,
+        otherwise=f"{state}: {counters.output_rate.rate(now):.1f} images/s answered",
+        values=values,
+    )
+
+
+def diagnostic_status(
+    *,
+    name: str,
+    hardware_id: str,
+    problems: Sequence[str],
+    otherwise: str,
+    values: Mapping[str, str],
+    failure: str = "",
+) -> DiagnosticStatus:
+    """Make a status: ERROR with a failure, WARN with the first problem, else OK with the message `otherwise`.
+
+    The problems are also listed after the values, as `problem N`.
+    """
+    if failure:
+        level, message = DiagnosticStatus.ERROR, failure
+    elif problems:
+        level, message = DiagnosticStatus.WARN, problems[0]
+    else:
+        level, message = DiagnosticStatus.OK, otherwise
+    listed = {**values, **{f"problem {number}": problem for number, problem in enumerate(problems)}}
     return DiagnosticStatus(
         level=level,
         name=name,
         message=message,
-        hardware_id=device,
-        values=[KeyValue(key=key, value=value) for key, value in values.items()],
+        hardware_id=hardware_id,
+        values=[KeyValue(key=key, value=value) for key, value in listed.items()],
     )

@@ -156,5 +156,11 @@ class PerceptionParameters:
         "full: the high byte; clahe: percentile, and local contrast",
         choices=INTENSITIES,
     )
-    input_timeout: float = parameter(5.0, "seconds without an image before a warning", low=0.1, high=3600.0, live=True)
+    input_timeout: float = parameter(
+        5.0,
+        "seconds without an image before a warning, of simulated time with use_sim_time",
+        low=0.1,
+        high=3600.0,
+        live=True,
+    )
     autostart: bool = parameter(True, "configure and activate at start, without a lifecycle manager")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from perception_common.geometry import so3_exp, so3_log
+from perception_common.geometry import so3_exp, so3_log, transform
 from perception_common.sensors.buffer import Stamped
 
 
@@ -81,6 +81,12 @@ def stamp_between(a: Stamped, b: Stamped, share: float) -> int:
 def rotation_between(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
     """Rotation (3, 3) at `share` (0 to 1) of the shortest rotation from a to b (slerp)."""
     return a @ so3_exp(share * so3_log(a.T @ b))
+
+
+def pose_between(Ta: np.ndarray, Tb: np.ndarray, share: float) -> np.ndarray:
+    """Pose (4, 4) at `share` (0 to 1) of the way from Ta to Tb, at constant velocity."""
+    position = (1 - share) * Ta[:3, 3] + share * Tb[:3, 3]
+    return transform(rotation_between(Ta[:3, :3], Tb[:3, :3], share), position)
 
 
 def is_orientation(quaternion: np.ndarray) -> bool:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from perception_common.atomic_file import output_file, write_error
+from perception_common.text.durations import duration_text
 from perception_common.training.events import EventFile
 from perception_common.training.outputs import OutputProblems
 
@@ -68,7 +69,7 @@ class Progress:
         rate = self._samples / max(self._seconds, 1e-9)
         means |= {"step_seconds": pace, "samples_per_second": rate}
         shown = "  ".join(f"{key} {value:.4g}" for key, value in means.items())
-        self._print(f"step {step}/{self._steps}  {shown}  left {_duration(pace * (self._steps - step))}")
+        self._print(f"step {step}/{self._steps}  {shown}  left {duration_text(pace * (self._steps - step))}")
         self._write(step, "training", means)
         self._sums, self._count, self._samples, self._seconds = {}, 0, 0, 0.0
 
@@ -155,11 +156,3 @@ def draw_curves(records: list[dict[str, Any]], path: Path) -> None:
         axes.grid(alpha=0.3)
     with output_file(path) as unfinished:
         figure.savefig(unfinished, dpi=90)
-
-
-def _duration(seconds: float) -> str:
-    minutes = int(seconds // 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours / 24:.1f} days"

@@ -73,11 +73,16 @@ class Bag:
         self.start_ns, self.end_ns = span_of(used)
         start, end = span_of([each for _, each in channels])
         span_s = (end - start) / 1e9
-        self._lost_files = [*files.losses, *(f"{file.name} is left out: {cause}" for file, cause in unread.items())]
+        parts = [each for each in self.left_out if absolute(each.name) in self.topics]  # the rest of the topic is used
+        self._lost = [
+            *files.losses,
+            *(f"{file.name} is left out: {cause}" for file, cause in unread.items()),
+            *map(str, parts),
+        ]
         self._notes = [
             *files.notes,
             *(compare_with_metadata(files.metadata, files.missing, counts, span_s) if files.metadata else ()),
-            *(str(each) for each in self.left_out),
+            *(str(each) for each in self.left_out if each not in parts),
         ]
 
     @property
@@ -92,7 +97,7 @@ class Bag:
         broken = [
             f"{count} messages on {topic} are left out: {cause}" for topic, (count, cause) in self._broken.items()
         ]
-        return (*self._lost_files, *losses, *broken)
+        return (*self._lost, *losses, *broken)
 
     @property
     def count(self) -> int:

@@ -24,7 +24,11 @@ class BenchmarkPlan:
     translation, of each scene, parallax and noise. matched_pairs: pairs that loftr_lite matches on simulated flights,
     of chains of `matched_images` images of size matched_frame. tracking_seeds, tracking_courses: flights whose objects
     are tracked: so many courses with each seed, of `tracking_images` images of size tracking_frame. ground_objects:
-    that are located on the ground.
+    that are located on the ground. odometry_seeds: flights of each course whose odometry is compared with the truth, of
+    `odometry_images` images of size odometry_frame.
+    fleet_bags: that a fleet replays, each of `fleet_images` images of size fleet_frame.
+    look_views: simulated views of size look_frame for the looks. budget_images: images
+    of size budget_frame that are looked at within each budget.
     """
 
     threads: int
@@ -46,6 +50,10 @@ class BenchmarkPlan:
     matched_pairs: int = 500
     matched_images: int = 8
     matched_frame: tuple[int, int] = (416, 312)
+    look_views: int = 4
+    look_frame: tuple[int, int] = (3840, 2160)
+    budget_images: int = 150
+    budget_frame: tuple[int, int] = (384, 288)
     training_size: tuple[int, int] | None = None
     training_batch: int | None = None
     track_seeds: tuple[int, ...] = (811, 812, 813)
@@ -56,6 +64,12 @@ class BenchmarkPlan:
     tracking_images: int = 25
     tracking_frame: tuple[int, int] = (1280, 720)
     ground_objects: int = 2000
+    odometry_seeds: int = 3
+    odometry_images: int = 12
+    odometry_frame: tuple[int, int] = (416, 312)
+    fleet_bags: int = 6
+    fleet_images: int = 10
+    fleet_frame: tuple[int, int] = (320, 240)
 
 
 QUICK_PLAN = BenchmarkPlan(
@@ -88,6 +102,16 @@ QUICK_PLAN = BenchmarkPlan(
     tracking_images=8,
     tracking_frame=(320, 240),
     ground_objects=10,
+    odometry_seeds=1,
+    odometry_images=4,
+    odometry_frame=(160, 120),
+    fleet_bags=2,
+    fleet_images=2,
+    fleet_frame=(320, 240),
+    look_views=1,
+    look_frame=(320, 240),
+    budget_images=12,
+    budget_frame=(160, 120),
 )
 """Sizes at which all subjects run in seconds; the durations are meaningless."""
 
@@ -146,14 +170,34 @@ class Check:
 
 
 @dataclass(frozen=True)
+class FigurePoint:
+    """A point of a figure, with the name of its series and its own."""
+
+    series: str
+    name: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Points to plot; x, y: names of the axes."""
+
+    x: str
+    y: str
+    points: tuple[FigurePoint, ...]
+
+
+@dataclass(frozen=True)
 class SubjectReport:
-    """Results of one subject. conditions: one sentence on what the rows mean."""
+    """Results of one subject. conditions: one sentence on what the rows mean. figure: to plot, None: there is none."""
 
     subject: str
     conditions: str
     rows: tuple[Measurement, ...] = ()
     checks: tuple[Check, ...] = ()
     notes: tuple[str, ...] = ()
+    figure: Figure | None = None
 
 
 def take_turns(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from perception_common.text.markdown import markdown_table
 from replay_ros.benchmarks.machine import Machine
-from replay_ros.benchmarks.measurement import Check, Measurement, SubjectReport
+from replay_ros.benchmarks.measurement import Check, FigurePoint, Measurement, SubjectReport
 
 _VERDICTS = {
     ("equality", True): "equal",
@@ -31,6 +31,9 @@ def report_lines(machine: Machine, reports: Sequence[SubjectReport]) -> Iterator
             rows = [("", "median", "", "quartiles", "minimum", "runs"), *map(_table_row, report.rows)]
             yield ""
             yield from markdown_table(rows)
+        if report.figure is not None:
+            yield from ("", f"x: {report.figure.x}; y: {report.figure.y}", "")
+            yield from markdown_table([("series", "point", "x", "y"), *map(_point_row, report.figure.points)])
         if report.checks:
             yield ""
         yield from (f"- {_check_sentence(check)}" for check in report.checks)
@@ -40,6 +43,10 @@ def report_lines(machine: Machine, reports: Sequence[SubjectReport]) -> Iterator
 def _table_row(row: Measurement) -> tuple[str, ...]:
     quartiles = f"{_three_digits(row.lower_quartile)} to {_three_digits(row.upper_quartile)}"
     return row.name, _three_digits(row.median), row.unit, quartiles, _three_digits(row.minimum), str(row.runs)
+
+
+def _point_row(point: FigurePoint) -> tuple[str, ...]:
+    return point.series, point.name, _three_digits(point.x), _three_digits(point.y)
 
 
 def _check_sentence(check: Check) -> str:

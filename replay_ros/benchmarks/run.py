@@ -55,6 +55,16 @@ SUBJECTS = {
     ),
     "tracking": Subject("ids of objects on simulated flights (minutes)", folder="accuracy"),
     "georeference": Subject("places of objects on the ground over simulated flights (minutes)", folder="accuracy"),
+    "odometry": Subject("increments of the odometry over simulated flights (minutes)", folder="accuracy"),
+    "fleet": Subject(
+        "rate of `yolc fleet` with one and two workers of one thread",
+        ("rclpy", "sensor_msgs", "yolc_ros.msg"),
+        "run `make`, then `source setup.bash`",
+    ),
+    "looks": Subject(
+        "AP50 over time of the whole image, the Local Scale Module and slices, on 4K views (minutes)", folder="accuracy"
+    ),
+    "budget": Subject("time of looks within budget_ms, and what is left out (minutes)", folder="accuracy"),
     "training": Subject("one training step of the lite networks"),
 }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from perception_common.backends.devices import default_threads, set_threads
 from perception_common.errors import InputError
+from replay_ros.benchmarks.figure import check_plot, draw_figure
 from replay_ros.benchmarks.gpu_check.check import check_gpu
 from replay_ros.benchmarks.gpu_check.plan import QUICK_GPU_CHECK, GpuCheckPlan
 from replay_ros.benchmarks.machine import Machine, describe_machine
@@ -27,6 +28,7 @@ example:
   {prog}
   {prog} --only loftr yolc --repeat 15 --threads 2 --json benchmark.json
   {prog} --gpu-check --output gpu_check
+  {prog} --only looks --json looks.json --plot looks.svg
 
 Exit status 2: outputs that must be equal are not."""
     parser = argparse.ArgumentParser(
@@ -45,6 +47,7 @@ Exit status 2: outputs that must be equal are not."""
     parser.add_argument("--gpu-check", action="store_true", help=gpu_check)
     parser.add_argument("--output", type=Path, metavar="DIR", help="of --gpu-check: folder for its files")
     parser.add_argument("--device", default="", help="of --gpu-check: cuda:N, or cpu to try it (default: cuda)")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="plot the subject looks, .svg or .png")
     parser.add_argument("--quick", action="store_true", help="tiny sizes to try the command; durations are meaningless")
     return parser
 
@@ -56,8 +59,12 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
         raise InputError("--repeat, --pairs and --threads must be positive")
     if bool(given.output) != given.gpu_check or (given.device and not given.gpu_check):
         raise InputError("--gpu-check needs --output DIR, and --output and --device need --gpu-check")
-    if given.gpu_check and (given.only or given.json):
-        raise InputError("--gpu-check has no subjects and writes its JSON into --output: leave out --only and --json")
+    if given.gpu_check and (given.only or given.json or given.plot):
+        raise InputError("--gpu-check has no subjects and writes into --output: leave out --only, --json and --plot")
+    if given.plot:
+        check_plot(given.plot)
+        if given.only and "looks" not in given.only:
+            raise InputError("--plot draws the subject looks: add it to --only")
     plan = QUICK_PLAN if given.quick else BenchmarkPlan(threads=default_threads())
     plan = replace(
         plan,
@@ -71,6 +78,9 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     print("\n".join(report_lines(machine, reports)))
     if given.json:
         write_reports(given.json, machine, asdict(plan), reports)
+    figures = [report.figure for report in reports if report.figure is not None]
+    if given.plot:
+        draw_figure(figures[0], given.plot)
     return _status(reports)
 
 

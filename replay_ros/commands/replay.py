@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -51,13 +52,15 @@ names: images without an answer, or no relative poses for want of a calibration 
     )
     parser.add_argument("bag", type=Path, help="bag to play")
     parser.add_argument("out", type=Path, help="bag to write: inputs and outputs")
-    _add_input_options(parser)
+    add_offline_options(parser)
     _add_live_options(parser)
-    _add_output_options(parser)
+    parser.add_argument("--json", type=Path, help="the result (default: OUT.json)")
+    parser.add_argument("--force", action="store_true", help="replace a bag that is there")
     return parser
 
 
-def _add_input_options(parser: argparse.ArgumentParser) -> None:
+def add_offline_options(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add what is read and how it is replayed, but for `--live` and the files of a single bag."""
     parser.add_argument("--image-topic", help="needed when the bag holds several")
     parser.add_argument("--camera-info-topic", help="default: camera_info beside the image")
     parser.add_argument("--namespace", default="", help="of the nodes and of their topics")
@@ -69,6 +72,9 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-detection", action="store_true", help="without yolc_node")
     parser.add_argument("--no-matching", action="store_true", help="without loftr_node")
     parser.add_argument("--limit", type=int, help="images to play")
+    parser.add_argument("--storage", choices=("mcap", "sqlite3"), default="mcap")
+    parser.add_argument("--truth", metavar="TOPIC|FILE", help="true poses (default: the topic named ground_truth)")
+    parser.add_argument("--no-report", action="store_true", help="without OUT.html")
 
 
 def _add_live_options(parser: argparse.ArgumentParser) -> None:
@@ -83,22 +89,34 @@ def _add_live_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--peak-budget", type=float, help="seconds for this search (default: 120)")
 
 
-def _add_output_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--storage", choices=("mcap", "sqlite3"), default="mcap")
-    parser.add_argument("--truth", metavar="TOPIC|FILE", help="true poses (default: the topic named ground_truth)")
-    parser.add_argument("--json", type=Path, help="the result (default: OUT.json)")
-    parser.add_argument("--no-report", action="store_true", help="without OUT.html")
-    parser.add_argument("--force", action="store_true", help="replace a bag that is there")
-
-
 def parse(arguments: list[str] | None = None, prog: str = NAME) -> ReplayRequest:
     """Return what a command line asks for. Raises InputError for options that contradict each other."""
     given = build_parser(prog).parse_args(arguments)
     _check(given)
-    common: dict[str, Any] = {
-        "bag": given.bag,
-        "out": given.out,
-        "params_file": given.params_file or find_own_parameters(given.bag) or find_config("perception.yaml"),
+    request = offline_request(given, given.bag, given.out)
+    if given.live:
+        request = replace(request, options=_live_options(given, _common_options(given, given.bag, given.out)))
+    return request if given.json is None else replace(request, json=given.json)
+
+
+def offline_request(given: argparse.Namespace, bag: Path, out: Path) -> ReplayRequest:
+    """Return the replay of a bag into `out`. given: `add_offline_options`, and `force`. Raises InputError."""
+    if given.limit is not None and given.limit < 1:
+        raise InputError(f"--limit must be at least 1, not {given.limit}")
+    beside = {suffix: out.with_name(f"{out.name}.{suffix}") for suffix in ("json", "html")}
+    return ReplayRequest(
+        options=OfflineOptions(**_common_options(given, bag, out)),
+        json=beside["json"],
+        report=None if given.no_report else beside["html"],
+        truth=given.truth,
+    )
+
+
+def _common_options(given: argparse.Namespace, bag: Path, out: Path) -> dict[str, Any]:
+    return {
+        "bag": bag,
+        "out": out,
+        "params_file": given.params_file or find_own_parameters(bag) or find_config("perception.yaml"),
         "image_topic": given.image_topic,
         "camera_info_topic": given.camera_info_topic,
         "namespace": node_namespace(given.namespace),
@@ -108,20 +126,11 @@ def parse(arguments: list[str] | None = None, prog: str = NAME) -> ReplayRequest
         "storage": given.storage,
         "force": given.force,
     }
-    beside = {suffix: given.out.with_name(f"{given.out.name}.{suffix}") for suffix in ("json", "html")}
-    return ReplayRequest(
-        options=_live_options(given, common) if given.live else OfflineOptions(**common),
-        json=given.json or beside["json"],
-        report=None if given.no_report else beside["html"],
-        truth=given.truth,
-    )
 
 
 def _check(given: argparse.Namespace) -> None:
     if given.rate is not None and given.rate <= 0:
         raise InputError(f"--rate must be positive, not {given.rate:g}")
-    if given.limit is not None and given.limit < 1:
-        raise InputError(f"--limit must be at least 1, not {given.limit}")
     if not given.live and (extra := [f"--{name.replace('_', '-')}" for name in LIVE_ONLY if getattr(given, name)]):
         raise InputError(f"{', '.join(extra)} only with --live")
     if (given.max_loss is not None or given.peak_budget is not None) and not given.find_peak:

@@ -40,8 +40,11 @@ COMMANDS: Mapping[str, Command] = {
     "replay": Command(f"{_COMMANDS}.replay", "run a bag through the networks, or through the live nodes"),
     "report": Command(f"{_COMMANDS}.report", "show a replay as one HTML file"),
     "compare": Command(f"{_COMMANDS}.compare", "compare the results of two replays"),
+    "fleet": Command(f"{_COMMANDS}.fleet", "replay or evaluate many bags, on this machine or on a Ray cluster"),
     "evaluate pairs": Command(f"{_COMMANDS}.evaluate.pairs", "measure pose and homography errors on image pairs"),
-    "evaluate make-pairs": Command(f"{_COMMANDS}.make_pairs", "make image pairs with homographies of photographs"),
+    "evaluate make-pairs": Command(
+        f"{_COMMANDS}.evaluate.make_pairs", "make image pairs with homographies of photographs"
+    ),
     "evaluate detection": Command(f"{_COMMANDS}.evaluate.detection", "measure average precision on labelled images"),
     "evaluate motion": Command(f"{_COMMANDS}.evaluate.motion", "compare the poses in a bag with the ground truth"),
     "evaluate protocol": Command(f"{_COMMANDS}.evaluate.protocol", "run a published protocol, such as HPatches"),

@@ -16,19 +16,20 @@ MAX_AGE_S = 10.0  # an image older than this at its reception has a stamp of ano
 class SentFrame:
     """An image that was sent.
 
-    stamp_ns: of its header. received_ns: when it was received in the bag. sent: monotonic seconds. seconds: from
-    sending to the answer of each node, by topic; None where images share the stamp, so that the time is unknown.
+    stamp_ns: of its header; None: it cannot be read. received_ns: when it was received in the bag. sent: monotonic
+    seconds. seconds: from sending to the answer of each node, by topic; None where images share the stamp, so that the
+    time is unknown.
     """
 
-    stamp_ns: int
+    stamp_ns: int | None
     received_ns: int
     sent: float
     seconds: dict[str, float | None] = field(default_factory=dict)
 
     @property
     def age(self) -> float:
-        """Seconds from the stamp to the reception in the bag."""
-        return (self.received_ns - self.stamp_ns) / 1e9
+        """Seconds from the stamp to the reception in the bag; 0 for an image that cannot be read."""
+        return 0.0 if self.stamp_ns is None else (self.received_ns - self.stamp_ns) / 1e9
 
 
 class FrameLog:
@@ -42,17 +43,19 @@ class FrameLog:
         self.awaited = awaited
         self.frames: list[SentFrame] = []
         self.refused: dict[str, dict[int, str]] = {topic: {} for topic in awaited}
-        self._open: dict[tuple[str, int], list[int]] = {}  # positions that may still be answered, by topic and stamp
+        self._open: dict[
+            tuple[str, int | None], list[int]
+        ] = {}  # positions that may still be answered, by topic and stamp
         self._ambiguous = dict.fromkeys(awaited, 0)
 
     def __len__(self) -> int:
         """Count the images."""
         return len(self.frames)
 
-    def sent(self, stamp: int, received_ns: int | None = None) -> int:
-        """Record that an image is sent now; returns its position."""
+    def sent(self, stamp: int | None, received_ns: int) -> int:
+        """Record that an image is sent now; returns its position. stamp: None for one that cannot be read."""
         position = len(self.frames)
-        self.frames.append(SentFrame(stamp, stamp if received_ns is None else received_ns, time.monotonic()))
+        self.frames.append(SentFrame(stamp, received_ns, time.monotonic()))
         for topic in self.awaited:
             self._open.setdefault((topic, stamp), []).append(position)
         return position
@@ -106,7 +109,7 @@ class FrameLog:
         """
         stages = []
         ages = [frame.age for frame in self.frames]
-        is_stamped = all(frame.stamp_ns for frame in self.frames)
+        is_stamped = all(frame.stamp_ns != 0 for frame in self.frames)
         tells_age = is_stamped and any(ages) and all(0 <= age < MAX_AGE_S for age in ages)
         for topic in self.awaited:
             timed = {

@@ -81,7 +81,7 @@ class _Bursts:
         return Trial(rate, BURST, self._player.log.unanswered(), time.monotonic() - start)
 
     def _send(self, raw: RawMessage) -> None:
-        self._player.log.sent(self._now_ns)
+        self._player.log.sent(self._now_ns, self._now_ns)
         for each in (self._info, raw):
             if each is not None:
                 self._player.publish(each.topic, restamped(each.data, self._now_ns), self._now_ns)

@@ -241,7 +241,7 @@ class LivePlayer:
         try:
             stamp = stamp_ns(self.bag.deserialize(raw).header)
         except InputError as error:
-            position = self.log.sent(0, raw.stamp_ns)
+            position = self.log.sent(None, raw.stamp_ns)
             for topic in self.log.awaited:
                 self.log.refuse(topic, position, str(error))
             return position

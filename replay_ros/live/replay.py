@@ -37,6 +37,7 @@ from replay_ros.result.provenance import provenance
 from replay_ros.result.replay_result import ReplayResult
 from replay_ros.result.resources import sampling
 from replay_ros.result.timing import Timing
+from yolc_ros.georeference.georeferencer import check_georeferencing
 from yolc_ros.parameters import YolcParameters
 
 FLUSH_SECONDS = 1.0  # how much of a live replay is lost at most when its process is killed
@@ -180,6 +181,8 @@ def _topics(options: LiveOptions, bag: Bag) -> NodeTopics:
         sensors = {topic: sensor for topic, sensor in found.items() if sensor is not DETECTIONS_SENSOR}
     if options.detection and options.start_nodes:
         yolc = read_parameters(options.params_file, "yolc_node", YolcParameters, namespace=options.namespace)
+        if yolc.georeference:
+            check_georeferencing(yolc.places)
         sensors |= find_sensors(bag, yolc.topics, resolve)
     return NodeTopics(
         image,

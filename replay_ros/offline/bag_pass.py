@@ -18,7 +18,9 @@ from loftr_ros.pair_estimation import NO_CAMERA
 from loftr_ros.ros import messages as matching
 from loftr_ros.ros.base_edges import BaseEdges
 from loftr_ros.sensors.camera_mount import CameraMount
+from loftr_ros.sensors.imu_mount import ImuMount
 from loftr_ros.sensors.topics import sensor_topics
+from loftr_ros.trajectory.odometry import Odometry
 from perception_common.cameras.camera import Camera
 from perception_common.cameras.camera_info import CameraInfoBuffer
 from perception_common.cameras.pairing import Partners, SyncSettings
@@ -46,6 +48,7 @@ from yolc_ros.georeference.objects import GroundObjects
 from yolc_ros.georeference.sensors import PlaceSensors
 from yolc_ros.looks.bands import GroundView
 from yolc_ros.ros import messages as detection
+from yolc_ros.ros.places import locate_detections
 from yolc_ros.tracking.image_tracker import ImageTracker
 from yolc_ros.tracking.matches import CORRESPONDENCES, match_topics
 from yolc_ros.tracking.tracks import Tracks
@@ -77,6 +80,7 @@ class BagPass:
     without_camera: dict[str, int] = field(default_factory=dict)
     pairs_without_camera: int = 0
     seconds: dict[str, dict[int, float]] = field(default_factory=dict)  # by stage and position
+    _last_stamp: int | None = None  # of the last image that could be read
 
     def __post_init__(self) -> None:
         detector, matcher, parameters = self.networks.detector, self.networks.matcher, self.networks.loftr
@@ -100,6 +104,9 @@ class BagPass:
         self.partners = Partners(SyncSettings(slop=parameters.sync_slop))
         self.mount = CameraMount(parameters.base_frame, parameters.base_from_optical)
         self.edges = BaseEdges(self.mount) if parameters.base_frame else None
+        self.odometry = Odometry(parameters.odometry)
+        if self.frontend is not None:
+            self.frontend.sensors.imu_mount = ImuMount(parameters.base_from_imu, self.mount)
         self.undecoded = Undecoded()
         self.decoder = Decoder(self.writer.types)
         self._steps: dict[str, Callable[[Header, Any, int, StageTimer], None]] = {}
@@ -181,7 +188,8 @@ class BagPass:
         elif is_sensor and self.frontend is not None:
             self.sensors[raw.topic].add(self.frontend.sensors, message, raw.stamp_ns)
         elif raw.topic in TF_TOPICS:
-            self.mount.add(message, is_static=raw.topic == "/tf_static")
+            for add in (self.mount.add, self.ground.transforms.add_all):
+                add(message, is_static=raw.topic == "/tf_static")
 
     def _add_camera_info(self, message: Any) -> None:
         self.cameras.add(message)
@@ -192,13 +200,14 @@ class BagPass:
         try:
             message = self.bag.deserialize(raw)
         except InputError as error:
-            self.images.append(Moment(0, raw.stamp_ns))
+            self.images.append(Moment(None, raw.stamp_ns))
             for topic in self._steps:
                 self._refuse(topic, position, error)
             return
         stamp = stamp_ns(message.header)
-        if self.images and stamp < self.images[-1].stamp_ns:
+        if self._last_stamp is not None and stamp < self._last_stamp:
             self._forget()
+        self._last_stamp = stamp
         self.images.append(Moment(stamp, raw.stamp_ns))
         header = matching.header_of(stamp, message.header.frame_id)
         timer = StageTimer()
@@ -277,7 +286,12 @@ class BagPass:
         edges = self.edges.update if self.edges else None
         untimed = dataclasses.replace(result, seconds={})
         for topic, output in matching.frame_messages(
-            self.frontend, untimed, self.networks.loftr.map_frame, OUTPUTS.__contains__, edges
+            self.frontend,
+            untimed,
+            self.networks.loftr.map_frame,
+            OUTPUTS.__contains__,
+            edges,
+            self.odometry.update(result),
         ):
             self._write(topic, output, received_ns)
             if topic == matching.RELATIVE_POSE:
@@ -303,15 +317,7 @@ class BagPass:
         """Return where the detections stand on the ground; None while georeferencing is off. Counts what fails."""
         if self.georeferencer is None:
             return None
-        stamp = stamp_ns(header)
-        objects = self.georeferencer.locate(
-            stamp,
-            header.frame_id,
-            lambda: self.cameras.camera(stamp, image.shape[1], image.shape[0]),
-            found.boxes,
-            [found.class_names[label] for label in found.labels],
-            None if tracks is None else tracks.ids_by_detection(len(found.labels)),
-        )
+        objects = locate_detections(self.georeferencer, self.cameras, header, image, found, tracks)
         if self.georeferencer.problem:
             self._count(f"objects are not located: {self.georeferencer.problem}")
         return objects

@@ -14,6 +14,7 @@ from perception_common.backends.devices import DevicePolicy, choose_device
 from perception_common.node.parameter_file import read_parameters
 from perception_common.node.parameters import PerceptionParameters
 from yolc_ros.detector import Detector
+from yolc_ros.georeference.georeferencer import check_georeferencing
 from yolc_ros.parameters import YolcParameters
 
 
@@ -47,6 +48,8 @@ def load_networks(params_file: Path | None, *, detection: bool, matching: bool, 
     loftr = read_parameters(params_file, "loftr_node", LoftrParameters, namespace=namespace)
     detector: Detector | None = None
     matcher: ImageMatcher[Any] | None = None
+    if detection and yolc.georeference:
+        check_georeferencing(yolc.places)
     if detection:
         policy, sha256 = _policy(yolc), yolc.weights_sha256 or None
         detector = Detector.load(yolc.model, yolc.weights, policy, yolc.detector, sha256=sha256)

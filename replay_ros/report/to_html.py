@@ -30,7 +30,11 @@ _KIND_NAMES = {MatchKind.OUTLIER: "outliers", MatchKind.INLIER: "inliers", Match
 
 def write_html(content: ReportContent, path: Path) -> None:
     """Write the report. Raises InputError when it cannot be written or plotly is missing."""
-    text = render_html(content)
+    write_page(render_html(content), path)
+
+
+def write_page(text: str, path: Path) -> None:
+    """Write a page of HTML. Raises InputError."""
     make_folder(path.parent)
     with output_file(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")  # names of files may be no text
@@ -40,12 +44,17 @@ def render_html(content: ReportContent) -> str:
     """Return the report as HTML. Raises InputError when plotly is missing, whose script is embedded."""
     parts = {
         "title": html.escape(content.title),
-        "css": _read_page("report.css"),
+        "css": read_page("report.css"),
         "content": _content_json(content),
         "plotly": _escape_script(find_plotly().read_text(encoding="utf-8")),
-        "script": _escape_script("\n".join(_read_page(name) for name in _SCRIPTS)),
+        "script": _escape_script("\n".join(read_page(name) for name in _SCRIPTS)),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _read_page("template.html"))
+    return fill_page("template.html", parts)
+
+
+def fill_page(template: str, parts: Mapping[str, str]) -> str:
+    """Return a template of the page with its {{names}} replaced by these parts."""
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], read_page(template))
 
 
 def find_plotly() -> Path:
@@ -89,7 +98,8 @@ def _content_json(content: ReportContent) -> str:
     return text.replace("<", "\\u003c")  # data must not contain "</script>"
 
 
-def _read_page(name: str) -> str:
+def read_page(name: str) -> str:
+    """Return a file of the page."""
     return (PAGE / name).read_text(encoding="utf-8")
 
 

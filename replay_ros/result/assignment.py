@@ -8,9 +8,12 @@ from typing import NamedTuple
 
 
 class Moment(NamedTuple):
-    """Times of a message in a bag, nanoseconds. stamp_ns: of its header. received_ns: when it was received."""
+    """Times of a message in a bag, nanoseconds.
 
-    stamp_ns: int
+    stamp_ns: of its header; None where the message cannot be read. received_ns: when it was received.
+    """
+
+    stamp_ns: int | None
     received_ns: int
 
 
@@ -21,8 +24,8 @@ def assign_to_images(images: Sequence[Moment], messages: Sequence[Moment]) -> li
     order. Otherwise a message belongs to the only image that was received when it was: a replay in lockstep and an
     offline one record answers at the times of their images.
     """
-    images_of: defaultdict[int, list[int]] = defaultdict(list)
-    messages_of: defaultdict[int, list[int]] = defaultdict(list)
+    images_of: defaultdict[int | None, list[int]] = defaultdict(list)
+    messages_of: defaultdict[int | None, list[int]] = defaultdict(list)
     for position, image in enumerate(images):
         images_of[image.stamp_ns].append(position)
     for index, message in enumerate(messages):

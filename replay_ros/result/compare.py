@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from perception_common.text.markdown import markdown_table
+from replay_ros.evaluation.detection.results import DetectionResult
 from replay_ros.result.answers import refused_images
 from replay_ros.result.replay_result import ReplayResult, latencies, node_latencies
 
@@ -39,7 +40,12 @@ class Change:
 
 def compare(a: ReplayResult, b: ReplayResult, tolerance: float = DEFAULT_TOLERANCE) -> tuple[Change, ...]:
     """Compare all metrics of two results. tolerance: relative change up to which a metric counts as the same."""
-    metrics_a, metrics_b = ({metric.name: metric for metric in result_metrics(result)} for result in (a, b))
+    return compare_metrics(tuple(result_metrics(a)), tuple(result_metrics(b)), tolerance)
+
+
+def compare_metrics(a: Iterable[Metric], b: Iterable[Metric], tolerance: float) -> tuple[Change, ...]:
+    """Compare metrics by their names. tolerance: relative change up to which a metric counts as the same."""
+    metrics_a, metrics_b = ({metric.name: metric for metric in metrics} for metrics in (a, b))
     changes = []
     for name in dict.fromkeys((*metrics_a, *metrics_b)):
         one, other = metrics_a.get(name), metrics_b.get(name)
@@ -54,11 +60,9 @@ def compare(a: ReplayResult, b: ReplayResult, tolerance: float = DEFAULT_TOLERAN
 
 def result_metrics(result: ReplayResult) -> Iterator[Metric]:
     """Yield the metrics of a result: accuracy first, then latencies, losses and memory."""
-    if (detection := result.detection) is not None:
-        for name in ("ap", "ap50", "ap75"):
-            if (value := getattr(detection.scores, name)) is not None:
-                yield Metric(f"detection {name.upper()} ({detection.protocol})", "", value, "high")
-    yield from _motion_metrics(result.motion or {})
+    if result.detection is not None:
+        yield from detection_metrics(result.detection)
+    yield from motion_metrics(result.motion or {})
     for stage, times in latencies(result.timing).items():
         yield from _latency_metrics(stage, times)
     for node, stages in node_latencies(result).items():
@@ -82,7 +86,15 @@ def _latency_metrics(stage: str, times: Mapping[str, float | None]) -> Iterator[
             yield Metric(f"{stage} {key.removesuffix('_ms')}", "ms", ms, "low")
 
 
-def _motion_metrics(motion: Mapping[str, Any]) -> Iterator[Metric]:
+def detection_metrics(detection: DetectionResult) -> Iterator[Metric]:
+    """Yield the average precisions of an evaluation of detections."""
+    for name in ("ap", "ap50", "ap75"):
+        if (value := getattr(detection.scores, name)) is not None:
+            yield Metric(f"detection {name.upper()} ({detection.protocol})", "", value, "high")
+
+
+def motion_metrics(motion: Mapping[str, Any]) -> Iterator[Metric]:
+    """Yield the metrics of a `MotionResult` as a mapping."""
     if poses := motion.get("poses"):
         for limit, value in poses["auc"].items():
             yield Metric(f"pose AUC@{limit} ({poses['estimator']})", "", value, "high")
@@ -99,14 +111,20 @@ def _motion_metrics(motion: Mapping[str, Any]) -> Iterator[Metric]:
         yield Metric("track length", "keyframes", tracks["mean_length"], "high")
 
 
+def distance_from_best(metric: Metric) -> float:
+    """Return how far a metric is from its best value: a number that is smaller for the better of two metrics."""
+    if metric.best == "high":
+        return -metric.value
+    if metric.best == "low":
+        return metric.value
+    # On a logarithmic scale: 2 and 1/2 are equally far from 1.
+    return abs(math.log(max(metric.value, 1e-9) / float(metric.best)))
+
+
 def _verdict(a: Metric, b: Metric, tolerance: float) -> ChangeVerdict:
     if abs(b.value - a.value) <= tolerance * max(abs(a.value), abs(b.value)):
         return "same"
-    if a.best in ("high", "low"):
-        return "better" if (b.value > a.value) == (a.best == "high") else "worse"
-    # Distances on a logarithmic scale: 2 and 1/2 are equally far from 1.
-    distance_a, distance_b = (abs(math.log(max(metric.value, 1e-9) / float(metric.best))) for metric in (a, b))
-    return "better" if distance_b < distance_a else "worse"
+    return "better" if distance_from_best(b) < distance_from_best(a) else "worse"
 
 
 def setup_differences(a: ReplayResult, b: ReplayResult) -> Iterator[str]:

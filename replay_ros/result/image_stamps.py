@@ -38,9 +38,14 @@ class ImageStamps:
     delay_s: float | None
 
 
-def summarise_stamps(stamps_ns: Sequence[int], received_ns: Sequence[int]) -> ImageStamps:
-    """Summarise the header stamps and the times of reception of images in the order in which they were received."""
-    stamps, received = np.array(stamps_ns, np.int64), np.array(received_ns, np.int64)
+def summarise_stamps(stamps_ns: Sequence[int | None], received_ns: Sequence[int]) -> ImageStamps:
+    """Summarise the header stamps and the times of reception of images in the order in which they were received.
+
+    stamps_ns: None where the message cannot be read; its stamp is then in no figure.
+    """
+    read = np.array([position for position, stamp in enumerate(stamps_ns) if stamp is not None], np.int64)
+    stamps = np.array([stamp for stamp in stamps_ns if stamp is not None], np.int64)
+    received = np.array(received_ns, np.int64)
     steps = np.diff(stamps)
     back = np.flatnonzero(steps < 0)
     gaps, interval = _gaps(steps[steps > 0])
@@ -48,19 +53,19 @@ def summarise_stamps(stamps_ns: Sequence[int], received_ns: Sequence[int]) -> Im
     received_gaps, _ = _gaps(np.diff(received))
     stamped = stamps[stamps != 0]
     return ImageStamps(
-        images=len(stamps),
+        images=len(stamps_ns),
         unstamped=int(np.sum(stamps == 0)),
         repeated=len(stamped) - len(np.unique(stamped)),
         jumps_back=len(back),
-        first_jump=int(back[0]) + 1 if len(back) else None,
+        first_jump=int(read[back[0] + 1]) if len(back) else None,
         largest_jump_s=float(-steps[back].min()) / 1e9 if len(back) else None,
         gaps=gaps,
         largest_gap_s=None if largest is None else float(steps[largest]) / 1e9,
-        gap_after=largest,
+        gap_after=None if largest is None else int(read[largest]),
         received_gaps=received_gaps,
         largest_received_gap_s=float(np.diff(received).max()) / 1e9 if received_gaps else None,
         interval_s=interval,
-        delay_s=float(np.median((received - stamps)[stamps != 0])) / 1e9 if len(stamped) else None,
+        delay_s=float(np.median((received[read] - stamps)[stamps != 0])) / 1e9 if len(stamped) else None,
     )
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -48,7 +48,7 @@ def provenance(bag: Path, weights: Mapping[str, str], configuration: Mapping[str
         configuration=dict(configuration),
         configuration_sha256=hash_of_values(configuration),
         commit=source_commit(),
-        versions={name: _installed_version(name) for name in _PACKAGES},
+        versions=package_versions(),
         machine=f"{platform.machine()} {platform.system()}, {os.cpu_count()} cores",
     )
 
@@ -62,6 +62,11 @@ def hash_of_bag(bag: Path) -> str:
             f for f in bag.iterdir() if STORAGE_SUFFIXES[0] in f.suffixes or f.suffix in (*STORAGE_SUFFIXES, ".zstd")
         )
     )
+    return hash_of_files(files)
+
+
+def hash_of_files(files: Iterable[Path]) -> str:
+    """Return the SHA-256 of the contents of files in this order."""
     digest = hashlib.sha256()
     for file in files:
         with file.open("rb") as content:
@@ -73,6 +78,11 @@ def hash_of_bag(bag: Path) -> str:
 def hash_of_values(values: Any) -> str:
     """Return the SHA-256 of plain values; independent of the order of keys."""
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of the packages that compute results; "" for those that are not installed."""
+    return {name: _installed_version(name) for name in _PACKAGES}
 
 
 def source_commit() -> str:

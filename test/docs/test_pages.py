@@ -66,16 +66,20 @@ NODE_CODE = (
         "perception_common/shared_memory.py",
         "perception_common/resources.py",
         "perception_common/config.py",
+        "perception_common/sensors",
         "yolc_ros/ros",
         "yolc_ros/bridges",
         "yolc_ros/detector.py",
+        "yolc_ros/parameters.py",
+        "yolc_ros/ground_sensors.py",
+        "yolc_ros/georeference",
     ),
     *("loftr_ros/ros", "loftr_ros/bridges", "loftr_ros/sensors", "loftr_ros/geometry", "loftr_ros/trajectory"),
     *("loftr_ros/parameters.py", "loftr_ros/frontend.py", "loftr_ros/matcher_choice.py", "loftr_ros/base_frame.py"),
 )
 # The functions whose argument is a message for the user, with its position.
 REPORTING = dict.fromkeys(("InputError", "warning", "error", "_fail", "failed_match", "unknown_scale", "_unusable"), 0)
-REPORTING |= {"report": 1, "failed_pose": 1, "_error": 2}
+REPORTING |= {"refuse": 0, "report": 1, "failed_pose": 1, "_error": 2}
 # Functions that return such a message.
 RETURNING = {
     *(

@@ -77,6 +77,7 @@ OF_THE_NODE = {  # not of the front end
     ),
     *("image_transport", "input_timeout", "autostart", "altitude", "use_depth", "use_odometry", "use_imu"),
     *("use_detections", "map_frame", "trajectory_file", "base_frame", "base_from_optical", "tf_timeout"),
+    *("odom_frame", "publish_tf", "base_from_imu"),
 }
 OTHER = {
     "loop_store": {"loop_store": "somewhere"},
@@ -112,6 +113,9 @@ def test_the_defaults_are_those_of_the_cores_but_for_what_is_meant():
         ({"lost_matches": 500}, "more than min_matches"),
         ({"use_imu": True}, "give base_frame"),
         ({"base_from_optical": "0 0 0 0 0 0 1"}, "give base_frame too"),
+        ({"base_from_imu": "0 0 0 0 0 0 1"}, "set use_imu too"),
+        ({"base_from_imu": "0 0 0 1", "use_imu": True, "base_frame": "base"}, "base_from_imu is '0 0 0 1'"),
+        ({"odom_frame": "base", "base_frame": "base"}, "another one than base_frame"),
         ({"base_from_optical": "0 0 0", "base_frame": "base_link"}, "seven numbers"),
     ],
 )

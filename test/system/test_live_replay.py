@@ -125,6 +125,17 @@ def test_live_and_offline_take_the_same_scale_from_the_sensors(live, offline):
     assert any(a.scale_status for a, _ in pairs)  # some reading came through
 
 
+def test_live_and_offline_give_the_same_odometry(live, offline):
+    for a, b in both(live, offline, "/loftr/odometry"):
+        assert (a.header.frame_id, a.child_frame_id) == (b.header.frame_id, b.child_frame_id)
+        p, q = a.pose.pose.position, b.pose.pose.position
+        np.testing.assert_allclose([p.x, p.y, p.z], [q.x, q.y, q.z], atol=1e-3)
+        v, w = a.twist.twist.linear, b.twist.twist.linear
+        np.testing.assert_allclose([v.x, v.y, v.z], [w.x, w.y, w.z], atol=1e-3)
+        for name in ("pose", "twist"):
+            np.testing.assert_allclose(getattr(a, name).covariance, getattr(b, name).covariance, rtol=1e-2, atol=1e-6)
+
+
 def test_sift_is_the_same_live_and_offline(flight, tmp_path):
     parameters = tmp_path / "sift.yaml"
     parameters.write_text("/**/loftr_node: {ros__parameters: {model: sift, altitude: range}}")

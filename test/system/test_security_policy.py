@@ -58,8 +58,11 @@ def not_here(node, namespace=""):
     missing = set()
     if not importlib.util.find_spec("vision_msgs") and node == "yolc_node":
         missing.add(("publish", f"{namespace}/yolc/detections_2d"))
-    if not importlib.util.find_spec("tf2_msgs") and node != "yolc_node":
+    has_tf = importlib.util.find_spec("tf2_msgs") is not None
+    if not has_tf or node == "yolc_node":  # with attitude_frame in place of use_imu
         missing |= TF
+    if not has_tf and node == "loftr_node":
+        missing.add(("publish", "/tf"))
     return missing
 
 
@@ -67,6 +70,7 @@ EVERYTHING_ON = {
     **dict.fromkeys(("use_depth", "use_odometry", "use_imu", "use_detections", "georeference", "use_sim_time"), "true"),
     "altitude": "range",
     "base_frame": "base_link",
+    "publish_tf": "true" if importlib.util.find_spec("tf2_msgs") else "false",
 }
 
 

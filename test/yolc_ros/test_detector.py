@@ -1,22 +1,24 @@
 """The whole detector: with a stand-in network that detects drawn rectangles exactly, and with real networks."""
 
 import dataclasses
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from scipy.special import expit, logit
 from torch import Tensor, nn
 
 from perception_common.backends.devices import DevicePolicy, choose_device
 from perception_common.errors import InputError
-from perception_common.weights import save_weights
+from perception_common.weights import WeightsReport, save_weights
 from yolc_ros import detector as detector_module
 from yolc_ros.clusters import LsmConfig, Region
 from yolc_ros.detector import Detections, Detector, DetectorSettings
 from yolc_ros.looks.bands import Band
 from yolc_ros.looks.crowds import LSM_PRESETS
-from yolc_ros.network.config import HrnetConfig, ObjectSizes, YolcConfig
+from yolc_ros.network.config import HrnetConfig, ObjectSizes, ScoreCalibration, YolcConfig
 from yolc_ros.network.yolc import Yolc, YolcMaps, initialise
 
 CPU = DevicePolicy(torch.device("cpu"), torch.float32)
@@ -326,6 +328,46 @@ def test_a_network_for_thermal_images_sees_false_colours_as_gray():
     assert np.abs(thermal.prepare(coloured).astype(int) - expected).mean() < 3
     assert thermal.prepare(expected) is expected
     assert Detector.from_network(network, CPU, SETTINGS).prepare(coloured) is coloured
+
+
+CALIBRATION = ScoreCalibration(1.5, -0.5, "ab" * 32)
+
+
+def with_weights(detector: Detector, sha256: str, **settings) -> Detector:
+    """The detector with CALIBRATION, as if its weights came from a file with this digest."""
+    detector.network.config = dataclasses.replace(detector.network.config, calibration=CALIBRATION)
+    report = WeightsReport(Path("weights.safetensors"), sha256, 1)
+    return dataclasses.replace(detector, weights=report, settings=dataclasses.replace(detector.settings, **settings))
+
+
+def test_scores_are_calibrated_and_the_threshold_is_one_of_calibrated_scores():
+    """The boxes are those of raw scores from the threshold that belongs to the calibrated one."""
+    image, settings = random_image(97, 130), DetectorSettings(score_threshold=0.08, lsm=LSM)
+    detector = with_weights(noisy_detector(settings), CALIBRATION.weights_sha256)
+    calibrated = detector.detect(image)
+    raw = with_weights(detector, CALIBRATION.weights_sha256, scores="raw", score_threshold=0.215025).detect(image)
+    assert expit(1.5 * logit(0.215025) - 0.5) == pytest.approx(0.08, abs=1e-5)
+    assert len(raw.scores) > 0
+    np.testing.assert_array_equal(calibrated.boxes, raw.boxes)
+    np.testing.assert_allclose(calibrated.scores, expit(1.5 * logit(raw.scores) - 0.5), atol=1e-5)
+
+
+def test_scores_of_other_weights_stay_as_they_are():
+    image = random_image(97, 130)
+    plain = noisy_detector(DetectorSettings(score_threshold=0.2))
+    expected = plain.detect(image).scores
+    assert with_weights(plain, CALIBRATION.weights_sha256).calibration == CALIBRATION
+    other = with_weights(plain, "cd" * 32)
+    assert other.calibration is None
+    np.testing.assert_array_equal(other.detect(image).scores, expected)
+    untrained = dataclasses.replace(other, weights=None)
+    assert untrained.calibration is None
+
+
+@pytest.mark.parametrize("model", ["yolc_lite", "yolc_lite_thermal"])
+def test_the_calibrations_in_the_configuration_are_those_of_the_shipped_weights(model):
+    """Whoever ships other weights fits them anew: scripts/fit_calibration.py."""
+    assert Detector.load(model, "default", choose_device("cpu")).calibration is not None
 
 
 def test_bfloat16_gives_nearly_the_same_scores():

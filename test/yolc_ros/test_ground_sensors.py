@@ -46,6 +46,21 @@ def test_an_orientation_of_the_camera_gives_the_tilt():
         sensors.view(SECOND, CAMERA, "another")
 
 
+def test_transforms_give_the_tilt():
+    sensors = GroundSensors(GroundSettings("range", attitude_frame="map"))
+    sensors.add_range(altimeter(40.0))
+    tilt = SimpleNamespace(x=1.0, y=0.0, z=0.0, w=0.0)  # half a turn about x: z down
+    zero = SimpleNamespace(x=0.0, y=0.0, z=0.0)
+    header = SimpleNamespace(stamp=SimpleNamespace(sec=1, nanosec=0), frame_id="map")
+    stamped = SimpleNamespace(
+        header=header, child_frame_id="camera", transform=SimpleNamespace(translation=zero, rotation=tilt)
+    )
+    with pytest.raises(InputError, match="no attitude of the camera"):
+        sensors.view(SECOND, CAMERA, "camera")
+    sensors.transforms.add_all(SimpleNamespace(transforms=[stamped]), is_static=False)
+    np.testing.assert_allclose(sensors.view(SECOND, CAMERA, "camera").down, (0, 0, 1), atol=1e-12)
+
+
 def test_old_and_missing_readings_are_told():
     sensors = GroundSensors(GroundSettings("range"))
     with pytest.raises(InputError, match="no altitude"):

@@ -12,7 +12,10 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
-from perception_common.node.bridge import PeerWatch, load_messages, publisher_of, run_bridge
+from perception_common.node.bridges.peers import publisher_of
+from perception_common.node.bridges.report import BridgeReport
+from perception_common.node.bridges.running import load_messages, run_bridge
+from perception_common.node.bridges.traffic import Traffic
 from perception_common.node.problems import Problems
 from yolc_ros.msg import DetectionArray, TrackArray
 
@@ -71,19 +74,37 @@ class VisionMsgsBridge(Node):
     def __init__(self) -> None:
         self._messages = load_messages("vision_msgs.msg", "apt install ros-jazzy-vision-msgs")
         super().__init__("vision_msgs_bridge")
+        warn = self.get_logger().warning
+        self.problems = Problems(warn)
+        self._detections, self._tracks = Traffic("detections", warn), Traffic("tracks", warn)
+        self._waiting: TrackArray | None = None
         self._publisher = self.create_publisher(self._messages.Detection2DArray, "yolc/detections_2d", RELIABLE)
-        self._tracks: TrackArray | None = None
         self.create_subscription(TrackArray, "yolc/tracks", self._keep, RELIABLE)
         self.create_subscription(DetectionArray, "yolc/detections", self._convert, RELIABLE)
         detections = publisher_of(self, "yolc/detections", "yolc_node (package yolc_ros) or the playback of a bag")
-        self._watch = PeerWatch(self, Problems(self.get_logger().warning), (detections,))
+        self._report = BridgeReport(self, self.problems, (detections,), (self._detections, self._tracks))
 
     def _keep(self, message: TrackArray) -> None:
-        self._tracks = message  # a yolc_node publishes the tracks of an image before its detections
+        """Keep the tracks of an image: a yolc_node publishes them before its detections."""
+        self._tracks.receive()
+        self._drop_tracks()
+        self._waiting = message
 
     def _convert(self, message: DetectionArray) -> None:
-        tracks = self._tracks if self._tracks is not None and self._tracks.header == message.header else None
+        self._detections.receive()
+        tracks = self._waiting if self._waiting is not None and self._waiting.header == message.header else None
         self._publisher.publish(detections_2d(message, self._messages, tracks))
+        self._detections.pass_on()
+        if tracks is None:
+            self._drop_tracks()
+        else:
+            self._tracks.pass_on()
+            self._waiting = None
+
+    def _drop_tracks(self) -> None:
+        if self._waiting is not None:
+            self._tracks.refuse("the next detections have another stamp or frame")
+            self._waiting = None
 
 
 def main(arguments: list[str] | None = None) -> int:

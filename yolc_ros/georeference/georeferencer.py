@@ -11,19 +11,26 @@ from perception_common.cameras.camera import Camera
 from perception_common.errors import InputError
 from yolc_ros.georeference.geodesy import check_geodesy
 from yolc_ros.georeference.ground_tracks import GroundTracks, TrackSettings
+from yolc_ros.georeference.height_grid import check_height_grid
 from yolc_ros.georeference.objects import GroundObjects, ground_objects, locate
 from yolc_ros.georeference.projection import GroundPoints, Status
 from yolc_ros.georeference.sensors import GeoreferenceSettings, PlaceSensors, UnlocatedError
 
 
+def check_georeferencing(settings: GeoreferenceSettings) -> None:
+    """Raise InputError where a package is missing, and for a height grid that cannot be read."""
+    check_geodesy()
+    if settings.height_grid is not None:
+        check_height_grid(settings.height_grid)
+
+
 class Georeferencer:
-    """Locates the objects of images in order. Raises InputError at once where pymap3d is missing.
+    """Locates the objects of images in order; call `check_georeferencing` first.
 
     problem: why the last image has no places, in words; empty where it has.
     """
 
     def __init__(self, sensors: PlaceSensors):
-        check_geodesy()
         self.problem = ""
         self._sensors = sensors
         self._tracks = _no_tracks(sensors.place_settings)

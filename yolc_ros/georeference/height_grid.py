@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,43 +18,36 @@ _SAMPLES = 15  # places along each side, by which the cells of the grid are rela
 _LARGEST_MISFIT = 0.5  # cells, of that relation
 
 
+def check_height_grid(path: Path) -> None:
+    """Raise InputError where rasterio is missing, and for a file that is no height grid."""
+    with _open(path):
+        pass
+
+
 def read_height_grid(path: Path, frame: LocalFrame, zero_height: float = 0.0) -> GridGround:
     """Return the ground around the origin of the local frame.
 
     zero_height: of the grid's zero above the ellipsoid, metres: the geoid's, for heights above sea level. The
     curvature of the earth is not applied: 0.3 m at 2 km. Raises InputError for a file that cannot be used.
     """
-    try:
-        import rasterio
+    with _open(path) as grid:
+        from rasterio.errors import WindowError
         from rasterio.warp import transform as to_other
-        from rasterio.windows import from_bounds
-    except ImportError as error:
-        raise InputError(
-            "height grids need rasterio, which is not installed: pip install 'rasterio==1.4.4', or the optional group "
-            "georeference of this package"
-        ) from error
-    if not path.is_file():
-        raise InputError(f"{path}: no such height grid; give a GeoTIFF in height_grid, or leave it empty")
-    try:
-        with rasterio.open(path) as grid:
-            if grid.crs is None:
-                raise InputError(
-                    f"{path}: the height grid names no coordinate system; add one, for example by gdal_edit"
-                )
-            side = np.linspace(-REACH_M, REACH_M, _SAMPLES)
-            corners = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
-            geodetic = frame.to_geodetic(np.column_stack([corners, np.zeros(len(corners))]))
-            x, y = to_other("EPSG:4326", grid.crs, geodetic[:, 1].tolist(), geodetic[:, 0].tolist())
+        from rasterio.windows import Window, from_bounds
+
+        side = np.linspace(-REACH_M, REACH_M, _SAMPLES)
+        corners = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+        geodetic = frame.to_geodetic(np.column_stack([corners, np.zeros(len(corners))]))
+        x, y = to_other("EPSG:4326", grid.crs, geodetic[:, 1].tolist(), geodetic[:, 0].tolist())
+        try:
             window = from_bounds(min(x), min(y), max(x), max(y), grid.transform).round_offsets().round_lengths()
-            window = window.intersection(rasterio.windows.Window(0, 0, grid.width, grid.height))
-            heights = grid.read(1, window=window, masked=True).astype(np.float64).filled(np.nan)
-            inverse = np.array(~grid.window_transform(window)).reshape(3, 3)[:2]
-    except rasterio.errors.WindowError as error:
-        raise InputError(
-            f"{path}: the height grid does not cover {frame.latitude:.5f}, {frame.longitude:.5f}"
-        ) from error
-    except rasterio.errors.RasterioError as error:
-        raise InputError(f"{path}: cannot be read as a height grid: {error}") from error
+            window = window.intersection(Window(0, 0, grid.width, grid.height))
+        except WindowError as error:
+            raise InputError(
+                f"{path}: the height grid does not cover {frame.latitude:.5f}, {frame.longitude:.5f}"
+            ) from error
+        heights = grid.read(1, window=window, masked=True).astype(np.float64).filled(np.nan)
+        inverse = np.array(~grid.window_transform(window)).reshape(3, 3)[:2]
     if min(heights.shape) < 2 or not np.isfinite(heights).any():
         raise InputError(f"{path}: the height grid is empty around {frame.latitude:.5f}, {frame.longitude:.5f}")
     cells = np.column_stack([x, y, np.ones(len(x))]) @ inverse.T - 0.5  # values are those of the centres of cells
@@ -62,6 +58,29 @@ def read_height_grid(path: Path, frame: LocalFrame, zero_height: float = 0.0) ->
             "reproject it, for example to the UTM zone, by gdalwarp"
         )
     return GridGround(heights + zero_height - frame.height, to_cell)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[Any]:
+    """Open a grid that names its coordinate system. Raises InputError, also for what rasterio refuses in the block."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such height grid; give a GeoTIFF in height_grid, or leave it empty")
+    try:
+        import rasterio
+    except ImportError as error:
+        raise InputError(
+            "height grids need rasterio, which is not installed: pip install 'rasterio==1.4.4', or the optional group "
+            "georeference of this package"
+        ) from error
+    try:
+        with rasterio.open(path) as grid:
+            if grid.crs is None:
+                raise InputError(
+                    f"{path}: the height grid names no coordinate system; add one, for example by gdal_edit"
+                )
+            yield grid
+    except rasterio.errors.RasterioError as error:
+        raise InputError(f"{path}: cannot be read as a height grid: {error}") from error
 
 
 def _affine(places: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, float]:

@@ -11,10 +11,11 @@ import numpy as np
 
 from perception_common.errors import InputError
 from perception_common.geometry import so3_log
-from perception_common.sensors.buffer import StampedBuffer
+from perception_common.sensors.buffer import Aged, StampedBuffer
 from perception_common.sensors.messages import position_from_fix
 from perception_common.sensors.readings import (
     GeoPosition,
+    Orientation,
     altitude_between,
     orientation_between,
     position_between,
@@ -91,7 +92,7 @@ class PlaceSensors(GroundSensors):
             orientation = self._orientation(stamp_ns, frame_id)
         except InputError as error:
             raise UnlocatedError(Status.ATTITUDE_UNKNOWN, str(error)) from error
-        rotation, rates = orientation.value.rotation, self._rates(stamp_ns)
+        rotation, rates = orientation.value.rotation, self._rates(stamp_ns, frame_id)
         errors = self.place_settings.errors
         told = rotation.T @ orientation.value.covariance @ rotation  # to the optical frame
         attitude = told if told.any() else math.radians(errors.attitude) ** 2 * np.eye(3)
@@ -163,12 +164,9 @@ class PlaceSensors(GroundSensors):
         after, before = (self.frame.to_enu(a.latitude, a.longitude, a.height) for a in (later.value, earlier.value))
         return (after - before) / seconds
 
-    def _rates(self, stamp_ns: int) -> np.ndarray:
+    def _rates(self, stamp_ns: int, frame_id: str) -> np.ndarray:
         """Return the rates (3,), rad/s, axes of the world; 0 where there is one orientation only."""
-        earlier, later = (
-            self._orientations.between(stamp_ns - back, orientation_between, MAX_GAP)
-            for back in (round(_RATES_S * 1e9), 0)
-        )
+        earlier, later = (self._turned(stamp_ns - back, frame_id) for back in (round(_RATES_S * 1e9), 0))
         if earlier is None or later is None:
             return np.zeros(3)
         seconds = (later.value.stamp_ns - earlier.value.stamp_ns) / 1e9
@@ -176,10 +174,21 @@ class PlaceSensors(GroundSensors):
             return np.zeros(3)
         return so3_log(later.value.rotation @ earlier.value.rotation.T) / seconds
 
+    def _turned(self, stamp_ns: int, frame_id: str) -> Aged[Orientation] | None:
+        """Return the orientation at a stamp, of the camera or of what it is fixed to; None where it is unknown."""
+        if not self.settings.attitude_frame:
+            return self._orientations.between(stamp_ns, orientation_between, MAX_GAP)
+        T = self.transforms.lookup(self.settings.attitude_frame, frame_id, stamp_ns)
+        return None if T is None else Aged(Orientation(stamp_ns, T[:3, :3], frame=frame_id), 0.0)
+
 
 def place_topics(settings: GroundSettings) -> tuple[SensorTopic, ...]:
-    """Return the topics of georeferencing: altitude, where it is switched on, position and orientation."""
+    """Return the topics of georeferencing: altitude, where it is switched on, position, and orientation.
+
+    Transforms, which may stand for the orientation, are no topic of a sensor.
+    """
+    attitude = () if settings.attitude_frame else (IMU,)
     if settings.altitude == "fix":
-        return (ALTITUDE_AND_POSITION, IMU)
+        return (ALTITUDE_AND_POSITION, *attitude)
     altitude = (ALTITUDES[settings.altitude],) if settings.altitude in ALTITUDES else ()
-    return (*altitude, FIX, IMU)
+    return (*altitude, FIX, *attitude)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from yolc_ros.network.config import ObjectSizes
+from yolc_ros.preprocessing import input_area
 
 LARGEST_ENLARGEMENT = 2.0  # input pixels per image pixel, above which an image holds nothing more to see (empirical)
 _SPREAD = 2.5  # largest ratio of the scales that one band needs; the network bears more than that (empirical)
@@ -94,8 +95,8 @@ def whole(height: int, scale: float) -> tuple[Band, ...]:
 
 
 def band_pixels(bands: Sequence[Band], width: int) -> float:
-    """Return the input pixels of a look at bands of an image of this width."""
-    return float(sum((band.y1 - band.y0) * width * band.scale**2 for band in bands))
+    """Return the input pixels of a look at bands of an image of this width, with their padding."""
+    return float(sum(input_area(width, band.y1 - band.y0, band.scale) for band in bands))
 
 
 def scales_at(bands: Sequence[Band], y: np.ndarray) -> np.ndarray:

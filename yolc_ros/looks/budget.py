@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from yolc_ros.clusters import Region
+from yolc_ros.looks.bands import Band, band_pixels
+from yolc_ros.preprocessing import input_area
 
 REMEMBERED = 60  # looks whose costs are kept: half a minute at 2 Hz, so that a busier machine is noticed (empirical)
-QUANTILE = 0.9  # of the measured costs per pixel, which is taken as the cost: p95 has to stay within the budget
+QUANTILE = 0.97  # of the measured costs per pixel, which is taken as the cost: p95 has to stay within the budget
 SMALLEST_SHARE = 0.25  # of the wanted scale, below which a first look is not reduced further (empirical)
-_ROUNDING = 1.1  # inputs are rounded up to multiples of 32 pixels (empirical)
+PLANNED = 0.95  # share of the budget that looks are planned for; merging of boxes and scatter take the rest (empirical)
+_STEP = 0.97  # ratio of two shares or zooms that are tried, since inputs are padded to multiples of 32 pixels
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,17 @@ class LeftOut:
         return ", ".join(parts) or "nothing"
 
 
-def affordable_share(costs: Costs, seconds: float, pixels: float) -> float:
-    """Return the share of the scale, at most 1, at which a first look of so many input pixels fits into `seconds`."""
-    predicted = costs.seconds(pixels * _ROUNDING)
-    if predicted <= seconds:
-        return 1.0
-    return max(math.sqrt(seconds / predicted), SMALLEST_SHARE)
+def affordable_share(costs: Costs, seconds: float, bands: Sequence[Band], width: int) -> float:
+    """Return the share of the scale, at most 1, at which a first look at bands of an image fits into `seconds`."""
+    share = 1.0
+    while share > SMALLEST_SHARE and costs.seconds(band_pixels(reduced(bands, share), width)) > seconds:
+        share *= _STEP
+    return max(share, SMALLEST_SHARE)
+
+
+def reduced(bands: Sequence[Band], share: float) -> tuple[Band, ...]:
+    """Return bands with a share of their scales."""
+    return tuple(replace(band, scale=band.scale * share) for band in bands)
 
 
 def affordable_regions(
@@ -72,18 +79,19 @@ def affordable_regions(
     A region that does not fit gets a smaller zoom, if that is still `smallest_gain` times `first_scale`.
     """
     kept: list[Region] = []
-    reduced = 0
+    smaller = 0
     for region in regions:
-        cost = costs.seconds(input_pixels(region) * _ROUNDING)
-        zoom = region.scale if cost <= seconds else region.scale * math.sqrt(max(seconds, 0.0) / cost)
-        if zoom < region.scale and zoom < smallest_gain * first_scale:
+        fitting = region
+        while costs.seconds(input_pixels(fitting)) > seconds and fitting.scale >= smallest_gain * first_scale:
+            fitting = replace(fitting, scale=fitting.scale * _STEP)
+        if fitting is not region and fitting.scale < smallest_gain * first_scale:
             continue
-        reduced += zoom < region.scale
-        kept.append(replace(region, scale=zoom))
-        seconds -= costs.seconds(input_pixels(kept[-1]) * _ROUNDING)
-    return tuple(kept), LeftOut(len(regions) - len(kept), reduced)
+        smaller += fitting is not region
+        kept.append(fitting)
+        seconds -= costs.seconds(input_pixels(fitting))
+    return tuple(kept), LeftOut(len(regions) - len(kept), smaller)
 
 
 def input_pixels(region: Region) -> float:
-    """Return the input pixels of the look at a region."""
-    return (region.x1 - region.x0) * (region.y1 - region.y0) * region.scale**2
+    """Return the input pixels of the look at a region, with their padding."""
+    return float(input_area(region.x1 - region.x0, region.y1 - region.y0, region.scale))

@@ -18,7 +18,7 @@ from yolc_ros.clusters import LsmConfig, Region, cluster_boxes, densest_cells, e
 from yolc_ros.looks.bands import Band, scales_at
 from yolc_ros.network.config import ObjectSizes
 
-LARGE_SCORE = 0.3  # of an object that limits the zoom: the node's default threshold
+LARGE_SCORE = 0.3  # raw one of an object that limits the zoom (empirical)
 _SHORTEST = 1e-3  # pixels, of a side that was clipped at the border of the image
 FIRST_LOOK_SCORE = 0.1  # lowest score of a box that tells where and how to look (empirical)
 

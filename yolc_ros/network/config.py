@@ -72,6 +72,22 @@ class ObjectSizes:
 
 
 @dataclass(frozen=True)
+class ScoreCalibration:
+    """How scores become probabilities: sigmoid(slope * logit(score) + offset), see `yolc_ros.calibration`.
+
+    weights_sha256: of the weights file that it was fitted for; with other weights the scores stay as they are.
+    """
+
+    slope: float
+    offset: float
+    weights_sha256: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.slope > 0:
+            raise ValueError(f"the slope of a calibration must be positive, not {self.slope}")
+
+
+@dataclass(frozen=True)
 class YolcConfig:
     """One YOLC network (arXiv 2404.06180). The defaults are the published checkpoint's, except for `axis_order`.
 
@@ -86,6 +102,7 @@ class YolcConfig:
     padding: how an image is padded to sides that are multiples of 32, see `yolc_ros.preprocessing.place`.
     mean, std: of the RGB channels, grey levels 0 to 255.
     object_sizes: the scales for which the shipped weights are good; None: unknown.
+    calibration: of the scores of the shipped weights; None: they stay as the network gives them.
     """
 
     class_names: tuple[str, ...]
@@ -102,6 +119,7 @@ class YolcConfig:
     mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
     std: tuple[float, float, float] = (58.395, 57.12, 57.375)
     object_sizes: ObjectSizes | None = None
+    calibration: ScoreCalibration | None = None
 
     def __post_init__(self) -> None:
         sizes = (self.neck_width, self.heatmap_width, self.box_width)

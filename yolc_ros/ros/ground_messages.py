@@ -1,12 +1,13 @@
-"""Objects on the ground as ROS messages: GroundObjectArray, and markers for viewers."""
+"""Objects on the ground as ROS messages: GroundObjectArray, and markers and fixes for viewers."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
+from sensor_msgs.msg import NavSatFix, NavSatStatus
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -40,6 +41,21 @@ def ground_objects_message(
         model=model,
         trained=trained,
     )
+
+
+def object_fixes(located: GroundObjectArray) -> Iterator[NavSatFix]:
+    """Yield latitude, longitude, height and covariance (ENU) of each object that has them, for maps of viewers."""
+    for each in located.objects:
+        if each.status == Status.LOCATED and math.isfinite(each.latitude):
+            yield NavSatFix(
+                header=located.header,
+                status=NavSatStatus(status=NavSatStatus.STATUS_FIX),
+                latitude=each.latitude,
+                longitude=each.longitude,
+                altitude=each.height,
+                position_covariance=each.covariance,
+                position_covariance_type=NavSatFix.COVARIANCE_TYPE_KNOWN,
+            )
 
 
 def object_markers(located: GroundObjectArray) -> MarkerArray:

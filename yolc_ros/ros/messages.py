@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import Point
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import Image, NavSatFix
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import ImageMarker, MarkerArray
 
@@ -18,7 +18,7 @@ from yolc_ros.detector import Detections
 from yolc_ros.drawing import draw_detections, draw_tracks
 from yolc_ros.georeference.objects import GroundObjects
 from yolc_ros.msg import ClusterRegion, Detection, DetectionArray, GroundObjectArray, Track, TrackArray
-from yolc_ros.ros.ground_messages import ground_objects_message, object_markers
+from yolc_ros.ros.ground_messages import ground_objects_message, object_fixes, object_markers
 from yolc_ros.tracking.tracks import Tracks
 
 try:
@@ -31,8 +31,9 @@ TRACKS = "yolc/tracks"
 DETECTIONS_2D = "yolc/detections_2d"  # only where vision_msgs is installed
 MARKERS = "yolc/image_markers"
 DEBUG_IMAGE = "yolc/debug_image"
-OBJECTS = "yolc/objects"  # this and the next only while georeferencing is on
+OBJECTS = "yolc/objects"  # this and the next two only while georeferencing is on
 OBJECT_MARKERS = "yolc/object_markers"
+OBJECT_FIX = "yolc/object_fix"
 
 TOPICS: dict[str, type] = {
     DETECTIONS: DetectionArray,
@@ -42,11 +43,15 @@ TOPICS: dict[str, type] = {
     DEBUG_IMAGE: Image,
     OBJECTS: GroundObjectArray,
     OBJECT_MARKERS: MarkerArray,
+    OBJECT_FIX: NavSatFix,
 }
 """What yolc_node publishes, by relative topic name."""
 
-ON_DEMAND = frozenset({DETECTIONS_2D, MARKERS, DEBUG_IMAGE, OBJECT_MARKERS})
+ON_DEMAND = frozenset({DETECTIONS_2D, MARKERS, DEBUG_IMAGE, OBJECT_MARKERS, OBJECT_FIX})
 """Made for viewers: published only while somebody subscribes."""
+
+DEPTHS = {OBJECT_FIX: 500}
+"""Queues of the topics that may get several messages for an image; the others have that of `RESULT_QOS`."""
 
 RECORDED = frozenset({DETECTIONS, TRACKS, MARKERS, OBJECTS, OBJECT_MARKERS})
 """What a replay records."""
@@ -83,6 +88,8 @@ def frame_messages(
         yield OBJECTS, located
         if wants(OBJECT_MARKERS):
             yield OBJECT_MARKERS, object_markers(located)
+        if wants(OBJECT_FIX):
+            yield from ((OBJECT_FIX, fix) for fix in object_fixes(located))
     yield DETECTIONS, message
     if DETECTIONS_2D in TOPICS and wants(DETECTIONS_2D):
         yield DETECTIONS_2D, detections_2d(message, vision_msgs, tracked)

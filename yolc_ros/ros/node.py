@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -15,14 +16,16 @@ from perception_common.cameras.camera_info import CameraInfoBuffer
 from perception_common.errors import InputError
 from perception_common.images.conversion import to_rgb
 from perception_common.images.intensity import Intensity
-from perception_common.node.base import PerceptionNode
+from perception_common.node.base import RESULT_QOS, PerceptionNode
 from perception_common.node.message_class import message_class
 from perception_common.node.runner import run_nodes
+from perception_common.node.transforms import subscribe_transforms
 from perception_common.sensors.topics import SensorTopic
+from perception_common.sensors.transform_tree import TransformTree
 from perception_common.stamps import stamp_ns
 from yolc_ros.adaptive import AdaptiveDetector, LookState
 from yolc_ros.detector import Detections, Detector
-from yolc_ros.georeference.georeferencer import Georeferencer
+from yolc_ros.georeference.georeferencer import Georeferencer, check_georeferencing
 from yolc_ros.georeference.objects import GroundObjects
 from yolc_ros.georeference.sensors import PlaceSensors
 from yolc_ros.ground_sensors import GroundSettings
@@ -30,7 +33,8 @@ from yolc_ros.looks.bands import GroundView
 from yolc_ros.looks.budget import LeftOut
 from yolc_ros.looks.search import ScaleState
 from yolc_ros.parameters import YolcParameters
-from yolc_ros.ros.messages import ON_DEMAND, TOPICS, TRACKS, frame_messages
+from yolc_ros.ros.messages import DEPTHS, ON_DEMAND, TOPICS, TRACKS, frame_messages
+from yolc_ros.ros.places import locate_detections
 from yolc_ros.tracking.image_tracker import ImageTracker
 from yolc_ros.tracking.matches import match_topics
 from yolc_ros.tracking.tracks import Tracks
@@ -50,10 +54,19 @@ class YolcNode(PerceptionNode[YolcParameters]):
         self._sensors = PlaceSensors(GroundSettings())
         self._georeferencer: Georeferencer | None = None
         self._intensity = Intensity()
+        self._transforms = TransformTree()
+        self._transform_subscriptions: list[Any] = []
         super().__init__("yolc_node", YolcParameters, nodes_in_process)
 
     def load(self, parameters: YolcParameters, device: DevicePolicy) -> None:
         """Load the network, run it once to warm up, and create the publishers."""
+        if parameters.georeference:
+            check_georeferencing(parameters.places)
+        self._transforms = TransformTree()
+        if parameters.attitude_frame:
+            self._transform_subscriptions = subscribe_transforms(
+                self, self._transforms.add_all, "use_imu in place of attitude_frame"
+            )
         self._intensity = Intensity(parameters.intensity, self.get_logger().info)
         self._detector = Detector.load(
             parameters.model,
@@ -72,13 +85,15 @@ class YolcNode(PerceptionNode[YolcParameters]):
         if parameters.tracking:
             self._tracker = ImageTracker(len(self._detector.class_names), parameters.tracker)
         self._results = {
-            topic: self.result_publisher(kind, topic)
+            topic: self.result_publisher(kind, topic, depth=DEPTHS.get(topic, RESULT_QOS.depth))
             for topic, kind in TOPICS.items()
             if topic != TRACKS or parameters.tracking
         }
 
     def unload(self) -> None:
-        """Release the network."""
+        """Release the network and the subscriptions to transforms."""
+        while self._transform_subscriptions:
+            self.destroy_subscription(self._transform_subscriptions.pop())
         self._detector = self._tracker = None
         self.problems.resolve("untrained")
 
@@ -86,6 +101,7 @@ class YolcNode(PerceptionNode[YolcParameters]):
         """Subscribe to images and, where an altitude is switched on, to it, the tilt and camera_info."""
         super().subscribe()
         self._sensors = PlaceSensors(self.parameters.ground, self.parameters.places)
+        self._sensors.transforms = self._transforms
         self._georeferencer = Georeferencer(self._sensors) if self.parameters.georeference else None
         topics = self.parameters.topics
         if topics:
@@ -116,6 +132,7 @@ class YolcNode(PerceptionNode[YolcParameters]):
             "model": self.parameters.model,
             "trained": str(detector is not None and detector.trained),
             "device": detector.policy.name if detector else "",
+            "scores": "calibrated" if detector is not None and detector.published_calibration is not None else "raw",
             **self._looks.describe(),
             **({} if self._tracker is None else self._tracker.describe()),
             **{f"ignored: {reason}": str(count) for reason, count in self._sensors.ignored().items()},
@@ -184,18 +201,11 @@ class YolcNode(PerceptionNode[YolcParameters]):
         self, header: Header, image: np.ndarray, detections: Detections, tracks: Tracks | None
     ) -> GroundObjects | None:
         """Return where the detections stand on the ground; None while georeferencing is off."""
-        georeferencer, stamp = self._georeferencer, stamp_ns(header)
+        georeferencer = self._georeferencer
         if georeferencer is None:
             return None
         with self.stage("georeferencing"):
-            objects = georeferencer.locate(
-                stamp,
-                header.frame_id,
-                lambda: self._cameras.camera(stamp, image.shape[1], image.shape[0]),
-                detections.boxes,
-                [detections.class_names[label] for label in detections.labels],
-                None if tracks is None else tracks.ids_by_detection(len(detections.labels)),
-            )
+            objects = locate_detections(georeferencer, self._cameras, header, image, detections, tracks)
         if georeferencer.problem:
             self.problems.report("georeference", f"objects are not located: {georeferencer.problem}")
         else:

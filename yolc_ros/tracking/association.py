@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from yolc_ros.tracking.covariances import determinants, inverses
+
 _GATE = 13.8  # chi2 of a centre with two degrees of freedom, 99.9 %
 _SIZE_RATIO = 0.3  # standard deviation of the logarithm of width and height between two detections (empirical)
 _SIZE_GATE = 1.1  # the logarithm of three: the border of the image cuts boxes
@@ -79,12 +81,14 @@ def _near(predicted: np.ndarray, S: np.ndarray, centres: np.ndarray) -> tuple[np
 
 def _distances(away: np.ndarray, S: np.ndarray, tracks: np.ndarray) -> np.ndarray:
     """Squared Mahalanobis distances (P,)."""
-    return np.asarray(np.einsum("pi,pij,pj->p", away, np.linalg.inv(S)[tracks], away))
+    x, y = away.T
+    W = inverses(S)[tracks]
+    return np.asarray(W[:, 0, 0] * x * x + (W[:, 0, 1] + W[:, 1, 0]) * x * y + W[:, 1, 1] * y * y)
 
 
 def _blur(S: np.ndarray, area: np.ndarray) -> np.ndarray:
     """Log-determinants (T,) of covariances in units of the area of the objects (T,)."""
-    return np.asarray(np.log(np.linalg.det(S) / area**2))
+    return np.asarray(np.log(determinants(S) / area**2))
 
 
 def cost_alone(found_sides: np.ndarray, size: tuple[int, int]) -> float:
@@ -120,13 +124,23 @@ def assign(pairs: Pairs, alone: float) -> tuple[np.ndarray, np.ndarray]:
 
 def _best(pairs: Pairs, alone: float) -> np.ndarray:
     """Indices of the chosen pairs of a group."""
-    rows, row_of = np.unique(pairs.tracks, return_inverse=True)
-    columns, column_of = np.unique(pairs.detections, return_inverse=True)
-    if len(rows) == 1 or len(columns) == 1:
+    row_of, rows = _numbered(pairs.tracks)
+    column_of, columns = _numbered(pairs.detections)
+    if rows == 1 or columns == 1:
         return np.array([np.argmin(pairs.costs)])
-    costs = np.full((len(rows), len(columns) + len(rows)), alone)
+    costs = np.full((rows, columns + rows), alone)
     costs[row_of, column_of] = pairs.costs
-    return np.flatnonzero(_cheapest(costs)[row_of] == column_of)
+    cheapest = costs.argmin(axis=1)
+    if len(set(cheapest.tolist())) < rows:  # else each track gets the detection that costs it least
+        cheapest = _cheapest(costs)
+    return np.flatnonzero(cheapest[row_of] == column_of)
+
+
+def _numbered(indices: np.ndarray) -> tuple[list[int], int]:
+    """Number the few different indices in ascending order; also returns how many there are."""
+    values = indices.tolist()
+    numbers = {value: number for number, value in enumerate(sorted(set(values)))}
+    return [numbers[value] for value in values], len(numbers)
 
 
 def _groups(tracks: np.ndarray, detections: np.ndarray) -> np.ndarray:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from yolc_ros.tracking.covariances import determinants, inverses
+
 # In sizes of an object (the root of its area), so that they hold at every altitude. A car of 4.5 m x 1.8 m has the size
 # 2.8 m: 5 sizes/s are 14 m/s, and 2 sizes/s^2 are twice what a hard braking car needs; pedestrians turn on the spot.
 _FIRST_SPEED = 5.0  # standard deviation, sizes/s
@@ -67,7 +69,7 @@ def move_camera(motion: Motion, homography: np.ndarray) -> tuple[Motion, np.ndar
     velocity = np.einsum("nij,nj->ni", J, motion.mean[:, 2:])
     covariance = whole @ motion.covariance @ whole.transpose(0, 2, 1)
     covariance[:, [0, 1], [0, 1]] += _CAMERA_ERROR**2
-    return Motion(np.column_stack([position, velocity]), covariance), np.sqrt(np.abs(np.linalg.det(J)))
+    return Motion(np.column_stack([position, velocity]), covariance), np.sqrt(np.abs(determinants(J)))
 
 
 def blur_position(motion: Motion, deviation: float) -> Motion:
@@ -110,7 +112,7 @@ def slow_innovation_covariance(motion: Motion, sizes: np.ndarray, seconds: np.nd
 def correct(motion: Motion, centres: np.ndarray, sizes: np.ndarray) -> Motion:
     """Correct the states by the detected centres (N, 2) of boxes with sizes (N,), pixels."""
     S = innovation_covariance(motion, sizes)
-    gain = motion.covariance[:, :, :2] @ np.linalg.inv(S)
+    gain = motion.covariance[:, :, :2] @ inverses(S)
     mean = motion.mean + np.einsum("nij,nj->ni", gain, centres - motion.mean[:, :2])
     covariance = motion.covariance - gain @ S @ gain.transpose(0, 2, 1)
     return Motion(mean, (covariance + covariance.transpose(0, 2, 1)) / 2)

@@ -48,11 +48,12 @@ COURSES = {
 class ImageChain:
     """Images of one flight in the order in which they were taken.
 
-    images: (H, W) uint8 each. poses: T_world_camera (4, 4) each, world z up. camera: with distortion.
+    stamps: seconds. images: (H, W) uint8 each. poses: T_world_camera (4, 4) each, world z up. camera: with distortion.
     """
 
     course: str
     seed: int
+    stamps: tuple[float, ...]
     images: tuple[np.ndarray, ...]
     poses: tuple[np.ndarray, ...]
     camera: Camera
@@ -71,7 +72,7 @@ def render_chain(course: str, seed: int, images: int, size: tuple[int, int]) -> 
     for stamp, pose in zip(stamps, poses, strict=True):
         frame = capture_frame(flight.scene, flight.lens, pose, stamp, flight.degradation, rng)
         pictures.append(cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY))
-    return ImageChain(course, seed, tuple(pictures), tuple(poses), camera_of(flight.camera))
+    return ImageChain(course, seed, tuple(stamps), tuple(pictures), tuple(poses), camera_of(flight.camera))
 
 
 def _flight_of(kind: Course, seed: int, size: tuple[int, int]) -> Flight:

@@ -55,35 +55,44 @@ def measure(device: str, plan: GpuCheckPlan) -> SubjectReport:
 
 
 def _part_checks(device: str, plan: GpuCheckPlan) -> Iterator[Check]:
-    for names, load, parts_of in (
-        (plan.matchers, matcher_on, loftr_parts),
-        (plan.detectors, detector_on, yolc_parts),
-    ):
-        for model in names:
-            parts: Sequence[Part] = parts_of(load(model, choose_device("cpu")).network)
-            for name, policy in policies(device).items():
-                if policy.dtype != torch.float32:
-                    continue
-                network = load(model, policy).network
-                runtime = OnDevice(network.runtime or TorchRuntime(parts_of(network)), policy.device)
-                with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-                    found = compare(parts, TorchRuntime(parts), runtime, plan.part_sizes, PART_LIMIT)
-                for check in found:
-                    title = f"{model}, {name}: {check.part}, {check.output}"
-                    yield Check(title, "equality", check.relative, PART_LIMIT)
+    names = [*((each, _matcher_parts) for each in plan.matchers), *((each, _detector_parts) for each in plan.detectors)]
+    for model, parts_on in names:
+        parts, _ = parts_on(model, choose_device("cpu"))
+        for name, policy in policies(device).items():
+            if policy.dtype != torch.float32:
+                continue
+            _, runtime = parts_on(model, policy)
+            with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+                found = compare(
+                    parts, TorchRuntime(parts), OnDevice(runtime, policy.device), plan.part_sizes, PART_LIMIT
+                )
+            for check in found:
+                yield Check(f"{model}, {name}: {check.part}, {check.output}", "equality", check.relative, PART_LIMIT)
+
+
+def _matcher_parts(model: str, policy: DevicePolicy) -> tuple[Sequence[Part], Runtime]:
+    network = matcher_on(model, policy).network
+    parts = loftr_parts(network)
+    return parts, network.runtime or TorchRuntime(parts)
+
+
+def _detector_parts(model: str, policy: DevicePolicy) -> tuple[Sequence[Part], Runtime]:
+    network = detector_on(model, policy).network
+    parts = yolc_parts(network)
+    return parts, network.runtime or TorchRuntime(parts)
 
 
 def _match_checks(device: str, plan: GpuCheckPlan) -> Iterator[Check]:
-    images = textured_pair(*plan.pair)
+    image0, image1 = textured_pair(*plan.pair)
     for model in plan.matchers:
         reference = matcher_on(model, choose_device("cpu"))
         if not reference.trained:
             continue  # its confidences are so close that rounding decides
-        expected = reference.match(*map(reference.encode, images))
+        expected = reference.match(reference.encode(image0), reference.encode(image1))
         for name, policy in policies(device).items():
             matcher = matcher_on(model, policy)
             for _ in range(WARM_UP):
-                found = matcher.match(*map(matcher.encode, images))
+                found = matcher.match(matcher.encode(image0), matcher.encode(image1))
             share = different_matches(found, expected)
             title = f"{model}, {name}: matches of one side alone, of {len(expected)}"
             yield Check(title, _kind(policy), share, SHARE_LIMIT)

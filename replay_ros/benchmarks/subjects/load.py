@@ -36,7 +36,7 @@ def measure(plan: BenchmarkPlan) -> SubjectReport:
             for name, work in works.items():
                 title = f"{name}, {threads} thread{'s' * (threads > 1)}"
                 alone = partial(_with_threads, threads, work)
-                tasks = {"alone": alone, "beside": loops.beside(alone)}
+                tasks: dict[str, Callable[[], object]] = {"alone": alone, "beside": loops.beside(alone)}
                 seconds = take_turns(tasks, plan.rounds, f"load, {title}")
                 slowdown = Measurement.ratio(f"{title}, beside / alone", seconds["beside"], seconds["alone"])
                 rows.append(Measurement.milliseconds(f"{title}, alone", seconds["alone"]))

@@ -20,7 +20,6 @@ from replay_ros.evaluation.detection.evaluate import (
 )
 from replay_ros.evaluation.detection.inference import LSM, InferenceMode
 from replay_ros.evaluation.detection.protocols import PROTOCOLS
-from replay_ros.evaluation.detection.results import DetectionResult
 from replay_ros.evaluation.detection.slicing import Merge, SlicingConfig
 from replay_ros.evaluation.detection.tables import detection_lines
 from replay_ros.evaluation.places import describe_places, score_places_of_bag
@@ -33,7 +32,7 @@ from replay_ros.evaluation.tracking.bags import (
     tracking_result_to_mapping,
 )
 from yolc_ros.adaptive import ScaleMode
-from yolc_ros.detector import DetectorSettings, LsmMerge
+from yolc_ros.detector import DetectorSettings, LsmMerge, Scores
 from yolc_ros.parameters import YolcParameters
 
 NAME = "evaluate_detection"
@@ -48,7 +47,7 @@ _ONLY_FOR = {
         ("files", "weights", "model", "lsm", "lsm_regions", "scale", "slicing", "slice_overlap", "slice_zoom"), _IMAGES
     ),
     **dict.fromkeys(
-        ("slice_merge", "predictions", "max_side", "device", "lsm_merge", "nms", "smallest_score"), _IMAGES
+        ("slice_merge", "predictions", "max_side", "device", "lsm_merge", "nms", "scores", "smallest_score"), _IMAGES
     ),
     **dict.fromkeys(("precision", "backend", "providers"), _IMAGES),
     **dict.fromkeys(("truth_bag", "topic", "truth_topic", "tolerance", "unanswered"), ("bag",)),
@@ -82,15 +81,33 @@ example:
 """,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("truth", type=Path, metavar="COCO.json|FOLDER|BAG", help="labelled images, see --dataset")
+    add_detection_options(parser)
+    group = parser.add_argument_group("one dataset or bag")
+    group.add_argument(
+        "--predictions",
+        type=Path,
+        metavar="FILE.npz",
+        help="write predictions to this file and reuse those with the same weights, settings and images",
+    )
+    group.add_argument(
+        "--tracking",
+        action="store_true",
+        help="score the ids of the tracks in a bag instead: HOTA, IDF1, MOTA and id switches",
+    )
+    group.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
+    return parser
+
+
+def add_detection_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of an evaluation, but for those of a single dataset or bag."""
     _add_truth_options(parser)
     _add_network_options(parser.add_argument_group("network (not with --dataset bag)"))
     _add_bag_options(parser.add_argument_group("bags (only with --dataset bag and --tracking)"))
     _add_scoring_options(parser.add_argument_group("scores"))
-    return parser
 
 
 def _add_truth_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("truth", type=Path, metavar="COCO.json|FOLDER|BAG", help="labelled images, see --dataset")
     parser.add_argument(
         "--dataset",
         choices=(*_IMAGES, "bag"),
@@ -151,11 +168,18 @@ def _add_network_options(group: argparse._ArgumentGroup) -> None:
         f"(default: {DetectorSettings.nms_iou:g})",
     )
     group.add_argument(
+        "--scores",
+        choices=get_args(Scores),
+        default=DetectorSettings.scores,
+        help="as the node publishes them, or as the network gives them; without a calibration of the weights both are "
+        f"raw (default: {DetectorSettings.scores})",
+    )
+    group.add_argument(
         "--smallest-score",
         type=float,
         default=SMALLEST_SCORE,
         metavar="S",
-        help=f"detections below it are not evaluated (default: {SMALLEST_SCORE:g})",
+        help=f"raw score; detections below it are not evaluated (default: {SMALLEST_SCORE:g})",
     )
     group.add_argument(
         "--slicing", action="append", type=int, metavar="N", help="uniform slices of N pixels; repeatable"
@@ -173,12 +197,6 @@ def _add_network_options(group: argparse._ArgumentGroup) -> None:
         help=f"box of an object in several slices: hull or best one (default: {slices.merge})",
     )
     group.add_argument(
-        "--predictions",
-        type=Path,
-        metavar="FILE.npz",
-        help="write predictions to this file and reuse those with the same weights, settings and images",
-    )
-    group.add_argument(
         "--max-side",
         type=int,
         default=YolcParameters.max_side,
@@ -189,11 +207,6 @@ def _add_network_options(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_bag_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--tracking",
-        action="store_true",
-        help="score the ids of the tracks in a bag instead: HOTA, IDF1, MOTA and id switches",
-    )
     group.add_argument("--truth-bag", type=Path, metavar="BAG", help="bag of the truth (default: the same bag)")
     group.add_argument("--topic", help=f"results in the bag (default: {DETECTIONS}; with --tracking {TRACKS})")
     group.add_argument(
@@ -223,7 +236,6 @@ def _add_scoring_options(group: argparse._ArgumentGroup) -> None:
     default = NetworkOptions.score_threshold
     threshold = f"for precision, recall and F1 (default: {default:g}, as in the node)"
     group.add_argument("--score-threshold", type=float, default=default, metavar="S", help=threshold)
-    group.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
 
 
 def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
@@ -232,8 +244,11 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     given = parser.parse_args(arguments)
     if given.tracking:
         return _evaluate_tracks(parser, given)
-    _check_options(parser, given)
-    results = _score_bag(given) if given.dataset == "bag" else evaluate_network(_dataset(given), _network(given))
+    check_options(parser, given)
+    if given.dataset == "bag":
+        results = [score_bag(given.truth, given.truth_bag, *topics_of(given), each) for each in options_of_bags(given)]
+    else:
+        results = evaluate_network(dataset_of(given, given.truth), network_of(given))
     if not any(each.images for each in results):
         raise InputError(f"{given.truth}: no image has both truth and detections; {results[0].notes[0]}")
     print("\n".join(detection_lines(results, given.dataset)))
@@ -251,7 +266,7 @@ def _evaluate_tracks(parser: argparse.ArgumentParser, given: argparse.Namespace)
     if given.protocol:
         raise InputError("--protocol is for detections: --tracking has scores of its own")
     given.dataset = "bag"
-    _check_options(parser, given)
+    check_options(parser, given)
     result = score_bag_tracks(
         given.truth,
         given.truth_bag,
@@ -267,7 +282,8 @@ def _evaluate_tracks(parser: argparse.ArgumentParser, given: argparse.Namespace)
     return 0
 
 
-def _check_options(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+def check_options(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """Raise InputError for options that do not go together. parser: that gave them, with its defaults."""
     for name, datasets in _ONLY_FOR.items():
         if given.dataset not in datasets and getattr(given, name) != parser.get_default(name):
             option = f"--{name.replace('_', '-')}"
@@ -282,14 +298,15 @@ def _check_options(parser: argparse.ArgumentParser, given: argparse.Namespace) -
         raise InputError(f"--score-threshold must lie between {given.smallest_score:g} and 1")
 
 
-def _score_bag(given: argparse.Namespace) -> list[DetectionResult]:
-    """Score the detections in a bag by each protocol."""
+def topics_of(given: argparse.Namespace) -> tuple[str, str]:
+    """Return the topics of the detections and of the truth in a bag."""
+    return given.topic or DETECTIONS, given.truth_topic or TRUTH
+
+
+def options_of_bags(given: argparse.Namespace) -> tuple[ArrayOptions, ...]:
+    """Return how the detections in a bag are scored: once for each protocol."""
     common = _array_options(given)
-    topics = given.topic or DETECTIONS, given.truth_topic or TRUTH
-    return [
-        score_bag(given.truth, given.truth_bag, *topics, replace(common, protocol=protocol))
-        for protocol in dict.fromkeys(given.protocol or [common.protocol])
-    ]
+    return tuple(replace(common, protocol=protocol) for protocol in dict.fromkeys(given.protocol or [common.protocol]))
 
 
 def _array_options(given: argparse.Namespace) -> ArrayOptions:
@@ -301,15 +318,17 @@ def _array_options(given: argparse.Namespace) -> ArrayOptions:
     )
 
 
-def _dataset(given: argparse.Namespace) -> Dataset:
+def dataset_of(given: argparse.Namespace, truth: Path) -> Dataset:
+    """Return the dataset of a file or folder. Raises InputError."""
     if given.dataset == "visdrone":
-        return visdrone_dataset(given.truth, given.files)
+        return visdrone_dataset(truth, given.files)
     if given.dataset == "uavdt":
-        return uavdt_dataset(given.truth, given.split or "test", given.files)
-    return coco_dataset(given.truth, given.images, given.files, given.fov)
+        return uavdt_dataset(truth, given.split or "test", given.files)
+    return coco_dataset(truth, given.images, given.files, given.fov)
 
 
-def _network(given: argparse.Namespace) -> NetworkOptions:
+def network_of(given: argparse.Namespace) -> NetworkOptions:
+    """Return the network and how it is evaluated."""
     return NetworkOptions(
         weights=given.weights,
         model=given.model,
@@ -317,6 +336,7 @@ def _network(given: argparse.Namespace) -> NetworkOptions:
         classes=given.classes,
         protocols=tuple(given.protocol or ()),
         score_threshold=given.score_threshold,
+        scores=given.scores,
         smallest_score=given.smallest_score,
         nms_iou=given.nms,
         merge=given.lsm_merge,

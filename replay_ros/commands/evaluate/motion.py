@@ -38,6 +38,13 @@ example:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("bag", type=Path, metavar="BAG", help="bag with the output of loftr_node")
+    add_motion_options(parser)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to this file")
+    return parser
+
+
+def add_motion_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of an evaluation, but for those of a single bag."""
     parser.add_argument(
         "--truth", metavar="TOPIC|FILE", help="true poses (default: the only topic with ground_truth in its name)"
     )
@@ -53,14 +60,11 @@ example:
     parser.add_argument("--relative-pose-topic", metavar="TOPIC", help="default: the only topic of this type")
     parser.add_argument("--pose-topic", metavar="TOPIC", help="trajectory (default: `pose` beside the relative poses)")
     parser.add_argument("--estimator", default=UNNAMED, metavar="TEXT", help="pose estimator, copied into the result")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to this file")
-    return parser
 
 
-def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
-    """Run the command. Raises InputError for bags, topics and files that cannot be used."""
-    given = build_parser(prog).parse_args(arguments)
-    options = MotionBagOptions(
+def motion_options(given: argparse.Namespace) -> MotionBagOptions:
+    """Return what the options of `add_motion_options` say. Raises InputError."""
+    return MotionBagOptions(
         truth=given.truth,
         truth_bag=given.truth_bag,
         truth_frame=given.truth_frame,
@@ -70,7 +74,12 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
         estimator=given.estimator,
         tolerance=given.tolerance,
     )
-    result = evaluate_motion_of_bag(given.bag, options)
+
+
+def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
+    """Run the command. Raises InputError for bags, topics and files that cannot be used."""
+    given = build_parser(prog).parse_args(arguments)
+    result = evaluate_motion_of_bag(given.bag, motion_options(given))
     print("\n".join(motion_lines(result)))
     if given.json:
         write_json(given.json, {"bag": str(given.bag), **asdict(result)})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,18 @@ def write_predictions(path: Path, sections: Mapping[str, Section]) -> None:
     }
     with output_file(path) as unfinished, unfinished.open("wb") as file:
         np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)  # type: ignore[arg-type]
+
+
+def join_predictions(parts: Sequence[Path], whole: Path) -> None:
+    """Join files of predictions of different images, made under the same conditions, to one. Raises InputError."""
+    joined: dict[str, Section] = {}
+    for part in parts:
+        for mode, section in read_predictions(part).items():
+            before = joined.get(mode, Section(section.conditions, {}))
+            if changed := changed_keys(before.conditions, section.conditions):
+                raise InputError(f"{part} was predicted with another {', '.join(changed)} than {parts[0]}")
+            joined[mode] = Section(section.conditions, {**before.predictions, **section.predictions})
+    write_predictions(whole, joined)
 
 
 def changed_keys(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from perception_common.errors import InputError
+from replay_ros.bags.datasets.sequences.images import is_image
 from replay_ros.evaluation.detection.truth import (
     REGION,
     ClassChoice,
@@ -21,7 +22,7 @@ from replay_ros.evaluation.detection.truth import (
 )
 from yolc_ros.classes import VISDRONE_CLASSES
 from yolc_ros.datasets import visdrone
-from yolc_ros.datasets.coco import category_names
+from yolc_ros.datasets.coco import category_names, read_coco_file
 from yolc_ros.datasets.uavdt import UAVDT_CLASSES, UavdtFrame, read_uavdt_frames
 
 # The sequences that UAVDT's toolkit evaluates (CalculateDetectionPR_overall.m); M_attr/test names the same ones.
@@ -92,6 +93,18 @@ def uavdt_dataset(folder: Path, split: str = "test", pattern: str = "*") -> Data
         protocols=("uavdt", "coco"),
         read=partial(_read_uavdt, folder, split, pattern),
     )
+
+
+def dataset_files(dataset: Dataset, images: Path | None = None) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Return the files of labels of a dataset and those of its images, without reading either but a COCO file.
+
+    images: as in `coco_dataset`. Raises InputError.
+    """
+    if dataset.path.is_file():
+        listed = read_coco_file(dataset.path, images or dataset.path.parent).images
+        return (dataset.path,), tuple(image.path for image in listed)
+    files = sorted(path for path in dataset.path.rglob("*") if path.is_file())
+    return tuple(path for path in files if not is_image(path)), tuple(path for path in files if is_image(path))
 
 
 def _read_coco(

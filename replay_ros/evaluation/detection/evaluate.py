@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from replay_ros.evaluation.detection.results import DetectionResult, detection_r
 from replay_ros.evaluation.detection.truth import ClassChoice, LabelledImages, choose_classes, truth_sha256
 from replay_ros.evaluation.model_choice import find_model_weights
 from yolc_ros.datasets.samples import LabelProblem
-from yolc_ros.detector import Detector, DetectorSettings, LsmMerge
+from yolc_ros.detector import Detector, DetectorSettings, LsmMerge, Scores
 from yolc_ros.parameters import YolcParameters
 
 SMALLEST_SCORE = 0.01  # the precision-recall curve also needs detections of low score (empirical)
@@ -31,10 +31,10 @@ class NetworkOptions:
     """The network to evaluate, and how.
 
     weights, model: see `find_model_weights`. modes: inference modes to compare. classes: see `choose_classes`.
-    protocols: their names; empty: those of the dataset. score_threshold: of the operating point. smallest_score: of the
-    detections that are evaluated at all. nms_iou, merge: see `DetectorSettings`. predictions: file of
-    cached predictions; None: no cache. max_side: of the network's input, pixels; 0: the image's size. device: see
-    `choose_device`. runtime: precision and backend.
+    protocols: their names; empty: those of the dataset. score_threshold: of the operating point. scores: as the node
+    publishes them, or raw. smallest_score: raw one of the detections that are evaluated at all. nms_iou, merge: see
+    `DetectorSettings`. predictions: file of cached predictions; None: no cache. max_side: of the network's input,
+    pixels; 0: the image's size. device: see `choose_device`. runtime: precision and backend.
     """
 
     weights: str = "yolc_lite"
@@ -43,6 +43,7 @@ class NetworkOptions:
     classes: str | None = None
     protocols: tuple[str, ...] = ()
     score_threshold: float = DetectorSettings.score_threshold
+    scores: Scores = DetectorSettings.scores
     smallest_score: float = SMALLEST_SCORE
     nms_iou: float | None = DetectorSettings.nms_iou
     merge: LsmMerge = "ours"
@@ -54,16 +55,7 @@ class NetworkOptions:
 
 def evaluate_network(dataset: Dataset, options: NetworkOptions) -> list[DetectionResult]:
     """Run the network over the dataset; return a result for each protocol and inference mode. Raises InputError."""
-    variants = [f"yolc_{name}" for name in list_models("yolc_")]
-    model, weights = find_model_weights(options.weights, options.model, default="yolc_lite", variants=variants)
-    settings = DetectorSettings(
-        options.max_side,
-        score_threshold=options.smallest_score,
-        nms_iou=options.nms_iou,
-        max_detections=MAX_DETECTIONS,
-        merge=options.merge,
-    )
-    detector = Detector.load(model, weights, options.runtime.on(options.device), settings)
+    detector = load_detector(options)
     choice = choose_classes(dataset.categories, detector.class_names, options.classes)
     labelled = dataset.read(choice)
     _check_objects(labelled, dataset, choice)
@@ -77,6 +69,35 @@ def evaluate_network(dataset: Dataset, options: NetworkOptions) -> list[Detectio
         for protocol in dict.fromkeys(options.protocols or dataset.protocols)
         for run in runs
     ]
+
+
+def predict_images(dataset: Dataset, options: NetworkOptions, images: Collection[Path]) -> int:
+    """Predict some images of the dataset into the file `options.predictions`, and return how many they are.
+
+    Images of a dataset do not depend on each other, so `evaluate_network` finds the same over the predictions of parts
+    that `join_predictions` joined. Raises InputError.
+    """
+    detector = load_detector(options)
+    labelled = dataset.read(choose_classes(dataset.categories, detector.class_names, options.classes))
+    chosen = [image for image in labelled.images if image.path in images]
+    for mode in options.modes:
+        run_inference(detector, mode, chosen, options.predictions)
+    return len(chosen)
+
+
+def load_detector(options: NetworkOptions) -> Detector:
+    """Load the network that the options name. Raises InputError."""
+    variants = [f"yolc_{name}" for name in list_models("yolc_")]
+    model, weights = find_model_weights(options.weights, options.model, default="yolc_lite", variants=variants)
+    settings = DetectorSettings(
+        options.max_side,
+        score_threshold=options.smallest_score,
+        scores="raw",  # and calibrated afterwards, so that cached predictions serve both
+        nms_iou=options.nms_iou,
+        max_detections=MAX_DETECTIONS,
+        merge=options.merge,
+    )
+    return Detector.load(model, weights, options.runtime.on(options.device), settings)
 
 
 def _with_views_noted(labelled: LabelledImages, dataset: Dataset) -> LabelledImages:
@@ -126,7 +147,10 @@ def _result(
 ) -> DetectionResult:
     conditions = run.mode.conditions(detector)
     names, truths = [image.name for image in labelled.images], [image.truth for image in labelled.images]
-    found, compared = (run.of_classes(labelled.images, detector.class_names, choice) for run in (run, reference))
+    calibration = detector.calibration if options.scores == "calibrated" else None
+    found, compared = (
+        run.of_classes(labelled.images, detector.class_names, choice, calibration) for run in (run, reference)
+    )
     return DetectionResult(
         protocol=protocol,
         look=run.mode.name,
@@ -145,6 +169,7 @@ def _result(
         model=conditions["model"],
         weights_sha256=conditions["weights_sha256"],
         settings={
+            "scores": "raw" if calibration is None else "calibrated",
             "smallest_score": options.smallest_score,
             "nms_iou": options.nms_iou,
             "lsm_merge": options.merge,

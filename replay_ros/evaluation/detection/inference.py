@@ -27,10 +27,12 @@ from replay_ros.evaluation.detection.protocols import ImageDetections
 from replay_ros.evaluation.detection.slicing import SlicingConfig, detect_sliced
 from replay_ros.evaluation.detection.truth import ClassChoice, EvaluatedImage
 from yolc_ros.adaptive import AdaptiveDetector, LookSettings, ScaleMode
+from yolc_ros.calibration import calibrate
 from yolc_ros.clusters import LsmConfig
 from yolc_ros.detector import Detections, Detector
 from yolc_ros.looks.bands import GroundView, whole
 from yolc_ros.looks.crowds import LSM_PRESETS, CrowdConfig
+from yolc_ros.network.config import ScoreCalibration
 
 LSM: dict[str, LsmConfig | CrowdConfig | None] = {
     "on": LSM_PRESETS["ours"],
@@ -117,14 +119,23 @@ class PredictionRun:
         return float(np.mean([each.seconds for each in self.predictions.values()]))
 
     def of_classes(
-        self, images: Sequence[EvaluatedImage], names: Sequence[str], choice: ClassChoice
+        self,
+        images: Sequence[EvaluatedImage],
+        names: Sequence[str],
+        choice: ClassChoice,
+        calibration: ScoreCalibration | None = None,
     ) -> list[ImageDetections]:
-        """Return the detections of the chosen classes in each of these images. names: the network's classes."""
+        """Return the detections of the chosen classes in each of these images. names: the network's classes.
+
+        calibration: of the scores, None: they stay as the network gives them.
+        """
         index = np.array([choice.of_class.get(name, -1) for name in names], np.int64)
         return [
-            ImageDetections(each.boxes.astype(np.float64), each.scores, index[each.labels]).select(
-                index[each.labels] >= 0
-            )
+            ImageDetections(
+                each.boxes.astype(np.float64),
+                each.scores if calibration is None else calibrate(each.scores, calibration),
+                index[each.labels],
+            ).select(index[each.labels] >= 0)
             for each in (self.predictions[image.path] for image in images)
         ]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from replay_ros.evaluation.detection.calibration.reliability import measure_reliability
 from replay_ros.evaluation.detection.protocols import (
     ImageDetections,
     ImageTruth,
@@ -36,6 +37,7 @@ from yolc_ros.training.average_precision import (
 
 MIN_IOUS = np.linspace(0.5, 0.95, 10)
 SIZES = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}  # pixels, as COCO
+THRESHOLDS = tuple(number / 20 for number in range(1, 20))  # of the operating points over the score
 CURVE_POINTS = 201  # at most, of a stored curve (empirical)
 
 _AP50, _AP75 = 0, 5  # indices into MIN_IOUS
@@ -69,6 +71,7 @@ def score_detections(
         by_size[size] = _protocol_ap(_mean_ap(of_size, weights, protocol, protocol.max_detections_else), protocol)
     counts = np.array([_counts(group, score_threshold) for group in groups], np.int64)
     counts = counts.reshape(len(groups), len(truths), 3)
+    scores, is_hit = scored_hits([image for group in groups for image in group.images])
     return DetectionScores(
         ap=_protocol_ap(strict, protocol),
         ap50=_finite(wide[_AP50]),
@@ -91,7 +94,20 @@ def score_detections(
                 names or map(str, range(len(truths))), counts.sum(axis=0).tolist(), strict=True
             )
         ),
+        by_score=tuple(
+            _operating_point(threshold, _pooled_counts(scores, is_hit, counts[..., [0, 2]].sum(), threshold))
+            for threshold in THRESHOLDS
+        ),
+        reliability=measure_reliability(scores, is_hit, score_threshold),
     )
+
+
+def scored_hits(images: Sequence[MatchedDetections]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores (N,) of all boxes that count at IoU 0.5, and which of them are right, (N,) bool."""
+    scores = np.concatenate([np.zeros(0), *(image.scores for image in images)])
+    outcomes = np.concatenate([np.zeros(0, np.int8), *(image.outcomes[_AP50] for image in images)])
+    counted = outcomes != NEITHER
+    return scores[counted], outcomes[counted] == HIT
 
 
 def assign_classes(
@@ -248,6 +264,12 @@ def _counts(group: _Group, score_threshold: float) -> np.ndarray:
     return np.array(rows, np.int64).reshape(-1, 3)
 
 
+def _pooled_counts(scores: np.ndarray, is_hit: np.ndarray, objects: int, threshold: float) -> np.ndarray:
+    """Return hits, false detections and missed objects of all images at a threshold, (3,) int64."""
+    hits, false = ((scores >= threshold) & which for which in (is_hit, ~is_hit))
+    return np.array([hits.sum(), false.sum(), objects - hits.sum()], np.int64)
+
+
 def _operating_point(score: float, counts: np.ndarray) -> OperatingPoint:
     """counts: (3,) int64, hits, false detections and missed objects."""
     hits, false, missed = counts.tolist()
@@ -259,16 +281,13 @@ def _operating_point(score: float, counts: np.ndarray) -> OperatingPoint:
 
 def _full_curve(groups: Sequence[_Group]) -> np.ndarray:
     """Return recall, precision and score at each hit of the groups at IoU 0.5, highest score first, (3, hits)."""
-    images = [image for group in groups for image in group.images]
-    scores = np.concatenate([np.zeros(0), *(image.scores for image in images)])
-    outcomes = np.concatenate([np.zeros(0, np.int8), *(image.outcomes[_AP50] for image in images)])
+    scores, is_hit = scored_hits([image for group in groups for image in group.images])
     order = _by_score(scores)
-    order = order[outcomes[order] != NEITHER]
-    hits = np.cumsum(outcomes[order] == HIT)
+    hits = np.cumsum(is_hit[order])
     points = np.stack(
         [hits / max(sum(group.objects for group in groups), 1), hits / np.arange(1, len(hits) + 1), scores[order]]
     )
-    return points[:, outcomes[order] == HIT]
+    return points[:, is_hit[order]]
 
 
 def _best_point(groups: Sequence[_Group], score_threshold: float) -> OperatingPoint:

@@ -45,6 +45,26 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True)
+class ReliabilityBin:
+    """The boxes with a score from low to high. score: their mean. precision: share of right ones at IoU 0.5."""
+
+    low: float
+    high: float
+    count: int
+    score: float
+    precision: float
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Whether scores are probabilities. error: expected calibration error of the boxes from `from_score` on, 0 to 1."""
+
+    error: float | None
+    from_score: float
+    bins: tuple[ReliabilityBin, ...]
+
+
+@dataclass(frozen=True)
 class ClassScores:
     """Scores of one class. objects: number that counts. best: the operating point with the highest F1."""
 
@@ -74,7 +94,8 @@ class DetectionScores:
     ap: the protocol's AP (over IoU 0.5 to 0.95, UAVDT: at 0.7), ap50 and ap75: at one IoU. by_size: AP of "small",
     "medium", "large" objects. recall: mean of the largest recalls by the number of detections ("1", "10", ...).
     operating, best: all classes together, at the given score threshold and at that with the highest F1. by_class: the
-    classes with objects.
+    classes with objects. by_score: operating points of all classes together over the score threshold. reliability: of
+    the scores from the given threshold on. Both are absent from results of earlier versions.
     """
 
     ap: float | None
@@ -86,6 +107,8 @@ class DetectionScores:
     best: OperatingPoint
     by_class: dict[str, ClassScores]
     by_image: tuple[ImageCounts, ...]
+    by_score: tuple[OperatingPoint, ...] = ()
+    reliability: Reliability | None = None
 
 
 @dataclass(frozen=True)
@@ -168,7 +191,8 @@ def detection_result_from_json(text: str) -> DetectionResult:
 
 
 def _read_scores(content: Mapping[str, Any]) -> DetectionScores:
-    values = {name: content[name] for name in _field_names(DetectionScores)}
+    values = {name: content[name] for name in _field_names(DetectionScores) if name not in ("by_score", "reliability")}
+    reliability = content.get("reliability")
     return DetectionScores(
         **values
         | {
@@ -176,6 +200,8 @@ def _read_scores(content: Mapping[str, Any]) -> DetectionScores:
             "best": OperatingPoint(**values["best"]),
             "by_class": {name: _read_class_scores(value) for name, value in values["by_class"].items()},
             "by_image": tuple(ImageCounts(**value) for value in values["by_image"]),
+            "by_score": tuple(OperatingPoint(**value) for value in content.get("by_score", ())),
+            "reliability": None if reliability is None else _read_reliability(reliability),
         }
     )
 
@@ -188,6 +214,12 @@ def _read_class_scores(content: Mapping[str, Any]) -> ClassScores:
             "best": OperatingPoint(**content["best"]),
             "curve": Curve(**{name: tuple(values) for name, values in content["curve"].items()}),
         }
+    )
+
+
+def _read_reliability(content: Mapping[str, Any]) -> Reliability:
+    return Reliability(
+        **dict(content) | {"bins": tuple(ReliabilityBin(**value) for value in content["bins"])},
     )
 
 

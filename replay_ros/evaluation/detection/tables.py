@@ -47,12 +47,14 @@ def _average_precisions(results: Sequence[DetectionResult], dataset: str) -> Ite
 
 
 def _operating_points(results: Sequence[DetectionResult]) -> Iterator[tuple[str, ...]]:
-    yield "protocol", "look", "score from", "precision", "recall", "F1", "hits", "false", "missed"
+    yield "protocol", "look", "score from", "precision", "recall", "F1", "ECE", "hits", "false", "missed"
     for each, point in [(run, point) for run in results for point in (run.scores.operating, run.scores.best)]:
         rates = (number_cell(value, 3) for value in (point.precision, point.recall, point.f1))
+        reliability = each.scores.reliability if point is each.scores.operating else None
+        error = number_cell(None if reliability is None else reliability.error, 3)
         threshold = f"{point.score:.3g}{' (best F1)' * (point is each.scores.best)}"
         counts = map(str, (point.hits, point.false, point.missed))
-        yield (each.protocol, each.look, threshold, *rates, *counts)
+        yield (each.protocol, each.look, threshold, *rates, error, *counts)
 
 
 def _differences(results: Sequence[DetectionResult]) -> Iterator[tuple[str, ...]]:

@@ -13,12 +13,14 @@ from perception_common.tum import Trajectory
 from replay_ros.bags.reader import Bag, open_bag
 from replay_ros.evaluation.motion.edges import edge_of_message, trajectory_of_poses
 from replay_ros.evaluation.motion.metrics import UNNAMED, evaluate_motion
-from replay_ros.evaluation.motion.results import MotionResult
+from replay_ros.evaluation.motion.odometry import compare_odometry
+from replay_ros.evaluation.motion.results import MotionResult, OdometryConsistency
 from replay_ros.evaluation.motion.tracks import track_figures
-from replay_ros.evaluation.motion.truth import TOLERANCE, find_truth_topic, read_truth
+from replay_ros.evaluation.motion.truth import TOLERANCE, TrueMotion, find_truth_topic, read_truth
 
 RELATIVE_POSE = "yolc_ros/msg/RelativePose"
 CORRESPONDENCES = "yolc_ros/msg/Correspondences"
+ODOMETRY = "nav_msgs/msg/Odometry"
 POSE_STAMPED = "geometry_msgs/msg/PoseStamped"
 
 
@@ -67,15 +69,33 @@ def _evaluate(bag: Bag, truth_bag: Bag, options: MotionBagOptions) -> MotionResu
         found = ", ".join(topics) or "none"
         raise InputError(f"{bag.path} must have one topic of {RELATIVE_POSE} ({found}); use --relative-pose-topic")
     edges = [edge_of_message(item.message) for item in bag.messages(topics)]
+    beside = bag.topic(topics[0]).name
     matches = (item.message for item in bag.messages(_topics_of(bag, CORRESPONDENCES)[:1]))
     return evaluate_motion(
         edges,
         truth,
-        trajectory=_read_trajectory(bag, options.pose_topic, beside=bag.topic(topics[0]).name),
+        trajectory=_read_trajectory(bag, options.pose_topic, beside),
         estimator=options.estimator,
         tolerance=options.tolerance,
         tracks=track_figures(matches, truth.trajectory, options.tolerance),
+        odometry=_compare_odometry(bag, beside, truth, options) if truth.is_exact else None,
     )
+
+
+def _compare_odometry(
+    bag: Bag, beside: str, truth: TrueMotion, options: MotionBagOptions
+) -> OdometryConsistency | None:
+    """Compare `odometry` in the namespace of the topic `beside`, if any, of the optical frame or a known base."""
+    topic = f"{beside.rpartition('/')[0]}/odometry"
+    if topic not in _topics_of(bag, ODOMETRY):
+        return None
+    messages = [item.message for item in bag.messages([topic])]
+    optical = next((item.message.header.frame_id for item in bag.messages([beside])), "")
+    is_of_camera = bool(messages) and messages[0].child_frame_id == optical
+    T_child_optical = np.eye(4) if is_of_camera else options.T_base_optical
+    if T_child_optical is None:  # where the base is on the camera's path is not known
+        return None
+    return compare_odometry(messages, truth.trajectory, T_child_optical, options.tolerance)
 
 
 def _read_trajectory(bag: Bag, pose_topic: str | None, beside: str) -> Trajectory | None:

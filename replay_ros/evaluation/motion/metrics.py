@@ -11,7 +11,13 @@ from perception_common.geometry import inverse
 from perception_common.tum import Trajectory
 from replay_ros.evaluation.motion.edges import PoseEdge, chain, chain_is_metric, longest_run
 from replay_ros.evaluation.motion.pose_accuracy import compare_edge, covariance_consistency, summarise_poses
-from replay_ros.evaluation.motion.results import Association, EdgeError, MotionResult, TrackFigures
+from replay_ros.evaluation.motion.results import (
+    Association,
+    EdgeError,
+    MotionResult,
+    OdometryConsistency,
+    TrackFigures,
+)
 from replay_ros.evaluation.motion.trajectory_accuracy import MIN_POSES, compare_trajectory
 from replay_ros.evaluation.motion.truth import TOLERANCE, TrueMotion, associate
 
@@ -26,14 +32,15 @@ def evaluate_motion(
     estimator: str = UNNAMED,
     tolerance: float = TOLERANCE,
     tracks: TrackFigures | None = None,
+    odometry: OdometryConsistency | None = None,
 ) -> MotionResult:
     """Compare relative poses and the trajectory with the ground truth.
 
     trajectory: poses of the optical frame, metric if all edges are; None: the edges are chained. Where stamps jump
     back, the node began another trajectory; the longest one is compared. estimator: name and threshold of the pose
-    estimator, copied into the result. tolerance: largest stamp difference of a pose and its truth, seconds. tracks:
-    copied into the result. Against a truth that is not exact the covariances are not judged: its errors would count as
-    theirs.
+    estimator, copied into the result. tolerance: largest stamp difference of a pose and its truth, seconds. tracks,
+    odometry: copied into the result. Against a truth that is not exact the covariances are not judged: its errors would
+    count as theirs.
     """
     if trajectory is None:
         run = longest_run([edge.newer_ns for edge in edges])
@@ -63,6 +70,7 @@ def evaluate_motion(
         calibration=covariance_consistency(errors),
         trajectory=accuracy,
         tracks=tracks,
+        odometry=odometry,
         notes=(*caveats, *_notes(edges, errors, association, is_metric, left_out)),
     )
 

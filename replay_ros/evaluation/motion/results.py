@@ -149,6 +149,25 @@ class TrackFigures:
 
 
 @dataclass(frozen=True)
+class OdometryConsistency:
+    """Increments of loftr/odometry, from one message to the next, against the truth.
+
+    increments: with a known rotation. gaps: other pairs of consecutive messages. without_translation: increments whose
+    translation is unknown. nees_per_dof: sum of NEES over the sum of degrees of freedom; 1 is consistent. inside_95:
+    share inside the 95 % ellipsoid. rms_m: of the translation's error, None without any; rms_deg: of the rotation's.
+    """
+
+    increments: int
+    gaps: int
+    without_translation: int
+    nees_per_dof: float
+    median_nees_per_dof: float
+    inside_95: float
+    rms_m: float | None
+    rms_deg: float
+
+
+@dataclass(frozen=True)
 class MotionResult:
     """All motion figures of a recording. A part is None where the recording lacks its data or its truth.
 
@@ -161,4 +180,5 @@ class MotionResult:
     calibration: CovarianceConsistency | None
     trajectory: TrajectoryAccuracy | None
     tracks: TrackFigures | None
+    odometry: OdometryConsistency | None
     notes: tuple[str, ...]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from replay_ros.evaluation.motion.results import (
     CovarianceConsistency,
     MotionResult,
+    OdometryConsistency,
     PoseAccuracy,
     TrackFigures,
     TrajectoryAccuracy,
@@ -27,6 +28,8 @@ def motion_lines(result: MotionResult) -> Iterator[str]:
         yield from _trajectory_lines(result.trajectory)
     if result.tracks is not None:
         yield from _track_lines(result.tracks)
+    if result.odometry is not None:
+        yield from _odometry_lines(result.odometry)
     yield from (f"note             {note}" for note in result.notes)
 
 
@@ -77,3 +80,15 @@ def _track_lines(tracks: TrackFigures) -> Iterator[str]:
         yield f"  observed       {100 * tracks.observed_share:.0f} % of the keyframes that see the point (mean)"
     if tracks.continued_share is not None:
         yield f"  continued      {100 * tracks.continued_share:.0f} % of the matches whose point was in view before"
+
+
+def _odometry_lines(found: OdometryConsistency) -> Iterator[str]:
+    moved = "" if found.rms_m is None else f"{found.rms_m:.3f} m and "
+    yield (
+        f"odometry         {found.increments} increments ({found.without_translation} without translation), "
+        f"{found.gaps} gaps; rms {moved}{found.rms_deg:.3f} deg"
+    )
+    yield (
+        f"  covariance     NEES {found.nees_per_dof:.2f} per degree of freedom, median {found.median_nees_per_dof:.2f}"
+        f"; {100 * found.inside_95:.0f} % inside the 95 % ellipsoid"
+    )

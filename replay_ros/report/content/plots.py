@@ -36,6 +36,7 @@ class MappedObject:
     """
 
     name: str
+    class_id: int
     class_name: str
     path: np.ndarray
     frames: np.ndarray

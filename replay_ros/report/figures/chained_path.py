@@ -11,7 +11,7 @@ import numpy as np
 from loftr_ros.geometry.scale.result import ScaleSource
 from loftr_ros.geometry.two_view.relative_pose import Geometry
 from loftr_ros.trajectory.chain import Chain, ChainEdge, ChainedPose, edges_by_newer
-from loftr_ros.trajectory.covariance import chained_step_covariance, propagate
+from loftr_ros.trajectory.covariance import chained_covariance
 from replay_ros.evaluation.motion.edges import matrix_of_pose
 
 _AXES = ("right", "down", "forward")  # of an optical frame
@@ -55,10 +55,8 @@ def chain_keyframes(keyframes: Mapping[int, int], poses: Mapping[tuple[int, int]
             path.append(pose)
             covariances.append(covariances[row[pose.edge.older]])
             continue
-        before = row[pose.edge.older]
-        message = poses[pose.edge.older, number]
-        of_step = chained_step_covariance(pose, np.array(message.pose.covariance, np.float64).reshape(6, 6))
-        covariances.append(propagate(path[before].T_map_camera, covariances[before], pose.step, of_step))
+        of_edge = np.array(poses[pose.edge.older, number].pose.covariance, np.float64).reshape(6, 6)
+        covariances.append(chained_covariance(pose, covariances[row[pose.edge.older]], of_edge))
         path.append(pose)
     return ChainedPath(
         images=np.array([keyframes[number] for number in ids], int),

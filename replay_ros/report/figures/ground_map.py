@@ -37,6 +37,7 @@ def _mapped(seen: list[tuple[int, Any]]) -> MappedObject:
     name = str(last.detection.class_name)
     return MappedObject(
         name=f"{name} {last.track_id}" if last.track_id else name,
+        class_id=int(last.detection.class_id),
         class_name=name,
         path=np.array([(each.position.x, each.position.y) for _, each in seen], np.float64),
         frames=np.array([position for position, _ in seen], int),

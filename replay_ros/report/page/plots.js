@@ -3,7 +3,7 @@
 
 const CHI2_95 = 5.991; // 95 % quantile of chi-squared with two degrees of freedom
 const NARROW = 480, LEGEND_ENTRY = 19; // pixels
-const DATA = 6; // number of data colours in the style sheet
+const DATA = 10; // number of data colours in the style sheet
 const PLOT_OPTIONS = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
 const framePlots = new Set(); // ids of the plots over time, which mark the shown frame
 
@@ -87,8 +87,9 @@ function drawGround() {
     traces.push({ x, y, name: "true", mode: "markers", type: "scatter", marker: { symbol: "x-thin-open", size: 5, color: color("soft") }, hoverinfo: "skip" });
   }
   const names = [...new Set(objects.map((each) => each.class_name))];
-  names.forEach((name, k) => {
+  names.forEach((name) => {
     const members = objects.filter((each) => each.class_name === name);
+    const k = members[0].class_id; // the same colour in all reports
     const last = members.map((each) => each.path.at(-1));
     const [x, y] = ellipses(last, members.map((each) => each.covariance), 1);
     traces.push({ x, y, name: `${name}, 95 %`, mode: "lines", line: { width: 1, color: dataColor(k) }, opacity: 0.35, hoverinfo: "skip", showlegend: false, legendgroup: name });

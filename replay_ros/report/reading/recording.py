@@ -97,7 +97,7 @@ def read_recording(bag: Bag, image_topic: str | None = None, truth: str | None =
     keyframes, lost_keyframes = _by_position(bag, _result_topics(bag, KEYFRAME), moments)
     return RecordedReplay(
         image_topic=image_topic,
-        stamps_ns=tuple(moment.stamp_ns for moment in moments),
+        stamps_ns=tuple(moment.stamp_ns or 0 for moment in moments),
         sizes=_complete_sizes(sizes, detections or {}, keyframes or {}),
         detections=detections,
         true_detections=true_detections,
@@ -131,7 +131,7 @@ def _read_images(bag: Bag, topic: str) -> tuple[list[Moment], list[Size]]:
         try:
             message = bag.deserialize(raw)
         except InputError:
-            moments.append(Moment(0, raw.stamp_ns))
+            moments.append(Moment(None, raw.stamp_ns))
             sizes.append((0, 0))
             continue
         moments.append(Moment(stamp_ns(message.header), raw.stamp_ns))

@@ -25,6 +25,7 @@ def motion_tables(motion: Mapping[str, Any] | None) -> list[Table]:
             *_trajectory_rows(motion["trajectory"]),
             *_covariance_rows(motion["calibration"]),
             *_track_rows(motion["tracks"]),
+            *_odometry_rows(motion.get("odometry")),
         )
         notes = " ".join(motion["notes"])
     except (KeyError, TypeError, AttributeError) as error:
@@ -82,3 +83,15 @@ def _track_rows(tracks: Mapping[str, Any] | None) -> Iterator[Row]:
         yield "Observed", f"{100 * tracks['observed_share']:.0f} %", "of the keyframes that see the point of a track"
     if tracks.get("continued_share") is not None:
         yield "Continued", f"{100 * tracks['continued_share']:.0f} %", "of the matches whose point was in view before"
+
+
+def _odometry_rows(odometry: Mapping[str, Any] | None) -> Iterator[Row]:
+    """Yield the rows of the odometry; older results have none."""
+    if not odometry:
+        return
+    yield "Odometry", f"{odometry['increments']} increments", f"{odometry['gaps']} gaps"
+    yield (
+        "NEES of increments",
+        f"{odometry['nees_per_dof']:.2f}",
+        f"over the degrees of freedom; {100 * odometry['inside_95']:.0f} % inside 95 %",
+    )

@@ -55,7 +55,7 @@ def test_without_odometry_a_keyframe_must_be_within_the_tolerance_of_its_node():
     nodes = GraphNodes(tolerance=0.1)
     node = GraphNode(5 * SECOND, 1)
     np.testing.assert_array_equal(nodes.end(node, 5 * SECOND + SECOND // 20, None).T_node_camera, np.eye(4))
-    with pytest.raises(InputError, match=r"no keyframe within 0\.1 s of node 1 \(0\.50 s\): give odometry"):
+    with pytest.raises(InputError, match=r"no keyframe within 0\.1 s of a node: give odometry"):
         nodes.end(node, 5 * SECOND + SECOND // 2, None)
 
 

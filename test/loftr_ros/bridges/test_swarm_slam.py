@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from loftr_ros.bridges.edges import GraphEdge, GraphNode
-from loftr_ros.bridges.swarm_slam import MatchRequest, fill_closure
+from loftr_ros.bridges.edges import GraphEdge
+from loftr_ros.bridges.swarm_slam import fill_closure
 from perception_common.geometry import so3_exp, transform
 
 CLOSURE = "cslam_common_interfaces/msg/IntraRobotLoopClosure"
@@ -36,11 +36,3 @@ def test_the_transform_is_that_of_keyframe_1_in_keyframe_0(closure, T_older_newe
 def test_a_pair_without_an_edge_is_reported_as_a_failure(closure):
     message = closure(7, 3, None)
     assert (message.keyframe0_id, message.keyframe1_id, message.success) == (7, 3, False)
-
-
-def test_loftr_node_is_called_with_the_older_keyframe_first():
-    theirs, ours = (GraphNode(20, 8), GraphNode(10, 2)), (GraphNode(21, 5), GraphNode(11, 1))
-    request = MatchRequest(theirs, ours).in_order
-    assert [each.id for each in request.ours] == [1, 5]
-    assert [each.id for each in request.nodes] == [2, 8]
-    assert request.in_order == request

@@ -6,11 +6,13 @@ import time
 import numpy as np
 import pytest
 import rclpy
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64
 
@@ -232,6 +234,30 @@ def test_missing_images_are_a_problem_that_names_the_topic(bench):
     assert "no image on /image for 0.1 s" in bench.node.problems.active()[0]
     set_parameters(bench.node, input_timeout=60.0)
     bench.until(lambda: not bench.node.problems.active())
+
+
+def test_in_a_simulation_the_simulated_time_counts(bench):
+    """As in a lockstep replay: the clock stands still while another node loads or computes."""
+    clock = bench.peer.create_publisher(Clock, "/clock", RESULT_QOS)
+    bench.node.set_parameters([Parameter("use_sim_time", value=True)])
+    set_parameters(bench.node, input_timeout=0.5)
+    bench.start()
+    bench.until(lambda: clock.get_subscription_count())
+
+    def tick(seconds):
+        clock.publish(Clock(clock=Time(sec=seconds)))
+        bench.until(lambda: bench.node.get_clock().now().nanoseconds == seconds * 10**9)
+        told = len(bench.diagnostics)
+        bench.until(lambda: len(bench.diagnostics) > told + 1)  # a check of the input lies between
+        return bench.node.problems.active()
+
+    assert tick(1000) == ()
+    assert tick(1000) == ()
+    (problem,) = tick(1002)
+    assert problem.startswith("no image on /image for 0.5 s")
+    bench.send(1002)
+    bench.until(lambda: bench.node.seen)
+    assert tick(1002) == ()
 
 
 def test_the_lifecycle_can_be_run_twice(bench):

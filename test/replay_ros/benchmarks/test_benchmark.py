@@ -29,9 +29,13 @@ CHECKS = {
     "tracks": 0,
     "tracking": 0,
     "hover": 0,
+    "looks": 0,
+    "budget": 0,
     "training": 0,
     "loops": 1,
     "georeference": 1,
+    "odometry": 0,
+    "fleet": 1,
 }  # number of equality checks
 
 

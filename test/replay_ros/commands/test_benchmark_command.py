@@ -7,7 +7,7 @@ import torch
 
 from perception_common.errors import InputError
 from perception_common.text.markdown import markdown_table
-from replay_ros.benchmarks.measurement import QUICK_PLAN, Check, SubjectReport
+from replay_ros.benchmarks.measurement import QUICK_PLAN, Check, Figure, FigurePoint, SubjectReport
 from replay_ros.benchmarks.run import run_subject
 from replay_ros.commands import benchmark
 
@@ -48,6 +48,30 @@ def test_a_subject_without_its_optional_modules_is_left_out(monkeypatch, capsys)
     monkeypatch.setitem(sys.modules, "kornia.feature", None)
     assert run_subject("loftr", QUICK_PLAN, is_required=False) is None
     assert "loftr needs kornia" in capsys.readouterr().err
+
+
+FIGURE = Figure("time", "AP50", (FigurePoint("LSM", "k=1", 0.4, 0.5), FigurePoint("LSM", "k=2", 0.6, 0.55)))
+
+
+def test_a_figure_is_printed_and_plotted_the_same_each_time(monkeypatch, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(benchmark, "run_subject", lambda *_, **__: SubjectReport("looks", "", figure=FIGURE))
+    first, second = tmp_path / "first.svg", tmp_path / "second.svg"
+    for path in (first, second):
+        assert benchmark.main(["--only", "looks", "--plot", str(path)]) == 0
+    assert "| LSM    |   k=2 | 0.6 | 0.55 |" in capsys.readouterr().out
+    assert first.read_bytes() == second.read_bytes()
+    assert all(f">{text}<" in first.read_text() for text in ("k=1", "k=2", "time", "AP50", "LSM"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cause"),
+    [(["--only", "looks", "--plot", "looks.pdf"], r"\.svg or \.png"), (["--only", "lite", "--plot", "a.svg"], "looks")],
+)
+def test_a_plot_that_cannot_be_is_refused_before_anything_is_measured(arguments, cause, monkeypatch):
+    monkeypatch.setattr(benchmark, "run_subject", lambda *_, **__: pytest.fail("was run"))
+    with pytest.raises(InputError, match=cause):
+        benchmark.main(arguments)
 
 
 def test_negative_numbers_are_refused():

@@ -19,7 +19,7 @@ from replay_ros.evaluation.detection.protocols import PROTOCOLS
 from replay_ros.evaluation.detection.truth import choose_classes, read_coco_truth
 from yolc_ros.clusters import Region
 from yolc_ros.detector import Detections, Detector
-from yolc_ros.network.config import YolcConfig
+from yolc_ros.network.config import ScoreCalibration, YolcConfig
 from yolc_ros.network.yolc import Yolc
 
 SMALL = FlightOptions(camera=CameraOptions(width=640, height=360))
@@ -159,6 +159,18 @@ def test_the_scale_of_the_ground_needs_altitude_and_tilt(dataset, weights, capsy
     assert "1 of 2 images have no altitude and tilt" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         run(dataset, weights, "--scale", "99")
+
+
+def test_scores_are_calibrated_as_the_node_publishes_them(dataset, weights, perfect, monkeypatch):
+    calibration = ScoreCalibration(2.0, 1.0)
+    monkeypatch.setattr(Detector, "calibration", property(lambda self: calibration))
+    arguments = ["--classes", "car", "--predictions", str(dataset / "seen.npz")]
+    calibrated, raw = (run(dataset, weights, *arguments, "--scores", scores) for scores in ("calibrated", "raw"))
+    assert (calibrated["settings"]["scores"], raw["settings"]["scores"]) == ("calibrated", "raw")
+    assert calibrated["ap50"] == raw["ap50"]  # the order is the same
+    assert raw["best"]["score"] == pytest.approx(0.9)
+    assert calibrated["best"]["score"] == pytest.approx(1 / (1 + np.exp(-(2 * np.log(9) + 1))), abs=1e-6)
+    assert any("come from" in note for note in raw["notes"])  # both use the same predictions
 
 
 def test_a_selection_of_files(dataset, weights, perfect):

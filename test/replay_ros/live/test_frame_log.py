@@ -7,7 +7,7 @@ from replay_ros.outputs import DETECTIONS, STATUS
 def test_images_without_a_stamp_are_not_merged():
     log = FrameLog((DETECTIONS, STATUS))
     for _ in range(30):
-        log.sent(0)
+        log.sent(0, 10)
     for topic, answers in ((DETECTIONS, 4), (STATUS, 3)):
         for _ in range(answers):
             log.answered(topic, 0, arrival=1e9)
@@ -33,7 +33,7 @@ def test_in_lockstep_repeated_stamps_are_certain():
 def test_an_answer_that_was_taken_for_a_refused_image_belongs_to_the_next_one():
     log = FrameLog((STATUS,))
     for _ in range(3):
-        log.sent(0)
+        log.sent(0, 10)
     log.answered(STATUS, 0, 1e9)  # of the second image: the first one is cut
     assert log.suspects() == {0, 1, 2}
     log.refuse(STATUS, 0, "truncated")
@@ -43,7 +43,7 @@ def test_an_answer_that_was_taken_for_a_refused_image_belongs_to_the_next_one():
 
 def test_further_and_foreign_answers_do_not_count():
     log = FrameLog((STATUS,))
-    position = log.sent(5)
+    position = log.sent(5, 5)
     for stamp in (5, 5, 6):
         log.answered(STATUS, stamp, 1e9)
     assert log.all_settled()

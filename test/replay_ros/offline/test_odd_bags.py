@@ -197,6 +197,8 @@ def test_messages_that_cannot_be_decoded_are_left_out_and_named(tmp_path):
     assert (node.answered, node.refused[0].images) == (4, (1,))
     ((cause, count),) = result.left_out.items()
     assert (cause.split(":")[0], count) == (INFO, 1)
+    assert (result.stamps.unstamped, result.stamps.jumps_back) == (0, 0)
+    assert len(read_content(tmp_path / "out").frames) == 5
 
 
 def test_what_can_be_read_of_a_damaged_bag_is_answered_and_the_loss_is_named(tmp_path):

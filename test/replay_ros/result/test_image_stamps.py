@@ -42,6 +42,13 @@ def test_a_gap_of_the_camera_differs_from_one_of_the_recorder():
     assert any("arrived late, none is missing" in told for told in describe_stamps(late))
 
 
+def test_an_image_that_cannot_be_read_has_no_stamp_and_is_no_jump():
+    found = summarise_stamps([*seconds(1, 2), None, *seconds(4, 3)], seconds(1, 2, 3, 4, 5))
+    assert (found.images, found.unstamped, found.repeated) == (5, 0, 0)
+    assert (found.jumps_back, found.first_jump) == (1, 4)
+    assert summarise_stamps([None], [1]).images == 1
+
+
 def test_another_clock_is_named():
     assert any("of another clock" in told for told in describe_stamps(summarise_stamps([1, 2], seconds(900, 901))))
 

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_cpu_and_memory_of_a_child_are_sampled():
-    child = "import time; block = bytearray(200 * 2**20); end = time.time() + 1.5\nwhile time.time() < end: pass"
+    child = "import time; block = bytearray(200 * 2**20)\nwhile time.process_time() < 1.0: pass"
     with sampling(0.1) as alone:
         time.sleep(0.4)
     with sampling(0.1) as beside:
@@ -22,7 +22,7 @@ def test_cpu_and_memory_of_a_child_are_sampled():
     spent = (
         sum(c * (b - a) for c, a, b in zip(busy.cpu_percent, (0.0, *busy.seconds), busy.seconds, strict=False)) / 100
     )
-    assert spent > 0.5  # CPU seconds, also on a loaded machine
+    assert spent > 0.5  # CPU seconds; the last sample may be a little before the end
     assert list(busy.seconds) == sorted(busy.seconds)
 
 

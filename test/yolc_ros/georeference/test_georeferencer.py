@@ -9,10 +9,10 @@ import pytest
 from flight_sim.camera import camera_pose, world_to_camera
 from perception_common.cameras.camera import Camera
 from perception_common.errors import InputError
-from perception_common.geometry import quaternion_from_matrix, transform
+from perception_common.geometry import quaternion_from_matrix, so3_exp, transform
 from yolc_ros.georeference.errors import ATTITUDE, POSITION, VERTICAL, ErrorModel
 from yolc_ros.georeference.geodesy import LocalFrame
-from yolc_ros.georeference.georeferencer import Georeferencer
+from yolc_ros.georeference.georeferencer import Georeferencer, check_georeferencing
 from yolc_ros.georeference.projection import Status
 from yolc_ros.georeference.sensors import GeoreferenceSettings, PlaceSensors, UnlocatedError, place_topics
 from yolc_ros.ground_sensors import GroundSettings
@@ -41,6 +41,17 @@ def imu(rotation, seconds=1.0, frame_id="camera", covariance=None):
         orientation=Message(x=x, y=y, z=z, w=w),
         orientation_covariance=[0.0] * 9 if covariance is None else np.ravel(covariance).tolist(),
     )
+
+
+def tf(parent, child, T, seconds=0.0):
+    x, y, z, w = quaternion_from_matrix(T[:3, :3])
+    translation = Message(x=T[0, 3], y=T[1, 3], z=T[2, 3])
+    stamped = Message(
+        header=header(seconds, parent),
+        child_frame_id=child,
+        transform=Message(translation=translation, rotation=Message(x=x, y=y, z=z, w=w)),
+    )
+    return Message(transforms=[stamped])
 
 
 def fix(place, seconds=1.0, deviation=0.0):
@@ -132,6 +143,28 @@ def test_the_orientation_of_a_vehicle_needs_the_mount():
         sensors.state(SECOND, "camera")
 
 
+def test_transforms_give_the_orientation_the_rates_and_no_covariance():
+    """The vehicle is level, turns by 0.4 rad/s about z, and carries the camera as a static transform."""
+    mount = transform(looking(60.0, 0.0), np.zeros(3))
+    sensors = PlaceSensors(GroundSettings("range", attitude_frame="map"))
+    sensors.add_range(altitude(50.0))
+    sensors.add_position(fix(np.zeros(3)))
+    with pytest.raises(UnlocatedError, match="/tf has no way from 'camera' to 'map': no attitude of the camera"):
+        sensors.state(SECOND, "camera")
+    sensors.transforms.add_all(tf("base_link", "camera", mount), is_static=True)
+    for seconds in (0.5, 0.75, 1.25):
+        turned = transform(so3_exp(np.array([0.0, 0.0, 0.4 * seconds])), np.array([9.0, 9.0, 9.0]))
+        sensors.transforms.add_all(tf("map", "base_link", turned, seconds), is_static=False)
+    state = sensors.state(SECOND, "camera")
+    expected = so3_exp(np.array([0.0, 0.0, 0.4])) @ mount[:3, :3]
+    np.testing.assert_allclose(state.rotation, expected, atol=1e-9)
+    np.testing.assert_allclose(state.rates, [0.0, 0.0, 0.4], atol=1e-9)
+    assert state.covariance[ATTITUDE, ATTITUDE][0, 0] == pytest.approx(math.radians(1.0) ** 2)
+    with pytest.raises(UnlocatedError, match="has not arrived: no attitude of the camera"):
+        sensors.state(2 * SECOND, "camera")
+    assert [topic.name for topic in place_topics(sensors.settings)] == ["altitude", "fix"]
+
+
 def test_told_covariances_are_used_and_turned_to_the_optical_frame():
     sensors = PlaceSensors(GroundSettings("range", use_imu=True))
     world = np.diag([1e-4, 2e-4, 9e-4])
@@ -194,3 +227,12 @@ def test_parameters_say_what_is_missing():
     assert GeoreferenceSettings().max_range == YolcParameters().max_range
     with pytest.raises(InputError, match="base_from_optical"):
         YolcParameters(base_from_optical="1 2 3")
+    with pytest.raises(InputError, match="leave use_imu"):
+        YolcParameters(attitude_frame="map", use_imu=True)
+    assert YolcParameters(georeference=True, attitude_frame="map", altitude="range").ground.attitude_frame == "map"
+
+
+def test_what_georeferencing_cannot_use_is_refused_before_the_first_image(tmp_path):
+    check_georeferencing(GeoreferenceSettings())
+    with pytest.raises(InputError, match="no such height grid"):
+        check_georeferencing(GeoreferenceSettings(height_grid=tmp_path / "heights.tif"))

@@ -1,12 +1,14 @@
 """Rays that meet planes and grids of heights."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from perception_common.errors import InputError
 from yolc_ros.georeference.geodesy import LocalFrame
 from yolc_ros.georeference.ground import FlatGround, GridGround
-from yolc_ros.georeference.height_grid import read_height_grid
+from yolc_ros.georeference.height_grid import check_height_grid, read_height_grid
 
 TO_CELL = np.array([[0.1, 0.0, 20.0], [0.0, -0.1, 20.0]])  # cells of 10 m; row 0 in the north
 RAYS = np.array([[0.3, 0.1, -1.0], [1.0, -0.5, -0.4], [0.0, 0.0, -2.0]])
@@ -83,11 +85,21 @@ def test_a_geotiff_becomes_a_grid_of_the_local_frame(tmp_path):
 
 
 def test_a_file_that_is_no_height_grid_is_named(tmp_path):
-    pytest.importorskip("pymap3d")
-    pytest.importorskip("rasterio")
     path = tmp_path / "heights.tif"
     with pytest.raises(InputError, match="no such height grid"):
-        read_height_grid(path, LocalFrame(56.2, 10.2, 80.0))
+        check_height_grid(path)
+    pytest.importorskip("pymap3d")
+    pytest.importorskip("rasterio")
     path.write_text("no picture")
     with pytest.raises(InputError, match="cannot be read"):
+        check_height_grid(path)
+    with pytest.raises(InputError, match="cannot be read"):
         read_height_grid(path, LocalFrame(56.2, 10.2, 80.0))
+
+
+def test_without_rasterio_the_remedy_is_told(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "rasterio", None)
+    path = tmp_path / "heights.tif"
+    path.touch()
+    with pytest.raises(InputError, match=r"pip install 'rasterio"):
+        check_height_grid(path)

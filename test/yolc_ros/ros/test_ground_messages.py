@@ -16,7 +16,7 @@ from perception_common.geometry import matrix_from_quaternion
 from yolc_ros.detector import Detections
 from yolc_ros.georeference.geodesy import LocalFrame
 from yolc_ros.georeference.objects import GroundObjects
-from yolc_ros.ros.messages import DETECTIONS, OBJECT_MARKERS, OBJECTS, frame_messages
+from yolc_ros.ros.messages import DETECTIONS, OBJECT_FIX, OBJECT_MARKERS, OBJECTS, frame_messages
 
 FRAME = LocalFrame(56.0, 10.0, 80.0)
 COVARIANCE = np.array([[4.0, 1.0, 0.0], [1.0, 2.0, 0.0], [0.0, 0.0, 0.25]])
@@ -86,9 +86,23 @@ def test_markers_show_places_and_velocities():
     assert (arrow.points[1].x, arrow.points[1].y) == (4.0, 2.0)
 
 
+def test_each_located_object_is_a_fix_for_maps():
+    (fix,) = (message for topic, message in messages(objects()) if topic == OBJECT_FIX)
+    assert (fix.latitude, fix.longitude, fix.altitude) == (56.1, 10.1, 30.0)
+    assert (fix.header.stamp.sec, fix.header.frame_id, fix.status.status) == (5, "map", 0)
+    np.testing.assert_array_equal(fix.position_covariance.reshape(3, 3), COVARIANCE)
+    assert fix.position_covariance_type == fix.COVARIANCE_TYPE_KNOWN
+
+
+def test_places_without_a_latitude_are_no_fix():
+    found = objects(None)
+    found.geodetic[:] = math.nan
+    assert OBJECT_FIX not in dict(messages(found))
+
+
 def test_nothing_is_published_while_georeferencing_is_off_and_markers_only_on_demand():
-    assert not {OBJECTS, OBJECT_MARKERS} & {topic for topic, _ in messages(None)}
-    assert OBJECT_MARKERS not in dict(messages(objects(), wants=lambda topic: False))
+    assert not {OBJECTS, OBJECT_MARKERS, OBJECT_FIX} & {topic for topic, _ in messages(None)}
+    assert not {OBJECT_MARKERS, OBJECT_FIX} & dict(messages(objects(), wants=lambda topic: False)).keys()
 
 
 def test_without_an_origin_its_fields_are_nan():

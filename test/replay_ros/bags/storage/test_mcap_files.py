@@ -141,6 +141,17 @@ def test_messages_that_are_not_of_ros_2_are_left_out_and_named(tmp_path, mcap, r
             bag.topic("events")
 
 
+def test_the_part_of_a_topic_that_has_another_type_is_a_loss(tmp_path, mcap, cdr):
+    file = mcap().channel(1, "/words").message(1, 1, cdr("a")).message(1, 2, cdr("b"))
+    file.channel(2, "/words", kind="std_msgs/msg/Empty", definition="").message(2, 3, cdr(""))
+    with open_bag(file.write(tmp_path / "a.mcap")) as bag:
+        loss = (
+            "1 messages on '/words' are left out: they are std_msgs/msg/Empty, and the topic is a std_msgs/msg/String"
+        )
+        assert bag.losses == (loss,)
+        assert bag.remarks.count(loss) == 1
+
+
 def test_a_file_of_ros_1_says_so(tmp_path, mcap):
     file = mcap("ros1").channel(1, "/a", kind="std_msgs/String", form="ros1msg", encoding="ros1").message(1, 1, b"x")
     with (

@@ -412,3 +412,18 @@ def test_the_best_operating_point_has_the_highest_f1_of_all_thresholds():
     ]
     assert scores.best.f1 == pytest.approx(max(each.operating.f1 for each in every))
     assert scores.by_class["car"].best.f1 == pytest.approx(max(each.by_class["car"].operating.f1 for each in every))
+
+
+def test_operating_points_over_the_score_and_reliability_are_those_of_the_counts():
+    """Two cars are found with .9 and .62, a third is missed, and .62 and .3 are wrong."""
+    true = truth([[0, 0, 20, 20], [100, 0, 120, 20], [200, 0, 220, 20]])
+    boxes = [[0, 0, 20, 20], [100, 0, 120, 20], [50, 50, 60, 60], [70, 70, 90, 90]]
+    scores = score_detections([true], [found(boxes, [0.9, 0.62, 0.62, 0.3])], ["car"], PROTOCOLS["coco-500"], 0.5)
+    by_score = {point.score: (point.hits, point.false, point.missed) for point in scores.by_score}
+    assert by_score[0.05] == by_score[0.3] == (2, 2, 1)
+    assert by_score[0.5] == by_score[0.6] == (2, 1, 1)
+    assert by_score[0.65] == (1, 0, 2)
+    assert by_score[0.95] == (0, 0, 3)
+    assert by_score[0.5] == (scores.operating.hits, scores.operating.false, scores.operating.missed)
+    assert scores.reliability.error == pytest.approx((2 * abs(0.62 - 0.5) + abs(0.9 - 1)) / 3)
+    assert [each.count for each in scores.reliability.bins] == [2, 1]

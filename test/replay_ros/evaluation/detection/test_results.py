@@ -12,6 +12,8 @@ from replay_ros.evaluation.detection.results import (
     DetectionScores,
     ImageCounts,
     OperatingPoint,
+    Reliability,
+    ReliabilityBin,
     detection_result_from_json,
     detection_result_to_mapping,
 )
@@ -29,6 +31,8 @@ SCORES = DetectionScores(
     best=POINT,
     by_class={"car": CAR},
     by_image=(ImageCounts("one.jpg", 3, 1, 2),),
+    by_score=(POINT, NOTHING),
+    reliability=Reliability(0.1, 0.3, (ReliabilityBin(0.8, 0.9, 4, 0.85, 0.75),)),
 )
 RESULT = DetectionResult(
     protocol="coco",
@@ -49,6 +53,14 @@ RESULT = DetectionResult(
 
 def test_json_and_back():
     assert detection_result_from_json(RESULT.to_json()) == RESULT
+
+
+def test_a_result_of_an_earlier_version_has_no_reliability():
+    content = detection_result_to_mapping(RESULT)
+    del content["by_score"], content["reliability"]
+    read = detection_result_from_json(json.dumps(content))
+    assert (read.scores.by_score, read.scores.reliability) == ((), None)
+    assert read.scores.best == POINT
 
 
 def test_the_scores_are_on_the_top_level():

@@ -8,7 +8,7 @@ import pytest
 
 from loftr_ros.datasets.image_pairs import read_pairs
 from perception_common.errors import InputError
-from replay_ros.commands import make_pairs
+from replay_ros.commands.evaluate import make_pairs
 
 
 @pytest.fixture

@@ -1,10 +1,13 @@
 """The map of objects on the ground in the report."""
 
+import re
+from pathlib import Path
 from types import SimpleNamespace as Message
 
 import numpy as np
 import pytest
 
+from replay_ros import report
 from replay_ros.report.figures.ground_map import ground_map
 from yolc_ros.georeference.geodesy import LocalFrame
 
@@ -14,7 +17,7 @@ ORIGIN, OTHER = (56.2, 10.2, 80.0), (56.2009, 10.2, 80.0)
 def ground_object(track_id, place, moving=False):
     return Message(
         track_id=track_id,
-        detection=Message(class_name="car"),
+        detection=Message(class_id=3, class_name="car"),
         position=Message(x=place[0], y=place[1], z=0.0),
         covariance=np.diag([4.0, 1.0, 9.0]).ravel(),
         moving=moving,
@@ -30,6 +33,14 @@ def recording(objects, true_objects=None):
     return Message(objects=objects, true_objects=true_objects)
 
 
+def test_the_page_has_ten_data_colours_in_each_theme():
+    css = (Path(report.__file__).parent / "page" / "report.css").read_text()
+    colours = dict(re.findall(r"--data(\d+): (#\w+);", css))
+    assert set(map(int, colours)) == set(range(1, 11))
+    for theme in css.split(':root[data-theme="dark"]'):
+        assert len(set(re.findall(r"--data\d+: (#\w+);", theme))) == 10
+
+
 def test_tracks_are_joined_and_objects_without_a_track_are_not():
     first = array([ground_object(5, (1.0, 2.0), True), ground_object(0, (9.0, 9.0)), ground_object(0, (np.nan, 0.0))])
     second = array([ground_object(5, (3.0, 2.0), True), ground_object(0, (9.5, 9.0))])
@@ -38,6 +49,7 @@ def test_tracks_are_joined_and_objects_without_a_track_are_not():
     np.testing.assert_array_equal(track.path, [[1.0, 2.0], [3.0, 2.0]])
     assert track.frames.tolist() == [0, 4]
     np.testing.assert_array_equal(track.covariance, np.diag([4.0, 1.0]))
+    assert (track.class_id, track.class_name) == (3, "car")
     assert sorted(len(each.path) for each in found.objects) == [1, 1, 2]
     assert "56.2" in found.about
 

@@ -2,7 +2,7 @@
 
 A transform is never older than it claims. Between two transforms of a moving frame, at most MAX_GAP_NS apart, the one
 at the stamp is interpolated; before the first and after the last one nothing is known. The node fills the tree from
-subscriptions (loftr_ros/ros/mount_lookup.py), the replay from a bag.
+subscriptions (perception_common/node/transforms.py), the replay from a bag.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from loftr_ros.sensors.readings import pose_between
 from perception_common.geometry import inverse, matrix_from_quaternion, transform
 from perception_common.sensors.buffer import StampedBuffer
-from perception_common.sensors.readings import is_orientation
+from perception_common.sensors.readings import is_orientation, pose_between
 from perception_common.stamps import stamp_ns
 
 MAX_GAP_NS = 10 * 10**9  # between two transforms to interpolate; the length of tf2's buffer, which bounds it there
@@ -70,7 +69,13 @@ class TransformTree:
     def __init__(self) -> None:
         self.invalid = 0
         self._frames: dict[str, _Frame] = {}
+        self._last_image_ns: int | None = None
         self._changed = threading.Condition()
+
+    def add_all(self, message: Any, *, is_static: bool) -> None:
+        """Add a tf2_msgs/TFMessage of /tf, or of /tf_static."""
+        for each in message.transforms:
+            self.add(each, is_static=is_static)
 
     def add(self, message: Any, *, is_static: bool) -> None:
         """Add a geometry_msgs/TransformStamped. A frame that gets another parent forgets the earlier one."""
@@ -108,6 +113,22 @@ class TransformTree:
                     return found
                 self._changed.wait(left)
 
+    def fixed(self, target: str, source: str) -> np.ndarray | None:
+        """Return T_target_source (4, 4) of static transforms alone; None where no way or a moving frame joins both."""
+        with self._changed:
+            if (paths := self._paths(_name(target), _name(source))) is None:
+                return None
+            found = {name: TransformLookup(self._frames[name].static) for path in paths for name in path}
+        if any(each.T is None for each in found.values()):
+            return None
+        return inverse(_product(found, paths[1])) @ _product(found, paths[0])
+
+    def begin_image(self, stamp_ns: int) -> None:
+        """Take the stamp of each image, in order: one that jumps back means that the clock restarted."""
+        if self._last_image_ns is not None and stamp_ns < self._last_image_ns:
+            self.restart(stamp_ns)
+        self._last_image_ns = stamp_ns
+
     def restart(self, stamp_ns: int) -> None:
         """Drop the transforms of a clock that restarted: images go on from this stamp.
 
@@ -130,17 +151,23 @@ class TransformTree:
         frame.moving.add(reading)
 
     def _find(self, target: str, source: str, stamp_ns: int) -> TransformLookup:
-        of_source, of_target = list(self._ancestors(source)), list(self._ancestors(target))
-        common = next((frame for frame in of_source if frame in of_target), None)
-        if common is None:
+        if (paths := self._paths(target, source)) is None:
             return TransformLookup(None, Missing.UNCONNECTED, f"/tf has no way from {source!r} to {target!r}")
-        below_source, below_target = of_source[: of_source.index(common)], of_target[: of_target.index(common)]
+        below_source, below_target = paths
         found = {frame: self._in_parent(frame, stamp_ns) for frame in (*below_source, *below_target)}
         for kind in (Missing.NEVER, Missing.LATE):
             for each in found.values():
                 if each.missing is kind:
                     return each
         return TransformLookup(inverse(_product(found, below_target)) @ _product(found, below_source))
+
+    def _paths(self, target: str, source: str) -> tuple[list[str], list[str]] | None:
+        """Return the frames below the common ancestor of two frames, from the source and from the target upwards."""
+        of_source, of_target = list(self._ancestors(source)), list(self._ancestors(target))
+        common = next((frame for frame in of_source if frame in of_target), None)
+        if common is None:
+            return None
+        return of_source[: of_source.index(common)], of_target[: of_target.index(common)]
 
     def _ancestors(self, frame: str) -> Iterator[str]:
         """Yield the frame itself and all its ancestors, nearest first."""

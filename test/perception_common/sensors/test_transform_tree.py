@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation, Slerp
 
-from loftr_ros.sensors.transform_tree import MAX_GAP_NS, Missing, TransformTree
 from perception_common.geometry import inverse, so3_exp, transform
+from perception_common.sensors.transform_tree import MAX_GAP_NS, Missing, TransformTree
 
 SECOND = 10**9
 poses = st.tuples(*[st.floats(-1.7, 1.7)] * 3, *[st.floats(-2, 2)] * 3).map(

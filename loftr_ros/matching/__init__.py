@@ -1,0 +1,1 @@
+"""Keyframes that are kept, and how two of them are matched."""

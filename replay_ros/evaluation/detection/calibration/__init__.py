@@ -1,0 +1,1 @@
+"""Whether scores are probabilities."""

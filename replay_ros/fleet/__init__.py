@@ -1,0 +1,1 @@
+"""Many bags at once: each is a task of a local worker or of Ray; results, resume, overview and comparison."""

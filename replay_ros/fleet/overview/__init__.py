@@ -1,0 +1,1 @@
+"""What a fleet found, over all bags: distributions, one report, and the comparison of two fleets."""
