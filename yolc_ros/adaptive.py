@@ -27,7 +27,9 @@ from yolc_ros.looks.search import ScaleState, SearchConfig, follow, largest_scal
 from yolc_ros.network.config import ObjectSizes
 from yolc_ros.preprocessing import limiting_scale
 
+MEASURED_SIZES = ((480, 640), (240, 320), (120, 160))  # height, width: small inputs cost more per pixel
 ScaleMode = Literal["fixed", "auto", "ground"]
+SEARCH_WITHIN_BUDGET = 40  # images from one search to the next at the earliest: fewer than 5 % exceed a budget
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,13 @@ class LookSettings:
     mode: ScaleMode = "fixed"
     budget: float | None = None
     search: SearchConfig = field(default_factory=SearchConfig)
+
+    @property
+    def searches(self) -> SearchConfig:
+        """When scales are searched: within a budget less often, since a search exceeds it."""
+        if self.budget is None:
+            return self.search
+        return replace(self.search, retry=max(self.search.retry, SEARCH_WITHIN_BUDGET))
 
 
 @dataclass(frozen=True)
@@ -102,7 +111,7 @@ class AdaptiveDetector:
         else:
             if state.scale.size != (width, height):
                 state = replace(state, scale=ScaleState(size=(width, height)))
-            if state.scale.scale is None or state.scale.age >= self.settings.search.interval:
+            if state.scale.scale is None or state.scale.age >= self.settings.searches.interval:
                 return self._search(image, state, sizes)
             bands, follows = whole(height, state.scale.scale), True
         share = 1.0
@@ -111,7 +120,7 @@ class AdaptiveDetector:
             bands = reduced(bands, share)
         first, costs = self._look(image, bands, state.costs)
         if follows and sizes is not None:
-            state = replace(state, scale=follow(state.scale, first.found, share, sizes, self.settings.search))
+            state = replace(state, scale=follow(state.scale, first.found, share, sizes, self.settings.searches))
         return first, share, replace(state, costs=costs)
 
     def _search(self, image: np.ndarray, state: LookState, sizes: ObjectSizes) -> tuple[FirstLook, float, LookState]:
@@ -128,8 +137,8 @@ class AdaptiveDetector:
             return looks[scale].found
 
         last = largest_scale(width, height, max_side)
-        start = min(self.settings.search.first_side / max(width, height), last)
-        scale = search(look, start, last, sizes, self.settings.search, state.scale.scale)
+        start = min(self.settings.searches.first_side / max(width, height), last)
+        scale = search(look, start, last, sizes, self.settings.searches, state.scale.scale)
         used = limiting_scale(width, height, max_side) if scale is None else scale
         look(used)
         return looks[used], 1.0, replace(state, costs=costs, scale=replace(state.scale, scale=used, age=0))
@@ -143,3 +152,12 @@ class AdaptiveDetector:
     def _smallest_gain(self) -> float:
         lsm = self.detector.lsm
         return lsm.smallest_gain if isinstance(lsm, CrowdConfig) else 1.0
+
+
+def measure_costs(detector: Detector, clock: Callable[[], float] = time.perf_counter) -> Costs:
+    """Measure looks at black images of several sizes, after a first run, which is slower; for the first budgets."""
+    detector.detect(np.zeros((120, 160, 3), np.uint8))
+    state = LookState()
+    for height, width in MEASURED_SIZES:
+        _, state = AdaptiveDetector(detector, clock=clock).detect(np.zeros((height, width, 3), np.uint8), state)
+    return state.costs

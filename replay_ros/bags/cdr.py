@@ -50,6 +50,7 @@ class Decoder:
 
     def decode(self, data: bytes | memoryview, type_name: str) -> Any:
         """Decode a message. Raises CdrError when the bytes do not fit the type."""
+        _check_representation(data)
         plan = self._plan(type_name, ())
         plain = self._attempt(data, plan, padded=False)
         if plain is not None and not plain.has_empty:
@@ -122,6 +123,16 @@ class Decoder:
         if about[0] == "string":
             return _text
         return _number(_code(about[0]))
+
+
+def _check_representation(data: bytes | memoryview) -> None:
+    """Raise CdrError for a message that names another representation of DDS-XTypes 1.3, table 60, than plain CDR."""
+    representation = int.from_bytes(data[:2], "big")
+    if len(data) >= ENCAPSULATION and 2 <= representation <= 0x0B:
+        raise CdrError(
+            f"it is in the representation 0x{representation:04x} of DDS-XTypes (XCDR2 or a parameter list) and not in "
+            "plain CDR; set its writer to XCDR1"
+        )
 
 
 class _Source:

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from yolc_ros.adaptive import AdaptiveDetector, LookSettings, LookState
+from yolc_ros.adaptive import AdaptiveDetector, LookSettings, LookState, measure_costs
 from yolc_ros.boxes import ScoredBoxes
 from yolc_ros.clusters import Region
 from yolc_ros.detector import Detections, FirstLook
-from yolc_ros.looks.bands import GroundView, band_pixels
+from yolc_ros.looks.bands import GroundView, band_pixels, whole
 from yolc_ros.looks.budget import input_pixels
 from yolc_ros.looks.crowds import CrowdConfig
 from yolc_ros.network.config import ObjectSizes
@@ -32,6 +32,10 @@ class StandIn:
         self.settings = SimpleNamespace(max_side=1920)
         self.lsm = CrowdConfig()
         self.looks: list[tuple] = []
+
+    def detect(self, image):
+        first = self.look(image, whole(image.shape[0], 1.0))
+        return self.complete(image, first, ())
 
     def prepare(self, image):
         return image
@@ -99,6 +103,24 @@ def test_without_objects_the_scale_is_that_of_max_side_and_is_searched_again_lat
         assert found.bands[0].scale == 1.0
     searches = np.flatnonzero(np.diff([0, *counts]) > 1)
     assert searches.tolist() == [0, 21, 42]
+
+
+def test_within_a_budget_the_scale_is_searched_in_fewer_than_one_image_of_twenty():
+    """A search exceeds the budget, so that p95 holds only where searches are rarer."""
+    detector = StandIn(1.0)
+    state, searches = LookState(), 0
+    for _ in range(120):
+        before = len(detector.looks)
+        _, state = adaptive(detector, "auto", budget=0.3).detect(IMAGE, state)
+        searches += len(detector.looks) - before > 1
+    assert 2 <= searches < 120 / 20
+
+
+def test_costs_are_measured_at_several_sizes_before_the_first_image():
+    detector = StandIn(22.0)
+    costs = measure_costs(detector, clock=lambda: detector.now)  # type: ignore[arg-type]
+    assert [pixels for pixels, _ in costs.looks] == [640 * 480, 320 * 256, 160 * 128]
+    assert costs.seconds(1e6) == pytest.approx(1.0)
 
 
 def test_the_ground_gives_the_scale_and_a_missing_view_the_search():

@@ -14,7 +14,7 @@ from yolc_ros.preprocessing import input_area
 REMEMBERED = 60  # looks whose costs are kept: half a minute at 2 Hz, so that a busier machine is noticed (empirical)
 QUANTILE = 0.97  # of the measured costs per pixel, which is taken as the cost: p95 has to stay within the budget
 SMALLEST_SHARE = 0.25  # of the wanted scale, below which a first look is not reduced further (empirical)
-PLANNED = 0.95  # share of the budget that looks are planned for; merging of boxes and scatter take the rest (empirical)
+PLANNED = 0.92  # share of the budget that looks are planned for; merging of boxes and scatter take the rest (empirical)
 _STEP = 0.97  # ratio of two shares or zooms that are tried, since inputs are padded to multiples of 32 pixels
 
 

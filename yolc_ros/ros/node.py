@@ -23,7 +23,7 @@ from perception_common.node.transforms import subscribe_transforms
 from perception_common.sensors.topics import SensorTopic
 from perception_common.sensors.transform_tree import TransformTree
 from perception_common.stamps import stamp_ns
-from yolc_ros.adaptive import AdaptiveDetector, LookState
+from yolc_ros.adaptive import AdaptiveDetector, LookState, measure_costs
 from yolc_ros.detector import Detections, Detector
 from yolc_ros.georeference.georeferencer import Georeferencer, check_georeferencing
 from yolc_ros.georeference.objects import GroundObjects
@@ -79,9 +79,8 @@ class YolcNode(PerceptionNode[YolcParameters]):
             self.problems.report("untrained", f"{parameters.model} has random weights: its boxes mean nothing")
         self._detector.detect(np.zeros((120, 160, 3), np.uint8))
         self._state, self._looks = LookState(), _LookCounts()
-        if parameters.budget_ms:  # it plans with the time of a usual size, after the first run, which is slower
-            measured = AdaptiveDetector(self._detector).detect(np.zeros((480, 640, 3), np.uint8))[1]
-            self._state = LookState(costs=measured.costs)
+        if parameters.budget_ms:
+            self._state = LookState(costs=measure_costs(self._detector))
         if parameters.tracking:
             self._tracker = ImageTracker(len(self._detector.class_names), parameters.tracker)
         self._results = {

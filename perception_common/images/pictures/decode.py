@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 
 from perception_common.errors import InputError
-from perception_common.images.pictures.exif import UPRIGHT
 from perception_common.images.pictures.header import PictureHeader, read_header
 from perception_common.images.pictures.jpeg import check_jpeg
 from perception_common.images.pictures.jpeg_damage import check_jpeg_pixels
@@ -31,10 +30,9 @@ def check_size(width: int, height: int) -> None:
 
 
 def decode_picture(data: bytes | np.ndarray, name: str, flags: int, advice: str) -> tuple[np.ndarray, PictureHeader]:
-    """Decode an encoded picture to the pixels as stored; return them and the header.
+    """Decode an encoded picture to the pixels as stored, upright for a TIFF; return them and the header.
 
-    data: bytes, or (N,) uint8. flags: of cv2.imdecode. name, advice: begin and end of an error's text. A TIFF is turned
-    upright by OpenCV, so that the returned orientation is 1.
+    data: bytes, or (N,) uint8. flags: of cv2.imdecode. name, advice: begin and end of an error's text.
 
     Raises InputError for data that are empty, cut, damaged, too large, or no picture.
     """
@@ -68,6 +66,4 @@ def _decode(data: bytes, flags: int) -> tuple[np.ndarray, PictureHeader]:
         raise InputError(f"cannot be decoded: its {len(data)} bytes of {header.format} are cut or damaged")
     if header.format == "JPEG":
         check_jpeg_pixels(data, image)
-    if header.format == "TIFF":
-        header = PictureHeader(header.format, image.shape[1], image.shape[0], UPRIGHT)
     return image, header

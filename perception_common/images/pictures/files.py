@@ -60,7 +60,7 @@ def read_gray(path: Path, *, upright: bool = True) -> np.ndarray:
     pixels, header = _decode(_read_bytes(path), f"{path}:", cv2.IMREAD_GRAYSCALE)
     image = _to_8_bits(pixels, Intensity(), 0, "picture files")
     image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) if image.ndim == 3 else image
-    return turn_upright(image, header.orientation) if upright else image
+    return _upright(image, header) if upright else image
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -100,7 +100,11 @@ def _decode_color(data: bytes, name: str, intensity: Intensity, stamp_ns: int) -
     pixels, header = _decode(data, f"{name}:", cv2.IMREAD_COLOR)
     image = _to_8_bits(pixels, intensity, stamp_ns, "picture files")
     image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image
-    return Picture(turn_upright(image, header.orientation), header.orientation)
+    return Picture(_upright(image, header), header.orientation)
+
+
+def _upright(image: np.ndarray, header: PictureHeader) -> np.ndarray:
+    return image if header.is_decoded_upright else turn_upright(image, header.orientation)
 
 
 def _decode(data: bytes, name: str, flags: int) -> tuple[np.ndarray, PictureHeader]:

@@ -18,12 +18,16 @@ _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257  # tags
 
 @dataclass(frozen=True)
 class PictureHeader:
-    """format: as "JPEG". width, height: pixels as stored. orientation: 1 to 8, as EXIF defines it; 1: upright."""
+    """format: as "JPEG". width, height: pixels as stored. orientation: 1 to 8, as EXIF defines it; 1: upright.
+
+    is_decoded_upright: the decoder turns the pixels of this format by itself.
+    """
 
     format: str
     width: int
     height: int
     orientation: int = UPRIGHT
+    is_decoded_upright: bool = False
 
 
 def read_header(data: bytes) -> PictureHeader:
@@ -71,7 +75,8 @@ def _bmp(name: str, data: bytes) -> PictureHeader:
 
 def _tiff(name: str, data: bytes) -> PictureHeader:
     tags = tiff_tags(data)
-    return PictureHeader(name, tags.get(_TIFF_WIDTH, 0), tags.get(_TIFF_HEIGHT, 0), exif_orientation(data))
+    width, height = tags.get(_TIFF_WIDTH, 0), tags.get(_TIFF_HEIGHT, 0)
+    return PictureHeader(name, width, height, exif_orientation(data), is_decoded_upright=True)
 
 
 def _webp(name: str, data: bytes) -> PictureHeader:

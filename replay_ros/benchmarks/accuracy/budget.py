@@ -17,7 +17,7 @@ from flight_sim.sampling import ViewOptions, sample_view
 from flight_sim.scene import build_scene
 from perception_common.backends.devices import choose_device
 from replay_ros.benchmarks.measurement import BenchmarkPlan, Check, Measurement, SubjectReport
-from yolc_ros.adaptive import AdaptiveDetector, LookSettings, LookState, ScaleMode
+from yolc_ros.adaptive import AdaptiveDetector, LookSettings, LookState, ScaleMode, measure_costs
 from yolc_ros.detector import Detector
 from yolc_ros.looks.budget import LeftOut
 from yolc_ros.parameters import YolcParameters
@@ -86,9 +86,7 @@ def draw_views(size: tuple[int, int]) -> list[np.ndarray]:
 def look_at(detector: Detector, images: Sequence[np.ndarray], settings: LookSettings, count: int) -> Run:
     """Look at `count` images drawn from `images`, with the state of the node after its start."""
     adaptive = AdaptiveDetector(detector, settings, clock=time.process_time)
-    detector.detect(np.zeros((120, 160, 3), np.uint8))
-    measured = AdaptiveDetector(detector, clock=time.process_time).detect(np.zeros((480, 640, 3), np.uint8))[1]
-    state = LookState(costs=measured.costs)
+    state = LookState(costs=measure_costs(detector, clock=time.process_time))
     seconds, left_out = [], []
     order = np.random.default_rng(SEED).integers(len(images), size=count)
     for index in tqdm(order.tolist(), settings.mode, unit="image", leave=False, disable=None):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Callable
@@ -26,6 +27,7 @@ LOCAL = "local"
 _OBJECT_STORE_BYTES = 128 * 2**20
 _LONGEST_FOLDER = 40  # characters; Ray adds "/session_DATE_TIME_PID/sockets/plasma_store", 65
 _MIB = 2**20
+_REACH_S = 10.0  # for a host to answer
 
 
 class RayEngine:
@@ -102,9 +104,12 @@ class RayEngine:
         )
 
     def _connect(self, address: str) -> None:
+        host, _, port = address.rpartition(":")
         try:
+            if host and port.isdigit():  # Ray itself tries for minutes, and then ends the process
+                socket.create_connection((host, int(port)), _REACH_S).close()
             self._ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-        except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+        except (OSError, OverflowError, RuntimeError, ValueError, SystemExit) as error:
             raise InputError(f"no Ray cluster at {address!r} ({_first_line(error)}); give HOST:PORT or auto") from error
 
     def _check(self, resources: Resources) -> None:

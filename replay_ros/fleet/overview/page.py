@@ -16,6 +16,7 @@ from replay_ros.report.to_html import fill_page, read_page, write_page
 
 OVERVIEW = "overview.html"
 _ENDS = 5  # best and worst bags of a metric
+_HEADLINES = 3  # metrics at the top
 _COLUMNS = 6  # metrics in the table of all bags
 _MOST_ROWS = 2000  # of that table: a browser shows more slowly
 _LINKED = 8  # bags that are named with a cause
@@ -59,7 +60,8 @@ def _tiles(records: Sequence[Record], found: Sequence[Distribution]) -> Iterator
         repeated = sum(record.attempts > 1 for record in records)
         detail = f"{duration_text(seconds)} of workers" + (f"; {repeated} tasks repeated" if repeated else "")
         yield Tile("CPU time per image", value_text(cpu / frames, "s"), detail)
-    for distribution in found[:3]:
+    kinds = {each.name.split()[0]: each for each in reversed(found)}  # the first metric of each kind
+    for distribution in [each for each in found if each in kinds.values()][:_HEADLINES]:
         low, middle, high = distribution.quartiles
         detail = f"median of {len(distribution.metrics)}; middle half {value_text(low)} to {value_text(high)}"
         yield Tile(distribution.name, value_text(middle, distribution.unit), detail)

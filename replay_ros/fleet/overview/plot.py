@@ -18,12 +18,10 @@ def distribution_svg(distribution: Distribution, links: dict[str, str]) -> str:
     """Return the picture. links: address of the report of a bag, by name."""
     values = distribution.values
     low, high = float(values.min()), float(values.max())
-    span = (high - low) or max(abs(high), 1.0)
-    edge = 0.0 if high > low else 0.5 * span
 
     def place(value: float) -> float:
-        room = _WIDTH - 2 * _RADIUS - 4
-        return _RADIUS + 2 + room * (value - low + edge) / (span + (edge if edge else 0))
+        share = (value - low) / (high - low) if high > low else 0.5
+        return _RADIUS + 2 + (_WIDTH - 2 * _RADIUS - 4) * share
 
     floor = _HEIGHT - _FOOT
     first, middle, third = (place(each) for each in distribution.quartiles)

@@ -140,6 +140,13 @@ def test_bytes_that_do_not_fit_are_refused(body, reason):
         Decoder(TYPES).decode(b"\0\1\0\0" + body, "std_msgs/msg/String")
 
 
+@pytest.mark.parametrize("representation", [0x02, 0x03, 0x06, 0x07, 0x0A, 0x0B])
+def test_another_representation_than_plain_cdr_is_named(representation):
+    text = TYPES.serialize_cdr(new(TYPES, "std_msgs/msg/String", data="abc"), "std_msgs/msg/String")
+    with pytest.raises(CdrError, match=f"representation 0x{representation:04x} of DDS-XTypes"):
+        Decoder(TYPES).decode(bytes([0, representation]) + bytes(text[2:]), "std_msgs/msg/String")
+
+
 def test_claimed_lengths_take_no_memory():
     types = get_typestore(Stores.EMPTY)
     types.register(get_types_from_msg("float64[4000000000] a\nstring[2000000000] b", "a/msg/Large"))

@@ -1,6 +1,7 @@
 """`fleet evaluate` finds what the single commands find: bags one by one, datasets in shards."""
 
 import json
+import sys
 
 import cv2
 import numpy as np
@@ -93,8 +94,12 @@ def dataset(tmp_path, monkeypatch):
 
 
 def untimed(path):
-    content = json.loads(path.read_text())
-    return {key: value for key, value in content.items() if key not in ("seconds_per_image", "notes")}
+    """The runs of a result without their times, and without the note that names the file of predictions."""
+    left_out = ("seconds_per_image", "notes")
+    return [
+        {key: value for key, value in run.items() if key not in left_out}
+        for run in json.loads(path.read_text())["runs"]
+    ]
 
 
 def test_the_motion_in_bags(answers, tmp_path):
@@ -160,6 +165,19 @@ def test_a_dataset_fails_with_its_shard_and_the_others_do_not(dataset, tmp_path,
     ]
     assert "cars.3of3: RuntimeError: too bright (traceback in logs/cars.3of3.log)" in capsys.readouterr().err
     assert "in breaks" in (tmp_path / "fleet" / "logs" / "cars.3of3.log").read_text()
+
+
+def test_ray_that_is_not_installed_is_named_with_its_remedy(answers, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match=r"--ray needs Ray: pip install"):
+        fleet.main(["evaluate", "motion", str(answers), "--output", str(tmp_path / "fleet"), "--ray", "local"])
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense"])
+def test_a_cluster_that_is_not_there_is_named(answers, tmp_path, address):
+    pytest.importorskip("ray")
+    with pytest.raises(InputError, match=rf"no Ray cluster at '{address}'"):
+        fleet.main(["evaluate", "motion", str(answers), "--output", str(tmp_path / "fleet"), "--ray", address])
 
 
 @pytest.mark.parametrize(

@@ -64,10 +64,22 @@ def test_pictures_are_turned_upright_in_colour_and_gray(tmp_path, suffix, orient
     assert np.array_equal(decode_rgb(np.fromfile(path, np.uint8), "a"), read_rgb(path))
     assert np.array_equal(read_picture(path).image[..., ::-1], read_rgb(path))
     assert np.abs(read_gray(path).astype(int) - as_pillow_shows(path, "L")).max() <= tolerance + 1
+    assert read_picture(path).orientation == orientation
     if suffix != ".tiff":
-        assert read_picture(path).orientation == orientation
         stored = np.asarray(Image.open(path).convert("L"))
         assert np.abs(read_gray(path, upright=False).astype(int) - stored).max() <= tolerance + 1
+
+
+@pytest.mark.parametrize(("orientation", "quarter_turns"), [(1, 0), (3, 2), (6, -1), (8, 1)])
+@pytest.mark.parametrize("kind", [np.uint16, np.float32])
+def test_tiffs_of_more_bits_are_turned_too(tmp_path, kind, orientation, quarter_turns):
+    ramp = np.arange(6 * 9, dtype=kind).reshape(6, 9) * 1000
+    path = tmp_path / "a.tiff"
+    Image.fromarray(ramp).save(path, tiffinfo={274: orientation})
+    shown = np.rot90(ramp, quarter_turns)
+    found = read_gray(path)
+    assert found.shape == shown.shape
+    assert np.corrcoef(found.ravel(), shown.ravel())[0, 1] > 0.99
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
