@@ -22,8 +22,8 @@ def linear_attention(
     precision overflows on long sequences. Hence the published division of the values by S is not needed.
     """
     with torch.autocast(queries.device.type, enabled=False):
-        q = nn.functional.elu(queries.float()) + 1
-        k = nn.functional.elu(keys.float()) + 1
+        q = nn.functional.elu(queries.float()).add_(1)
+        k = nn.functional.elu(keys.float()).add_(1)
         if query_mask is not None:
             q = q * query_mask[..., None, None]
         if key_mask is not None:

@@ -17,7 +17,6 @@ from perception_common.atomic_file import make_folder, output_file
 from perception_common.errors import InputError
 from replay_ros.bags.making.flight import FlightBagOptions, write_flight
 from replay_ros.benchmarks.gpu_check.plan import GpuCheckPlan
-from replay_ros.benchmarks.machine import child_environment
 from replay_ros.benchmarks.measurement import Check, Measurement, SubjectReport
 from replay_ros.result.replay_result import ReplayResult, read_result
 
@@ -61,12 +60,11 @@ def _replay(folder: Path, device: str, *, live: bool) -> ReplayResult:
     parameters, answers = folder / "parameters.yaml", folder / "result.json"
     with output_file(parameters) as unfinished:
         unfinished.write_text(PARAMETERS.format(device=device))
-    command = [sys.executable, "-c", REPLAY, str(folder / "flight"), str(folder / "answers")]
+    program = f"import sys; sys.path[:] = {sys.path!r}; {REPLAY}"
+    command = [sys.executable, "-c", program, str(folder / "flight"), str(folder / "answers")]
     command += ["--params-file", str(parameters), "--json", str(answers), "--no-report", "--force"]
     command += ["--live", "--lockstep"] if live else []
-    child = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=child_environment()
-    )
+    child = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     with output_file(folder / "replay.log") as unfinished:
         unfinished.write_text(child.stdout)
     if child.returncode:
