@@ -82,7 +82,7 @@ def test_foxglove_names_topics_and_fields_that_exist(foxglove, topics):
     types = load_types()
     paths = set(re.findall(r'"(/[a-z_]+(?:/[a-z_]+)*(?:\.[a-z_.]+)?)"', json.dumps(foxglove["configById"])))
     assert len(paths) > 8
-    assert {"/yolc/object_markers", "/yolc/image_markers", "/yolc/tracks.tracks"} <= paths
+    assert {"/yolc/object_markers", "/yolc/object_fix", "/yolc/image_markers", "/yolc/tracks.tracks"} <= paths
     assert "/loftr/odometry.pose.pose.position.x" in paths
     for path in paths:
         topic, _, field = path.partition(".")
