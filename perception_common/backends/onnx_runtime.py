@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from torch import Tensor
 
 from perception_common.backends.onnx_packages import PROVIDERS, import_onnx, register_openvino
 from perception_common.errors import InputError
+
+_OPENVINO_OPTIONS = {"load_config": json.dumps({"CPU": {"INFERENCE_PRECISION_HINT": "f32"}})}
+"""Compute in fp32 as the other providers: by itself OpenVINO takes bf16 where the processor has it."""
 
 
 class OnnxRuntime:
@@ -55,7 +59,7 @@ class OnnxRuntime:
             register_openvino(self._runtime, providers)
             devices = [d for d in self._runtime.get_ep_devices() if d.ep_name == PROVIDERS["openvino"]]
             on_cpu = [d for d in devices if d.device.type == self._runtime.OrtHardwareDeviceType.CPU]
-            options.add_provider_for_devices(on_cpu or devices[:1], {})
+            options.add_provider_for_devices(on_cpu or devices[:1], _OPENVINO_OPTIONS)
         else:
             listed = [_with_options(name, cache) for name in providers if name != "openvino"]
         try:
