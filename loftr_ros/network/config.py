@@ -53,6 +53,10 @@ class TransformerConfig:
     layers: tuple[Literal["self", "cross"], ...] = ("self", "cross") * 4
     mixing: Literal["linear_attention", "convolution"] = "linear_attention"  # convolution: an ablation of the paper
 
+    def __post_init__(self) -> None:
+        if self.heads < 1:
+            raise ValueError(f"heads must be at least 1, got {self.heads}")
+
 
 @dataclass(frozen=True)
 class MatchingConfig:
