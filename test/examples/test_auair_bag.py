@@ -1,6 +1,5 @@
 """The example of AU-AIR finds the tilt of the camera by cars of known size, and writes what georeferencing needs."""
 
-import importlib.util
 import json
 import math
 
@@ -15,11 +14,8 @@ pytest.importorskip("pymap3d")
 
 
 @pytest.fixture(scope="module")
-def example(repository):
-    spec = importlib.util.spec_from_file_location("auair_bag", repository / "examples" / "auair_bag.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def example(example):
+    return example("auair_bag")
 
 
 def boxes_of_cars(camera, tilt, width_m):

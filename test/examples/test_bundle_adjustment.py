@@ -1,8 +1,5 @@
 """The bundle adjustment of examples/ on tracks of a simulated flight without loops."""
 
-import importlib.util
-import sys
-
 import numpy as np
 import pytest
 from evo.core import metrics
@@ -27,13 +24,8 @@ KEYFRAMES, NOISE_PX, LENGTH_NOISE = 36, 0.5, 0.03
 
 
 @pytest.fixture(scope="module")
-def example(repository):
-    spec = importlib.util.spec_from_file_location("bundle_adjustment", repository / "examples/bundle_adjustment.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["bundle_adjustment"] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["bundle_adjustment"]
+def example(example):
+    return example("bundle_adjustment")
 
 
 def simulate(seed, metric=True, wrong=0.0):

@@ -1,8 +1,5 @@
 """The example bridges a gap of GNSS with the odometry of a simulated flight, better than each of both alone."""
 
-import importlib.util
-import sys
-
 import numpy as np
 import pytest
 
@@ -17,22 +14,6 @@ pytestmark = pytest.mark.slow
 
 pytest.importorskip("gtsam")
 pytest.importorskip("pymap3d")
-
-
-@pytest.fixture(scope="module")
-def example(repository):
-    """example(name): the module of a file in examples/."""
-
-    def load(name):
-        spec = importlib.util.spec_from_file_location(name, repository / "examples" / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module  # dataclasses look their module up
-        spec.loader.exec_module(module)
-        return module
-
-    yield load
-    for name in ("gnss_gap", "simulated_loop"):
-        sys.modules.pop(name, None)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """The example back end improves the chained trajectory of a simulated loop, as evo measures it."""
 
-import importlib.util
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -20,22 +18,6 @@ from replay_ros.evaluation.motion.edges import PoseEdge, chain
 pytestmark = pytest.mark.slow
 
 pytest.importorskip("gtsam")
-
-
-@pytest.fixture(scope="module")
-def example(repository):
-    """example(name): the module of a file in examples/."""
-
-    def load(name):
-        spec = importlib.util.spec_from_file_location(name, repository / "examples" / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module  # dataclasses look their module up
-        spec.loader.exec_module(module)
-        return module
-
-    yield load
-    for name in ("pose_graph", "simulated_loop"):
-        sys.modules.pop(name, None)
 
 
 @pytest.fixture(scope="module")
