@@ -28,11 +28,7 @@ from loftr_ros.loops.verification import refusal
 from loftr_ros.matching.keyframe import EstimatedPair, Keyframe
 from loftr_ros.matching.memory import KeyframeMemory
 from loftr_ros.matching.pair_matching import PairMatching
-from loftr_ros.pair_estimation import (
-    PairSettings,
-    cameras_of,
-    mount_of,
-)
+from loftr_ros.pair_estimation import PairSettings, cameras_of, mount_of
 from loftr_ros.results import FrameResult, KeyframeInfo, PairResult
 from loftr_ros.sensors.gravity import Gravity, gravity_in_camera
 from loftr_ros.sensors.suite import Sensors

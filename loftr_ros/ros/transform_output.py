@@ -9,17 +9,14 @@ from typing import Any
 from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import QoSProfile
 
 from loftr_ros.ros.messages import transform_message
 from perception_common.errors import InputError
+from perception_common.node import transforms
 from perception_common.node.problems import Problems
+from perception_common.sensors.transform_tree import frame_name
 from perception_common.stamps import stamp_ns
-
-try:
-    from tf2_msgs.msg import TFMessage
-except ImportError:  # optional: nobody needs it unless publish_tf is set
-    TFMessage = None
 
 PROBLEM = "transform"  # key of the problem that another node publishes the transform
 _KEPT = 1000  # transforms of ours that are told from those of others: far more than /tf holds back
@@ -39,7 +36,7 @@ class OtherPublishers:
     def publish(self, transform: TransformStamped) -> str:
         """Note a transform of ours, unless another node publishes that frame; returns the parent that it has there."""
         with self._lock:
-            found = self._parents.get(_name(transform.child_frame_id), "")
+            found = self._parents.get(frame_name(transform.child_frame_id), "")
             if not found:
                 self._ours.append(_identity(transform))
         return found
@@ -49,7 +46,7 @@ class OtherPublishers:
         with self._lock:
             for each in message.transforms:
                 if _identity(each) not in self._ours:
-                    self._parents[_name(each.child_frame_id)] = _name(each.header.frame_id)
+                    self._parents[frame_name(each.child_frame_id)] = frame_name(each.header.frame_id)
 
 
 class TransformOutput:
@@ -59,16 +56,14 @@ class TransformOutput:
     """
 
     def __init__(self, node: Node, problems: Problems):
-        if TFMessage is None:
+        if transforms.TFMessage is None:
             raise InputError("publish_tf needs tf2_msgs: install ros-jazzy-tf2-msgs, or leave publish_tf false")
         self._node, self._problems = node, problems
         self._others = OtherPublishers()
-        self._publisher = node.create_publisher(TFMessage, "/tf", QoSProfile(depth=100))
-        latched = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self._subscriptions = [
-            node.create_subscription(TFMessage, topic, self._others.add, qos)
-            for topic, qos in (("/tf", QoSProfile(depth=100)), ("/tf_static", latched))
-        ]
+        self._publisher = node.create_publisher(transforms.TFMessage, "/tf", QoSProfile(depth=100))
+        self._subscriptions = transforms.subscribe_transforms(
+            node, lambda message, is_static: self._others.add(message), "publish_tf: false"
+        )
 
     def publish(self, message: Odometry) -> None:
         """Publish the pose of an odometry message."""
@@ -80,7 +75,7 @@ class TransformOutput:
                 "frame has one parent; set it to false, or stop the other publisher and configure again",
             )
         else:
-            self._publisher.publish(TFMessage(transforms=[transform]))
+            self._publisher.publish(transforms.TFMessage(transforms=[transform]))
 
     def destroy(self) -> None:
         """Destroy the publisher and the subscriptions."""
@@ -91,8 +86,4 @@ class TransformOutput:
 
 
 def _identity(transform: Any) -> tuple[str, str, int]:
-    return _name(transform.header.frame_id), _name(transform.child_frame_id), stamp_ns(transform.header)
-
-
-def _name(frame: str) -> str:
-    return frame.removeprefix("/")
+    return frame_name(transform.header.frame_id), frame_name(transform.child_frame_id), stamp_ns(transform.header)

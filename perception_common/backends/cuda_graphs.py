@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from perception_common.backends.runtime import Part
+from perception_common.errors import first_line
 
 KEPT = 8  # graphs of a network; a camera needs one or two, a second look at crops a few more
 _REMEMBERED = 64  # sizes that were seen once
@@ -58,8 +59,9 @@ class GraphRuntime:
             graph = self._graph(part, size)
         except Exception as error:  # whatever it is, the part can be computed as usual
             self._usual.add(part)
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-            logging.getLogger(__name__).warning(f"no CUDA graph of {part}, it is computed as usual: {reason}")
+            logging.getLogger(__name__).warning(
+                f"no CUDA graph of {part}, it is computed as usual: {first_line(error)[:200]}"
+            )
             return module(*inputs)
         return graph(*inputs)
 

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from perception_common.backends.onnx_packages import PROVIDERS, import_onnx, register_openvino
-from perception_common.errors import InputError
+from perception_common.errors import InputError, first_line
 
+_SHOWN = 300  # characters of an error of ONNX Runtime
 _OPENVINO_OPTIONS = {"load_config": json.dumps({"CPU": {"INFERENCE_PRECISION_HINT": "f32"}})}
 """Compute in fp32 as the other providers: by itself OpenVINO takes bf16 where the processor has it."""
 
@@ -45,7 +46,9 @@ class OnnxRuntime:
         try:
             outputs = session.run(None, arrays)
         except Exception as error:  # its errors have no common class
-            raise InputError(f"ONNX Runtime cannot compute {part}: {_first_line(error)}; use backend torch") from error
+            raise InputError(
+                f"ONNX Runtime cannot compute {part}: {first_line(error)[:_SHOWN]}; use backend torch"
+            ) from error
         return tuple(torch.from_numpy(output) for output in outputs)
 
     def _load(self, path: Path, providers: Sequence[str], cache: Path | None) -> Any:
@@ -66,8 +69,8 @@ class OnnxRuntime:
             return self._runtime.InferenceSession(str(path), options, **({"providers": listed} if listed else {}))
         except Exception as error:
             raise InputError(
-                f"{path}: ONNX Runtime cannot load it with {', '.join(providers)}: {_first_line(error)}; use other "
-                "providers or backend torch"
+                f"{path}: ONNX Runtime cannot load it with {', '.join(providers)}: {first_line(error)[:_SHOWN]}; use "
+                "other providers or backend torch"
             ) from error
 
 
@@ -77,7 +80,3 @@ def _with_options(name: str, cache: Path | None) -> Any:
         return PROVIDERS[name]
     options = {"trt_engine_cache_enable": "1", "trt_timing_cache_enable": "1", "trt_engine_cache_path": str(cache)}
     return PROVIDERS[name], options
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]

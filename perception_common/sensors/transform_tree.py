@@ -84,7 +84,7 @@ class TransformTree:
         if not np.isfinite(position).all() or not is_orientation(quaternion):
             self.invalid += 1
             return
-        child, parent = _name(message.child_frame_id), _name(message.header.frame_id)
+        child, parent = frame_name(message.child_frame_id), frame_name(message.header.frame_id)
         T = transform(matrix_from_quaternion(quaternion), position)
         with self._changed:
             if is_static:
@@ -100,14 +100,14 @@ class TransformTree:
     def find(self, target: str, source: str, stamp_ns: int) -> TransformLookup:
         """Look a transform up; see `lookup`."""
         with self._changed:
-            return self._find(_name(target), _name(source), stamp_ns)
+            return self._find(frame_name(target), frame_name(source), stamp_ns)
 
     def wait(self, target: str, source: str, stamp_ns: int, timeout: float) -> TransformLookup:
         """Look a transform up; wait up to `timeout` seconds for one that is LATE."""
         end = time.monotonic() + timeout
         with self._changed:
             while True:
-                found = self._find(_name(target), _name(source), stamp_ns)
+                found = self._find(frame_name(target), frame_name(source), stamp_ns)
                 left = end - time.monotonic()
                 if found.missing is not Missing.LATE or left <= 0:
                     return found
@@ -116,7 +116,7 @@ class TransformTree:
     def fixed(self, target: str, source: str) -> np.ndarray | None:
         """Return T_target_source (4, 4) of static transforms alone; None where no way or a moving frame joins both."""
         with self._changed:
-            if (paths := self._paths(_name(target), _name(source))) is None:
+            if (paths := self._paths(frame_name(target), frame_name(source))) is None:
                 return None
             found = {name: TransformLookup(self._frames[name].static) for path in paths for name in path}
         if any(each.T is None for each in found.values()):
@@ -213,5 +213,6 @@ def _between(before: StampedTransform, after: StampedTransform, stamp_ns: int) -
     return pose_between(before.T_parent_child, after.T_parent_child, share)
 
 
-def _name(frame: str) -> str:
+def frame_name(frame: str) -> str:
+    """Return the name of a frame without the slash in front that old drivers give."""
     return frame.removeprefix("/")

@@ -78,9 +78,8 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     print("\n".join(report_lines(machine, reports)))
     if given.json:
         write_reports(given.json, machine, asdict(plan), reports)
-    figures = [report.figure for report in reports if report.figure is not None]
     if given.plot:
-        draw_figure(figures[0], given.plot)
+        draw_figure(next(report.figure for report in reports if report.figure is not None), given.plot)
     return _status(reports)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from perception_common.backends.devices import default_threads
 from perception_common.errors import InputError
+from replay_ros.commands.compare import add_tolerance, tolerance_of
 from replay_ros.commands.evaluate.detection import (
     add_detection_options,
     check_options,
@@ -34,7 +35,6 @@ from replay_ros.fleet.task import Resources
 from replay_ros.fleet.work.detection import SHARD_IMAGES, plan_bags, run_datasets
 from replay_ros.fleet.work.motion import plan_motion
 from replay_ros.fleet.work.replay import plan_replays
-from replay_ros.result.compare import DEFAULT_TOLERANCE
 
 NAME = "fleet"
 _IS_SOURCE: dict[str, Callable[[Path], bool]] = {
@@ -129,12 +129,7 @@ def _add_motion(parser: argparse.ArgumentParser) -> None:
 def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("a", type=Path, help="--output of the earlier fleet")
     parser.add_argument("b", type=Path, help="--output of the later fleet")
-    parser.add_argument(
-        "--tolerance",
-        type=float,
-        default=DEFAULT_TOLERANCE,
-        help=f"relative change up to which a value counts as the same (default: {DEFAULT_TOLERANCE})",
-    )
+    add_tolerance(parser)
     worse = "exit with status 1 when the median of a metric got worse or another bag fails"
     parser.add_argument("--fail-if-worse", action="store_true", help=worse)
     parser.set_defaults(run=_compare)
@@ -195,9 +190,8 @@ def _evaluate_detection(parser: argparse.ArgumentParser, given: argparse.Namespa
 
 
 def _compare(given: argparse.Namespace, prog: str) -> int:
-    if not 0 <= given.tolerance < 1:
-        raise InputError(f"--tolerance must lie in 0 to 1, not {given.tolerance:g}")
-    comparison = compare_fleets(read_records(given.a), read_records(given.b), given.tolerance)
+    tolerance = tolerance_of(given)
+    comparison = compare_fleets(read_records(given.a), read_records(given.b), tolerance)
     print("\n".join(fleet_lines(comparison)))
     return int(given.fail_if_worse and comparison.is_worse)
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from perception_common.errors import InputError
+from perception_common.errors import InputError, first_line
 from replay_ros.fleet.engines.engine import Ended
 from replay_ros.fleet.perform import perform
 from replay_ros.fleet.record import Record
@@ -75,12 +75,14 @@ class RayEngine:
         try:
             (reference,), _ = self._ray.wait(list(self._pending), num_returns=1)
         except errors.RayError as error:
-            raise InputError(f"the Ray cluster is gone ({_first_line(error)}); start it, and run this again") from error
+            raise InputError(
+                f"the Ray cluster is gone ({first_line(error).rstrip('.')}); start it, and run this again"
+            ) from error
         task = self._pending.pop(reference)
         try:
             return Ended(task, self._ray.get(reference))
         except errors.RayError as error:  # of the worker: what the task raises is in its record
-            return Ended(task, None, f"its worker was lost ({_first_line(error)})")
+            return Ended(task, None, f"its worker was lost ({first_line(error).rstrip('.')})")
 
     def close(self) -> None:
         """Disconnect; tasks that run end with this. A cluster of our own is stopped and its folder removed."""
@@ -110,7 +112,9 @@ class RayEngine:
                 socket.create_connection((host, int(port)), _REACH_S).close()
             self._ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         except (OSError, OverflowError, RuntimeError, ValueError, SystemExit) as error:
-            raise InputError(f"no Ray cluster at {address!r} ({_first_line(error)}); give HOST:PORT or auto") from error
+            raise InputError(
+                f"no Ray cluster at {address!r} ({first_line(error).rstrip('.')}); give HOST:PORT or auto"
+            ) from error
 
     def _check(self, resources: Resources) -> None:
         """Raise InputError when no node can ever hold a task: Ray would wait without end."""
@@ -168,8 +172,3 @@ def _import_ray(is_local: bool) -> Any:
 def _short_folder() -> Path:
     base = Path(tempfile.gettempdir())
     return Path(tempfile.mkdtemp(prefix="yolc_ray_", dir=base if len(str(base)) <= _LONGEST_FOLDER - 18 else "/tmp"))
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__

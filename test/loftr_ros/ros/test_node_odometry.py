@@ -12,6 +12,7 @@ from loftr_ros.ros.messages import header_of
 from loftr_ros.ros.node import LoftrNode
 from loftr_ros.ros.transform_output import OtherPublishers
 from perception_common.geometry import matrix_from_quaternion, transform
+from perception_common.node import transforms
 from perception_common.node.problems import Problems
 
 ON_BASE = {"altitude": "float", "gimbal": "pitch", "gimbal_pitch": "-75.0", "sensor_max_age": "1.0"}
@@ -100,7 +101,7 @@ def test_transforms_of_others_are_told_from_ours():
 
 def test_the_transform_is_published_until_another_node_publishes_it(monkeypatch):
     """With stand-ins for the middleware, as tf2_msgs may be missing."""
-    monkeypatch.setattr(transform_output, "TFMessage", lambda transforms: SimpleNamespace(transforms=transforms))
+    monkeypatch.setattr(transforms, "TFMessage", lambda transforms: SimpleNamespace(transforms=transforms))
     published, listeners, said = [], {}, []
     node = SimpleNamespace(
         create_publisher=lambda kind, topic, qos: SimpleNamespace(publish=published.append),
@@ -133,7 +134,7 @@ def test_the_transform_is_published_until_another_node_publishes_it(monkeypatch)
 
 
 def test_publish_tf_without_tf2_msgs_fails_at_configure_and_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(transform_output, "TFMessage", None)
+    monkeypatch.setattr(transforms, "TFMessage", None)
     rclpy.init(args=["test", "--ros-args", "-p", "model:=sift", "-p", "publish_tf:=true", "-p", "autostart:=false"])
     node = LoftrNode()
     try:
