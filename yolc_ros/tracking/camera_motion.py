@@ -91,7 +91,8 @@ def _reduced(image: np.ndarray) -> tuple[np.ndarray, float]:
     height, width = image.shape[:2]
     factor = min(1.0, _LONG_SIDE / max(height, width))
     if factor < 1.0:
-        image = cv2.resize(image, (round(width * factor), round(height * factor)), interpolation=cv2.INTER_AREA)
+        size = max(1, round(width * factor)), max(1, round(height * factor))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     return (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image), factor
 
 

@@ -118,3 +118,10 @@ def test_correspondences_are_read_without_those_on_objects():
     assert (matches.points0.tolist(), matches.points1.tolist()) == ([[1, 3]], [[5, 7]])
     message.trained = False
     assert matched_images(message) is None
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 4001, 3), (4001, 1, 3), (2, 2, 3)])
+def test_the_motion_between_tiny_images_is_unknown(shape):
+    motion, image = CameraMotion(), np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
+    assert motion.update(image, np.zeros((0, 4))) is None
+    assert motion.update(image, np.array([[0.0, 0.0, 1.0, 1.0]])) is None
