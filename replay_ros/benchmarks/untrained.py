@@ -83,13 +83,13 @@ def untrained_yolc(model: str, image: torch.Tensor, objects: int, score: float) 
     return network
 
 
-def untrained_lite_detector(frame: np.ndarray, objects: int) -> Detector:
+def untrained_lite_detector(frame: np.ndarray, objects: int, precision: str = "fp32") -> Detector:
     """Return a yolc_lite detector with the nodes' default settings that finds about `objects` objects in the frame."""
     settings = DetectorSettings()
     placed = render(frame, place(frame.shape[1], frame.shape[0]))
     tensor = torch.from_numpy(placed).permute(2, 0, 1)[None]
     network = untrained_yolc("yolc_lite", tensor, objects, settings.score_threshold)
-    return Detector.from_network(network, choose_device("cpu"), settings, name="yolc_lite")
+    return Detector.from_network(network, choose_device("cpu", precision), settings, name="yolc_lite")
 
 
 def _set_box_size(head: YolcHead) -> None:

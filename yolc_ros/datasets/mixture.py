@@ -111,6 +111,7 @@ def open_simulation(config: SimulationConfig, class_names: tuple[str, ...], run_
         cache=cache,
         photographs=config.photographs,
         masked=config.masked,
+        pitch_deg=config.pitch_deg,
     )
 
 

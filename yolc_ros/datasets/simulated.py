@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -39,6 +39,7 @@ class SimulatedViews:
 
     photographs: folder of images used as texture of the ground; None: synthetic ground. The images should show no
     objects of our classes, since these would be unlabelled.
+    pitch_deg: see `SimulationConfig`.
     Rendered views are encoded as JPEG even without a cache, so that they equal views read from a cache.
     """
 
@@ -50,6 +51,7 @@ class SimulatedViews:
     cache: Path | None = None  # folder, created when needed; None: build the scene for each view
     photographs: Path | None = None
     masked: tuple[str, ...] = ()  # see `ClassMap`
+    pitch_deg: tuple[float, float] | None = None
 
     def __len__(self) -> int:
         return self.count
@@ -87,11 +89,15 @@ class SimulatedViews:
         (width, height), (low, high) = self.size, self.altitude_m
         photographs = self.photographs and self.photographs.absolute()
         ground = f"_{photographs.parent.name}_{photographs.name}" if photographs else ""
-        return cache / f"{width}x{height}_{low:g}-{high:g}m{ground}" / f"{self.first_seed + index:08d}.npz"
+        pitch = "" if self.pitch_deg is None else f"_{-self.pitch_deg[1]:g}-{-self.pitch_deg[0]:g}deg"
+        return cache / f"{width}x{height}_{low:g}-{high:g}m{pitch}{ground}" / f"{self.first_seed + index:08d}.npz"
 
     def _render(self, index: int, scene: Scene) -> dict[str, np.ndarray]:
         seed = self.first_seed + index
-        frame = sample_view(seed, self.size, ViewOptions(altitude_m=self.altitude_m), scene)
+        options = ViewOptions(altitude_m=self.altitude_m)
+        if self.pitch_deg is not None:
+            options = replace(options, pitch_deg=self.pitch_deg, nadir_share=0.0)
+        frame = sample_view(seed, self.size, options, scene)
         bgr = cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
         _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         boxes, hidden = annotated(frame.truth.boxes)

@@ -74,12 +74,17 @@ class PhotographsConfig(SourceConfig):
 
 @dataclass(frozen=True)
 class SimulationConfig(SourceConfig):
-    """Simulated views with the seeds first_seed to first_seed + views - 1, rendered once and kept in `cache`."""
+    """Simulated views with the seeds first_seed to first_seed + views - 1, rendered once and kept in `cache`.
+
+    pitch_deg: range of the camera's pitch, degrees; -90 looks straight down. None: two fifths of the views look straight
+    down, the others are between -90 and -35.
+    """
 
     first_seed: int
     views: int
     size: tuple[int, int] = (1280, 720)  # width, height, pixels
     altitude_m: tuple[float, float] = (20.0, 140.0)  # range of altitudes, sampled log-uniformly
+    pitch_deg: tuple[float, float] | None = None
     cache: Path | None = None  # folder, relative to the folder of the run; None: render each time, which takes seconds
     photographs: Path | None = None  # folder of images without objects, as textures of the ground; None: synthetic
 
@@ -89,6 +94,8 @@ class SimulationConfig(SourceConfig):
             raise ValueError("first_seed cannot be negative, views must be at least 1 and size at least 64 x 64")
         if not 0 < self.altitude_m[0] <= self.altitude_m[1]:
             raise ValueError(f"altitude_m must be a range of positive numbers, not {self.altitude_m}")
+        if self.pitch_deg is not None and not -90 <= self.pitch_deg[0] <= self.pitch_deg[1] <= 0:
+            raise ValueError(f"pitch_deg must be a range within -90 and 0, not {self.pitch_deg}")
 
 
 @dataclass(frozen=True)

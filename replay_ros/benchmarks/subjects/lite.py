@@ -11,7 +11,7 @@ import numpy as np
 from loftr_ros.image_matcher import MatcherSettings
 from loftr_ros.matcher import Features, Matcher
 from loftr_ros.matches import Matches
-from perception_common.backends.devices import choose_device
+from perception_common.backends.devices import choose_device, has_native_bf16
 from replay_ros.benchmarks.measurement import BenchmarkPlan, Measurement, SubjectReport, take_turns
 from replay_ros.benchmarks.synthetic import crowded_frame, textured_pair
 from replay_ros.benchmarks.untrained import untrained_lite_detector, untrained_loftr
@@ -20,28 +20,27 @@ MAX_SIDE = 640  # pixels
 
 
 def measure(plan: BenchmarkPlan) -> SubjectReport:
-    """Time each variant for each frame size."""
+    """Time each variant for each frame size, in bf16 too where the CPU computes it."""
     rows: list[Measurement] = []
     notes: list[str] = []
-    matcher = Matcher.from_network(untrained_loftr("loftr_lite"), choose_device("cpu"))
+    precisions = ("fp32", "bf16") if has_native_bf16() else ("fp32",)
+    network = untrained_loftr("loftr_lite")
+    matchers = {name: Matcher.from_network(network, choose_device("cpu", name)) for name in precisions}
     for width, height in plan.frames:
         size = f"{width}x{height}"
         frame = crowded_frame(width, height)
-        detector = untrained_lite_detector(frame, plan.detections)
-        without_lsm = replace(detector, settings=replace(detector.settings, lsm=None))
         image0, image1 = textured_pair(width, height)
-        reduced, whole = (matcher.with_settings(MatcherSettings(max_side=side)) for side in (MAX_SIDE, 0))
-        tasks: dict[str, Callable[[], object]] = {
-            f"yolc_lite, {size}, without LSM": partial(without_lsm.detect, frame),
-            f"yolc_lite, {size}, with LSM": partial(detector.detect, frame),
-            f"loftr_lite, {size}": partial(match_with_cached, whole, whole.encode(image0), image1),
-        }
-        if max(width, height) > MAX_SIDE:
-            cached = reduced.encode(image0)
-            tasks[f"loftr_lite, {size}, max_side {MAX_SIDE}"] = partial(match_with_cached, reduced, cached, image1)
-        for name, seconds in take_turns(tasks, plan.rounds, f"lite {size}").items():
-            rows.append(Measurement.milliseconds(name, seconds))
-            rows.append(Measurement.of(name, "frames/s", [1 / value for value in seconds]))
+        tasks: dict[str, Callable[[], object]] = {}
+        for precision in precisions:
+            tasks |= _tasks(size, precision, matchers[precision], frame, plan.detections, image0, image1)
+        seconds = take_turns(tasks, plan.rounds, f"lite {size}")
+        for name, values in seconds.items():
+            rows.append(Measurement.milliseconds(name, values))
+            rows.append(Measurement.of(name, "frames/s", [1 / value for value in values]))
+            if name.endswith(", bf16"):
+                rows.append(Measurement.ratio(f"{name} / fp32", values, seconds[name.removesuffix(", bf16")]))
+        detector = untrained_lite_detector(frame, plan.detections)
+        whole = matchers["fp32"].with_settings(MatcherSettings(max_side=0))
         found = detector.detect(frame)
         crops = ", ".join(f"{r.x1 - r.x0}x{r.y1 - r.y0} enlarged {r.scale:g} times" for r in found.regions)
         notes.append(
@@ -50,11 +49,36 @@ def measure(plan: BenchmarkPlan) -> SubjectReport:
         )
     return SubjectReport(
         subject="lite",
-        conditions="lite variants in fp32, random weights, from image to detections, or to matches with a keyframe "
-        "whose features are cached",
+        conditions="lite variants in fp32 unless said, random weights, from image to detections, or to matches with a "
+        "keyframe whose features are cached",
         rows=tuple(rows),
         notes=tuple(notes),
     )
+
+
+def _tasks(
+    size: str,
+    precision: str,
+    matcher: Matcher,
+    frame: np.ndarray,
+    detections: int,
+    image0: np.ndarray,
+    image1: np.ndarray,
+) -> dict[str, Callable[[], object]]:
+    """Return the variants in one precision by name."""
+    detector = untrained_lite_detector(frame, detections, precision)
+    without_lsm = replace(detector, settings=replace(detector.settings, lsm=None))
+    reduced, whole = (matcher.with_settings(MatcherSettings(max_side=side)) for side in (MAX_SIDE, 0))
+    suffix = "" if precision == "fp32" else f", {precision}"
+    tasks: dict[str, Callable[[], object]] = {
+        f"yolc_lite, {size}, without LSM{suffix}": partial(without_lsm.detect, frame),
+        f"yolc_lite, {size}, with LSM{suffix}": partial(detector.detect, frame),
+        f"loftr_lite, {size}{suffix}": partial(match_with_cached, whole, whole.encode(image0), image1),
+    }
+    if max(frame.shape) > MAX_SIDE:
+        name = f"loftr_lite, {size}, max_side {MAX_SIDE}{suffix}"
+        tasks[name] = partial(match_with_cached, reduced, reduced.encode(image0), image1)
+    return tasks
 
 
 def match_with_cached(matcher: Matcher, cached: Features, image: np.ndarray) -> Matches:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from perception_common.backends.devices import has_native_bf16
 from replay_ros.benchmarks import plain_yolc
 from replay_ros.benchmarks.measurement import (
     BenchmarkPlan,
@@ -23,11 +25,14 @@ from replay_ros.benchmarks.synthetic import crowded_frame
 from replay_ros.benchmarks.untrained import untrained_yolc
 from yolc_ros.decoding import Peaks, read_heatmap
 from yolc_ros.detector import boxes_of
-from yolc_ros.network.fuse import prepare_for_inference
+from yolc_ros.network.fuse import prepare_for_inference, set_precision
 from yolc_ros.network.yolc import Yolc
 
 MODEL = "yolc_w48"
 SCORE = 0.3
+# Of the plain version's duration in fp32.
+SPEED_AIM = 0.62
+BF16_SPEED_AIM = 0.36
 ROUNDING = 2e-5  # largest difference of scores that counts as rounding; empirical
 
 
@@ -41,33 +46,43 @@ class Detected:
 
 @torch.inference_mode()
 def measure(plan: BenchmarkPlan) -> SubjectReport:
-    """Time both from the input tensor to boxes with scores, before non-maximum suppression; compare the boxes."""
+    """Time both from the input tensor to boxes with scores, before non-maximum suppression; compare the boxes.
+
+    In bf16 too where the CPU computes it.
+    """
     width, height = plan.yolc_input
     image = torch.from_numpy(crowded_frame(width, height)).permute(2, 0, 1)[None]
     plain_input, our_input = image.contiguous(), image.contiguous(memory_format=torch.channels_last)
     network = untrained_yolc(MODEL, plain_input, plan.detections, SCORE)
     ours = prepare_for_inference(network)
-    seconds = take_turns(
-        {
-            "plain": lambda: plain_yolc.detect(network, plain_input, SCORE),
-            "ours": lambda: detect_before_nms(ours, our_input),
-            "our network": lambda: ours.maps(our_input),
-        },
-        plan.rounds,
-        "yolc",
-    )
+    tasks: dict[str, Callable[[], object]] = {
+        "plain": lambda: plain_yolc.detect(network, plain_input, SCORE),
+        "ours": lambda: detect_before_nms(ours, our_input),
+        "our network": lambda: ours.maps(our_input),
+    }
+    if has_native_bf16():
+        reduced = set_precision(prepare_for_inference(network), torch.bfloat16)
+        tasks["ours, bf16"] = lambda: detect_before_nms(reduced, our_input)
+    seconds = take_turns(tasks, plan.rounds, "yolc")
+    ratio = Measurement.ratio("ours / plain", seconds["ours"], seconds["plain"])
+    rows = [
+        Measurement.milliseconds("plain, in the release's order", seconds["plain"]),
+        Measurement.milliseconds("ours", seconds["ours"]),
+        Measurement.milliseconds("ours, the network alone", seconds["our network"]),
+        ratio,
+    ]
+    aims = [Check(ratio.name, "aim", ratio.median, SPEED_AIM, "x")]
+    if (bf16_seconds := seconds.get("ours, bf16")) is not None:
+        bf16_ratio = Measurement.ratio("ours in bf16 / plain", bf16_seconds, seconds["plain"])
+        rows += [Measurement.milliseconds("ours in bf16", bf16_seconds), bf16_ratio]
+        aims.append(Check(bf16_ratio.name, "aim", bf16_ratio.median, BF16_SPEED_AIM, "x"))
     found, expected = detect_before_nms(ours, our_input), plain_yolc.detect(network, plain_input, SCORE)
     return SubjectReport(
         subject="yolc",
         conditions=f"{MODEL} in fp32, an input of {width}x{height} to boxes with scores, equal random weights, "
         f"{len(found.boxes)} boxes",
-        rows=(
-            Measurement.milliseconds("plain, in the release's order", seconds["plain"]),
-            Measurement.milliseconds("ours", seconds["ours"]),
-            Measurement.milliseconds("ours, the network alone", seconds["our network"]),
-            Measurement.ratio("ours / plain", seconds["ours"], seconds["plain"]),
-        ),
-        checks=compare_detections(found, expected),
+        rows=tuple(rows),
+        checks=(*compare_detections(found, expected), *aims),
     )
 
 

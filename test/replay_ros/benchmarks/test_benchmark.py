@@ -81,7 +81,7 @@ class TestSubjects:
         _, content = run_quick("lite", tmp_path)
         rows = {(row["name"], row["unit"]): row["median"] for row in content["reports"][0]["rows"]}
         milliseconds = {name: value for (name, unit), value in rows.items() if unit == "ms"}
-        assert len(milliseconds) == 3
+        assert len(milliseconds) in (3, 6)  # with bf16 where the CPU computes it
         assert all(rows[name, "frames/s"] == pytest.approx(1000 / value) for name, value in milliseconds.items())
 
 

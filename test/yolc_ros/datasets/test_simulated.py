@@ -11,6 +11,8 @@ import pytest
 
 from perception_common.errors import InputError
 from yolc_ros.classes import VISDRONE_CLASSES
+from flight_sim.sampling import ViewOptions, sample_view
+from flight_sim.scene import build_scene
 from yolc_ros.datasets.simulated import VIEWS_OF_A_SCENE, SimulatedViews
 
 pytestmark = pytest.mark.slow
@@ -65,3 +67,15 @@ def test_views_with_photographs_have_a_cache_of_their_own(tmp_path: Path) -> Non
     assert purple_share(after.image) > 0.1 > purple_share(before.image)
     with pytest.raises(InputError, match="the ground of simulated views"):
         replace(painted, cache=None, photographs=tmp_path / "nothing").load(0)
+
+
+def test_pitch_is_that_of_the_camera_and_has_a_cache_of_its_own(tmp_path: Path) -> None:
+    usual = SimulatedViews(8, 1, (160, 96), (10.0, 20.0), VISDRONE_CLASSES, tmp_path)
+    oblique = replace(usual, pitch_deg=(-20.0, -10.0))
+    before, view = usual.load(0), oblique.load(0)
+    assert np.array_equal(usual.load(0).image, before.image)
+    options = ViewOptions(altitude_m=(10.0, 20.0), pitch_deg=(-20.0, -10.0), nadir_share=0.0)
+    expected = sample_view(8, (160, 96), options, build_scene(8 // VIEWS_OF_A_SCENE)).image
+    difference = np.abs(view.image.astype(int) - expected)
+    assert difference.mean() < 4  # JPEG
+    assert np.abs(before.image.astype(int) - expected).mean() > 10
