@@ -76,8 +76,8 @@ class PhotographsConfig(SourceConfig):
 class SimulationConfig(SourceConfig):
     """Simulated views with the seeds first_seed to first_seed + views - 1, rendered once and kept in `cache`.
 
-    pitch_deg: range of the camera's pitch, degrees; -90 looks straight down. None: two fifths of the views look straight
-    down, the others are between -90 and -35.
+    pitch_deg: range of the camera's pitch, degrees; -90 looks straight down. None: two fifths of the views look
+    straight down, the others are between -90 and -35.
     """
 
     first_seed: int

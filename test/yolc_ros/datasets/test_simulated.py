@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from perception_common.errors import InputError
-from yolc_ros.classes import VISDRONE_CLASSES
 from flight_sim.sampling import ViewOptions, sample_view
 from flight_sim.scene import build_scene
+from perception_common.errors import InputError
+from yolc_ros.classes import VISDRONE_CLASSES
 from yolc_ros.datasets.simulated import VIEWS_OF_A_SCENE, SimulatedViews
 
 pytestmark = pytest.mark.slow
