@@ -8,6 +8,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from perception_common.cli import number
 from perception_common.errors import InputError
 from replay_ros.reliability.report import ReliabilityReport, write_report
 
@@ -70,7 +71,7 @@ Exit status 2: something failed, or a limit does not hold."""
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("subject", choices=SUBJECTS, help="what to run")
-    parser.add_argument("--amount", type=float, metavar="N", help="images, minutes, rounds, inputs or transitions")
+    parser.add_argument("--amount", type=number, metavar="N", help="images, minutes, rounds, inputs or transitions")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of chaos, fuzz and races (default: 0)")
     parser.add_argument(
         "--only", nargs="+", default=(), metavar="WORD", help="faults or targets with one of these words in the name"

@@ -1,3 +1,4 @@
+import argparse
 import gc
 import signal
 import subprocess
@@ -6,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from perception_common import cli
 from perception_common.cli import quick_imports, run
 from perception_common.errors import InputError
 
@@ -35,6 +37,16 @@ def test_garbage_is_collected_again_after_quick_imports_and_what_exists_is_left_
         assert gc.get_freeze_count() > frozen
     finally:
         gc.unfreeze()
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e999", "word", ""])
+def test_options_take_finite_numbers_only(text, capsys):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rate", type=cli.number)
+    with pytest.raises(SystemExit):
+        parser.parse_args([f"--rate={text}"])
+    assert f"argument --rate: invalid number value: '{text}'" in capsys.readouterr().err
+    assert parser.parse_args(["--rate=-1e3"]).rate == -1000.0
 
 
 @pytest.mark.parametrize(("returned", "status"), [(None, 0), (0, 0), (3, 3)])

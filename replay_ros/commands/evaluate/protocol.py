@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from loftr_ros.image_matcher import MatcherSettings, Padding
+from perception_common.cli import number
 from perception_common.errors import InputError
 from perception_common.text.json_files import write_json
 from perception_common.text.markdown import markdown_table
@@ -93,7 +94,7 @@ def _add_megadepth_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_threshold_and_json(parser: argparse.ArgumentParser, threshold: str) -> None:
-    parser.add_argument("--threshold", type=float, action="append", metavar="PX", help=f"{threshold}; repeatable")
+    parser.add_argument("--threshold", type=number, action="append", metavar="PX", help=f"{threshold}; repeatable")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures of all pairs to this file")
 
 
