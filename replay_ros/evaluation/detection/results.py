@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from perception_common.errors import InputError
+from perception_common.text.json_files import parse_json
 
 SCHEMA = "yolc_ros/detection_result/1"
 
@@ -184,9 +185,9 @@ def detection_result_from_mapping(content: Mapping[str, Any]) -> DetectionResult
 def detection_result_from_json(text: str) -> DetectionResult:
     """Read the result of `DetectionResult.to_json`. Raises InputError."""
     try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"this result of evaluate_detection is not JSON ({error})") from error
+        content = parse_json(text)
+    except InputError as error:
+        raise InputError(f"this result of evaluate_detection {error}") from error
     return detection_result_from_mapping(content if isinstance(content, dict) else {})
 
 
