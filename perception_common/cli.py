@@ -17,6 +17,8 @@ from perception_common.atomic_file import write_error
 from perception_common.errors import InputError
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+# Of a path that the user gave, and that nobody expected to be of another kind or closed to this user.
+_PATH_ERRORS = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
 
 class Terminated(KeyboardInterrupt):
@@ -50,9 +52,9 @@ def run(main: Callable[[list[str] | None], int | None]) -> NoReturn:
     """Call a command's `main(None)`, which reads sys.argv, and exit with the status that it returns (None: 0).
 
     InputError prints its text as one line on stderr and exits with 1, as does a disk that is full or read-only, of
-    stdout too. Ctrl-C exits with 130, SIGTERM with 143 and a closed pipe (`command | head`) with 141, all without a
-    traceback. Other exceptions are bugs and keep theirs. `main` should import what takes long, so that this also holds
-    in the first seconds.
+    stdout too, and a path without permission or of the wrong kind. Ctrl-C exits with 130, SIGTERM with 143 and a
+    closed pipe (`command | head`) with 141, all without a traceback. Other exceptions are bugs and keep theirs. `main`
+    should import what takes long, so that this also holds in the first seconds.
     """
     signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -69,10 +71,14 @@ def run(main: Callable[[list[str] | None], int | None]) -> NoReturn:
         _drop_output()
         status = 141
     except OSError as error:
-        if error.errno not in _DISK_ERRORS:
+        if error.errno in _DISK_ERRORS:
+            _drop_output()
+            problem = str(write_error(error.filename or "the output", error))
+        elif error.errno in _PATH_ERRORS and error.filename is not None:
+            problem = f"{error.filename} cannot be used ({error.strerror}); check the path and its permissions"
+        else:
             raise
-        _drop_output()
-        print(f"{os.path.basename(sys.argv[0])}: {write_error(error.filename or 'the output', error)}", file=sys.stderr)
+        print(f"{os.path.basename(sys.argv[0])}: {problem}", file=sys.stderr)
         status = 1
     for number in (signal.SIGINT, signal.SIGTERM):  # one more signal would interrupt the end of the interpreter
         signal.signal(number, signal.SIG_IGN)

@@ -65,6 +65,28 @@ def test_bad_input_is_one_line_on_stderr(capsys, monkeypatch):
     assert (out, err) == ("", "replay: x.mcap does not exist; check the path\n")
 
 
+@pytest.mark.parametrize(
+    ("open_it", "cause"),
+    [
+        (lambda folder: (folder / "file" / "log").open("w"), "file/log cannot be used (Not a directory)"),
+        (lambda folder: folder.open("w"), "cannot be used (Is a directory)"),
+        (lambda folder: (folder / ("n" * 300)).mkdir(), "cannot be used (File name too long)"),
+        (lambda folder: (folder / "file").mkdir(), "file cannot be used (File exists)"),
+    ],
+)
+def test_a_path_of_the_wrong_kind_is_one_line_on_stderr(tmp_path, capsys, open_it, cause):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit) as end:
+        run(lambda arguments: open_it(tmp_path))
+    assert end.value.code == 1
+    assert f"{cause}; check the path and its permissions\n" in capsys.readouterr().err
+
+
+def test_a_file_that_is_missing_without_a_word_is_a_bug(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        run(lambda arguments: (tmp_path / "missing").open())
+
+
 def test_an_interrupt_is_quiet(capsys):
     with pytest.raises(SystemExit) as end:
         run(raising(KeyboardInterrupt()))
