@@ -163,3 +163,44 @@ def test_a_signal_ends_a_command_quietly_while_it_still_imports(repository, tmp_
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (status, "cleaned up\n", "")
+
+
+QUICK_IMPORT = """
+from perception_common.cli import quick_imports, run
+def main(arguments):
+    with quick_imports():
+        import slow
+run(main)
+"""
+TURNING_MODULE = """
+import time
+print("importing", flush=True)
+try:
+    time.sleep(60)
+except BaseException as error:  # as numpy does
+    raise ImportError("you should not import it from its source directory")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_library_cannot_turn_a_signal_into_an_error_of_its_own(repository, tmp_path, number, status):
+    (tmp_path / "slow.py").write_text(TURNING_MODULE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{QUICK_IMPORT}"],
+        cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (status, "", "")
+
+
+def test_signals_have_their_handlers_back_after_quick_imports():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with quick_imports():
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) is cli.end_at_once
+    assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
