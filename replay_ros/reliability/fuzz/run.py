@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from perception_common.errors import InputError
 from replay_ros.benchmarks.machine import child_environment
-from replay_ros.reliability.fuzz import bags, files, messages, pictures
+from replay_ros.reliability.fuzz import bags, files, messages, pictures, sequences
 from replay_ros.reliability.fuzz.mutation import mutate
 from replay_ros.reliability.fuzz.target import Target
 from replay_ros.reliability.report import ReliabilityReport, limit
@@ -54,7 +54,9 @@ class Findings:
 
 def all_targets() -> dict[str, Target]:
     """Return all targets by name."""
-    return {target.name: target for module in (messages, pictures, files, bags) for target in module.targets()}
+    return {
+        target.name: target for module in (messages, pictures, files, sequences, bags) for target in module.targets()
+    }
 
 
 def fuzz(target: Target, corpus: Sequence[bytes], count: int, seed: int, folder: Path) -> Findings:
