@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+from perception_common.atomic_file import check_writable
 from perception_common.cli import number
 from perception_common.errors import InputError
 from replay_ros.commands.evaluate.device_options import add_device_options, runtime_choice
@@ -246,6 +247,7 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     """Run the command. Raises InputError for files and names that cannot be used."""
     parser = build_parser(prog)
     given = parser.parse_args(arguments)
+    check_writable(given.json)
     if given.tracking:
         return _evaluate_tracks(parser, given)
     check_options(parser, given)

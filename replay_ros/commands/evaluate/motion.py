@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from loftr_ros.base_frame import parse_mount
+from perception_common.atomic_file import check_writable
 from perception_common.cli import number
 from perception_common.errors import InputError
 from perception_common.text.json_files import write_json
@@ -80,6 +81,7 @@ def motion_options(given: argparse.Namespace) -> MotionBagOptions:
 def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     """Run the command. Raises InputError for bags, topics and files that cannot be used."""
     given = build_parser(prog).parse_args(arguments)
+    check_writable(given.json)
     result = evaluate_motion_of_bag(given.bag, motion_options(given))
     print("\n".join(motion_lines(result)))
     if given.json:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from loftr_ros.turning.matching import ROTATIONS, Rotation
+from perception_common.atomic_file import check_writable
 from perception_common.cli import number
 from perception_common.errors import InputError
 from replay_ros.commands.evaluate.device_options import add_device_options, runtime_choice
@@ -103,6 +104,7 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
         raise InputError("--threshold must be above 0 pixels")
     if any(not value >= 0 for value in given.truth_deviation or ()):
         raise InputError("--truth-deviation must not be negative; 0 0 takes the truth as exact")
+    check_writable(given.json)
     names = expand_names(given.matcher or _DEFAULT.matchers.names)
     sets = dict(zip(_set_names(given.pairs), given.pairs, strict=True))
     rotations: tuple[Rotation, ...] = tuple(given.rotation or [UPRIGHT.rotation])

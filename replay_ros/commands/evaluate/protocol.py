@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from loftr_ros.image_matcher import MatcherSettings, Padding
+from perception_common.atomic_file import check_writable
 from perception_common.cli import number
 from perception_common.errors import InputError
 from perception_common.text.json_files import write_json
@@ -111,6 +112,7 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     _check_numbers(given)
     if not given.folder.is_dir():
         raise InputError(f"{given.folder} is not a folder; give that of the dataset, see `{prog} NAME --help`")
+    check_writable(getattr(given, "json", None))
     names = tuple(given.matcher or MatcherOptions().names)
     matchers = MatcherOptions(
         names, model=given.model, device=given.device, cache=given.cache, runtime=runtime_choice(given)
