@@ -35,7 +35,8 @@ _LAST_SECONDS = 30.0  # CPU time after which the process ends: no exception reac
 MEMORY = 1 << 30  # bytes that one child may take beyond what it has after the imports
 _CHILD = (sys.executable, "-m", "replay_ros.reliability.fuzz.run")
 _CORPUS = 400  # inputs of a target that are kept for further mutations
-_BATCH = 20_000  # inputs of a child process; its corpus grows over the batch
+_BATCH = 20_000  # inputs of a child process, of a target of cost 1; its corpus grows over the batch
+_SMALLEST_BATCH = 1000  # inputs; a child imports for some seconds before the first one
 
 
 class Hang(BaseException):
@@ -109,10 +110,11 @@ def run_fuzz(inputs: int, folder: Path, seed: int = 0, only: Sequence[str] = ())
         raise InputError(f"no target has one of {list(only)} in its name; there are {', '.join(all_targets())}")
     share = inputs / sum(1 / target.cost for target in targets.values())
     counts = {name: max(1, round(share / target.cost)) for name, target in targets.items()}
+    sizes = {name: max(_SMALLEST_BATCH, _BATCH // target.cost) for name, target in targets.items()}
     batches = [
-        (name, min(_BATCH, count - first), seed + first)
+        (name, min(sizes[name], count - first), seed + first)
         for name, count in counts.items()
-        for first in range(0, count, _BATCH)
+        for first in range(0, count, sizes[name])
     ]
     faults: dict[str, Counter[str]] = {name: Counter() for name in targets}
     start = time.monotonic()
