@@ -23,6 +23,7 @@ from perception_common.launching.arguments import (
     parameter_file,
     ros_arguments,
     to_bool,
+    to_namespace,
     to_number,
     to_text,
     write_parameters,
@@ -69,7 +70,8 @@ def start_bridges(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     bridges = [bridge for name, bridge in BRIDGES.items() if to_bool(name, given[name])]
     if not bridges:
         raise InputError(f"no bridge is chosen: give {', '.join(f'{name}:=true' for name in BRIDGES)}, or several")
-    namespaces = (context.launch_configurations.get("ros_namespace", ""), given["namespace"])
+    namespace = to_namespace("namespace", given["namespace"])
+    namespaces = (context.launch_configurations.get("ros_namespace", ""), namespace)
     names = [full_name(namespaces, bridge) for bridge in bridges]
     files = [parameter_file("params_file", given["params_file"], names)] if given["params_file"] else []
     files.append(write_parameters({bridge: parameters_of(given, bridge) for bridge in bridges}))
@@ -78,7 +80,7 @@ def start_bridges(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         Node(
             package="yolc_ros",
             executable=bridge,
-            namespace=given["namespace"],
+            namespace=namespace,
             parameters=[str(file) for file in files],
             remappings=[("odom", given["odom_topic"])] if given["odom_topic"] else [],
             ros_arguments=ros_arguments(bridge, log_level=given["log_level"], enclaves=given["enclave"]),

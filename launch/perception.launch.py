@@ -23,6 +23,8 @@ from perception_common.launching.arguments import (
     parameter_file,
     ros_arguments,
     to_bool,
+    to_choice,
+    to_namespace,
     to_number,
     to_text,
     to_weights,
@@ -111,9 +113,10 @@ def parameters_of(given: Mapping[str, str], node: str, namespaces: Sequence[str]
         if given[argument] and node in LOFTR:
             values |= switched
     if given["image_reliability"]:
+        reliability = to_choice("image_reliability", given["image_reliability"], ("best_effort", "reliable"))
         image = full_name(namespaces, given["image_topic"] or "image")
         for topic in (image, f"{image}/compressed"):
-            values[f"qos_overrides.{topic}.subscription.reliability"] = given["image_reliability"]
+            values[f"qos_overrides.{topic}.subscription.reliability"] = reliability
     return values
 
 
@@ -144,7 +147,8 @@ def start_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     check_names(context.argv, ARGUMENTS, Path(__file__))
     executables, remappings = executables_of(given), remappings_of(given)
     nodes = [node for each in executables.values() for node in each]
-    namespaces = (context.launch_configurations.get("ros_namespace", ""), given["namespace"])
+    namespace = to_namespace("namespace", given["namespace"])
+    namespaces = (context.launch_configurations.get("ros_namespace", ""), namespace)
     file = parameter_file("params_file", given["params_file"], [full_name(namespaces, node) for node in nodes])
     given_parameters = write_parameters({node: parameters_of(given, node, namespaces) for node in nodes})
     failures = Failures()
@@ -152,7 +156,7 @@ def start_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         Node(
             package="yolc_ros",
             executable=executable,
-            namespace=given["namespace"],
+            namespace=namespace,
             parameters=[str(file), str(given_parameters)],
             remappings=remappings,
             ros_arguments=ros_arguments(executable, log_level=given["log_level"], enclaves=given["enclave"]),

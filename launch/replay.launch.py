@@ -18,6 +18,8 @@ from launch.launch_context import LaunchContext
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from perception_common.launching.arguments import check_names, to_bool, to_namespace
+
 SHARE = Path(get_package_share_directory("yolc_ros"))
 REPLAY = Path(get_package_prefix("yolc_ros")) / "lib" / "yolc_ros" / "replay"
 ARGUMENTS = {
@@ -32,13 +34,6 @@ ARGUMENTS = {
 }
 
 
-def is_true(value: str) -> bool:
-    """Convert a launch argument to bool."""
-    if value.lower() not in ("true", "false"):
-        raise ValueError(f"{value!r} is neither true nor false")
-    return value.lower() == "true"
-
-
 def end(event: ProcessExited, context: LaunchContext) -> LaunchDescriptionEntity:
     """End the launch with the replay. An exception is the only way to end `ros2 launch` with a status other than 0."""
     if event.returncode != 0:
@@ -49,19 +44,21 @@ def end(event: ProcessExited, context: LaunchContext) -> LaunchDescriptionEntity
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Return the processes that the arguments select."""
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    check_names(context.argv, ARGUMENTS, Path(__file__))
+    namespace = to_namespace("namespace", given["namespace"])
     out = given["out"] or f"{given['bag'].rstrip('/')}_answers"
     command = [str(REPLAY), given["bag"], out, "--live", "--rate", given["rate"], "--params-file", given["params_file"]]
-    command += ["--namespace", given["namespace"]] if given["namespace"] else []
+    command += ["--namespace", namespace] if namespace else []
     command += ["--image-topic", given["image_topic"]] if given["image_topic"] else []
-    command += ["--force"] if is_true(given["force"]) else []
+    command += ["--force"] if to_bool("force", given["force"]) else []
     processes: list[LaunchDescriptionEntity] = [ExecuteProcess(cmd=command, output="screen", on_exit=end)]
-    if is_true(given["rviz"]):
+    if to_bool("rviz", given["rviz"]):
         layout = str(SHARE / "config" / "layouts" / "perception.rviz")
         processes.append(
             Node(
                 package="rviz2",
                 executable="rviz2",
-                namespace=given["namespace"].strip("/"),
+                namespace=namespace,
                 arguments=["-d", layout],
                 parameters=[{"use_sim_time": True}],
             )

@@ -25,7 +25,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
     When the block fails, the hidden file is removed and an existing `path` stays unchanged. Not for concurrent writers.
     """
-    unfinished = path.with_name(f".unfinished_{path.name}")
+    unfinished = _unfinished(path)
     try:
         yield unfinished
         os.replace(unfinished, path)
@@ -35,12 +35,29 @@ def atomic_file(path: Path) -> Iterator[Path]:
         raise
 
 
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f".unfinished_{path.name}")
+
+
 @contextmanager
 def output_file(path: Path) -> Iterator[Path]:
     """Like `atomic_file`, for a block that only writes: its OSErrors become the InputError of `write_error`."""
     try:
         with atomic_file(path) as unfinished:
             yield unfinished
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
+def check_writable(path: Path | None) -> None:
+    """Raise InputError where `output_file` could not write to `path`: before work that would be lost; None: nothing."""
+    if path is None:
+        return
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "")
+        _unfinished(path).touch()
+        _unfinished(path).unlink()
     except OSError as error:
         raise write_error(path, error) from error
 

@@ -1,9 +1,10 @@
 """Typed configuration: a YAML file read into frozen dataclasses, strictly.
 
-A dataclass is the schema. Its fields may be bool, int, float, str, pathlib.Path, Literal, other dataclasses,
-tuple[X, ...], tuple[X, Y], `X | None` of these, and tagged unions: `A | B` of dataclasses that each have a field `kind`
-of type Literal, by which the key `kind` chooses one. Unknown keys, missing keys without a default and values of the
-wrong type raise InputError with the file and the key.
+A dataclass is the schema. Its fields may be bool, int, float, str, pathlib.Path, Literal, Any, other dataclasses,
+tuple[X, ...], tuple[X, Y], dict[str, X] and Mapping[str, X], `X | None` of these, a Literal of words `| float`, and
+tagged unions: `A | B` of dataclasses that each have a field `kind` of type Literal, by which the key `kind` chooses
+one. Unknown keys, missing keys without a default and values of the wrong type raise InputError with the file and the
+key.
 """
 
 from __future__ import annotations
@@ -81,6 +82,10 @@ def _convert(annotation: Any, value: Any, where: str, keys: tuple[str, ...]) -> 
         return _convert_union(annotation, value, where, keys)
     if origin is tuple:
         return _convert_tuple(get_args(annotation), value, where, keys)
+    if origin in (dict, Mapping):
+        return _convert_mapping(get_args(annotation)[1], value, where, keys)
+    if annotation is Any:
+        return value
     if annotation is float and type(value) in (int, float):
         return float(value)
     if annotation is Path and isinstance(value, str):
@@ -112,6 +117,9 @@ def _convert_union(annotation: Any, value: Any, where: str, keys: tuple[str, ...
         return None
     if len(options) == 1:
         return _convert(options[0], value, where, keys)
+    words = [option for option in options if get_origin(option) is Literal]
+    if len(words) == 1 and len(options) == 2 and float in options:
+        return _convert(words[0] if isinstance(value, str) else float, value, where, keys)
     by_kind = {kind: option for option in options for kind in _kinds(option)}
     if not all(_kinds(option) for option in options):
         raise TypeError(f"{'.'.join(keys)}: a configuration field cannot have the type {annotation}")
@@ -137,6 +145,16 @@ def _convert_tuple(items: tuple[Any, ...], value: Any, where: str, keys: tuple[s
         _convert(annotation, item, where, (*keys[:-1], f"{keys[-1]}[{index}]"))
         for index, (annotation, item) in enumerate(zip(items, value, strict=True))
     )
+
+
+def _convert_mapping(annotation: Any, value: Any, where: str, keys: tuple[str, ...]) -> dict[str, Any]:
+    """Convert to a dict whose keys are text."""
+    if not isinstance(value, Mapping):
+        raise _error(where, keys, f"must be a mapping, not {_show(value)}")
+    for key in value:
+        if not isinstance(key, str):
+            raise _error(where, keys, f"has the key {_show(key)}, which is no text")
+    return {key: _convert(annotation, item, where, (*keys, key)) for key, item in value.items()}
 
 
 def _is_required(field: dataclasses.Field[Any]) -> bool:

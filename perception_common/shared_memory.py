@@ -14,8 +14,9 @@ FOLDER = Path("/dev/shm")
 # releases the lock when the owner ends in any way (Fast DDS: RobustExclusiveLock.hpp; `fastdds shm clean` uses it too).
 _SEGMENT = re.compile(r"(fastrtps|fastdds)_[0-9a-z]{16}")  # the prefix before and from Fast DDS 3
 _LOCK_SUFFIX = "_el"
-# Fast DDS locks the file right after creating it. Only older files are tried, so that no owner finds its lock taken.
-_SMALLEST_AGE = 60.0  # seconds; far more than the moment between creating and locking
+# Fast DDS creates and locks the file before the segment, within milliseconds. Only older files are tried, so that no
+# owner finds its lock taken; and not much older ones, since a node that dies again and again leaves 70 MB each time.
+_SMALLEST_AGE = 5.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def free_bytes(folder: Path = FOLDER) -> int:
 def remove_stale_segments(folder: Path = FOLDER) -> StaleSegments:
     """Remove the segments in `folder` whose owner has ended, and only those.
 
-    A segment without a lock file, or with a lock file that is locked or younger than a minute, is left alone.
+    A segment without a lock file, or with a lock file that is locked or younger than 5 s, is left alone.
     """
     removed, kept = [], []
     for segment in _segments(folder):

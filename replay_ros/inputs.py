@@ -1,15 +1,12 @@
-"""What both replays take: topics of a bag, messages that cannot be decoded, and a namespace."""
+"""What both replays take: topics of a bag, and messages that cannot be decoded."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
 from perception_common.errors import InputError
 from replay_ros.bags.reader import Bag, RawMessage
 from replay_ros.bags.topic_choice import find_camera_info_topic, find_image_topic
-
-_NAMESPACE = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)*")
 
 
 def find_camera_topics(bag: Bag, image_topic: str | None, camera_info_topic: str | None) -> tuple[str, str | None]:
@@ -32,18 +29,3 @@ class Undecoded:
         """Count a message."""
         cause = self._causes.setdefault(raw.topic, f"{raw.topic}: {error}")
         self.counts[cause] = self.counts.get(cause, 0) + 1
-
-
-def node_namespace(text: str) -> str:
-    """Return a namespace as ROS takes it, "/uav1" for "uav1", "/uav1" and "uav1/"; "" for the root.
-
-    Raises InputError for a name that ROS does not allow.
-    """
-    name = text.strip().strip("/")
-    namespace = f"/{name}" if name else ""
-    if not _NAMESPACE.fullmatch(namespace):
-        raise InputError(
-            f"{text!r} is no namespace: give names of letters, digits and _ that begin with no digit, "
-            "as uav1 or /fleet/uav1"
-        )
-    return namespace

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from loftr_ros.ros.messages import RELATIVE_POSE
+from perception_common.atomic_file import check_writable
 from perception_common.errors import InputError
 from replay_ros.bags.reader import open_bag
 from replay_ros.evaluation.detection.bags import TRUTH, score_bag
@@ -47,6 +48,9 @@ def replay(request: ReplayRequest) -> ReplayResult:
     written. Raises InputError where there is no result.
     """
     options = request.options
+    for path in (request.json, request.report):
+        if path is not None and (path.parent.is_dir() or path.parent != options.out.parent):  # which the bag makes
+            check_writable(path)
     result = replay_live(options) if isinstance(options, LiveOptions) else replay_offline(options)
     write_result(request.json, result)
     if request.report:

@@ -10,6 +10,7 @@ from unittest.mock import MagicMock
 
 import pytest
 
+from perception_common.errors import InputError
 from perception_common.resources import find_share
 from replay_ros.commands.replay import parse
 
@@ -38,6 +39,14 @@ class Recorded:
         self.positional, self.named = positional, SimpleNamespace(**named)
 
 
+class Context:
+    """Stands in for launch's context: the given arguments, as the command line has them."""
+
+    def __init__(self, given):
+        self.given = given
+        self.argv = [f"{name}:={value}" for name, value in given.items()]
+
+
 @pytest.fixture
 def description(repository, monkeypatch):
     """The launch file, loaded with classes of launch that only record their arguments."""
@@ -48,10 +57,10 @@ def description(repository, monkeypatch):
     sys.modules["launch"].LaunchDescription = list
     sys.modules["launch"].LaunchDescriptionEntity = object
     sys.modules["launch.events.process"].ProcessExited = SimpleNamespace
-    sys.modules["launch.launch_context"].LaunchContext = dict
+    sys.modules["launch.launch_context"].LaunchContext = Context
     sys.modules["launch_ros.actions"].Node = type("Node", (Recorded,), {})
     sys.modules["launch.substitutions"].LaunchConfiguration = lambda name: SimpleNamespace(
-        perform=lambda context: context[name]
+        perform=lambda context: context.given[name]
     )
     share = find_share()
     sys.modules["ament_index_python.packages"].get_package_share_directory = lambda _: str(share)
@@ -61,7 +70,22 @@ def description(repository, monkeypatch):
 
 def started(description, **given):
     defaults = {name: default for name, (default, _) in description.ARGUMENTS.items()}
-    return description.start({**defaults, **given})
+    return description.start(Context({**defaults, **given}))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"rviz": "1"}, "rviz:=1 is neither true nor false"),
+        ({"force": "yes"}, "force:=yes is neither true nor false"),
+        ({"namespace": "1st"}, "namespace: '1st' is no namespace"),
+        ({"name_space": "uav1"}, "replay.launch.py has no argument 'name_space': did you mean namespace"),
+    ],
+)
+def test_what_is_wrong_is_refused_with_its_cause(description, monkeypatch, given, words):
+    monkeypatch.setattr(sys, "argv", ["ros2", "launch", "yolc_ros", "replay.launch.py"])
+    with pytest.raises(InputError, match=words):
+        started(description, bag="flight", **given)
 
 
 def test_the_arguments_become_a_live_replay(description, tmp_path):
@@ -84,11 +108,13 @@ def test_the_launch_ends_with_the_replay_and_fails_with_it(description):
             process.named.on_exit(SimpleNamespace(returncode=status), {})
 
 
-@pytest.mark.parametrize("given", ["uav1", "uav1/", "/uav1", "/uav1/"])
-def test_a_namespace_may_have_slashes_at_its_ends(description, given):
+@pytest.mark.parametrize(
+    ("given", "of_rviz"), [("uav1", "uav1"), ("uav1/", "uav1"), ("/uav1", "/uav1"), ("/uav1/", "/uav1")]
+)
+def test_a_namespace_may_have_slashes_at_its_ends(description, given, of_rviz):
     process, rviz = started(description, bag="flight", namespace=given, rviz="true")
     assert parse(process.named.cmd[1:]).options.namespace == "/uav1"
-    assert rviz.named.namespace == "uav1"
+    assert rviz.named.namespace == of_rviz
 
 
 def test_rviz_gets_an_existing_layout(description):

@@ -60,7 +60,7 @@ _STEADY = Clock(clock_type=ClockType.STEADY_TIME)  # so that the timer also fire
 class LoftrNode(PerceptionNode[LoftrParameters]):
     """Publishes the results of the front end; see msg/ for the fields."""
 
-    input_problems = (*PerceptionNode.input_problems, "camera", "scale", "detections")
+    input_problems = (*PerceptionNode.input_problems, "camera", "calibration", "scale", "detections")
 
     def __init__(self, nodes_in_process: int = 1):
         self._frontend: Frontend[Any] | None = None
@@ -191,6 +191,7 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         if self._frontend is not None:
             self._frontend.forget()
         if self._edges is not None:
+            self._publish_late_edges()  # of transforms that arrived while the node was not active
             self._edges.forget()
 
     def process(self, header: Header, image: np.ndarray) -> None:

@@ -23,18 +23,25 @@ class TrajectoryRecorder:
 
     Where such files exist, the numbers continue after the largest one. `add` queues a pose and `write` brings the queue
     to disk. What cannot be written waits for the next `write`, so that a disk that is full for a while loses nothing.
-    The first file is made at once; raises InputError where it cannot be written.
+    A file that is removed or replaced during the flight is left alone, and a further one begins. The first file is made
+    at once; raises InputError where it cannot be written.
     """
 
     def __init__(self, path: Path):
         self._path = path
         self._file = path
         self._descriptor: int | None = None
+        self._identity: tuple[int, int] | None = None  # of the file
         self._waiting: deque[bytes | None] = deque()  # None: another file begins
         self._waiting_bytes = 0
+        self._written = 0  # bytes of the first entry of the queue that are in the file
         self._lost = 0  # poses that found no room in the queue, since the last one that did
         self._begin()
-        self.write()
+        try:
+            self.write()
+        except InputError:
+            self._remove_empty()
+            raise
 
     @property
     def file(self) -> Path:
@@ -78,9 +85,7 @@ class TrajectoryRecorder:
             lost = self._lost + sum(text not in (None, HEADING.encode()) for text in self._waiting)
             return f"{error}: {lost} poses are lost" if lost else ""
         self._close()
-        with contextlib.suppress(OSError):  # nothing of the trajectory is in it
-            if self._file.stat().st_size <= len(HEADING):
-                self._file.unlink()
+        self._remove_empty()
         return ""
 
     def _begin(self) -> None:
@@ -96,23 +101,60 @@ class TrajectoryRecorder:
         """Write the first entry of the queue, or a part of it; raises OSError."""
         text = self._waiting[0]
         if text is None:
-            self._close()
-            self._file, self._descriptor = _open_next(self._path)
+            self._begin_file()
             self._waiting.popleft()
             return
-        if self._descriptor is None:  # after a failure: the folder may have come back meanwhile
-            self._descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        written = os.write(self._descriptor, text)
-        self._waiting_bytes -= written
-        if written == len(text):
+        descriptor = self._reached()
+        text = self._waiting[0] or b""
+        self._written += os.write(descriptor, text[self._written :])
+        if self._written == len(text):
             self._waiting.popleft()
-        else:
-            self._waiting[0] = text[written:]
+            self._waiting_bytes -= len(text)
+            self._written = 0
+
+    def _begin_file(self) -> int:
+        self._close()
+        self._file, self._descriptor = _open_next(self._path)
+        self._identity = _identity(self._file)
+        return self._descriptor
+
+    def _reached(self) -> int:
+        """Return the descriptor of the file; that of a further one where its path leads to it no more."""
+        is_there = self._identity is not None and _identity(self._file) == self._identity
+        if is_there and self._descriptor is not None:
+            return self._descriptor
+        self._close()
+        if is_there:  # after a failure
+            self._descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND)
+            return self._descriptor
+        before, descriptor = self._file, self._begin_file()
+        self._written = 0
+        text = self._waiting[0] or b""
+        if text != HEADING.encode():
+            note = f"{HEADING}# continues {before}, which was removed or replaced during the flight\n".encode()
+            self._waiting[0] = note + text
+            self._waiting_bytes += len(note)
+        return descriptor
+
+    def _remove_empty(self) -> None:
+        """Remove a file that holds nothing of a trajectory."""
+        with contextlib.suppress(OSError):
+            if _identity(self._file) == self._identity and self._file.stat().st_size <= len(HEADING):
+                self._file.unlink()
 
     def _close(self) -> None:
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             os.close(descriptor)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return the device and inode of a file; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _open_next(path: Path) -> tuple[Path, int]:

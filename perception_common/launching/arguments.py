@@ -6,6 +6,7 @@ Neither launch nor ROS is imported. An empty argument was not given: what the pa
 from __future__ import annotations
 
 import difflib
+import math
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 import yaml
 
 from perception_common.errors import InputError
+from perception_common.names import node_namespace
 from perception_common.text.rcl_parameters import read_entries
 
 Convert = Callable[[str, str], Any]  # (argument, text) -> value
@@ -29,16 +31,35 @@ def to_bool(argument: str, text: str) -> bool:
 
 
 def to_number(argument: str, text: str) -> float:
-    """Convert to float. Raises InputError."""
+    """Convert to a finite float. Raises InputError."""
     try:
-        return float(text)
+        value = float(text)
     except ValueError as error:
         raise InputError(f"{argument}:={text} is no number") from error
+    if not math.isfinite(value):
+        raise InputError(f"{argument}:={text} is no finite number")
+    return value
 
 
 def to_text(argument: str, text: str) -> str:
     """Return the text."""
     return text
+
+
+def to_choice(argument: str, text: str, choices: Sequence[str]) -> str:
+    """Return the text. Raises InputError where it is none of the choices."""
+    if text not in choices:
+        raise InputError(f"{argument}:={text} is unknown: give {' or '.join(choices)}")
+    return text
+
+
+def to_namespace(argument: str, text: str) -> str:
+    """Return a namespace without a slash at its end, relative unless it begins with one. Raises InputError."""
+    try:
+        namespace = node_namespace(text)
+    except InputError as error:
+        raise InputError(f"{argument}: {error}") from error
+    return (namespace or "/") if text.strip().startswith("/") else namespace.removeprefix("/")
 
 
 def to_weights(argument: str, text: str) -> str:

@@ -61,6 +61,12 @@ class StampedBuffer(Generic[T]):
             if len(self._stamps) > self._size:
                 del self._stamps[0], self._readings[0]
 
+    def drop_after(self, stamp_ns: int) -> None:
+        """Drop the readings after a stamp."""
+        with self._lock:
+            end = bisect.bisect_right(self._stamps, stamp_ns)
+            del self._stamps[end:], self._readings[end:]
+
     def clear(self) -> None:
         """Drop all readings."""
         with self._lock:

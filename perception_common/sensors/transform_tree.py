@@ -1,8 +1,9 @@
 """The tree of frames of /tf and /tf_static with lookup by stamp: what tf2_ros does, without the need to install it.
 
 A transform is never older than it claims. Between two transforms of a moving frame, at most MAX_GAP_NS apart, the one
-at the stamp is interpolated; before the first and after the last one nothing is known. The node fills the tree from
-subscriptions (perception_common/node/transforms.py), the replay from a bag.
+at the stamp is interpolated; before the first and after the last one nothing is known. One that is further ahead of the
+images than that has a wrong stamp, or they paused: until an image comes near it, it is not used. The node fills the
+tree from subscriptions (perception_common/node/transforms.py), the replay from a bag.
 """
 
 from __future__ import annotations
@@ -146,9 +147,20 @@ class TransformTree:
             frame = self._frames[child] = _Frame(parent, None, StampedBuffer(_SIZE))
         newest = frame.moving.newest
         if newest is not None and reading.stamp_ns < newest.stamp_ns - RESTART_NS:
-            for other in self._frames.values():  # the others are older than they claim too
-                other.moving.clear()
+            if self._is_ahead(newest) and self._is_with_images(reading):  # the newest one had a wrong stamp
+                frame.moving.drop_after(reading.stamp_ns)
+            else:
+                for other in self._frames.values():  # the others are older than they claim too
+                    other.moving.clear()
         frame.moving.add(reading)
+
+    def _is_ahead(self, reading: StampedTransform) -> bool:
+        """Tell whether a transform is from long after the last image."""
+        return self._last_image_ns is not None and reading.stamp_ns > self._last_image_ns + MAX_GAP_NS
+
+    def _is_with_images(self, reading: StampedTransform) -> bool:
+        """Tell whether the clock of a transform is that of the last image, and did not restart since."""
+        return self._last_image_ns is not None and reading.stamp_ns >= self._last_image_ns - RESTART_NS
 
     def _find(self, target: str, source: str, stamp_ns: int) -> TransformLookup:
         if (paths := self._paths(target, source)) is None:
@@ -184,6 +196,8 @@ class TransformTree:
         if frame.static is not None:
             return TransformLookup(frame.static)
         before, after = frame.moving.neighbours(stamp_ns)
+        if after is not None and self._is_ahead(after):
+            after = None
         if before is not None and after is not None and after.stamp_ns - before.stamp_ns <= MAX_GAP_NS:
             return TransformLookup(_between(before, after, stamp_ns))
         if after is None and (before is None or stamp_ns - before.stamp_ns <= MAX_GAP_NS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,12 +37,21 @@ def read_json(path: Path) -> Any:
 def parse_json(text: str) -> Any:
     """Return the content of JSON text. Its numbers may be NaN or infinite: a reader checks those that it uses.
 
-    Raises InputError that does not name a file.
+    Raises InputError that does not name a file, also for an object with the same key twice: one of both values would be
+    lost.
     """
     try:
-        return json.loads(text, parse_int=_integer)
+        return json.loads(text, parse_int=_integer, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise InputError(f"is not valid JSON ({error})") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        counts = Counter(key for key, _ in pairs)
+        raise ValueError(f"the key {counts.most_common(1)[0][0]!r} stands twice in one object; remove one of them")
+    return found
 
 
 def _integer(digits: str) -> int | float:

@@ -28,7 +28,8 @@ def read_yaml(path: Path) -> Any:
 def parse_yaml(text: str) -> Any:
     """Return the content of the document in YAML text, None for an empty one; tags for other than plain values fail.
 
-    Raises InputError "not valid YAML (line: cause)", which does not name a file.
+    So does the same key twice in one mapping, as one of both values would be lost. Raises InputError "not valid YAML
+    (line: cause)", which does not name a file.
     """
     loader: Any = None
     check_depth(text)
@@ -64,7 +65,7 @@ def check_depth(text: str) -> None:
 
 
 def _check_expansion(root: yaml.Node) -> None:
-    """Raise YAMLError when the document, with every alias expanded, has more than MAX_NODES nodes."""
+    """Raise YAMLError when the document, with every alias expanded, has more than MAX_NODES nodes, or a key twice."""
     sizes: dict[int, int] = {}
 
     def size(node: yaml.Node) -> int:
@@ -72,12 +73,24 @@ def _check_expansion(root: yaml.Node) -> None:
         if sizes.get(key) == 0:
             raise yaml.YAMLError("an alias refers to a part of itself")
         if key not in sizes:
+            _check_keys(node)
             sizes[key] = 0  # while its children are counted
             sizes[key] = 1 + sum(size(child) for child in _children(node))
         return sizes[key]
 
     if size(root) > MAX_NODES:
         raise yaml.YAMLError(f"with its aliases expanded it has more than {MAX_NODES} values")
+
+
+def _check_keys(node: yaml.Node) -> None:
+    """Raise YAMLError for a key that stands twice in a mapping."""
+    seen = set()
+    for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+        name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else None  # others cannot be keys of a dict
+        if name in seen and name is not None:
+            problem = f"the key {key.value[:60]!r} stands twice; remove one of them"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+        seen.add(name)
 
 
 def _children(node: yaml.Node) -> list[yaml.Node]:

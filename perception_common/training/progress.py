@@ -19,7 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from perception_common.atomic_file import output_file, write_error
+from perception_common.errors import InputError
 from perception_common.text.durations import duration_text
+from perception_common.text.json_files import parse_json
+from perception_common.text.text_files import decode_text
 from perception_common.training.events import EventFile
 from perception_common.training.outputs import OutputProblems
 
@@ -123,13 +126,16 @@ class Progress:
 
 
 def read_metrics(log: Path) -> list[dict[str, Any]]:
-    """Read the records of a metrics.jsonl, up to a truncated last line."""
+    """Read the records of a metrics.jsonl, up to a line that is truncated or damaged."""
     records = []
-    for line in log.read_text(encoding="utf-8").splitlines() if log.is_file() else []:
+    for line in log.read_bytes().splitlines() if log.is_file() else []:
         try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError:
+            record = parse_json(decode_text(line))
+        except InputError:
             break
+        if not isinstance(record, dict) or not isinstance(record.get("step"), int):
+            break
+        records.append(record)
     return records
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from rosbags.typesys.store import Typestore
 
 from perception_common.errors import InputError
 from perception_common.resources import find_share
-from perception_common.stamps import stamp_ns
+from perception_common.stamps import ROS_LIMIT, stamp_ns
 from replay_ros.bags.cdr import CdrError, Decoder
 from replay_ros.bags.datasets.calibration import Calibration
 from replay_ros.bags.datasets.ground_truth import Pose
@@ -45,6 +46,18 @@ def load_types(definitions: Path | None = None) -> Typestore:
     has none, or when one cannot be parsed.
     """
     folder = find_share() / "msg" if definitions is None else definitions
+    types = _parsed_types(folder)
+    store = MessageTypes()
+    jazzy = get_typestore(Stores.ROS2_JAZZY)
+    store.fielddefs |= jazzy.fielddefs
+    store.types |= jazzy.types
+    store.register(types)
+    return store
+
+
+@cache  # parsing takes most of the time of opening a small bag
+def _parsed_types(folder: Path) -> dict[str, Any]:
+    """Return constants and fields of the .msg files in a folder, by type. Raises InputError."""
     files = sorted(folder.glob("*.msg"))
     if not files:
         raise InputError(f"there are no message definitions in {folder}; build the package with `make`")
@@ -54,12 +67,7 @@ def load_types(definitions: Path | None = None) -> Typestore:
             types.update(get_types_from_msg(file.read_text(encoding="utf-8"), f"{PACKAGE}/msg/{file.stem}"))
         except (TypesysError, UnicodeDecodeError) as error:
             raise InputError(f"{file} is not a message definition: {error}") from error
-    store = MessageTypes()
-    jazzy = get_typestore(Stores.ROS2_JAZZY)
-    store.fielddefs |= jazzy.fielddefs
-    store.types |= jazzy.types
-    store.register(types)
-    return store
+    return types
 
 
 def new(types: Typestore, type_name: str, **fields: Any) -> Any:
@@ -68,7 +76,12 @@ def new(types: Typestore, type_name: str, **fields: Any) -> Any:
 
 
 def header(types: Typestore, stamp_ns: int, frame_id: str) -> Any:
-    """Make a std_msgs/Header. stamp_ns: nanoseconds."""
+    """Make a std_msgs/Header. stamp_ns: nanoseconds. Raises InputError for a stamp that ROS cannot hold."""
+    if not -ROS_LIMIT <= stamp_ns < ROS_LIMIT:
+        raise InputError(
+            f"the stamp {stamp_ns / 1e9:.3f} s does not fit a ROS header, which holds less than 2**31 s (until 2038); "
+            "give another rate, start stamp or names of the images"
+        )
     seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
     stamp = new(types, "builtin_interfaces/msg/Time", sec=seconds, nanosec=nanoseconds)
     return new(types, "std_msgs/msg/Header", stamp=stamp, frame_id=frame_id)

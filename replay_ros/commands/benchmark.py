@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from perception_common.atomic_file import check_writable
 from perception_common.backends.devices import default_threads, set_threads
 from perception_common.errors import InputError
 from replay_ros.benchmarks.figure import check_plot, draw_figure
@@ -65,6 +66,7 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
         check_plot(given.plot)
         if given.only and "looks" not in given.only:
             raise InputError("--plot draws the subject looks: add it to --only")
+    check_writable(given.json)
     plan = QUICK_PLAN if given.quick else BenchmarkPlan(threads=default_threads())
     plan = replace(
         plan,

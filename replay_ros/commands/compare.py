@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from perception_common.cli import number
 from perception_common.errors import InputError
 from replay_ros.result.compare import DEFAULT_TOLERANCE, compare, comparison_lines, setup_differences
 from replay_ros.result.replay_result import read_result
@@ -33,7 +34,7 @@ def add_tolerance(parser: argparse.ArgumentParser) -> None:
     """Add the option --tolerance, which `tolerance_of` reads."""
     parser.add_argument(
         "--tolerance",
-        type=float,
+        type=number,
         default=DEFAULT_TOLERANCE,
         help=f"relative change up to which a metric counts as the same (default: {DEFAULT_TOLERANCE})",
     )

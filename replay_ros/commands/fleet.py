@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from perception_common.backends.devices import default_threads
+from perception_common.cli import number
 from perception_common.errors import InputError
 from replay_ros.commands.compare import add_tolerance, tolerance_of
 from replay_ros.commands.evaluate.detection import (
@@ -148,7 +149,7 @@ def _add_fleet_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--workers", type=int, metavar="N", help=workers)
     cores = "cores and threads of each task (default: with --ray 1, else those of the machine over --workers)"
     group.add_argument("--cpus", type=int, metavar="N", help=cores)
-    group.add_argument("--gpus", type=float, default=0.0, metavar="X", help="GPUs of each task, with --ray")
+    group.add_argument("--gpus", type=number, default=0.0, metavar="X", help="GPUs of each task, with --ray")
     group.add_argument("--memory-mb", type=int, default=0, metavar="N", help="memory of each task, MiB, with --ray")
     retries = f"times that a task is repeated whose worker dies (default: {Fleet.retries})"
     group.add_argument("--retries", type=int, default=Fleet.retries, metavar="N", help=retries)

@@ -9,6 +9,7 @@ from typing import get_args
 
 from flight_sim.flight import CameraOptions, FlightOptions
 from flight_sim.flight_path import FlightKind, FlightPathOptions
+from perception_common.cli import number
 from perception_common.errors import InputError
 from replay_ros.bags.making.flight import FlightBagOptions, write_flight
 from replay_ros.bags.messages import ENCODINGS
@@ -30,14 +31,14 @@ def build_parser(prog: str = NAME) -> argparse.ArgumentParser:
     parser.add_argument("out", type=Path, help="bag to write")
     parser.add_argument("--seed", type=int, default=0, help="another seed gives another place, course and light")
     parser.add_argument("--kind", choices=get_args(FlightKind), default=course.kind)
-    parser.add_argument("--altitude", type=float, default=course.altitude_m, help="metres above ground")
-    parser.add_argument("--pitch", type=float, default=course.pitch_deg, help="of the gimbal, degrees; -90 is nadir")
-    parser.add_argument("--speed", type=float, default=course.speed_mps, help="metres per second")
-    parser.add_argument("--duration", type=float, default=course.duration_s, help="seconds")
-    parser.add_argument("--rate", type=float, default=default.frame_rate_hz, help="images per second")
+    parser.add_argument("--altitude", type=number, default=course.altitude_m, help="metres above ground")
+    parser.add_argument("--pitch", type=number, default=course.pitch_deg, help="of the gimbal, degrees; -90 is nadir")
+    parser.add_argument("--speed", type=number, default=course.speed_mps, help="metres per second")
+    parser.add_argument("--duration", type=number, default=course.duration_s, help="seconds")
+    parser.add_argument("--rate", type=number, default=default.frame_rate_hz, help="images per second")
     parser.add_argument("--size", type=int, nargs=2, metavar=("W", "H"), default=(camera.width, camera.height))
-    parser.add_argument("--fov", type=float, default=camera.horizontal_fov_deg, help="horizontal, degrees")
-    parser.add_argument("--urbanity", type=float, default=-1.0, help="0 farmland to 1 city; negative: by the seed")
+    parser.add_argument("--fov", type=number, default=camera.horizontal_fov_deg, help="horizontal, degrees")
+    parser.add_argument("--urbanity", type=number, default=-1.0, help="0 farmland to 1 city; negative: by the seed")
     parser.add_argument("--photographs", default="", help="folder of images that become the ground of the lots")
     parser.add_argument("--encoding", choices=ENCODINGS, default="bgr8")
     parser.add_argument("--storage", choices=sorted(STORAGES), default="mcap")

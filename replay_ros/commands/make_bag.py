@@ -8,6 +8,7 @@ from dataclasses import MISSING, fields
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from perception_common.cli import number
 from perception_common.images.intensity import INTENSITIES
 from replay_ros.bags.datasets.formats import FORMATS
 from replay_ros.bags.making.make_bag import MakeBagOptions, make_bag
@@ -85,7 +86,7 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--camera-number", type=int, choices=(1, 2), help="which camera of an OpenCV stereo file")
     parser.add_argument("--intensity", choices=INTENSITIES, help="how images of more than 8 bits become 8 (percentile)")
     parser.add_argument(
-        "--rate", type=float, metavar="HZ", help="frame rate (stamps in file names, times of the video, or 10 Hz)"
+        "--rate", type=number, metavar="HZ", help="frame rate (stamps in file names, times of the video, or 10 Hz)"
     )
     parser.add_argument(
         "--start-stamp", dest="start_ns", type=_nanoseconds, metavar="S", help="stamp of the first frame, seconds (1)"

@@ -8,6 +8,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from perception_common.atomic_file import check_writable
+from perception_common.cli import number
 from perception_common.errors import InputError
 from replay_ros.reliability.report import ReliabilityReport, write_report
 
@@ -70,7 +72,7 @@ Exit status 2: something failed, or a limit does not hold."""
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("subject", choices=SUBJECTS, help="what to run")
-    parser.add_argument("--amount", type=float, metavar="N", help="images, minutes, rounds, inputs or transitions")
+    parser.add_argument("--amount", type=number, metavar="N", help="images, minutes, rounds, inputs or transitions")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of chaos, fuzz and races (default: 0)")
     parser.add_argument(
         "--only", nargs="+", default=(), metavar="WORD", help="faults or targets with one of these words in the name"
@@ -92,6 +94,7 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     options = {name: value for name in _BOTH if (value := getattr(given, name))}
     for name in options.keys() - set(subject.takes):
         raise InputError(f"{given.subject} has no use for --{name}; leave it out")
+    check_writable(given.json)
     folder = given.folder or Path(tempfile.mkdtemp(prefix=f"{given.subject}_"))
     run = getattr(importlib.import_module(f"replay_ros.reliability.{subject.module}"), subject.run)
     report: ReliabilityReport = run(amount if subject.unit == "minutes" else round(amount), folder, **options)

@@ -12,10 +12,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from perception_common.cli import number
 from perception_common.errors import InputError
+from perception_common.names import node_namespace
 from perception_common.resources import find_config
 from replay_ros.bags.own_parameters import find_own_parameters
-from replay_ros.inputs import node_namespace
 from replay_ros.live.player import INTERRUPTED
 from replay_ros.live.replay import LiveOptions
 from replay_ros.offline.replay import OfflineOptions
@@ -81,12 +82,12 @@ def _add_live_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--live", action="store_true", help="through the nodes over DDS")
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument("--lockstep", action="store_true", help="live: send the next image when the last is answered")
-    pace.add_argument("--rate", type=float, help="live: times the bag's speed (default: 1)")
+    pace.add_argument("--rate", type=number, help="live: times the bag's speed (default: 1)")
     parser.add_argument("--running-nodes", action="store_true", help="live: use running nodes; start none")
-    parser.add_argument("--answer-timeout", type=float, help="live: seconds to wait in lockstep (default: 60)")
+    parser.add_argument("--answer-timeout", type=number, help="live: seconds to wait in lockstep (default: 60)")
     parser.add_argument("--find-peak", action="store_true", help="live: search the highest rate that is answered")
-    parser.add_argument("--max-loss", type=float, help="share of images lost at the peak rate (default: 0.05)")
-    parser.add_argument("--peak-budget", type=float, help="seconds for this search (default: 120)")
+    parser.add_argument("--max-loss", type=number, help="share of images lost at the peak rate (default: 0.05)")
+    parser.add_argument("--peak-budget", type=number, help="seconds for this search (default: 120)")
 
 
 def parse(arguments: list[str] | None = None, prog: str = NAME) -> ReplayRequest:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
-from perception_common.cli import run
+from perception_common.cli import quick_imports, run
 from perception_common.errors import InputError
 from replay_ros.live.processes import find_executable
 
@@ -123,7 +123,8 @@ def script() -> NoReturn:
 def _load(command: Command, key: str) -> ModuleType:
     """Import the module of a subcommand. Raises InputError when a package that it needs is missing."""
     try:
-        return importlib.import_module(command.module)
+        with quick_imports():
+            return importlib.import_module(command.module)
     except ModuleNotFoundError as error:
         missing = error.name or ""
         package = missing.split(".")[0]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from perception_common.atomic_file import output_file
+from perception_common.config import from_mapping
 from perception_common.errors import InputError
 from perception_common.text.json_files import parse_json, read_json, write_json
 from perception_common.text.text_files import read_text
@@ -130,7 +131,6 @@ def read_records(output: Path) -> tuple[Record, ...]:
 def record_from(content: Mapping[str, Any]) -> Record:
     """Return the record of plain values. Raises InputError."""
     try:
-        metrics = tuple(Metric(**metric) for metric in content["metrics"])
-        return Record(**dict(content) | {"metrics": metrics})
-    except (TypeError, KeyError) as error:
-        raise InputError(f"is no record of a fleet of this version ({error!r})") from error
+        return from_mapping(Record, content, "record")
+    except InputError as error:
+        raise InputError(f"is no record of a fleet of this version ({error})") from error

@@ -145,11 +145,15 @@ class BagPass:
         """Write the base edges whose transforms came after the last image, and count those that never came."""
         if self.edges is None:
             return
-        for edge in self.edges.update():
-            self._write(matching.BASE_POSE, edge, self.bag.end_ns)
-        self.edges.forget()
+        self._give_up_edges(self.edges, self.bag.end_ns)
         for reason, count in self.edges.given_up.items():
             self.undecoded.counts[f"no base edge: {reason}"] = count
+
+    def _give_up_edges(self, edges: BaseEdges, received_ns: int) -> None:
+        """Write the base edges whose transforms are known by now, and give up the others."""
+        for edge in edges.update():
+            self._write(matching.BASE_POSE, edge, received_ns)
+        edges.forget()
 
     def stages(self) -> tuple[StageTimes, ...]:
         """Return the durations of all stages."""
@@ -206,7 +210,7 @@ class BagPass:
             return
         stamp = stamp_ns(message.header)
         if self._last_stamp is not None and stamp < self._last_stamp:
-            self._forget()
+            self._forget(raw.stamp_ns)
         self._last_stamp = stamp
         self.images.append(Moment(stamp, raw.stamp_ns))
         header = matching.header_of(stamp, message.header.frame_id)
@@ -219,8 +223,8 @@ class BagPass:
         for stage, seconds in self._first_times(position, timer.seconds).items():
             self.seconds.setdefault(stage, {})[position] = seconds
 
-    def _forget(self) -> None:
-        """Drop the state of earlier images, as the nodes do where stamps jump back."""
+    def _forget(self, received_ns: int) -> None:
+        """Drop the state of earlier images, as the nodes do where stamps jump back in an image received then."""
         self.rgb_intensity.forget()
         self.gray_intensity.forget()
         if self.detector is not None:
@@ -232,7 +236,7 @@ class BagPass:
         if self.frontend is not None:
             self.frontend.forget()
         if self.edges is not None:
-            self.edges.forget()
+            self._give_up_edges(self.edges, received_ns)
 
     def _refuse(self, topic: str, position: int, error: InputError) -> None:
         self.refused.setdefault(topic, {})[position] = str(error)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from perception_common.array_files import read_arrays
 from perception_common.atomic_file import make_folder, output_file
 from perception_common.errors import InputError
-from perception_common.text.json_files import write_json
+from perception_common.text.json_files import read_json, write_json
 
 _MARK = "run.json"  # identifies the run that a cache belongs to
 _OWN = {_MARK, "descriptors", "detections", "matches", "sizes", "times"}
@@ -36,9 +35,8 @@ class ResultCache:
     def find(self, name: str) -> dict[str, np.ndarray] | None:
         """Return kept arrays; None where there are none, or broken ones."""
         try:
-            with np.load(self._path(name), allow_pickle=False) as file:
-                return dict(file)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+            return read_arrays(self._path(name))
+        except InputError:
             return None
 
     def _path(self, name: str) -> Path:
@@ -81,12 +79,11 @@ def _is_of(folder: Path, identity: str) -> bool:
     """
     try:
         strange = [path.name for path in folder.iterdir() if path.name not in _OWN and not path.name.startswith(".")]
-        if strange:
-            raise InputError(f"{folder} is no folder of a broken replay (it holds {strange[0]}); rename or remove it")
-        return bool(json.loads((folder / _MARK).read_text()) == {"identity": identity})
-    except InputError:
-        raise
-    except (FileNotFoundError, ValueError):
-        return False
     except OSError as error:
         raise InputError(f"{folder} cannot be read ({error.strerror}); remove it") from error
+    if strange:
+        raise InputError(f"{folder} is no folder of a broken replay (it holds {strange[0]}); rename or remove it")
+    try:
+        return bool(read_json(folder / _MARK) == {"identity": identity})
+    except InputError:
+        return False

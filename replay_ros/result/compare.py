@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from perception_common.errors import InputError
 from perception_common.text.markdown import markdown_table
 from replay_ros.evaluation.detection.results import DetectionResult
 from replay_ros.result.answers import refused_images
@@ -59,10 +60,10 @@ def compare_metrics(a: Iterable[Metric], b: Iterable[Metric], tolerance: float) 
 
 
 def result_metrics(result: ReplayResult) -> Iterator[Metric]:
-    """Yield the metrics of a result: accuracy first, then latencies, losses and memory."""
+    """Yield the metrics of a result: accuracy first, then latencies, losses and memory. Raises InputError."""
     if result.detection is not None:
         yield from detection_metrics(result.detection)
-    yield from motion_metrics(result.motion or {})
+    yield from _motion_of_file(result.motion or {})
     for stage, times in latencies(result.timing).items():
         yield from _latency_metrics(stage, times)
     for node, stages in node_latencies(result).items():
@@ -75,8 +76,9 @@ def result_metrics(result: ReplayResult) -> Iterator[Metric]:
     refused = sum(len(refusal.images) for refusal in refused_images(result.answers))
     yield Metric("images refused", "", float(refused), "low")
     if (use := result.timing.resources) is not None:
-        yield Metric("peak memory", "MiB", max(use.memory_mib), "low")
-        if use.gpu_memory_mib is not None:
+        if use.memory_mib:
+            yield Metric("peak memory", "MiB", max(use.memory_mib), "low")
+        if use.gpu_memory_mib:
             yield Metric("peak GPU memory", "MiB", max(use.gpu_memory_mib), "low")
 
 
@@ -109,6 +111,18 @@ def motion_metrics(motion: Mapping[str, Any]) -> Iterator[Metric]:
             yield Metric("drift", "m/m", path["drift"], "low")
     if tracks := motion.get("tracks"):
         yield Metric("track length", "keyframes", tracks["mean_length"], "high")
+
+
+def _motion_of_file(motion: Mapping[str, Any]) -> Sequence[Metric]:
+    """Return the metrics of a motion of a file, whose figures nothing checked when it was read. Raises InputError."""
+    try:
+        found = tuple(motion_metrics(motion))
+        broken = next((metric.name for metric in found if not isinstance(metric.value, (int, float))), "")
+    except (KeyError, TypeError, AttributeError) as error:
+        broken = repr(error)
+    if broken:
+        raise InputError(f"the motion in a result is broken ({broken}); replay the bag again")
+    return found
 
 
 def distance_from_best(metric: Metric) -> float:

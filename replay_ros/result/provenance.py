@@ -32,7 +32,7 @@ class Provenance:
     input: str
     input_sha256: str
     weights: dict[str, str]
-    configuration: dict[str, Any]
+    configuration: dict[str, dict[str, Any]]
     configuration_sha256: str
     commit: str
     versions: dict[str, str]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -97,34 +96,13 @@ def read_result(path: Path) -> ReplayResult:
     content = read_json(path)
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise InputError(f"{path}: is not a result of replay of this version ({SCHEMA}); replay the bag again")
+    names = {each.name for each in fields(ReplayResult)}
+    plain = {name: value for name, value in content.items() if name in names and name != "detection"}
+    detection = content.get("detection")
     try:
-        return _result_of_mapping(content, path)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: is a broken result of replay ({error!r}); replay the bag again") from error
-
-
-def _result_of_mapping(content: Mapping[str, Any], path: Path) -> ReplayResult:
-    detection, stamps, places = content["detection"], content["stamps"], content.get("places")
-    return ReplayResult(
-        kind=content["kind"],
-        out=content["out"],
-        image_topic=content["image_topic"],
-        frames=content["frames"],
-        seconds=content["seconds"],
-        topics=content["topics"],
-        answers=tuple(from_mapping(NodeAnswers, each, f"{path}: answers") for each in content["answers"]),
-        timing=from_mapping(Timing, content["timing"], f"{path}: timing"),
-        provenance=Provenance(**content["provenance"]),
-        detection=None if detection is None else detection_result_from_mapping(detection),
-        motion=content["motion"],
-        nodes=content["nodes"],
-        stamps=None if stamps is None else from_mapping(ImageStamps, stamps, f"{path}: stamps"),
-        pairs_without_camera=content["pairs_without_camera"],
-        without_camera=content["without_camera"],
-        left_out=content["left_out"],
-        losses=tuple(content["losses"]),
-        stopped=content["stopped"],
-        not_done=tuple(content["not_done"]),
-        warnings=tuple(content["warnings"]),
-        places=None if places is None else PlaceFigures(**places),
-    )
+        return replace(
+            from_mapping(ReplayResult, plain, "result"),
+            detection=None if detection is None else detection_result_from_mapping(detection),
+        )
+    except InputError as error:
+        raise InputError(f"{path}: is a broken result of replay ({error}); replay the bag again") from error

@@ -66,6 +66,13 @@ def diagnosed_latencies(values: Mapping[str, str]) -> dict[str, dict[str, float 
     for key, value in values.items():
         stage, _, last = key.removesuffix(" [ms]").rpartition(" ")
         if stage and key.endswith(" [ms]") and last in {f"p{q}" for q in PERCENTILES}:
-            ms = float(value)
-            found.setdefault(stage, {})[f"{last}_ms"] = ms if np.isfinite(ms) else None
+            found.setdefault(stage, {})[f"{last}_ms"] = _finite(value)
     return found
+
+
+def _finite(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if np.isfinite(value) else None

@@ -2,7 +2,7 @@ import errno
 
 import pytest
 
-from perception_common.atomic_file import atomic_file, make_folder, output_file, write_error
+from perception_common.atomic_file import atomic_file, check_writable, make_folder, output_file, write_error
 from perception_common.errors import InputError
 
 
@@ -22,6 +22,17 @@ def test_a_file_is_replaced_only_when_it_is_complete(tmp_path):
     write(path, "new")
     assert path.read_text() == "new"
     assert [file.name for file in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_the_check_before_a_long_work_says_what_writing_would_say_and_changes_nothing(tmp_path):
+    (tmp_path / "old").write_text("old")
+    for path in (tmp_path / "new", tmp_path / "old", None):
+        check_writable(path)
+    for path, cause in ((tmp_path, "Is a directory"), (tmp_path / "old" / "x", "Not a directory"),
+                        (tmp_path / "no" / "x", "No such file or directory")):  # fmt: skip
+        with pytest.raises(InputError, match=rf"cannot be written \({cause}\); choose another path"):
+            check_writable(path)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("old", "old")]
 
 
 def test_a_folder_that_is_a_file_is_an_os_error(tmp_path):

@@ -1,3 +1,4 @@
+import argparse
 import gc
 import signal
 import subprocess
@@ -6,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from perception_common import cli
 from perception_common.cli import quick_imports, run
 from perception_common.errors import InputError
 
@@ -37,6 +39,16 @@ def test_garbage_is_collected_again_after_quick_imports_and_what_exists_is_left_
         gc.unfreeze()
 
 
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e999", "word", ""])
+def test_options_take_finite_numbers_only(text, capsys):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rate", type=cli.number)
+    with pytest.raises(SystemExit):
+        parser.parse_args([f"--rate={text}"])
+    assert f"argument --rate: invalid number value: '{text}'" in capsys.readouterr().err
+    assert parser.parse_args(["--rate=-1e3"]).rate == -1000.0
+
+
 @pytest.mark.parametrize(("returned", "status"), [(None, 0), (0, 0), (3, 3)])
 def test_the_status_is_what_main_returns(returned, status):
     with pytest.raises(SystemExit) as end:
@@ -51,6 +63,28 @@ def test_bad_input_is_one_line_on_stderr(capsys, monkeypatch):
     assert end.value.code == 1
     out, err = capsys.readouterr()
     assert (out, err) == ("", "replay: x.mcap does not exist; check the path\n")
+
+
+@pytest.mark.parametrize(
+    ("open_it", "cause"),
+    [
+        (lambda folder: (folder / "file" / "log").open("w"), "file/log cannot be used (Not a directory)"),
+        (lambda folder: folder.open("w"), "cannot be used (Is a directory)"),
+        (lambda folder: (folder / ("n" * 300)).mkdir(), "cannot be used (File name too long)"),
+        (lambda folder: (folder / "file").mkdir(), "file cannot be used (File exists)"),
+    ],
+)
+def test_a_path_of_the_wrong_kind_is_one_line_on_stderr(tmp_path, capsys, open_it, cause):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit) as end:
+        run(lambda arguments: open_it(tmp_path))
+    assert end.value.code == 1
+    assert f"{cause}; check the path and its permissions\n" in capsys.readouterr().err
+
+
+def test_a_file_that_is_missing_without_a_word_is_a_bug(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        run(lambda arguments: (tmp_path / "missing").open())
 
 
 def test_an_interrupt_is_quiet(capsys):
@@ -129,3 +163,44 @@ def test_a_signal_ends_a_command_quietly_while_it_still_imports(repository, tmp_
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (status, "cleaned up\n", "")
+
+
+QUICK_IMPORT = """
+from perception_common.cli import quick_imports, run
+def main(arguments):
+    with quick_imports():
+        import slow
+run(main)
+"""
+TURNING_MODULE = """
+import time
+print("importing", flush=True)
+try:
+    time.sleep(60)
+except BaseException as error:  # as numpy does
+    raise ImportError("you should not import it from its source directory")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_library_cannot_turn_a_signal_into_an_error_of_its_own(repository, tmp_path, number, status):
+    (tmp_path / "slow.py").write_text(TURNING_MODULE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{QUICK_IMPORT}"],
+        cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (status, "", "")
+
+
+def test_signals_have_their_handlers_back_after_quick_imports():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with quick_imports():
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) is cli.end_at_once
+    assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import yaml
@@ -176,6 +176,35 @@ def test_a_union_of_dataclasses_without_kinds_is_a_defect():
 
     with pytest.raises(TypeError, match="value"):
         from_mapping(Bad, {"value": {"kind": "plain"}})
+
+
+@dataclass(frozen=True)
+class Figures:
+    by_name: dict[str, tuple[int, float]]
+    free: dict[str, Any]
+    best: Literal["high", "low"] | float = "high"
+
+
+def test_mappings_and_words_or_a_number_are_read():
+    read = from_mapping(Figures, {"by_name": {"a": [1, 2]}, "free": {"x": [None, {}]}, "best": 1})
+    assert read == Figures({"a": (1, 2.0)}, {"x": [None, {}]}, 1.0)
+    assert from_mapping(Figures, {"by_name": {}, "free": {}, "best": "low"}).best == "low"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"by_name": ["a"]}, "by_name: must be a mapping, not ['a']"),
+        ({"by_name": {"a": ["x", 2]}}, "by_name.a[0]: must be a whole number, not 'x'"),
+        ({"by_name": {5: [1, 2]}}, "by_name: has the key 5, which is no text"),
+        ({"best": "middle"}, "best: must be one of high, low, not 'middle'"),
+        ({"best": None}, "best: must be a number, not nothing"),
+    ],
+)
+def test_errors_in_mappings_name_the_place(change, words):
+    with pytest.raises(InputError) as error:
+        from_mapping(Figures, {"by_name": {}, "free": {}} | change)
+    assert words in str(error.value)
 
 
 def test_an_unsupported_field_type_is_a_type_error():

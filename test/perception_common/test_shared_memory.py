@@ -41,6 +41,13 @@ def test_a_segment_of_an_ended_process_is_removed(tmp_path, prefix):
     assert names(tmp_path) == []
 
 
+def test_a_node_that_was_killed_soon_after_its_start_leaves_nothing_for_the_third_one(tmp_path):
+    for number, age in enumerate((1.0, 8.0, 16.0)):  # seconds since the start of each; respawned after 2 s
+        make_segment(tmp_path, f"fastrtps_{number:016}", age=age)
+    assert remove_stale_segments(tmp_path).removed == 2
+    assert names(tmp_path) == ["fastrtps_0000000000000000", "fastrtps_0000000000000000_el"]
+
+
 @pytest.mark.slow
 def test_a_segment_is_kept_while_its_owner_lives_and_removed_after_a_kill(tmp_path):
     lock = make_segment(tmp_path, "fastrtps_119479c4dcef5792")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from flight_sim.classes import CLASS_NAMES
 from flight_sim.sampling import ViewOptions, sample_view
 from flight_sim.scene import Scene, SceneOptions, build_scene
 from flight_sim.truth import TrueBoxes
+from perception_common.array_files import read_arrays
 from perception_common.errors import InputError
 from perception_common.images.pictures.files import decode_rgb
 from yolc_ros.datasets.samples import ClassMap, ImageLabels, Sample
@@ -125,9 +125,9 @@ class SimulatedViews:
         if self.cache is None:
             return None
         try:
-            with np.load(self._path(index, self.cache), allow_pickle=False) as file:
-                return {name: file[name] for name in ("jpeg", "boxes", "names", "hidden")}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            arrays = read_arrays(self._path(index, self.cache))
+            return {name: arrays[name] for name in ("jpeg", "boxes", "names", "hidden")}
+        except (InputError, KeyError):
             return None
 
     def _write(self, index: int, view: dict[str, np.ndarray]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import torch
 
 from perception_common.errors import InputError
+from perception_common.text.json_files import parse_json
 from perception_common.weights import load_tensors, load_weights, read_metadata, read_state_dict
 from yolc_ros.network.config import YolcConfig
 from yolc_ros.network.yolc import Yolc
@@ -60,6 +60,6 @@ def _class_axes(config: YolcConfig) -> list[tuple[str, int]]:
 def _classes_of(path: Path) -> list[str]:
     """Return the class names that a file of a training run holds."""
     try:
-        return [str(name) for name in json.loads(read_metadata(path)["model"])["class_names"]]
+        return [str(name) for name in parse_json(read_metadata(path)["model"])["class_names"]]
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} does not say its classes; initial_classes needs weights of train_yolc") from error

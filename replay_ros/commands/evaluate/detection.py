@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+from perception_common.atomic_file import check_writable
+from perception_common.cli import number
 from perception_common.errors import InputError
 from replay_ros.commands.evaluate.device_options import add_device_options, runtime_choice
 from replay_ros.evaluation.detection.bags import DETECTIONS, TRUTH, ArrayOptions, score_bag
@@ -149,7 +151,7 @@ def _add_network_options(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--fov",
-        type=float,
+        type=number,
         metavar="DEG",
         help="horizontal field of view for --scale ground, for images without focal_px",
     )
@@ -176,7 +178,7 @@ def _add_network_options(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--smallest-score",
-        type=float,
+        type=number,
         default=SMALLEST_SCORE,
         metavar="S",
         help=f"raw score; detections below it are not evaluated (default: {SMALLEST_SCORE:g})",
@@ -185,10 +187,13 @@ def _add_network_options(group: argparse._ArgumentGroup) -> None:
         "--slicing", action="append", type=int, metavar="N", help="uniform slices of N pixels; repeatable"
     )
     group.add_argument(
-        "--slice-overlap", type=float, default=slices.overlap, help=f"share of a slice (default: {slices.overlap:g})"
+        "--slice-overlap", type=number, default=slices.overlap, help=f"share of a slice (default: {slices.overlap:g})"
     )
     group.add_argument(
-        "--slice-zoom", type=float, default=slices.zoom, help=f"magnification (default: {slices.zoom:g}, as in the LSM)"
+        "--slice-zoom",
+        type=number,
+        default=slices.zoom,
+        help=f"magnification (default: {slices.zoom:g}, as in the LSM)",
     )
     group.add_argument(
         "--slice-merge",
@@ -213,7 +218,7 @@ def _add_bag_options(group: argparse._ArgumentGroup) -> None:
         "--truth-topic", metavar="TOPIC", help=f"truth in the bag (default: {TRUTH}; with --tracking {TRUE_TRACKS})"
     )
     group.add_argument(
-        "--tolerance", type=float, default=0.0, metavar="S", help="largest stamp difference, seconds (default: 0)"
+        "--tolerance", type=number, default=0.0, metavar="S", help="largest stamp difference, seconds (default: 0)"
     )
     group.add_argument(
         "--unanswered",
@@ -235,13 +240,14 @@ def _add_scoring_options(group: argparse._ArgumentGroup) -> None:
     )
     default = NetworkOptions.score_threshold
     threshold = f"for precision, recall and F1 (default: {default:g}, as in the node)"
-    group.add_argument("--score-threshold", type=float, default=default, metavar="S", help=threshold)
+    group.add_argument("--score-threshold", type=number, default=default, metavar="S", help=threshold)
 
 
 def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     """Run the command. Raises InputError for files and names that cannot be used."""
     parser = build_parser(prog)
     given = parser.parse_args(arguments)
+    check_writable(given.json)
     if given.tracking:
         return _evaluate_tracks(parser, given)
     check_options(parser, given)

@@ -6,6 +6,7 @@ import argparse
 import logging
 from pathlib import Path
 
+from perception_common.cli import number
 from perception_common.errors import InputError
 from replay_ros.evaluation.pairs.homography_set import PAIRS_FILE, HomographySetOptions, write_homography_pairs
 
@@ -30,9 +31,9 @@ def build_parser(prog: str = NAME) -> argparse.ArgumentParser:
     size = "of the views, pixels (default: {} {})".format(*_DEFAULT.size)
     parser.add_argument("--size", type=int, nargs=2, default=_DEFAULT.size, metavar=("WIDTH", "HEIGHT"), help=size)
     rotation = "largest rotation between the views, degrees (default: %(default)s)"
-    parser.add_argument("--rotation", type=float, default=_DEFAULT.rotation, metavar="DEG", help=rotation)
+    parser.add_argument("--rotation", type=number, default=_DEFAULT.rotation, metavar="DEG", help=rotation)
     scale = "largest ratio of their scales (default: %(default)s)"
-    parser.add_argument("--scale", type=float, default=_DEFAULT.scale, metavar="RATIO", help=scale)
+    parser.add_argument("--scale", type=number, default=_DEFAULT.scale, metavar="RATIO", help=scale)
     parser.add_argument("--seed", type=int, default=_DEFAULT.seed, metavar="N", help="default: %(default)s")
     return parser
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from loftr_ros.base_frame import parse_mount
+from perception_common.atomic_file import check_writable
+from perception_common.cli import number
 from perception_common.errors import InputError
 from perception_common.text.json_files import write_json
 from replay_ros.evaluation.motion.bags import MotionBagOptions, evaluate_motion_of_bag
@@ -56,7 +58,7 @@ def add_motion_options(parser: argparse.ArgumentParser) -> None:
         help="pose of the camera's optical frame in the frame of the truth (default: the truth is of the camera)",
     )
     tolerance = f"largest stamp difference of a pose and its truth, seconds (default: {TOLERANCE})"
-    parser.add_argument("--tolerance", type=float, default=TOLERANCE, metavar="S", help=tolerance)
+    parser.add_argument("--tolerance", type=number, default=TOLERANCE, metavar="S", help=tolerance)
     parser.add_argument("--relative-pose-topic", metavar="TOPIC", help="default: the only topic of this type")
     parser.add_argument("--pose-topic", metavar="TOPIC", help="trajectory (default: `pose` beside the relative poses)")
     parser.add_argument("--estimator", default=UNNAMED, metavar="TEXT", help="pose estimator, copied into the result")
@@ -79,6 +81,7 @@ def motion_options(given: argparse.Namespace) -> MotionBagOptions:
 def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     """Run the command. Raises InputError for bags, topics and files that cannot be used."""
     given = build_parser(prog).parse_args(arguments)
+    check_writable(given.json)
     result = evaluate_motion_of_bag(given.bag, motion_options(given))
     print("\n".join(motion_lines(result)))
     if given.json:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from loftr_ros.turning.matching import ROTATIONS, Rotation
+from perception_common.atomic_file import check_writable
+from perception_common.cli import number
 from perception_common.errors import InputError
 from replay_ros.commands.evaluate.device_options import add_device_options, runtime_choice
 from replay_ros.evaluation.pairs.comparison import comparison_lines
@@ -72,7 +74,7 @@ example:
     estimator = f"of the pose (default: {_DEFAULT.estimators[0].name}); may be repeated"
     parser.add_argument("--estimator", action="append", choices=ESTIMATORS, help=estimator)
     threshold = "of the estimator, pixels of the matched images (default: see above); may be repeated"
-    parser.add_argument("--threshold", action="append", type=float, metavar="PX", help=threshold)
+    parser.add_argument("--threshold", action="append", type=number, metavar="PX", help=threshold)
     side = f"shrink images to this long side, pixels; 0: do not (default: {_DEFAULT.max_sides[0]}); may be repeated"
     parser.add_argument("--max-side", action="append", type=int, metavar="N", help=side)
     rotation = (
@@ -86,7 +88,7 @@ example:
         "standard deviation of the true rotations and directions, degrees, and of the true translations, unit of T_ab; "
         "counts in the NEES (default: ref_unc_deg of each pair, else exact)"
     )
-    parser.add_argument("--truth-deviation", nargs=2, type=float, metavar=("DEG", "LENGTH"), help=truth)
+    parser.add_argument("--truth-deviation", nargs=2, type=number, metavar=("DEG", "LENGTH"), help=truth)
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="write matches to this folder and reuse them")
     add_device_options(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures of all pairs to this file")
@@ -102,6 +104,7 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
         raise InputError("--threshold must be above 0 pixels")
     if any(not value >= 0 for value in given.truth_deviation or ()):
         raise InputError("--truth-deviation must not be negative; 0 0 takes the truth as exact")
+    check_writable(given.json)
     names = expand_names(given.matcher or _DEFAULT.matchers.names)
     sets = dict(zip(_set_names(given.pairs), given.pairs, strict=True))
     rotations: tuple[Rotation, ...] = tuple(given.rotation or [UPRIGHT.rotation])

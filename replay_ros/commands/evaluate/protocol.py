@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import get_args
 
 from loftr_ros.image_matcher import MatcherSettings, Padding
+from perception_common.atomic_file import check_writable
+from perception_common.cli import number
 from perception_common.errors import InputError
 from perception_common.text.json_files import write_json
 from perception_common.text.markdown import markdown_table
@@ -93,7 +95,7 @@ def _add_megadepth_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_threshold_and_json(parser: argparse.ArgumentParser, threshold: str) -> None:
-    parser.add_argument("--threshold", type=float, action="append", metavar="PX", help=f"{threshold}; repeatable")
+    parser.add_argument("--threshold", type=number, action="append", metavar="PX", help=f"{threshold}; repeatable")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures of all pairs to this file")
 
 
@@ -110,6 +112,7 @@ def main(arguments: list[str] | None = None, prog: str = NAME) -> int:
     _check_numbers(given)
     if not given.folder.is_dir():
         raise InputError(f"{given.folder} is not a folder; give that of the dataset, see `{prog} NAME --help`")
+    check_writable(getattr(given, "json", None))
     names = tuple(given.matcher or MatcherOptions().names)
     matchers = MatcherOptions(
         names, model=given.model, device=given.device, cache=given.cache, runtime=runtime_choice(given)

@@ -7,7 +7,6 @@ and the predictions of each image by the SHA-256 of the image file. It is used o
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from perception_common.array_files import read_arrays
 from perception_common.atomic_file import output_file
 from perception_common.errors import InputError
+from perception_common.text.json_files import parse_json
 
 FORMAT = 1
 _PARTS = ("boxes", "scores", "labels", "counts", "crops", "seconds")
@@ -50,21 +51,23 @@ def read_predictions(path: Path) -> dict[str, Section]:
     if not path.exists():
         return {}
     try:
-        with np.load(path, allow_pickle=False) as content:
-            header = json.loads(str(content["header"]))
-            if header["format"] != FORMAT:
-                raise InputError(f"{path}: holds predictions of another format version; remove it or name another file")
-            return {
-                each["look"]: Section(
-                    each["conditions"],
-                    _unpack(each["images"], {part: content[f"{index}_{part}"] for part in _PARTS}),
-                )
-                for index, each in enumerate(header["sections"])
-            }
-    except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        content = read_arrays(path)
+        header = parse_json(str(content["header"]))
+        is_known = header["format"] == FORMAT
+        sections = {
+            each["look"]: Section(
+                dict(each["conditions"]),
+                _unpack(each["images"], {part: content[f"{index}_{part}"] for part in _PARTS}),
+            )
+            for index, each in enumerate(header["sections"] if is_known else ())
+        }
+    except (InputError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"{path}: is not a file of predictions or is damaged ({error}); remove it or name another file"
         ) from error
+    if not is_known:
+        raise InputError(f"{path}: holds predictions of another format version; remove it or name another file")
+    return sections
 
 
 def write_predictions(path: Path, sections: Mapping[str, Section]) -> None:

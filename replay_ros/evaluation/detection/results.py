@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from perception_common.config import from_mapping
 from perception_common.errors import InputError
+from perception_common.text.json_files import parse_json
 
 SCHEMA = "yolc_ros/detection_result/1"
 
@@ -164,64 +166,24 @@ def detection_result_to_mapping(result: DetectionResult) -> dict[str, Any]:
 
 def detection_result_from_mapping(content: Mapping[str, Any]) -> DetectionResult:
     """Read the result of `detection_result_to_mapping`; additional keys are ignored. Raises InputError."""
-    if content.get("schema") != SCHEMA:
+    if not isinstance(content, Mapping) or content.get("schema") != SCHEMA:
         raise InputError(f"this is no result of evaluate_detection of this version ({SCHEMA}); evaluate again")
+    names = {each.name for each in fields(DetectionResult)}
+    scores = {each.name: content[each.name] for each in fields(DetectionScores) if each.name in content}
     try:
-        scores = _read_scores(content)
-        apart = ("scores", "notes", "versus")
-        others = {name: content[name] for name in _field_names(DetectionResult) if name not in apart}
-        versus = content.get("versus")
-        return DetectionResult(
-            scores=scores,
-            notes=tuple(content["notes"]),
-            versus=None if versus is None else PairedDifference(**versus),
-            **others,
+        return from_mapping(
+            DetectionResult,
+            {name: value for name, value in content.items() if name in names} | {"scores": scores},
+            "detection",
         )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"this result of evaluate_detection is broken ({error!r}); evaluate again") from error
+    except InputError as error:
+        raise InputError(f"this result of evaluate_detection is broken ({error}); evaluate again") from error
 
 
 def detection_result_from_json(text: str) -> DetectionResult:
     """Read the result of `DetectionResult.to_json`. Raises InputError."""
     try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"this result of evaluate_detection is not JSON ({error})") from error
+        content = parse_json(text)
+    except InputError as error:
+        raise InputError(f"this result of evaluate_detection {error}") from error
     return detection_result_from_mapping(content if isinstance(content, dict) else {})
-
-
-def _read_scores(content: Mapping[str, Any]) -> DetectionScores:
-    values = {name: content[name] for name in _field_names(DetectionScores) if name not in ("by_score", "reliability")}
-    reliability = content.get("reliability")
-    return DetectionScores(
-        **values
-        | {
-            "operating": OperatingPoint(**values["operating"]),
-            "best": OperatingPoint(**values["best"]),
-            "by_class": {name: _read_class_scores(value) for name, value in values["by_class"].items()},
-            "by_image": tuple(ImageCounts(**value) for value in values["by_image"]),
-            "by_score": tuple(OperatingPoint(**value) for value in content.get("by_score", ())),
-            "reliability": None if reliability is None else _read_reliability(reliability),
-        }
-    )
-
-
-def _read_class_scores(content: Mapping[str, Any]) -> ClassScores:
-    return ClassScores(
-        **dict(content)
-        | {
-            "operating": OperatingPoint(**content["operating"]),
-            "best": OperatingPoint(**content["best"]),
-            "curve": Curve(**{name: tuple(values) for name, values in content["curve"].items()}),
-        }
-    )
-
-
-def _read_reliability(content: Mapping[str, Any]) -> Reliability:
-    return Reliability(
-        **dict(content) | {"bins": tuple(ReliabilityBin(**value) for value in content["bins"])},
-    )
-
-
-def _field_names(cls: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(cls))

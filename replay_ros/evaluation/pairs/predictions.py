@@ -7,7 +7,6 @@ import json
 import os
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,8 +16,10 @@ from typing import Any
 import numpy as np
 
 from loftr_ros.image_matcher import MatcherSettings
+from perception_common.array_files import read_arrays
 from perception_common.atomic_file import make_folder, write_error
 from perception_common.backends.devices import RuntimeChoice
+from perception_common.errors import InputError
 from replay_ros.evaluation.pairs.matchers import UNRESIZED, PairMatcher, PointPairs, load_pair_matcher
 
 ENCODED_IMAGES = 32  # features kept in memory
@@ -107,11 +108,9 @@ class _Image:
 def _load(path: Path) -> PointPairs | None:
     """Return the matches of a file; None where it is missing or broken, so that it is written again."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return PointPairs(file["points_a"], file["points_b"], file["confidence"], float(file["seconds"]))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        arrays = read_arrays(path)
+        return PointPairs(arrays["points_a"], arrays["points_b"], arrays["confidence"], float(arrays["seconds"]))
+    except (InputError, KeyError, TypeError, ValueError):
         return None
 
 

@@ -22,9 +22,9 @@ _MESSAGES = 100  # that are read of an input
 def targets() -> list[Target]:
     """Return the targets of this module."""
     return [
-        Target("mcap file", lambda: [_bag("mcap")[0]], partial(_read, "bag.mcap"), cost=10),
-        Target("sqlite3 file", lambda: [_bag("sqlite3")[0]], partial(_read, "bag.db3"), cost=10),
-        Target("metadata of a bag", lambda: [_bag("mcap")[1]], _read_metadata, cost=10),
+        Target("mcap file", lambda: [_bag("mcap")[0]], partial(_read, "bag.mcap"), cost=40),
+        Target("sqlite3 file", lambda: [_bag("sqlite3")[0]], partial(_read, "bag.db3"), cost=40),
+        Target("metadata of a bag", lambda: [_bag("mcap")[1]], _read_metadata, cost=40),
     ]
 
 

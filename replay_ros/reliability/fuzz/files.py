@@ -34,6 +34,7 @@ from replay_ros.evaluation.detection.datasets import Dataset, coco_dataset, uavd
 from replay_ros.evaluation.detection.truth import choose_classes
 from replay_ros.reliability.fuzz.target import Target
 from replay_ros.result.answers import NodeAnswers
+from replay_ros.result.compare import compare, setup_differences
 from replay_ros.result.provenance import Provenance
 from replay_ros.result.replay_result import ReplayResult, read_result, write_result
 from replay_ros.result.timing import StageTimes, Timing
@@ -64,7 +65,7 @@ def targets() -> list[Target]:
         Target("safetensors", _safetensors_seeds, _read_weights("weights.safetensors"), cost=2),
         Target("torch checkpoint", _checkpoint_seeds, _read_weights("weights.pth"), cost=4),
         Target("run checkpoint", lambda: [_run_checkpoint()], _read_run, cost=6),
-        Target("replay result", _result_seeds, _file(read_result)),
+        Target("replay result", _result_seeds, _file(_compare_result)),
     ]  # fmt: skip
 
 
@@ -259,6 +260,11 @@ def _result_seeds() -> list[bytes]:
         path = Path(folder) / "result.json"
         write_result(path, result)
         return [path.read_bytes()]
+
+
+def _compare_result(path: Path) -> object:
+    result = read_result(path)
+    return compare(result, result), list(setup_differences(result, result))
 
 
 def _saved(content: object) -> bytes:

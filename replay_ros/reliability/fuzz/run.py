@@ -6,6 +6,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,15 +25,18 @@ from tqdm import tqdm
 
 from perception_common.errors import InputError
 from replay_ros.benchmarks.machine import child_environment
-from replay_ros.reliability.fuzz import bags, files, messages, pictures
+from replay_ros.reliability.fuzz import bags, files, messages, pictures, sequences
 from replay_ros.reliability.fuzz.mutation import mutate
 from replay_ros.reliability.fuzz.target import Target
 from replay_ros.reliability.report import ReliabilityReport, limit
 
 SECONDS = 10.0  # CPU time of one input; valid ones of this size take milliseconds
+_LAST_SECONDS = 30.0  # CPU time after which the process ends: no exception reaches a library that does not return
 MEMORY = 1 << 30  # bytes that one child may take beyond what it has after the imports
+_CHILD = (sys.executable, "-m", "replay_ros.reliability.fuzz.run")
 _CORPUS = 400  # inputs of a target that are kept for further mutations
-_BATCH = 20_000  # inputs of a child process; its corpus grows over the batch
+_BATCH = 20_000  # inputs of a child process, of a target of cost 1; its corpus grows over the batch
+_SMALLEST_BATCH = 1000  # inputs; a child imports for some seconds before the first one
 
 
 class Hang(BaseException):
@@ -51,7 +55,9 @@ class Findings:
 
 def all_targets() -> dict[str, Target]:
     """Return all targets by name."""
-    return {target.name: target for module in (messages, pictures, files, bags) for target in module.targets()}
+    return {
+        target.name: target for module in (messages, pictures, files, sequences, bags) for target in module.targets()
+    }
 
 
 def fuzz(target: Target, corpus: Sequence[bytes], count: int, seed: int, folder: Path) -> Findings:
@@ -77,6 +83,7 @@ def try_input(target: Target, data: bytes, folder: Path) -> str:
     """Read an input; returns the kind of the result, or the place of the refusal; "!" marks what must not happen."""
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
+        signal.setitimer(signal.ITIMER_VIRTUAL, _LAST_SECONDS)  # SIGVTALRM, which ends the process
         try:
             return f"result {type(target.read(data, Path(scratch))).__name__}"
         except InputError as error:
@@ -89,6 +96,7 @@ def try_input(target: Target, data: bytes, folder: Path) -> str:
             return f"!{type(error).__name__} at {_place(error)}"
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
 
 def run_fuzz(inputs: int, folder: Path, seed: int = 0, only: Sequence[str] = ()) -> ReliabilityReport:
@@ -102,10 +110,11 @@ def run_fuzz(inputs: int, folder: Path, seed: int = 0, only: Sequence[str] = ())
         raise InputError(f"no target has one of {list(only)} in its name; there are {', '.join(all_targets())}")
     share = inputs / sum(1 / target.cost for target in targets.values())
     counts = {name: max(1, round(share / target.cost)) for name, target in targets.items()}
+    sizes = {name: max(_SMALLEST_BATCH, _BATCH // target.cost) for name, target in targets.items()}
     batches = [
-        (name, min(_BATCH, count - first), seed + first)
+        (name, min(sizes[name], count - first), seed + first)
         for name, count in counts.items()
-        for first in range(0, count, _BATCH)
+        for first in range(0, count, sizes[name])
     ]
     faults: dict[str, Counter[str]] = {name: Counter() for name in targets}
     start = time.monotonic()
@@ -126,26 +135,32 @@ def run_fuzz(inputs: int, folder: Path, seed: int = 0, only: Sequence[str] = ())
 
 def _run_child(folder: Path, batch: tuple[str, int, int]) -> Counter[str]:
     name, count, seed = batch
-    command = [sys.executable, "-m", __name__, name, str(count), str(seed), str(folder)]
-    child = subprocess.run(command, capture_output=True, env=child_environment(), stdin=subprocess.DEVNULL)
-    if child.returncode == 0:
-        return Counter(json.loads(child.stdout.splitlines()[-1]))
-    last = (child.stderr.decode(errors="replace").strip().splitlines() or [""])[-1][:200]
+    memory_disk = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory_disk if os.access(memory_disk, os.W_OK) else None) as scratch:
+        command = [*_CHILD, name, str(count), str(seed), str(folder), scratch]
+        child = subprocess.run(command, capture_output=True, env=child_environment(), stdin=subprocess.DEVNULL)
+        if child.returncode == 0:
+            return Counter(json.loads(child.stdout.splitlines()[-1]))
+        last = folder / "faults" / f"{_file_name(name)}_{seed}_last"
+        shutil.copytree(scratch, last, dirs_exist_ok=True)
+    said = (child.stderr.decode(errors="replace").strip().splitlines() or [""])[-1][:200]
     how = f"signal {-child.returncode}" if child.returncode < 0 else f"status {child.returncode}"
-    return Counter({f"!the process ended with {how} (seed {seed}) {last}": 1})
+    return Counter({f"!the process ended with {how} (its last input is in {last}) {said}": 1})
+
+
+def _file_name(target: str) -> str:
+    return target.replace("/", "_").replace(" ", "_")
 
 
 def main() -> None:
     """Fuzz one target and print the faults as JSON. Started by `_run_child`."""
-    name, count, seed, folder = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
+    name, count, seed, folder, scratch = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *map(Path, sys.argv[4:])
     target = all_targets()[name]
-    kept = folder / "corpus" / name.replace("/", "_").replace(" ", "_")
+    kept = folder / "corpus" / _file_name(name)
     kept.mkdir(parents=True, exist_ok=True)
     corpus = [*target.seeds(), *(path.read_bytes() for path in sorted(kept.iterdir()))]
     _limit_memory()
-    memory_disk = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory_disk if os.access(memory_disk, os.W_OK) else None) as scratch:
-        found = fuzz(target, corpus, count, seed, Path(scratch))
+    found = fuzz(target, corpus, count, seed, scratch)
     for number, data in enumerate(found.corpus[len(corpus) :]):
         (kept / f"{seed}_{number}").write_bytes(data)
     for number, data in enumerate(found.faults.values()):

@@ -66,6 +66,7 @@ def test_a_place_that_cannot_be_written_is_refused_in_words(tmp_path):
         TrajectoryRecorder(tmp_path / "nowhere" / "flight.txt")
     with no_room_beyond(0), pytest.raises(InputError, match="File too large"):
         TrajectoryRecorder(tmp_path / "flight.txt")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_each_trajectory_gets_a_file_of_its_own(tmp_path):
@@ -133,6 +134,65 @@ def test_a_disk_that_was_full_for_a_while_loses_nothing(tmp_path, room):
     record(recorder, 3, starts=False)
     assert recorder.close() == ""
     assert (tmp_path / "flight.txt").read_bytes() == undisturbed.file.read_bytes()
+
+
+def replaced(path):
+    """Another file takes the place of the file."""
+    path.rename(path.with_name("moved away"))
+    path.write_text("short")
+
+
+@pytest.mark.parametrize(
+    ("disturb", "expected"),
+    [
+        (lambda path: path.unlink(), {"flight.txt": [1, 2]}),
+        (replaced, {"flight_2.txt": [1, 2], "moved away": [0]}),
+    ],
+)
+def test_a_file_that_is_removed_or_replaced_in_flight_is_left_alone_and_another_one_begins(tmp_path, disturb, expected):
+    recorder = TrajectoryRecorder(tmp_path / "flight.txt")
+    record(recorder, 0)
+    disturb(recorder.file)
+    record(recorder, 1, 2, starts=False)
+    assert recorder.close() == ""
+    assert {name: stamps(tmp_path / name) for name in expected} == expected
+    assert f"# continues {tmp_path / 'flight.txt'}, which was removed or replaced" in recorder.file.read_text()
+    if disturb is replaced:
+        assert (tmp_path / "flight.txt").read_text() == "short"
+
+
+def test_a_replaced_folder_gets_the_rest_of_the_trajectory(tmp_path):
+    folder = tmp_path / "stick"
+    folder.mkdir()
+    recorder = TrajectoryRecorder(folder / "flight.txt")
+    record(recorder, 0)
+    folder.rename(tmp_path / "pulled out")
+    recorder.add(pose(1), starts=False)
+    with pytest.raises(InputError, match="No such file"):
+        recorder.write()
+    folder.mkdir()
+    record(recorder, 2, starts=False)
+    recorder.close()
+    assert [stamps(tmp_path / name / "flight.txt") for name in ("pulled out", "stick")] == [[0], [1, 2]]
+
+
+def test_a_line_that_a_full_disk_cut_is_whole_in_the_next_file(tmp_path):
+    recorder = TrajectoryRecorder(tmp_path / "flight.txt")
+    record(recorder, 0)
+    with no_room_beyond(recorder.file.stat().st_size + 20):
+        recorder.add(pose(1), starts=False)
+        with pytest.raises(InputError, match="File too large"):
+            recorder.write()
+    recorder.file.unlink()
+    record(recorder, 2, starts=False)
+    assert stamps(tmp_path / "flight.txt") == [1, 2]
+
+
+def test_a_file_of_somebody_else_is_not_removed_at_the_end(tmp_path):
+    recorder = TrajectoryRecorder(tmp_path / "flight.txt")
+    replaced(recorder.file)
+    assert recorder.close() == ""
+    assert (tmp_path / "flight.txt").read_text() == "short"
 
 
 def test_further_trajectories_wait_while_no_file_can_be_made(tmp_path):

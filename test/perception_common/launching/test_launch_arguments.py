@@ -14,6 +14,7 @@ from perception_common.launching.arguments import (
     full_name,
     parameter_file,
     to_bool,
+    to_namespace,
     to_number,
     to_weights,
     write_parameters,
@@ -49,6 +50,20 @@ def test_numbers():
     assert to_number("score_threshold", "0.25") == 0.25
     with pytest.raises(InputError, match="score_threshold:=high is no number"):
         to_number("score_threshold", "high")
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e999"])
+def test_numbers_are_finite(text):
+    with pytest.raises(InputError, match=r"respawn_delay:=.* is no finite number"):
+        to_number("respawn_delay", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "namespace"),
+    [("", ""), ("uav1", "uav1"), ("uav1/", "uav1"), ("/uav1/", "/uav1"), ("/", "/"), (" /fleet/uav1 ", "/fleet/uav1")],
+)
+def test_a_namespace_stays_relative_or_absolute(text, namespace):
+    assert to_namespace("namespace", text) == namespace
 
 
 def test_files_must_exist(tmp_path, monkeypatch):

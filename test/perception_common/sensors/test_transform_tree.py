@@ -168,6 +168,35 @@ def test_images_that_start_over_drop_transforms_of_the_old_clock():
     assert missing(tree, 100 * SECOND) is None
 
 
+@pytest.mark.parametrize("ahead", [2 * MAX_GAP_NS, 3600 * SECOND])
+def test_a_transform_with_a_stamp_far_ahead_of_the_images_loses_no_other_one(ahead):
+    tree = moving_tree(100 * SECOND, 101 * SECOND)
+    tree.begin_image(101 * SECOND + 1)
+    tree.add(message("base_link", "camera", np.eye(4), 101 * SECOND + ahead), is_static=False)
+    assert missing(tree, 101 * SECOND + 1) is Missing.LATE  # and not NEVER: the next one may still arrive
+    tree.add(message("base_link", "camera", np.eye(4), 102 * SECOND), is_static=False)
+    for stamp in (100 * SECOND, 101 * SECOND, 101 * SECOND + 1, 102 * SECOND):
+        assert missing(tree, stamp) is None
+    assert missing(tree, 102 * SECOND + 1) is Missing.LATE
+
+
+def test_a_clock_that_restarts_while_the_images_pause_drops_all_transforms():
+    tree = moving_tree(100 * SECOND, 101 * SECOND, 150 * SECOND)
+    tree.begin_image(101 * SECOND)
+    tree.add(message("base_link", "camera", np.eye(4), 90 * SECOND), is_static=False)
+    assert missing(tree, 100 * SECOND) is Missing.LATE
+
+
+def test_a_pause_of_the_images_is_no_wrong_stamp():
+    tree = moving_tree(100 * SECOND, 101 * SECOND)
+    tree.begin_image(101 * SECOND)
+    for stamp in range(115, 120):
+        tree.add(message("base_link", "camera", np.eye(4), stamp * SECOND), is_static=False)
+    tree.begin_image(117 * SECOND)
+    assert missing(tree, 117 * SECOND) is None
+    assert missing(tree, 103 * SECOND) is Missing.NEVER  # the gap is too long
+
+
 def test_a_frame_that_changes_its_parent_is_not_interpolated_between_both():
     tree = moving_tree(10 * SECOND)
     tree.add(message("gimbal", "camera", np.eye(4), 12 * SECOND), is_static=False)

@@ -114,6 +114,20 @@ def test_small_aliases_are_read():
     assert parse_yaml("a: &a [1, 2]\nb: *a\nc: {<<: {d: 3}}") == {"a": [1, 2], "b": [1, 2], "c": {"d": 3}}
 
 
+@pytest.mark.parametrize("text", ['{"a": 1, "b": 2, "a": 3}', '[{"x": {"a": [], "a": {}}}]'])
+def test_a_key_that_stands_twice_is_refused(text):
+    for parse in (parse_json, parse_yaml):  # JSON is YAML too
+        with pytest.raises(InputError, match="the key 'a' stands twice"):
+            parse(text)
+
+
+def test_equal_keys_of_different_mappings_and_types_are_read():
+    assert (
+        parse_json('[{"a": 1}, {"a": {"a": 2}}]') == parse_yaml("[{a: 1}, {a: {a: 2}}]") == [{"a": 1}, {"a": {"a": 2}}]
+    )
+    assert parse_yaml("{1: x, '1': y, b: &b {c: 1}, d: {<<: *b, c: 2}}")["d"] == {"c": 2}
+
+
 def test_deep_json_is_refused():
     with pytest.raises(InputError, match="not valid JSON"):
         parse_json("[" * 100_000)

@@ -1,6 +1,8 @@
 import json
 import math
 
+import pytest
+
 from perception_common.training import progress as progress_module
 from perception_common.training.progress import Progress, read_metrics
 
@@ -29,6 +31,17 @@ def test_a_resumed_run_removes_log_entries_after_its_checkpoint(tmp_path):
 def test_a_truncated_last_line_is_ignored(tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "kind": "training", "loss": 1.0}\n{"step": 2, "ki')
     assert [record["step"] for record in read_metrics(tmp_path / "metrics.jsonl")] == [1]
+
+
+@pytest.mark.parametrize(
+    "end", [b"\0\0\0\0", b"\xff\xfe", b"5\n", b"{}\n", b"[" * 100_000, b'{"step": "two"}\n', b'{"step": 2, "ki']
+)
+def test_a_log_is_read_up_to_its_damage(tmp_path, end):
+    log = tmp_path / "metrics.jsonl"
+    log.write_bytes(b'{"step": 1, "kind": "training", "loss": null}\n' + end)
+    assert [record["step"] for record in read_metrics(log)] == [1]
+    Progress(tmp_path, 1, 10).close()  # which writes the log anew, without the damage
+    assert [record["step"] for record in read_metrics(log)] == [1]
 
 
 def test_the_log_is_json_even_for_nonfinite_values(tmp_path):

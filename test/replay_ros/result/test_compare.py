@@ -1,5 +1,9 @@
 """Comparison of results that differ in known ways."""
 
+import copy
+import functools
+import json
+import operator
 from dataclasses import replace
 
 import pytest
@@ -100,6 +104,30 @@ def test_the_command_reads_files_and_returns_a_status(tmp_path, capsys):
     assert ["", "network p50", "100 ms", "200 ms", "+100.0 %", "worse", ""] in rows
     assert main([*files, "--fail-if-worse"]) == 1
     assert main([*reversed(files), "--fail-if-worse"]) == 0
+
+
+def places(content, above=()):
+    """The keys that lead to each value in nested plain values."""
+    inner = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for key, value in inner:
+        yield (*above, key)
+        yield from places(value, (*above, key))
+
+
+@pytest.mark.parametrize("value", [None, 5, "x", [], {}, [1], {"a": 1}], ids=str)
+def test_a_result_with_another_kind_of_value_anywhere_is_compared_or_refused(tmp_path, value):
+    write_result(tmp_path / "a.json", result())
+    content = json.loads((tmp_path / "a.json").read_text())
+    refused = 0
+    for *above, last in list(places(content)):
+        changed = copy.deepcopy(content)
+        functools.reduce(operator.getitem, above, changed)[last] = value
+        (tmp_path / "b.json").write_text(json.dumps(changed))
+        try:
+            main([str(tmp_path / "a.json"), str(tmp_path / "b.json")])
+        except InputError:
+            refused += 1
+    assert refused > 20
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 import random
+import tracemalloc
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from replay_ros.reliability.fuzz import mutation
 from replay_ros.reliability.fuzz.mutation import mutate
 
 SEEDS = st.lists(st.binary(max_size=200), min_size=1, max_size=4)
@@ -28,3 +30,25 @@ def test_mutations_differ_and_reach_binary_and_text():
 def test_an_empty_input_can_grow():
     rng = random.Random(0)
     assert any(mutate(b"", [b""], rng) for _ in range(50))
+
+
+class Repeating(random.Random):
+    """Chooses as many mutations, and as many repetitions of as much of the input, as there can be."""
+
+    def choice(self, items):
+        return mutation._repeat if mutation._repeat in items else items[-1]
+
+    def randrange(self, *arguments):
+        self.is_end = not getattr(self, "is_end", True)
+        return arguments[0] - 1 if self.is_end else 0
+
+
+def test_repeated_repetitions_take_no_more_memory_than_one():
+    tracemalloc.start()
+    try:
+        data = mutate(bytes(30_000), [b""], Repeating())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(data) == mutation._LARGEST
+    assert peak < 64 * mutation._LARGEST

@@ -1,3 +1,5 @@
+import signal
+import sys
 import time
 
 import pytest
@@ -69,6 +71,26 @@ def test_every_target_accepts_its_seeds(tmp_path):
 def test_an_unknown_target_is_refused(tmp_path):
     with pytest.raises(InputError, match="no target"):
         run_fuzz(10, tmp_path, only=["banana"])
+
+
+def test_a_reader_that_never_comes_back_to_python_ends_its_process_and_its_input_is_kept(tmp_path, monkeypatch):
+    program = """
+import hashlib, sys
+from replay_ros.reliability.fuzz import run
+from replay_ros.reliability.fuzz.target import Target
+run._LAST_SECONDS = 0.2
+def read(data, folder):
+    (folder / "input").write_bytes(data)
+    hashlib.pbkdf2_hmac("sha256", data, b"", 10**9)
+run.all_targets = lambda: {"a target": Target("a target", lambda: [b"17"], read)}
+run.main()
+"""
+    (tmp_path / "child.py").write_text(program)
+    monkeypatch.setattr(fuzz_run, "_CHILD", (sys.executable, str(tmp_path / "child.py")))
+    (fault,) = fuzz_run._run_child(tmp_path / "folder", ("a target", 3, 5))
+    assert fault.startswith(f"!the process ended with signal {int(signal.SIGVTALRM)} (its last input is in ")
+    (kept,) = (tmp_path / "folder" / "faults" / "a_target_5_last").rglob("input")
+    assert kept.read_bytes() == b"17"
 
 
 @pytest.mark.slow
