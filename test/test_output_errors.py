@@ -14,6 +14,8 @@ from perception_common.text.json_files import write_json
 from perception_common.training.progress import draw_curves
 from perception_common.tum import Trajectory, write_tum
 from perception_common.weights import save_weights
+from replay_ros.commands import benchmark, reliability, replay
+from replay_ros.commands.evaluate import detection, motion, pairs, protocol
 from replay_ros.evaluation.detection.cache import Prediction, Section, write_predictions
 from replay_ros.evaluation.results_file import write_results
 from replay_ros.report import to_html
@@ -102,3 +104,23 @@ def test_a_match_file_that_cannot_be_written_leaves_nothing(tmp_path):
     with small_files(), pytest.raises(InputError, match=r"matches\.h5 cannot be written \(File too large\)"):
         write()
     assert not list(tmp_path.iterdir())
+
+
+COMMANDS = {
+    benchmark: ["--only", "lite"],
+    reliability: ["fuzz", "--amount", "1"],
+    replay: ["no_bag", "answers"],
+    detection: ["no_labels.json"],
+    motion: ["no_bag"],
+    pairs: ["no_pairs.json"],
+    protocol: ["hpatches", "."],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda module: module.NAME)
+def test_json_is_checked_first(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"file/x.json cannot be written \(Not a directory\)"):
+        command.main([*COMMANDS[command], "--json", "file/x.json"])
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -28,6 +28,8 @@ class TrajectoryRecorder:
     """
 
     def __init__(self, path: Path):
+        if path.exists() and not path.is_file():  # the numbers would lead to another place beside it
+            raise InputError(f"trajectory_file {path} is no file: give the name of a file in an existing folder")
         self._path = path
         self._file = path
         self._descriptor: int | None = None

@@ -16,8 +16,8 @@ from typing import Any
 import yaml
 
 from perception_common.errors import InputError
-from perception_common.names import node_namespace
 from perception_common.text.rcl_parameters import read_entries
+from perception_common.text.ros_names import node_namespace
 
 Convert = Callable[[str, str], Any]  # (argument, text) -> value
 _OF_LAUNCH = ("launch-prefix", "launch-prefix-filter", "emulate_tty", "sigterm_timeout", "sigkill_timeout")

@@ -1,1 +1,1 @@
-"""Text files: tables and JSON."""
+"""Text from outside: tables, JSON, YAML, names of ROS."""

@@ -84,10 +84,12 @@ def _check_expansion(root: yaml.Node) -> None:
 
 def _check_keys(node: yaml.Node) -> None:
     """Raise YAMLError for a key that stands twice in a mapping."""
-    seen = set()
+    seen: set[tuple[str, str]] = set()
     for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
-        name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else None  # others cannot be keys of a dict
-        if name in seen and name is not None:
+        if not isinstance(key, yaml.ScalarNode):  # which cannot be a key of a dict
+            continue
+        name = (key.tag, key.value)
+        if name in seen:
             problem = f"the key {key.value[:60]!r} stands twice; remove one of them"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
         seen.add(name)

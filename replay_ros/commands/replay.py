@@ -14,8 +14,8 @@ from typing import Any
 
 from perception_common.cli import number
 from perception_common.errors import InputError
-from perception_common.names import node_namespace
 from perception_common.resources import find_config
+from perception_common.text.ros_names import node_namespace
 from replay_ros.bags.own_parameters import find_own_parameters
 from replay_ros.live.player import INTERRUPTED
 from replay_ros.live.replay import LiveOptions

@@ -128,8 +128,10 @@ class Fleet:
         if not path.is_file():
             return {"schema": SCHEMA, "kind": self.kind, "setups": {}}
         content: dict[str, Any] = read_json(path)
-        if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-            raise InputError(f"{path} is of another version; give another --output")
+        is_plan = isinstance(content, dict) and content.get("schema") == SCHEMA and isinstance(content.get("kind"), str)
+        setups = content.get("setups") if is_plan else None
+        if not isinstance(setups, dict) or not all(isinstance(setup, dict) for setup in setups.values()):
+            raise InputError(f"{path} is damaged or of another version; give another --output")
         return content
 
     def _remember(self, tasks: Sequence[Task]) -> None:

@@ -154,7 +154,8 @@ def _file_name(target: str) -> str:
 
 def main() -> None:
     """Fuzz one target and print the faults as JSON. Started by `_run_child`."""
-    name, count, seed, folder, scratch = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *map(Path, sys.argv[4:])
+    name, count, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    folder, scratch = Path(sys.argv[4]), Path(sys.argv[5])
     target = all_targets()[name]
     kept = folder / "corpus" / _file_name(name)
     kept.mkdir(parents=True, exist_ok=True)

@@ -74,6 +74,15 @@ def test_images_are_answered_while_the_disk_is_full_and_nothing_is_lost(node, tm
     assert (stamps(path), stamps(tmp_path / "flight_2.txt")) == ([5, 6, 7], [2, 3, 4])
 
 
+def test_problems_of_the_input_are_over_with_it(node):
+    assert configure(node, model="sift") == SUCCESS
+    assert node.trigger_activate() == SUCCESS
+    for name in ("input", "image", "camera", "calibration", "scale", "detections"):
+        node.problems.report(name, name)
+    assert node.trigger_deactivate() == SUCCESS
+    assert node.problems.active() == ()
+
+
 def test_a_reconfigured_node_keeps_the_trajectories_that_it_recorded(node, tmp_path):
     path = tmp_path / "flight.txt"
     for first in (1, 3):

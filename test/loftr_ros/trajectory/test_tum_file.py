@@ -69,6 +69,14 @@ def test_a_place_that_cannot_be_written_is_refused_in_words(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["flights", "flights/", "/", "/dev/null"])
+def test_a_folder_or_device_is_no_trajectory_file(tmp_path, name):
+    (tmp_path / "flights").mkdir()
+    with pytest.raises(InputError, match="is no file: give the name of a file in an existing folder"):
+        TrajectoryRecorder(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["flights"]
+
+
 def test_each_trajectory_gets_a_file_of_its_own(tmp_path):
     recorder = TrajectoryRecorder(tmp_path / "flight.txt")
     record(recorder, 0, 1)

@@ -12,6 +12,7 @@ from perception_common.cameras.camera import Camera
 from perception_common.errors import InputError
 from perception_common.images.conversion import to_rgb
 from perception_common.resources import find_share
+from perception_common.stamps import time_ns
 from replay_ros.bags.datasets.calibration import uncalibrated
 from replay_ros.bags.datasets.ground_truth import Pose
 from replay_ros.bags.messages import (
@@ -120,3 +121,16 @@ def test_a_broken_definition_is_named(tmp_path):
     (tmp_path / "Broken.msg").write_text("float32 [[[")
     with pytest.raises(InputError, match=r"Broken\.msg is not a message definition"):
         load_types(tmp_path)
+
+
+@pytest.mark.parametrize("stamp_ns", [2**31 * 10**9, -(2**31) * 10**9 - 1, 10**30])
+def test_a_stamp_that_a_header_cannot_hold_is_refused(stamp_ns):
+    with pytest.raises(InputError, match="does not fit a ROS header"):
+        header(TYPES, stamp_ns, "camera")
+
+
+@pytest.mark.parametrize("stamp_ns", [2**31 * 10**9 - 1, -(2**31) * 10**9, 0])
+def test_the_first_and_the_last_stamp_of_a_header_come_back(stamp_ns):
+    made = header(TYPES, stamp_ns, "camera")
+    data = TYPES.serialize_cdr(made, "std_msgs/msg/Header")
+    assert time_ns(TYPES.deserialize_cdr(data, "std_msgs/msg/Header").stamp) == stamp_ns

@@ -2,14 +2,15 @@
 
 import os
 from collections import Counter, deque
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
 from perception_common.errors import InputError
 from replay_ros.fleet.engines.engine import Ended
-from replay_ros.fleet.record import failed, read_mark, stat_of, write_mark
+from replay_ros.fleet.record import failed, read_mark, record_from, stat_of, write_mark
 from replay_ros.fleet.run import Fleet
+from replay_ros.fleet.task import Refused, Task
 from replay_ros.result.provenance import hash_of_files
 
 
@@ -176,3 +177,31 @@ def test_the_state_of_files_depends_on_name_size_and_time(tmp_path):
     assert after != before
     file.rename(tmp_path / "b")
     assert len({before, after, stat_of([tmp_path / "b"]), stat_of([file])}) == 4
+
+
+OPEN_PLAN = '{"schema": "yolc_ros/fleet/1"'
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", "{}", OPEN_PLAN + "}", OPEN_PLAN + ', "kind": "replay", "setups": {"a": 5}}']
+)
+def test_a_damaged_plan_is_refused(fleet, tmp_path, content):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "fleet.json").write_text(content)
+    with pytest.raises(InputError, match=r"fleet.json"):
+        fleet()
+
+
+@pytest.mark.parametrize(
+    "damage", [{"frames": "many"}, {"status": "perhaps"}, {"metrics": [{"name": 1}]}, {"files": 3}], ids=str
+)
+def test_a_damaged_record_is_refused(tmp_path, damage):
+    record = asdict(failed(Task("a", tmp_path, (), Refused(""), {}), "no bag", 1))
+    with pytest.raises(InputError, match="no record of a fleet"):
+        record_from(record | damage)
+
+
+def test_the_best_value_of_a_metric_is_a_word_or_a_number(tmp_path):
+    record = asdict(failed(Task("a", tmp_path, (), Refused(""), {}), "no bag", 1))
+    metrics = [{"name": "m", "unit": "", "value": 1, "best": best} for best in (1.0, "high")]
+    assert [each.best for each in record_from(record | {"metrics": metrics}).metrics] == [1.0, "high"]
