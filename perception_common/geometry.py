@@ -82,7 +82,7 @@ def adjoint(T: np.ndarray) -> np.ndarray:
 
 def skew(v: np.ndarray) -> np.ndarray:
     """Return the (3, 3) matrix with skew(v) @ u = v x u."""
-    x, y, z = np.ravel(v)
+    x, y, z = np.ravel(v).tolist()
     return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
 
 

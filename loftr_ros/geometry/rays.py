@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, wraps
+from typing import TypeVar
 
 import numpy as np
 
 from perception_common.cameras.camera import Camera
 
 _PIXEL_STEP = 0.5  # pixels, of the central difference of the distortion
+
+Model = TypeVar("Model")
+Evaluation = TypeVar("Evaluation")
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +71,33 @@ class RayPairs:
     def root_weights(self) -> np.ndarray:
         """Square roots (N, 1) of the weights: residuals times them have the same variance."""
         return np.sqrt(self.weights)[:, None]
+
+
+def gram_times(gram: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """P P' v (..., 2, N) of vectors v (..., 2, N) or (..., 2, 1); gram: (3, N) or (3, 1), as in `RayPairs`."""
+    xx, xy, yy = gram
+    if gram.shape[1] == 1:  # one matrix for all matches: its product is faster than sums of rows
+        return np.array([[xx[0], xy[0]], [xy[0], yy[0]]]) @ vectors
+    x, y = vectors[..., 0, :], vectors[..., 1, :]
+    return np.stack([xx * x + xy * y, xy * x + yy * y], axis=-2)
+
+
+def kept_for_last(evaluate: Callable[[Model, RayPairs], Evaluation]) -> Callable[[Model, RayPairs], Evaluation]:
+    """Let a method of an immutable model keep its result for the matches of its last call.
+
+    A refinement asks a motion for its residuals and then, if the motion is accepted, for its Jacobian at the same
+    matches; both need the same evaluation. Callers must not change the arrays in the result.
+    """
+    name = f"_last_{evaluate.__name__}"
+
+    @wraps(evaluate)
+    def kept(model: Model, pairs: RayPairs) -> Evaluation:
+        last: tuple[RayPairs, Evaluation] | None = vars(model).get(name)
+        if last is None or last[0] is not pairs:
+            last = vars(model)[name] = pairs, evaluate(model, pairs)
+        return last[1]
+
+    return kept
 
 
 def ray_pairs(

@@ -16,12 +16,14 @@ def spread_sample(pairs: RayPairs, count: int) -> np.ndarray:
     """
     if len(pairs) <= count:
         return np.arange(len(pairs))
-    cell = grid_cells(pairs, _GRID_SIDE)
+    cell = grid_cells(pairs, _GRID_SIDE).astype(np.uint8)  # at most 256 cells; numpy sorts bytes in linear time
     order = np.lexsort((-pairs.weights, cell))
-    start = np.searchsorted(cell[order], np.arange(_GRID_SIDE**2))
-    rank = np.arange(len(pairs)) - start[cell[order]]
-    chosen = order[np.lexsort((-pairs.weights[order], rank))[:count]]
-    return np.sort(chosen)
+    in_cell = np.bincount(cell, minlength=_GRID_SIDE**2)
+    rank = np.arange(len(pairs)) - (np.cumsum(in_cell) - in_cell)[cell[order]]
+    last = np.searchsorted(np.cumsum(np.bincount(rank)), count)  # the rank of which only the heaviest are taken
+    whole, of_last = order[rank < last], order[rank == last]
+    heaviest = of_last[np.argsort(-pairs.weights[of_last], kind="stable")[: count - len(whole)]]
+    return np.sort(np.concatenate([whole, heaviest]))
 
 
 def grid_cells(pairs: RayPairs, side: int) -> np.ndarray:

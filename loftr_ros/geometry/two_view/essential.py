@@ -11,7 +11,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from loftr_ros.geometry.rays import RayPairs
+from loftr_ros.geometry.rays import RayPairs, gram_times, kept_for_last
 from loftr_ros.geometry.sphere import move_direction, tangent_basis
 from perception_common.errors import InputError
 from perception_common.geometry import skew, so3_exp
@@ -79,25 +79,23 @@ class EssentialMotion:
     @property
     def _tangents(self) -> np.ndarray:
         """Derivative (5, 9) of the entries of E, row by row, by a step."""
-        by_rotation = skew(self.translation) @ ROTATION_GENERATORS @ self.rotation
-        by_direction = [skew(axis) @ self.rotation for axis in tangent_basis(self.translation).T]
-        return np.concatenate([by_rotation, by_direction]).reshape(5, 9)
+        by_rotation = skew(self.translation) @ ROTATION_GENERATORS
+        by_direction = tangent_basis(self.translation).T @ ROTATION_GENERATORS.reshape(3, 9)  # skew is linear
+        return (np.concatenate([by_rotation, by_direction.reshape(2, 3, 3)]) @ self.rotation).reshape(5, 9)
 
     def moved(self, step: np.ndarray) -> EssentialMotion:
         """The motion after a step (5,)."""
         rotation, translation = so3_exp(step[:3]) @ self.rotation, move_direction(self.translation, step[3:])
         return EssentialMotion(rotation, translation, self.noise)
 
+    @kept_for_last
     def _epipolar(self, pairs: RayPairs) -> _Epipolar:
         E = skew(self.translation) @ self.rotation
         line0, line1 = E @ pairs.rows1, E.T @ pairs.rows0
-        slope0, slope1 = _gram_times(pairs.gram0, line0), _gram_times(pairs.gram1, line1)
-        squares = line0[0] * slope0[0] + line0[1] * slope0[1] + line1[0] * slope1[0] + line1[1] * slope1[1]
-        (a, b), (c, d) = E[:2, :2]
-        xx, xy, yy = pairs.gram0
-        left = np.array([xx * a + xy * c, xx * b + xy * d, xy * a + yy * c, xy * b + yy * d]).reshape(2, 2, -1)
-        xx, xy, yy = pairs.gram1
-        mixed = np.swapaxes([left[:, 0] * xx + left[:, 1] * xy, left[:, 0] * xy + left[:, 1] * yy], 0, 1)
+        slope0, slope1 = gram_times(pairs.gram0, line0[:2]), gram_times(pairs.gram1, line1[:2])
+        squares = np.einsum("in,in->n", line0[:2], slope0) + np.einsum("in,in->n", line1[:2], slope1)
+        left = gram_times(pairs.gram0, E[:2, :2].T[:, :, None])  # (P0 P0' E)', (2, 2, N)
+        mixed = gram_times(pairs.gram1, left.swapaxes(0, 1))
         squares += self.noise**2 * (E[:2, :2].reshape(4) @ mixed.reshape(4, -1))
         error = np.einsum("in,in->n", pairs.rows0, line0)
         return _Epipolar(error, slope0, slope1, mixed, np.sqrt(np.maximum(squares, 1e-24)))
@@ -143,11 +141,6 @@ def fit_essential(pairs: RayPairs, threshold: float, estimator: Estimator, seed:
     if found is None or not np.isfinite([*found.motion.rotation, found.motion.translation]).all():
         return None
     return found
-
-
-def _gram_times(gram: np.ndarray, line: np.ndarray) -> np.ndarray:
-    """P P' l (2, N) for the first two coordinates l of lines (3, N)."""
-    return np.array([gram[0] * line[0] + gram[1] * line[1], gram[1] * line[0] + gram[2] * line[1]])
 
 
 def _fit_poselib(rays0: np.ndarray, rays1: np.ndarray, threshold: float, seed: int) -> EssentialFit | None:

@@ -83,7 +83,8 @@ class _Rings:
         numbers = components * sums[:, :, 0].sum(axis=1)  # of pairs
         BA = sums[:, :, 1 + components :].reshape(len(sums), -1, size)
         ABA = A.reshape(-1, size).T @ BA
-        moments = np.diag(numbers) - 2.0 * np.einsum("rnp,snp->rs", BA, BA) + np.einsum("rpq,sqp->rs", ABA, ABA)
+        flat = BA.reshape(len(sums), -1)
+        moments = np.diag(numbers) - 2.0 * flat @ flat.T + np.einsum("rpq,sqp->rs", ABA, ABA)
         return cls(
             products=np.einsum("nk,rnk->r", e, sums[:, :, 1 : 1 + components]),
             moments=moments,

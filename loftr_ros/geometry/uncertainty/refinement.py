@@ -74,8 +74,9 @@ def refine(
     for left in reversed(range(iterations)):
         J = motion.jacobian(pairs)
         before = noise
-        responsibility = noise.responsibility(pairs.root_weights * residuals, pairs.odds)
-        noise = noise.updated(pairs.root_weights * residuals, responsibility, J.shape[2], max_sigma)
+        weighted = pairs.root_weights * residuals
+        responsibility = noise.responsibility(weighted, pairs.odds)
+        noise = noise.updated(weighted, responsibility, J.shape[2], max_sigma)
         weights = responsibility * pairs.weights
         A, b = _normal_equations(J, weights, residuals)
         step = np.linalg.solve(A + np.diag(damping * np.diag(A) + 1e-9 * np.trace(A) + 1e-12), -b)

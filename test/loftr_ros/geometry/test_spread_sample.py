@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loftr_ros.geometry.rays import ray_pairs
-from loftr_ros.geometry.sampling import spread_sample
+from loftr_ros.geometry.sampling import grid_cells, spread_sample
 from perception_common.cameras.camera import Camera
 
 CAMERA = Camera.from_matrix(np.array([[600.0, 0, 320], [0, 600, 240], [0, 0, 1]]), 640, 480)
@@ -23,6 +23,19 @@ def test_a_sample_has_the_requested_size_without_duplicates(matches, count, seed
     assert len(chosen) == min(matches, count)
     assert (np.diff(chosen) > 0).all()
     np.testing.assert_array_equal(chosen, spread_sample(pairs, count))
+
+
+@given(st.integers(2, 300), st.integers(1, 200), st.integers(0, 1000))
+@settings(deadline=None, max_examples=50)
+def test_every_cell_gives_its_heaviest_match_then_the_next(matches, count, seed):
+    rng = np.random.default_rng(seed)
+    weights = rng.integers(1, 6, matches) / 5.0  # with ties
+    pairs = pairs_of(rng.uniform(0, 200, (matches, 2)), weights)
+    cells = grid_cells(pairs, 16)
+    queues = [sorted(np.flatnonzero(cells == cell), key=lambda i: -weights[i]) for cell in range(256)]
+    rounds = [[queue[k] for queue in queues if len(queue) > k] for k in range(matches)]
+    expected = [i for members in rounds for i in sorted(members, key=lambda i: -weights[i])][:count]
+    np.testing.assert_array_equal(spread_sample(pairs, count), sorted(expected))
 
 
 def test_a_dense_cluster_does_not_displace_the_rest():

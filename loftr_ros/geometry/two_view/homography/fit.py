@@ -48,7 +48,7 @@ def fit_rotation(pairs: RayPairs, threshold: float, seed: int) -> RotationMotion
     tried = _rotations_of(_frames(pairs.x0, drawn), _frames(pairs.x1, drawn))
     if len(tried) == 0:
         return None
-    squares = np.array([_squared_distances(pairs, rotation) for rotation in tried])
+    squares = _squared_distances(pairs, tried)
     best = int(np.argmin(np.minimum(squares, threshold**2) @ pairs.weights))
     inside = squares[best] < threshold**2
     unit0, unit1 = _directions(pairs.x0[inside]), _directions(pairs.x1[inside])
@@ -80,12 +80,13 @@ def _rotations_of(frames0: np.ndarray, frames1: np.ndarray) -> np.ndarray:
     return np.asarray(found[np.isfinite(found).all(axis=(1, 2))])
 
 
-def _squared_distances(pairs: RayPairs, rotation: np.ndarray) -> np.ndarray:
-    """Squared reprojection errors (N,) in the older image, pixels^2; infinite behind it."""
-    mapped = rotation @ pairs.rows1
-    ahead = mapped[2] > 1e-6
-    offset = (mapped[:2] - mapped[2] * pairs.rows0[:2]) / np.where(ahead, mapped[2], 1.0)
-    return np.where(ahead, np.sum(offset**2, axis=0), np.inf) / pairs.pixel**2
+def _squared_distances(pairs: RayPairs, rotations: np.ndarray) -> np.ndarray:
+    """Squared reprojection errors (K, N) of rotations (K, 3, 3) in the older image, pixels^2; infinite behind it."""
+    x, y, depth = np.moveaxis(rotations @ pairs.rows1, 1, 0)
+    ahead = depth > 1e-6
+    divisor = np.where(ahead, depth, 1.0)
+    squares = ((x - depth * pairs.rows0[0]) / divisor) ** 2 + ((y - depth * pairs.rows0[1]) / divisor) ** 2
+    return np.where(ahead, squares, np.inf) / pairs.pixel**2
 
 
 def _fit_poselib(rays0: np.ndarray, rays1: np.ndarray, threshold: float, pixel: float, seed: int) -> np.ndarray | None:

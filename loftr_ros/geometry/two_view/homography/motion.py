@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loftr_ros.geometry.rays import RayPairs
+from loftr_ros.geometry.rays import RayPairs, kept_for_last
 from loftr_ros.geometry.sphere import move_direction, tangent_basis
 from loftr_ros.geometry.two_view.essential import ROTATION_GENERATORS
 from loftr_ros.geometry.two_view.homography.sampson import (
+    Transfer,
     homography_gradient,
     homography_jacobian,
-    homography_residuals,
 )
 from perception_common.geometry import so3_exp
 
@@ -51,21 +51,25 @@ class PlaneMotion:
 
     def residuals(self, pairs: RayPairs) -> np.ndarray:
         """Residuals (N, 2) of the homography, pixels."""
-        return homography_residuals(pairs, self.homography)
+        return self._transfer(pairs).residuals.T
 
     def jacobian(self, pairs: RayPairs) -> np.ndarray:
         """Derivative (N, 2, 8) of the residuals by a step."""
-        return homography_jacobian(pairs, self.homography, self.tangents)
+        return homography_jacobian(pairs, self._transfer(pairs), self.tangents)
 
     def gradient(self, pairs: RayPairs, weights: np.ndarray) -> np.ndarray:
         """Half the derivative (8,) of the weighted sum of squared residuals by a step."""
-        return homography_gradient(pairs, self.homography, self.tangents, weights)
+        return homography_gradient(pairs, self._transfer(pairs), self.tangents, weights)
 
     def moved(self, step: np.ndarray) -> PlaneMotion:
         """The motion after a step (8,)."""
         return PlaneMotion(
             so3_exp(step[:3]) @ self.rotation, move_direction(self.translation, step[3:5]), self.plane + step[5:]
         )
+
+    @kept_for_last
+    def _transfer(self, pairs: RayPairs) -> Transfer:
+        return Transfer.of(pairs, self.homography)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,16 +80,20 @@ class RotationMotion:
 
     def residuals(self, pairs: RayPairs) -> np.ndarray:
         """Residuals (N, 2) of the homography, pixels."""
-        return homography_residuals(pairs, self.rotation)
+        return self._transfer(pairs).residuals.T
 
     def jacobian(self, pairs: RayPairs) -> np.ndarray:
         """Derivative (N, 2, 3) of the residuals by a step."""
-        return homography_jacobian(pairs, self.rotation, ROTATION_GENERATORS @ self.rotation)
+        return homography_jacobian(pairs, self._transfer(pairs), ROTATION_GENERATORS @ self.rotation)
 
     def gradient(self, pairs: RayPairs, weights: np.ndarray) -> np.ndarray:
         """Half the derivative (3,) of the weighted sum of squared residuals by a step."""
-        return homography_gradient(pairs, self.rotation, ROTATION_GENERATORS @ self.rotation, weights)
+        return homography_gradient(pairs, self._transfer(pairs), ROTATION_GENERATORS @ self.rotation, weights)
 
     def moved(self, step: np.ndarray) -> RotationMotion:
         """The rotation after a step (3,)."""
         return RotationMotion(so3_exp(step) @ self.rotation)
+
+    @kept_for_last
+    def _transfer(self, pairs: RayPairs) -> Transfer:
+        return Transfer.of(pairs, self.rotation)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loftr_ros.geometry.rays import RayPairs
+from loftr_ros.geometry.rays import RayPairs, gram_times
 
 
 def homography_residuals(pairs: RayPairs, H: np.ndarray) -> np.ndarray:
@@ -18,28 +18,28 @@ def homography_residuals(pairs: RayPairs, H: np.ndarray) -> np.ndarray:
     Their length is the Sampson distance (Hartley and Zisserman, 2nd edition, section 4.2.6); each component has the
     variance sigma^2 of a pixel coordinate.
     """
-    return _Transfer.of(pairs, H).residuals.T
+    return Transfer.of(pairs, H).residuals.T
 
 
-def homography_jacobian(pairs: RayPairs, H: np.ndarray, dH: np.ndarray) -> np.ndarray:
+def homography_jacobian(pairs: RayPairs, transfer: Transfer, dH: np.ndarray) -> np.ndarray:
     """Derivative (N, 2, p) of the residuals for derivatives dH (p, 3, 3) of H, including that of the whitening.
 
     Without the derivative of the whitening, noise in the rays would bias the estimate.
     """
-    found = _Derivative.of(pairs, H)
+    found = _Derivative.of(pairs, transfer)
     by_entries = np.empty((3, 3, 2, len(pairs)))
     np.multiply(found.c0[:, None], found.share0, out=by_entries[:, :, 0])
     np.multiply(found.c1[:, None], found.share1, out=by_entries[:, :, 1])
-    by_entries[:, :2, 1] -= found.c0[:, None] * (found.mixed1 * found.transfer.residuals[0])
+    by_entries[:, :2, 1] -= found.c0[:, None] * (found.mixed1 * transfer.residuals[0])
     by_entries[2] -= pairs.rows1[:, None] * found.by_depth
     by_step = dH.reshape(-1, 9) @ by_entries.reshape(9, -1)
     return by_step.reshape(-1, 2, len(pairs)).transpose(2, 1, 0)
 
 
-def homography_gradient(pairs: RayPairs, H: np.ndarray, dH: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def homography_gradient(pairs: RayPairs, transfer: Transfer, dH: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Half the derivative (p,) of the weighted sum of squared residuals for derivatives dH (p, 3, 3) of H."""
-    found = _Derivative.of(pairs, H)
-    r0, r1 = found.transfer.residuals
+    found = _Derivative.of(pairs, transfer)
+    r0, r1 = transfer.residuals
     weighted0, weighted1 = weights * r0, weights * r1
     by_entries = found.c0 @ (found.share0 * weighted0).T + found.c1 @ (found.share1 * weighted1).T
     by_entries[:, :2] -= found.c0 @ (found.mixed1 * (r0 * weighted1)).T
@@ -48,7 +48,7 @@ def homography_gradient(pairs: RayPairs, H: np.ndarray, dH: np.ndarray, weights:
 
 
 @dataclass(frozen=True, eq=False)
-class _Transfer:
+class Transfer:
     """Residuals of a homography and their ingredients, as rows of N numbers (docs/homography.md, section 2).
 
     depth: (N,), third coordinate of H x1. mixed: (2, 2, N), B P1 P1' with the derivative B of the error by x1.
@@ -62,17 +62,17 @@ class _Transfer:
     residuals: np.ndarray
 
     @classmethod
-    def of(cls, pairs: RayPairs, H: np.ndarray) -> _Transfer:
+    def of(cls, pairs: RayPairs, H: np.ndarray) -> Transfer:
+        """Map the matches by H (3, 3)."""
         mapped, rays0 = H @ pairs.rows1, pairs.rows0[:2]
         depth = mapped[2]
         error = depth * rays0 - mapped[:2]
         B = rays0[:, None] * H[2, :2, None] - H[:2, :2, None]
-        xx, xy, yy = pairs.gram1
-        mixed = np.swapaxes([B[:, 0] * xx + B[:, 1] * xy, B[:, 0] * xy + B[:, 1] * yy], 0, 1)
+        mixed = gram_times(pairs.gram1, B)
         square = depth**2
-        s00 = square * pairs.gram0[0] + mixed[0, 0] * B[0, 0] + mixed[0, 1] * B[0, 1]
-        s10 = square * pairs.gram0[1] + mixed[0, 0] * B[1, 0] + mixed[0, 1] * B[1, 1]
-        s11 = square * pairs.gram0[2] + mixed[1, 0] * B[1, 0] + mixed[1, 1] * B[1, 1]
+        s00 = square * pairs.gram0[0] + np.einsum("jn,jn->n", mixed[0], B[0])
+        s10 = square * pairs.gram0[1] + np.einsum("jn,jn->n", mixed[0], B[1])
+        s11 = square * pairs.gram0[2] + np.einsum("jn,jn->n", mixed[1], B[1])
         w00 = 1.0 / np.sqrt(np.maximum(s00, 1e-30))
         l10 = s10 * w00
         w11 = 1.0 / np.sqrt(np.maximum(s11 - l10**2, 1e-30))
@@ -89,7 +89,6 @@ class _Derivative:
     row of H (i = 2) both change by another -x1_j by_depth. See docs/homography.md, section 3.
     """
 
-    transfer: _Transfer
     c0: np.ndarray
     c1: np.ndarray
     share0: np.ndarray
@@ -98,22 +97,21 @@ class _Derivative:
     by_depth: np.ndarray
 
     @classmethod
-    def of(cls, pairs: RayPairs, H: np.ndarray) -> _Derivative:
-        found = _Transfer.of(pairs, H)
-        (w00, w10, w11), (r0, r1) = found.whitening, found.residuals
+    def of(cls, pairs: RayPairs, transfer: Transfer) -> _Derivative:
+        (w00, w10, w11), (r0, r1) = transfer.whitening, transfer.residuals
         x0, y0, _ = pairs.rows0
         c0, c1 = np.zeros((2, 3, len(pairs)))  # rows of L^-1 [-I | x0]
         c0[0], c0[2] = -w00, w00 * x0
         c1[0], c1[1], c1[2] = -w10, -w11, w10 * x0 + w11 * y0
-        mixed0 = found.mixed[0] * w00  # rows of L^-1 mixed, (2, N) by j
-        mixed1 = found.mixed[0] * w10 + found.mixed[1] * w11
+        mixed0 = transfer.mixed[0] * w00  # rows of L^-1 mixed, (2, N) by j
+        mixed1 = transfer.mixed[0] * w10 + transfer.mixed[1] * w11
         share0 = pairs.rows1.copy()
         share0[:2] -= mixed0 * r0
         share1 = share0.copy()
         share1[:2] -= mixed1 * r1
         xx, xy, yy = pairs.gram0
-        half = w00 * found.depth
+        half = w00 * transfer.depth
         q00, q10 = half * w00 * xx, half * (w10 * xx + w11 * xy)
-        q11 = found.depth * (w10 * (w10 * xx + 2.0 * w11 * xy) + w11**2 * yy)
+        q11 = transfer.depth * (w10 * (w10 * xx + 2.0 * w11 * xy) + w11**2 * yy)
         by_depth = np.array([q00 * r0, 2.0 * q10 * r0 + q11 * r1])
-        return cls(found, c0, c1, share0, share1, mixed1, by_depth)
+        return cls(c0, c1, share0, share1, mixed1, by_depth)

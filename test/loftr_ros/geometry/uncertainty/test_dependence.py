@@ -37,6 +37,36 @@ def test_the_inflation_is_the_number_of_matches_with_the_same_error(copies, expe
     assert np.mean(factors) == pytest.approx(expected, rel=0.15)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_inflation_is_that_of_its_definition_with_full_matrices(seed):
+    """Variance components by the traces tr(B_r Q B_s Q) with a matrix B_r for each ring, as the docstrings say."""
+    pairs, refined = correlated_rotation(seed, reach=30.0, count=120)
+    roots = np.sqrt(refined.weights)
+    J = (refined.motion.jacobian(pairs) * roots[:, None, None]).reshape(240, 3)
+    e = (refined.residuals * roots[:, None]).ravel()
+    A = J @ np.linalg.inv(np.linalg.cholesky(J.T @ J)).T
+    unit = pairs.x0 / np.linalg.norm(pairs.x0, axis=1, keepdims=True)
+    cells = ((unit - unit.min(axis=0))[:, :2] / (pairs.extent * pairs.pixel / 32)).astype(int)
+    apart = np.abs(cells[:, None] - cells).max(axis=2)
+    within = [np.eye(120), *(apart <= radius for radius in (1, 3, 7, 15))]
+    rings = np.diff(np.array(within, float), axis=0, prepend=0.0)
+    Q = np.eye(240) - A @ A.T
+    B = [np.kron(ring, np.eye(2)) for ring in rings]
+    inverse = np.linalg.inv([[np.trace(Br @ Q @ Bs @ Q) for Bs in B] for Br in B])
+    components = inverse @ [e @ Br @ e for Br in B]
+    overlaps = np.array([np.trace(A.T @ Br @ A) / 3 for Br in B])
+    systematic = 2.4e-5 * pairs.extent / refined.noise.sigma
+    expected, last = 1.0 + systematic**2 * overlaps[1:].sum(), 1.0
+    for ring in range(1, 5):
+        correlation = components[ring] / components[0]
+        if correlation <= np.sqrt(2 * inverse[ring, ring]):
+            break
+        last = min(correlation, last)
+        expected += last * overlaps[ring]
+    assert expected > 1.1  # some ring counts
+    assert variance_inflation(pairs, refined) == pytest.approx(expected, rel=1e-8)
+
+
 def test_the_inflation_is_that_of_the_actual_error():
     """The mean squared error over the naive covariance and its three degrees of freedom is the number of copies."""
     errors = []
