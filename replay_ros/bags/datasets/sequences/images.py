@@ -106,11 +106,17 @@ def is_numbered_image(file: Path) -> bool:
 
 
 def numbered_images(folder: Path, example: str) -> dict[int, Path]:
-    """Return the numbered images of a folder by their numbers, ascending. Raises InputError when there is none.
+    """Return the numbered images of a folder by their numbers, ascending.
 
-    example: a name as it is expected, for the error message.
+    example: a name as it is expected, for the error message. Raises InputError when there is none, and for two files
+    with one number, as 1.png and 01.png.
     """
-    numbered = {int(file.stem): file for file in folder.iterdir() if is_numbered_image(file)}
+    numbered: dict[int, Path] = {}
+    for file in sorted(folder.iterdir()):
+        if is_numbered_image(file):
+            first = numbered.setdefault(int(file.stem), file)
+            if first != file:
+                raise InputError(f"{folder}: {first.name} and {file.name} have the same number; remove one of them")
     if not numbered:
         raise InputError(f"{folder} holds no numbered images such as {example}; extract them there")
     return dict(sorted(numbered.items()))

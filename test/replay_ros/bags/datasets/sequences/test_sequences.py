@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from perception_common.errors import InputError
 from replay_ros.bags.datasets.formats import open_sequence
 from replay_ros.bags.datasets.sequences.frames import BrokenFrame, Frame, parse_stamp, regular_stamp
-from replay_ros.bags.datasets.sequences.images import natural_key
+from replay_ros.bags.datasets.sequences.images import natural_key, numbered_images
 
 
 def write_images(folder, *names):
@@ -178,3 +178,9 @@ def test_natural_order_follows_the_numbers(numbers, prefix):
 @given(rate=st.floats(0.1, 1000.0), index=st.integers(0, 10**6))
 def test_regular_stamps_do_not_drift(rate, index):
     assert abs(regular_stamp(0, rate, index) - index * Decimal(10**9) / Decimal(rate)) <= max(1, index * 1e-6)
+
+
+def test_two_images_with_one_number_are_refused(tmp_path):
+    write_images(tmp_path, "1.png", "01.png", "2.png")
+    with pytest.raises(InputError, match=r"01\.png and 1\.png have the same number"):
+        numbered_images(tmp_path, example="000000.png")
