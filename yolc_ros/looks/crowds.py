@@ -15,7 +15,7 @@ import numpy as np
 from yolc_ros.boxes import ScoredBoxes
 from yolc_ros.clusters import LSM_PRESETS as HEAT_PRESETS
 from yolc_ros.clusters import LsmConfig, Region, cluster_boxes, densest_cells, enlarge
-from yolc_ros.looks.bands import Band, scales_at
+from yolc_ros.looks.bands import LARGEST_ENLARGEMENT, Band, scales_at
 from yolc_ros.network.config import ObjectSizes
 
 LARGE_SCORE = 0.3  # raw one of an object that limits the zoom (empirical)
@@ -31,8 +31,9 @@ class CrowdConfig:
     lowest score of an object that counts, below that of a published one: small objects have low scores. fewest: small
     objects that make a region worth a look. regions: number of regions to keep, those with the most small objects.
     smallest_gain: a region whose zoom is not so many times the scale of the first look is left out. largest_zoom: input
-    pixels per image pixel. enlargement: factor by which a region grows about its centre. context: by which it grows at
-    least on each side, input pixels, so that the network sees the surroundings of its objects.
+    pixels per image pixel. largest_detail_zoom: input pixels per pixel of the image's detail, see `share_of_detail`.
+    enlargement: factor by which a region grows about its centre. context: by which it grows at least on each side,
+    input pixels, so that the network sees the surroundings of its objects.
     """
 
     cells: int = 16
@@ -42,14 +43,17 @@ class CrowdConfig:
     regions: int = 2
     smallest_gain: float = 1.25
     largest_zoom: float = 1.5
+    largest_detail_zoom: float = LARGEST_ENLARGEMENT
     enlargement: float = 1.2
     context: float = 32.0
 
     def __post_init__(self) -> None:
         if min(self.cells, self.densest, self.fewest) < 1 or min(self.regions, self.context) < 0:
             raise ValueError("cells, densest and fewest must be at least 1, regions and context at least 0")
-        if not 0 < self.score < 1 or self.smallest_gain < 1 or self.largest_zoom <= 0 or self.enlargement < 1:
-            raise ValueError("score must lie in (0, 1), gain and enlargement be at least 1, largest_zoom positive")
+        if not 0 < self.score < 1 or min(self.smallest_gain, self.enlargement) < 1:
+            raise ValueError("score must lie in (0, 1), gain and enlargement be at least 1")
+        if min(self.largest_zoom, self.largest_detail_zoom) <= 0:
+            raise ValueError("largest_zoom and largest_detail_zoom must be positive")
 
 
 LSM_PRESETS: dict[str, LsmConfig | CrowdConfig] = {"ours": CrowdConfig(), **HEAT_PRESETS}
@@ -63,13 +67,16 @@ def find_crowds(
     sizes: ObjectSizes,
     config: CrowdConfig,
     max_side: int = 0,
+    *,
+    detail: float = 1.0,
 ) -> tuple[Region, ...]:
     """Find crowds of small objects among the boxes of the first look, the one with the most of them first.
 
     found: boxes in image pixels. bands: of the first look. image_size: (width, height). max_side: of the network's
-    input, pixels; 0: no limit.
+    input, pixels; 0: no limit. detail: of the image (`share_of_detail`), which limits the zoom.
     """
     width, height = image_size
+    largest_zoom = min(config.largest_zoom, config.largest_detail_zoom * detail)
     centres = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
     per_metre = pixels_per_metre(found, sizes)
     seen_at = scales_at(bands, centres[:, 1])
@@ -84,7 +91,7 @@ def find_crowds(
         crowd = small & _is_inside(centres, cluster)
         if crowd.sum() < config.fewest:
             continue
-        zoom = min(sizes.best / float(np.median(per_metre[crowd])), config.largest_zoom)
+        zoom = min(sizes.best / float(np.median(per_metre[crowd])), largest_zoom)
         grown = enlarge(cluster[None], config.enlargement, width, height)[0]
         margin = config.context / zoom
         x0, y0 = (np.minimum(grown[:2], cluster[:2] - margin)).clip(0, image_size).astype(int).tolist()

@@ -40,7 +40,8 @@ def test_a_box_of_typical_size_tells_the_pixels_per_metre():
 
 @pytest.mark.parametrize("per_metre", [5.0, 8.0, 11.0])
 def test_the_zoom_brings_small_objects_to_the_best_size(per_metre):
-    regions = find_crowds(boxes(grid(400, 300), per_metre), WHOLE, SIZE, SIZES, CrowdConfig(largest_zoom=8.0))
+    config = CrowdConfig(largest_zoom=8.0, largest_detail_zoom=8.0)
+    regions = find_crowds(boxes(grid(400, 300), per_metre), WHOLE, SIZE, SIZES, config)
     if per_metre >= SIZES.smallest:
         assert regions == ()
         return
@@ -82,3 +83,11 @@ def test_a_zoom_that_gains_nothing_is_left_out():
     assert find_crowds(found, WHOLE, SIZE, SIZES, CrowdConfig(largest_zoom=1.2)) == ()
     assert find_crowds(found, WHOLE, SIZE, SIZES, CrowdConfig(), max_side=100) == ()
     assert find_crowds(boxes([], 6.0), WHOLE, SIZE, SIZES, CrowdConfig()) == ()
+
+
+@pytest.mark.parametrize(("detail", "zoom"), [(1.0, 1.5), (0.7, 1.4), (1 / 3, None)])
+def test_a_region_is_enlarged_to_two_pixels_of_detail_at_most(detail, zoom):
+    """A third of the detail: the first look at 0.6 shows all of it, and the zoom of 0.67 gains nothing."""
+    found = boxes(grid(400, 300), 6.0)
+    regions = find_crowds(found, (Band(0, 1000, 0.6),), SIZE, SIZES, CrowdConfig(), detail=detail)
+    assert [region.scale for region in regions] == ([] if zoom is None else [pytest.approx(zoom)])
