@@ -148,7 +148,7 @@ def test_small_objects_get_a_second_look_at_the_best_size_and_fitting_ones_none(
 
 def test_an_image_without_detail_gets_no_second_look(monkeypatch):
     small = [(x, y, x + 8, y + 6, 0) for x in range(300, 420, 24) for y in range(200, 300, 20)]
-    monkeypatch.setattr("yolc_ros.detector.share_of_detail", lambda image: 0.5)
+    monkeypatch.setattr("yolc_ros.detector.useful_zoom", lambda image: 1.2)
     found = sized_reader(DetectorSettings()).detect(draw(1001, 701, *small))
     assert_finds(found, small, tolerance=1.0)
     assert found.regions == ()

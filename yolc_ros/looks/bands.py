@@ -12,7 +12,7 @@ import numpy as np
 from yolc_ros.network.config import ObjectSizes
 from yolc_ros.preprocessing import input_area
 
-LARGEST_ENLARGEMENT = 2.0  # input pixels per pixel of detail, above which there is nothing more to see (empirical)
+LARGEST_ENLARGEMENT = 2.0  # input pixels per image pixel, above which an image holds nothing more to see (empirical)
 _SPREAD = 2.5  # largest ratio of the scales that one band needs; the network bears more than that (empirical)
 _OVERLAP_M = 10.0  # of neighbouring bands, metres on the ground: about a bus, so that one band shows it whole
 _MOST_BANDS = 4  # in an image; further ones would be thinner than the objects in them (empirical)
@@ -52,16 +52,22 @@ class GroundView:
 
 
 def ground_bands(
-    view: GroundView, width: int, height: int, sizes: ObjectSizes, max_side: int = 0, *, detail: float = 1.0
+    view: GroundView,
+    width: int,
+    height: int,
+    sizes: ObjectSizes,
+    max_side: int = 0,
+    *,
+    useful_zoom: float = LARGEST_ENLARGEMENT,
 ) -> tuple[Band, ...]:
     """Divide an image into bands, each with the scale at which the ground has the network's best pixels per metre.
 
     Rows at the horizon and above it, and those so far away that no enlargement makes their objects large enough, are
-    left out, if the rest is not the whole image. max_side: of the network's input, pixels; 0: no limit. detail: of the
-    image (`share_of_detail`), which limits the enlargement. A band for an image that shows no such ground covers all of
-    it, as small as the other extreme allows.
+    left out, if the rest is not the whole image. max_side: of the network's input, pixels; 0: no limit. useful_zoom: of
+    the image (`detail.useful_zoom`); a band has no larger scale. A band for an image that shows no such ground covers
+    all of it, as small as the other extreme allows.
     """
-    largest = LARGEST_ENLARGEMENT * detail
+    largest = min(LARGEST_ENLARGEMENT, useful_zoom)
     rows = np.arange(height) + 0.5
     per_metre = view.pixels_per_metre(width / 2, rows)
     usable = np.flatnonzero(per_metre * largest >= sizes.smallest / 2)

@@ -7,6 +7,7 @@ size, so a region whose objects have it already gets no second look.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ import numpy as np
 from yolc_ros.boxes import ScoredBoxes
 from yolc_ros.clusters import LSM_PRESETS as HEAT_PRESETS
 from yolc_ros.clusters import LsmConfig, Region, cluster_boxes, densest_cells, enlarge
-from yolc_ros.looks.bands import LARGEST_ENLARGEMENT, Band, scales_at
+from yolc_ros.looks.bands import Band, scales_at
 from yolc_ros.network.config import ObjectSizes
 
 LARGE_SCORE = 0.3  # raw one of an object that limits the zoom (empirical)
@@ -31,9 +32,8 @@ class CrowdConfig:
     lowest score of an object that counts, below that of a published one: small objects have low scores. fewest: small
     objects that make a region worth a look. regions: number of regions to keep, those with the most small objects.
     smallest_gain: a region whose zoom is not so many times the scale of the first look is left out. largest_zoom: input
-    pixels per image pixel. largest_detail_zoom: input pixels per pixel of the image's detail, see `share_of_detail`.
-    enlargement: factor by which a region grows about its centre. context: by which it grows at least on each side,
-    input pixels, so that the network sees the surroundings of its objects.
+    pixels per image pixel. enlargement: factor by which a region grows about its centre. context: by which it grows at
+    least on each side, input pixels, so that the network sees the surroundings of its objects.
     """
 
     cells: int = 16
@@ -43,17 +43,14 @@ class CrowdConfig:
     regions: int = 2
     smallest_gain: float = 1.25
     largest_zoom: float = 1.5
-    largest_detail_zoom: float = LARGEST_ENLARGEMENT
     enlargement: float = 1.2
     context: float = 32.0
 
     def __post_init__(self) -> None:
         if min(self.cells, self.densest, self.fewest) < 1 or min(self.regions, self.context) < 0:
             raise ValueError("cells, densest and fewest must be at least 1, regions and context at least 0")
-        if not 0 < self.score < 1 or min(self.smallest_gain, self.enlargement) < 1:
-            raise ValueError("score must lie in (0, 1), gain and enlargement be at least 1")
-        if min(self.largest_zoom, self.largest_detail_zoom) <= 0:
-            raise ValueError("largest_zoom and largest_detail_zoom must be positive")
+        if not 0 < self.score < 1 or self.smallest_gain < 1 or self.largest_zoom <= 0 or self.enlargement < 1:
+            raise ValueError("score must lie in (0, 1), gain and enlargement be at least 1, largest_zoom positive")
 
 
 LSM_PRESETS: dict[str, LsmConfig | CrowdConfig] = {"ours": CrowdConfig(), **HEAT_PRESETS}
@@ -68,15 +65,15 @@ def find_crowds(
     config: CrowdConfig,
     max_side: int = 0,
     *,
-    detail: float = 1.0,
+    useful_zoom: float = math.inf,
 ) -> tuple[Region, ...]:
     """Find crowds of small objects among the boxes of the first look, the one with the most of them first.
 
     found: boxes in image pixels. bands: of the first look. image_size: (width, height). max_side: of the network's
-    input, pixels; 0: no limit. detail: of the image (`share_of_detail`), which limits the zoom.
+    input, pixels; 0: no limit. useful_zoom: of the image (`detail.useful_zoom`); a region gets no larger one.
     """
     width, height = image_size
-    largest_zoom = min(config.largest_zoom, config.largest_detail_zoom * detail)
+    largest_zoom = min(config.largest_zoom, useful_zoom)
     centres = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
     per_metre = pixels_per_metre(found, sizes)
     seen_at = scales_at(bands, centres[:, 1])

@@ -40,8 +40,7 @@ def test_a_box_of_typical_size_tells_the_pixels_per_metre():
 
 @pytest.mark.parametrize("per_metre", [5.0, 8.0, 11.0])
 def test_the_zoom_brings_small_objects_to_the_best_size(per_metre):
-    config = CrowdConfig(largest_zoom=8.0, largest_detail_zoom=8.0)
-    regions = find_crowds(boxes(grid(400, 300), per_metre), WHOLE, SIZE, SIZES, config)
+    regions = find_crowds(boxes(grid(400, 300), per_metre), WHOLE, SIZE, SIZES, CrowdConfig(largest_zoom=8.0))
     if per_metre >= SIZES.smallest:
         assert regions == ()
         return
@@ -85,9 +84,9 @@ def test_a_zoom_that_gains_nothing_is_left_out():
     assert find_crowds(boxes([], 6.0), WHOLE, SIZE, SIZES, CrowdConfig()) == ()
 
 
-@pytest.mark.parametrize(("detail", "zoom"), [(1.0, 1.5), (0.7, 1.4), (1 / 3, None)])
-def test_a_region_is_enlarged_to_two_pixels_of_detail_at_most(detail, zoom):
-    """A third of the detail: the first look at 0.6 shows all of it, and the zoom of 0.67 gains nothing."""
+@pytest.mark.parametrize(("useful", "zoom"), [(2.0, 1.5), (1.4, 1.4), (0.7, None)])
+def test_a_region_is_enlarged_as_far_as_it_is_useful(useful, zoom):
+    """A zoom of 0.7 gains nothing after a first look at 0.6."""
     found = boxes(grid(400, 300), 6.0)
-    regions = find_crowds(found, (Band(0, 1000, 0.6),), SIZE, SIZES, CrowdConfig(), detail=detail)
+    regions = find_crowds(found, (Band(0, 1000, 0.6),), SIZE, SIZES, CrowdConfig(), useful_zoom=useful)
     assert [region.scale for region in regions] == ([] if zoom is None else [pytest.approx(zoom)])
