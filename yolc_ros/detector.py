@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -271,8 +272,9 @@ class Detector:
             found = self._merge([view.found for view in views])
         regions: tuple[Region, ...] = ()
         if isinstance(lsm, CrowdConfig) and sizes is not None:
-            size, max_side = (width, height), self.settings.max_side
-            regions = find_crowds(found, bands, size, sizes, lsm, max_side, useful_zoom=useful_zoom(image))
+            crowds = partial(find_crowds, found, bands, (width, height), sizes, lsm, self.settings.max_side)
+            if regions := crowds():  # the spectrum takes some milliseconds, which images without crowds need not spend
+                regions = crowds(useful_zoom=useful_zoom(image))
         elif isinstance(lsm, LsmConfig) and views:
             regions = self._regions_of_heat(views[0], lsm)
         return FirstLook(found, tuple(bands), regions)
