@@ -23,6 +23,7 @@ from yolc_ros.looks.budget import (
     reduced,
 )
 from yolc_ros.looks.crowds import CrowdConfig
+from yolc_ros.looks.detail import useful_zoom
 from yolc_ros.looks.search import ScaleState, SearchConfig, follow, largest_scale, search
 from yolc_ros.network.config import ObjectSizes
 from yolc_ros.preprocessing import limiting_scale
@@ -105,7 +106,7 @@ class AdaptiveDetector:
         if self.settings.mode == "fixed" or sizes is None:
             bands = whole(height, limiting_scale(width, height, max_side))
         elif self.settings.mode == "ground" and view is not None:
-            bands = ground_bands(view, width, height, sizes, max_side)
+            bands = ground_bands(view, width, height, sizes, max_side, useful_zoom=useful_zoom(image))
             if isinstance(self.detector.lsm, LsmConfig):  # counts heat in one look at the whole image
                 bands = whole(height, float(np.median([band.scale for band in bands])))
         else:

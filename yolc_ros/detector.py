@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -36,6 +37,7 @@ from yolc_ros.decoding import Peaks, cells_of, decode_boxes, move_to_peaks, read
 from yolc_ros.fusion import fuse, fuse_as_release
 from yolc_ros.looks.bands import Band, whole
 from yolc_ros.looks.crowds import FIRST_LOOK_SCORE, HEAT_PRESETS, LSM_PRESETS, CrowdConfig, find_crowds
+from yolc_ros.looks.detail import useful_zoom
 from yolc_ros.network.config import ScoreCalibration, YolcConfig
 from yolc_ros.network.fuse import prepare_for_inference, set_precision
 from yolc_ros.network.parts import yolc_parts
@@ -270,7 +272,9 @@ class Detector:
             found = self._merge([view.found for view in views])
         regions: tuple[Region, ...] = ()
         if isinstance(lsm, CrowdConfig) and sizes is not None:
-            regions = find_crowds(found, bands, (width, height), sizes, lsm, self.settings.max_side)
+            crowds = partial(find_crowds, found, bands, (width, height), sizes, lsm, self.settings.max_side)
+            if regions := crowds():  # the spectrum takes some milliseconds, which images without crowds need not spend
+                regions = crowds(useful_zoom=useful_zoom(image))
         elif isinstance(lsm, LsmConfig) and views:
             regions = self._regions_of_heat(views[0], lsm)
         return FirstLook(found, tuple(bands), regions)

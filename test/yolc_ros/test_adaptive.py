@@ -3,6 +3,7 @@
 import dataclasses
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -132,6 +133,15 @@ def test_the_ground_gives_the_scale_and_a_missing_view_the_search():
     detector.per_metre = 100.0
     adaptive(detector, "ground").detect(IMAGE)
     assert len(detector.looks) > 2
+
+
+def test_the_ground_asks_for_no_scale_beyond_the_detail_of_an_image():
+    view = GroundView(60.0, (0.0, 0.0, 1.0), (880.0, 880.0), (640.0, 360.0))
+    noise = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
+    (sharp,) = adaptive(StandIn(880 / 60), "ground").detect(noise, view=view)[0].bands
+    (soft,) = adaptive(StandIn(880 / 60), "ground").detect(cv2.GaussianBlur(noise, None, 4.0), view=view)[0].bands
+    assert sharp.scale == pytest.approx(SIZES.best * 60 / 880)
+    assert soft.scale < sharp.scale / 2
 
 
 def test_a_network_of_unknown_sizes_has_a_fixed_scale():

@@ -146,6 +146,14 @@ def test_small_objects_get_a_second_look_at_the_best_size_and_fitting_ones_none(
     assert len(alone.network.calls) == 1
 
 
+def test_an_image_without_detail_gets_no_second_look(monkeypatch):
+    small = [(x, y, x + 8, y + 6, 0) for x in range(300, 420, 24) for y in range(200, 300, 20)]
+    monkeypatch.setattr("yolc_ros.detector.useful_zoom", lambda image: 1.2)
+    found = sized_reader(DetectorSettings()).detect(draw(1001, 701, *small))
+    assert_finds(found, small, tolerance=1.0)
+    assert found.regions == ()
+
+
 def test_bands_find_every_object_once_also_across_their_borders():
     objects = [(20 + 90 * i, 30 + 66 * i, 60 + 90 * i, 70 + 66 * i, i % 3) for i in range(9)]
     bands = (Band(0, 260, 1.5), Band(190, 480, 1.0), Band(400, 701, 0.75))

@@ -51,20 +51,30 @@ class GroundView:
         return np.asarray(math.sqrt(fx * fy) * towards / self.altitude)
 
 
-def ground_bands(view: GroundView, width: int, height: int, sizes: ObjectSizes, max_side: int = 0) -> tuple[Band, ...]:
+def ground_bands(
+    view: GroundView,
+    width: int,
+    height: int,
+    sizes: ObjectSizes,
+    max_side: int = 0,
+    *,
+    useful_zoom: float = LARGEST_ENLARGEMENT,
+) -> tuple[Band, ...]:
     """Divide an image into bands, each with the scale at which the ground has the network's best pixels per metre.
 
     Rows at the horizon and above it, and those so far away that no enlargement makes their objects large enough, are
-    left out, if the rest is not the whole image. max_side: of the network's input, pixels; 0: no limit. A band for an
-    image that shows no such ground covers all of it, as small as the other extreme allows.
+    left out, if the rest is not the whole image. max_side: of the network's input, pixels; 0: no limit. useful_zoom: of
+    the image (`detail.useful_zoom`); a band has no larger scale. A band for an image that shows no such ground covers
+    all of it, as small as the other extreme allows.
     """
+    largest = min(LARGEST_ENLARGEMENT, useful_zoom)
     rows = np.arange(height) + 0.5
     per_metre = view.pixels_per_metre(width / 2, rows)
-    usable = np.flatnonzero(per_metre * LARGEST_ENLARGEMENT >= sizes.smallest / 2)
+    usable = np.flatnonzero(per_metre * largest >= sizes.smallest / 2)
     if not len(usable):
-        return (Band(0, height, _limited(LARGEST_ENLARGEMENT, width, height, max_side)),)
+        return (Band(0, height, _limited(largest, width, height, max_side)),)
     first, last = int(usable[0]), int(usable[-1]) + 1
-    wanted = np.minimum(sizes.best / np.maximum(per_metre[first:last], 1e-9), LARGEST_ENLARGEMENT)
+    wanted = np.minimum(sizes.best / np.maximum(per_metre[first:last], 1e-9), largest)
     edges = [first, *(first + edge for edge in _edges(wanted)), last]
     bands = []
     for low, high in itertools.pairwise(edges):

@@ -7,6 +7,7 @@ size, so a region whose objects have it already gets no second look.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -63,13 +64,16 @@ def find_crowds(
     sizes: ObjectSizes,
     config: CrowdConfig,
     max_side: int = 0,
+    *,
+    useful_zoom: float = math.inf,
 ) -> tuple[Region, ...]:
     """Find crowds of small objects among the boxes of the first look, the one with the most of them first.
 
     found: boxes in image pixels. bands: of the first look. image_size: (width, height). max_side: of the network's
-    input, pixels; 0: no limit.
+    input, pixels; 0: no limit. useful_zoom: of the image (`detail.useful_zoom`); a region gets no larger one.
     """
     width, height = image_size
+    largest_zoom = min(config.largest_zoom, useful_zoom)
     centres = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
     per_metre = pixels_per_metre(found, sizes)
     seen_at = scales_at(bands, centres[:, 1])
@@ -84,7 +88,7 @@ def find_crowds(
         crowd = small & _is_inside(centres, cluster)
         if crowd.sum() < config.fewest:
             continue
-        zoom = min(sizes.best / float(np.median(per_metre[crowd])), config.largest_zoom)
+        zoom = min(sizes.best / float(np.median(per_metre[crowd])), largest_zoom)
         grown = enlarge(cluster[None], config.enlargement, width, height)[0]
         margin = config.context / zoom
         x0, y0 = (np.minimum(grown[:2], cluster[:2] - margin)).clip(0, image_size).astype(int).tolist()

@@ -43,6 +43,13 @@ def test_a_nadir_view_is_one_band_at_the_best_scale():
         assert band.scale == pytest.approx(SIZES.best * altitude / FOCAL)
 
 
+def test_a_band_is_enlarged_as_far_as_it_is_useful():
+    seen = view(60.0, 90)
+    (band,) = ground_bands(seen, WIDTH, HEIGHT, SIZES, useful_zoom=0.7)
+    assert band.scale == pytest.approx(0.7)
+    assert ground_bands(seen, WIDTH, HEIGHT, SIZES, useful_zoom=2.4) == ground_bands(seen, WIDTH, HEIGHT, SIZES)
+
+
 def test_an_oblique_view_has_overlapping_bands_with_larger_scales_farther_away():
     seen = view(15.0, 30)
     bands = ground_bands(seen, WIDTH, HEIGHT, SIZES)

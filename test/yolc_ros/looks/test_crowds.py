@@ -82,3 +82,11 @@ def test_a_zoom_that_gains_nothing_is_left_out():
     assert find_crowds(found, WHOLE, SIZE, SIZES, CrowdConfig(largest_zoom=1.2)) == ()
     assert find_crowds(found, WHOLE, SIZE, SIZES, CrowdConfig(), max_side=100) == ()
     assert find_crowds(boxes([], 6.0), WHOLE, SIZE, SIZES, CrowdConfig()) == ()
+
+
+@pytest.mark.parametrize(("useful", "zoom"), [(2.0, 1.5), (1.4, 1.4), (0.7, None)])
+def test_a_region_is_enlarged_as_far_as_it_is_useful(useful, zoom):
+    """A zoom of 0.7 gains nothing after a first look at 0.6."""
+    found = boxes(grid(400, 300), 6.0)
+    regions = find_crowds(found, (Band(0, 1000, 0.6),), SIZE, SIZES, CrowdConfig(), useful_zoom=useful)
+    assert [region.scale for region in regions] == ([] if zoom is None else [pytest.approx(zoom)])
