@@ -1,4 +1,4 @@
-"""A SLAM back end in 150 lines: build a pose graph from the relative poses of a bag and optimise it with GTSAM.
+"""A small SLAM back end: build a pose graph from the relative poses of a bag and optimise it with GTSAM.
 
     python examples/simulated_loop.py loop_bag --truth truth.tum
     python examples/pose_graph.py loop_bag graph.tum --chain chain.tum
@@ -10,6 +10,7 @@ The bag comes from `replay`, or is any recording of `loftr/relative_pose`. Needs
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from replay_ros.evaluation.motion.edges import PoseEdge, chain, edge_of_message
 TOPIC = "loftr/relative_pose"
 MAX_ODOMETRY_STEP = 3  # keyframes; an edge that spans more of them is treated like a loop closure
 CLOSURE_PROBABILITY = 0.99  # with which a correct loop closure is kept
+CLOSURE_CORRELATION = 0.2  # of the errors of two loop closures of one keyframe, measured: docs/slam.md, "Loops"
 ANCHOR_SIGMA = 1e-6  # standard deviation of the prior on the first pose, which fixes the graph's gauge
 
 
@@ -70,12 +72,16 @@ def optimise(edges: Sequence[PoseEdge]) -> Optimised:
     values, graph = gtsam.Values(), gtsam.NonlinearFactorGraph()
     for key, T in enumerate(start.matrices()):
         values.insert(key, gtsam.Pose3(T))
-    closures = []
+    closures = [
+        number
+        for number, edge in enumerate(connected)
+        if edge.is_loop or keys[edge.newer_ns] - keys[edge.older_ns] > MAX_ODOMETRY_STEP
+    ]
+    factors = dict(zip(closures, dependence([connected[number] for number in closures]), strict=True))
     for number, edge in enumerate(connected):
         older, newer = keys[edge.older_ns], keys[edge.newer_ns]
-        graph.add(gtsam.BetweenFactorPose3(older, newer, gtsam.Pose3(edge.matrix), noise_of(edge)))
-        if edge.is_loop or newer - older > MAX_ODOMETRY_STEP:
-            closures.append(number)
+        noise = noise_of(edge, factors.get(number, 1.0))
+        graph.add(gtsam.BetweenFactorPose3(older, newer, gtsam.Pose3(edge.matrix), noise))
     graph.add(gtsam.PriorFactorPose3(0, values.atPose3(0), gtsam.noiseModel.Isotropic.Sigma(6, ANCHOR_SIGMA)))
 
     settings = gtsam.GncLMParams()
@@ -98,9 +104,21 @@ def optimise(edges: Sequence[PoseEdge]) -> Optimised:
     )
 
 
-def noise_of(edge: PoseEdge) -> gtsam.noiseModel.Gaussian:
-    """Return the noise model of an edge for GTSAM; without a metric scale only its rotation has information."""
-    covariance = edge.covariance.copy()
+def dependence(closures: Sequence[PoseEdge]) -> list[float]:
+    """Return the factor of the covariance of each loop closure, because those of one newer keyframe share its image.
+
+    n closures whose errors have the correlation rho count as much as n / (1 + (n - 1) rho) independent ones.
+    """
+    counts = Counter(edge.newer_ns for edge in closures)
+    return [1.0 + CLOSURE_CORRELATION * (counts[edge.newer_ns] - 1) for edge in closures]
+
+
+def noise_of(edge: PoseEdge, factor: float = 1.0) -> gtsam.noiseModel.Gaussian:
+    """Return the noise model of an edge for GTSAM; without a metric scale only its rotation has information.
+
+    factor: of the covariance, see `dependence`.
+    """
+    covariance = factor * edge.covariance
     if not edge.is_metric:
         covariance[:3], covariance[:, :3] = 0.0, 0.0
         covariance[:3, :3] = UNOBSERVED * np.eye(3)

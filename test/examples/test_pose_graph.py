@@ -64,6 +64,28 @@ def test_a_wrong_loop_closure_is_refused(example, loop):
     assert ate(found.trajectory, truth) < 0.75 * ate(chain(edges), truth)
 
 
+def test_closures_of_one_keyframe_count_as_correlated_measurements(example):
+    graph = example("pose_graph")
+    ends = [(1, 9), (2, 9), (3, 9), (4, 10)]  # stamps
+    factors = graph.dependence(
+        [PoseEdge(*pair, np.eye(4), np.eye(6), Geometry.GENERAL, ScaleSource.ALTITUDE, is_loop=True) for pair in ends]
+    )
+    rho = graph.CLOSURE_CORRELATION
+    correlated = np.linalg.inv(rho + (1 - rho) * np.eye(3))
+    assert np.sum(1 / np.array(factors[:3])) == pytest.approx(correlated.sum())  # information on one quantity
+    assert factors[3] == 1
+
+
+def test_a_repeated_closure_adds_nothing_where_its_copies_depend_fully(example, loop, monkeypatch):
+    edges, _, _ = loop
+    graph = example("pose_graph")
+    monkeypatch.setattr(graph, "CLOSURE_CORRELATION", 1.0)
+    closures = [edge for edge in edges if edge.is_loop]
+    once, thrice = (graph.optimise([*edges, *copies]) for copies in ([], 2 * closures))
+    assert thrice.closures == 3 * once.closures == 6
+    np.testing.assert_allclose(thrice.trajectory.positions, once.trajectory.positions, atol=1e-3)
+
+
 def test_edges_without_scale_do_not_change_lengths(example, loop):
     """Loop closures without scale still correct the orientation, and do not pull edges to a length of 1."""
     edges, truth, _ = loop
