@@ -1,12 +1,16 @@
-"""Variance inflation by correlated errors of matches, estimated from the residuals of the pair itself.
+"""Variance inflation by correlated and unequal errors of matches, estimated from the residuals of the pair itself.
 
 A matcher makes similar errors on neighbouring matches, so N matches carry less information than N independent ones.
-The correlation of two errors is taken as a function of their distance in the older view, and constant within rings of
-distance. Its values are variance components: quadratic forms of the residuals, corrected for what the fit of the motion
-absorbs of them (MINQUE: Rao, "Estimation of variance and covariance components", J. Multivariate Analysis 1971). With
-them the covariance of the scores contains the pairs of different matches (Conley, "GMM estimation with cross sectional
-dependence", J. Econometrics 1999). The excess is summarised by one number, the variance inflation factor (design
-effect: Kish, "Survey Sampling", 1965), by which the effective number of matches is smaller.
+Its errors are also larger in some places, such as at the edge of the common view, on sparse texture and beside houses.
+There few matches hold the estimate, so the errors of these count, and not those of the average match.
+
+The covariance of two errors is taken as a function of their distance in the older view, and constant within rings of
+distance. Each pair of matches counts as much as the product of its scores in the covariance of the estimate (Conley,
+"GMM estimation with cross sectional dependence", J. Econometrics 1999; White, "A heteroskedasticity-consistent
+covariance matrix estimator", Econometrica 1980). The values of the rings are variance components: quadratic forms of
+the residuals, corrected for what the fit of the motion absorbs of them (method of moments: Rao, "Estimation of variance
+and covariance components", J. Multivariate Analysis 1971). The excess is summarised by one number, the variance
+inflation factor (design effect: Kish, "Survey Sampling", 1965), by which the effective number of matches is smaller.
 
 Errors that change little over the view look like motion and leave no residuals; no estimate from residuals sees them.
 They are added as a systematic error of known size, as in the type B evaluation of uncertainty (JCGM 100, "Guide to the
@@ -26,36 +30,35 @@ from loftr_ros.geometry.uncertainty.refinement import Refined
 
 _CELL = 1 / 32  # of the extent, side of a lattice cell: 9 pixels at 640x480, about one coarse cell of LoFTR
 _MAX_SIDE = 256  # of the lattice, cells; bounds the work for cameras with an odd calibration
-_RADII = (1, 3, 7, 15)  # cells, outer radii of the rings: to a quarter of the view, most beyond is absorbed (empirical)
+_RADII = (1, 3, 7)  # cells, outer radii of the rings: to an eighth of the view, most beyond is absorbed (empirical)
 # Of the extent: 0.007 pixels at 640x480. On turns on the spot of simulated flights, all matches of loftr_lite in a pair
 # are displaced together by 0.0062 pixels (RMS of an axis) at 416x312, sampling error taken off; a residual shares a
 # displacement between both images, so that 0.0044 pixels or 2.4e-5 are left. Before pixels were aligned it was 1.4e-4.
 _SYSTEMATIC = 2.4e-5
-_EVIDENCE = 1.0  # standard deviations above 0 from which on the correlation in a ring counts (empirical)
 
 
 def variance_inflation(pairs: RayPairs, refined: Refined[Any]) -> float:
-    """Factor, at least 1, of the estimate's variance over its variance for independent matches.
+    """Factor, at least 1, of the estimate's variance over its variance for independent matches with equal noise.
 
     Let A (N k, p) be the weighted derivative of the residuals, whitened so that A'A = I, and B_r the matrix (N k, N k)
-    that is 1 for two matches within ring r. With the correlation c_r of their errors, the noise sigma and the
+    that is 1 for two matches within ring r; B_0 = I. With the covariance c_r of their errors over sigma^2, and the
     systematic error b that neighbours share unseen, the factor, a mean over the directions of a step, is
 
-        v = 1 + sum_r (c_r + (b / sigma)^2) tr(A' B_r A) / p.
+        v = c_0 + sum_r>0 (c_r + (b / sigma)^2) tr(A' B_r A) / p.
 
-    Correlations fall with the distance. Therefore the sum of the c_r ends at the first ring whose correlation is less
-    than _EVIDENCE standard deviations above 0, and none counts for more than the one before (initial monotone sequence:
-    Geyer, "Practical Markov chain Monte Carlo", Statistical Science 1992). Distant rings hold most pairs of matches, so
-    that chance correlations in them would weigh most.
+    Covariances fall with the distance. Therefore the sum of the c_r ends before the first ring whose covariance is not
+    positive, and none counts for more than the one before (initial monotone sequence: Geyer, "Practical Markov chain
+    Monte Carlo", Statistical Science 1992). Distant rings hold most pairs of matches, so that chance covariances in
+    them would weigh most.
     """
     rings = _Rings.of(pairs, refined)
-    correlations, deviations = rings.correlations()
+    last, *shared = rings.components / refined.noise.sigma**2
     systematic = (_SYSTEMATIC * pairs.extent / refined.noise.sigma) ** 2
-    inflation, last = 1.0 + systematic * rings.overlaps[1:].sum(), 1.0
-    for correlation, deviation, overlap in zip(correlations, deviations, rings.overlaps[1:], strict=True):
-        if not correlation > _EVIDENCE * deviation:
+    inflation = last + systematic * rings.overlaps[1:].sum()
+    for covariance, overlap in zip(shared, rings.overlaps[1:], strict=True):
+        if not covariance > 0.0:
             break
-        last = min(correlation, last)
+        last = min(covariance, last)
         inflation += last * overlap
     return max(float(inflation), 1.0)
 
@@ -64,8 +67,11 @@ def variance_inflation(pairs: RayPairs, refined: Refined[Any]) -> float:
 class _Rings:
     """Sums over the pairs of matches in each ring; ring 0 pairs each match with itself.
 
-    products: (R,), e' B_r e with the weighted residuals e. moments: (R, R), tr(B_r Q B_s Q) with Q = I - A A', the
-    expectation of the products by the variance components. overlaps: (R,), tr(A' B_r A) / p.
+    The kernel K_r (N k, N k) is A A' for two matches within ring r, else 0. So e' K_r e, with the weighted residuals e,
+    is the sum of the products of their scores.
+
+    products: (R,), e' K_r e. moments: (R, R), tr(K_r Q B_s Q) with Q = I - A A': the derivative of the expected
+    product r by the covariance of ring s. overlaps: (R,), tr(A' B_r A) / p.
     """
 
     products: np.ndarray
@@ -75,30 +81,27 @@ class _Rings:
     @classmethod
     def of(cls, pairs: RayPairs, refined: Refined[Any]) -> _Rings:
         roots = np.sqrt(refined.weights)[:, None]
-        e = refined.residuals * roots
         A = _whitened(refined.motion.jacobian(pairs) * roots[:, :, None], refined.information)
-        count, components, size = A.shape
-        values = np.column_stack([np.ones(count), e, A.reshape(count, -1)])
-        sums = _ring_sums(values, _lattice(pairs))  # B_r times each column
-        numbers = components * sums[:, :, 0].sum(axis=1)  # of pairs
-        BA = sums[:, :, 1 + components :].reshape(len(sums), -1, size)
-        ABA = A.reshape(-1, size).T @ BA
-        flat = BA.reshape(len(sums), -1)
-        moments = np.diag(numbers) - 2.0 * flat @ flat.T + np.einsum("rpq,sqp->rs", ABA, ABA)
-        return cls(
-            products=np.einsum("nk,rnk->r", e, sums[:, :, 1 : 1 + components]),
-            moments=moments,
-            overlaps=np.trace(ABA, axis1=1, axis2=2) / max(size, 1),
-        )
+        scores = np.einsum("nkp,nk->np", A, refined.residuals * roots)
+        leverages = np.einsum("nkq,nkp->nqp", A, A)
+        count, _, size = A.shape
+        columns = scores, leverages.reshape(count, -1), A.reshape(count, -1)
+        sums = _ring_sums(np.concatenate(columns, axis=1), _lattice(pairs))  # B_r times each column
+        of_scores, of_leverages, of_A = np.split(sums, [size, size + size**2], axis=2)
+        KA = np.einsum("nkq,rnqp->rnkp", A, of_leverages.reshape(-1, count, size, size))
+        KA, BA, A = KA.reshape(len(sums), -1, size), of_A.reshape(len(sums), -1, size), A.reshape(-1, size)
+        AKA, ABA = A.T @ KA, A.T @ BA
+        traces = np.trace(ABA, axis1=1, axis2=2)  # also tr(K_r B_r); different rings share no pairs of matches
+        absorbed = KA.reshape(len(sums), -1) @ BA.reshape(len(sums), -1).T
+        moments = np.diag(traces) - 2.0 * absorbed + np.einsum("rpq,sqp->rs", AKA, ABA)
+        products = np.einsum("np,rnp->r", scores, of_scores)
+        return cls(products=products, moments=moments, overlaps=traces / max(size, 1))
 
-    def correlations(self) -> tuple[np.ndarray, np.ndarray]:
-        """Correlation of the errors in each ring but ring 0, and its standard deviation for independent errors."""
-        inverse = np.linalg.pinv(self.moments, rcond=1e-9, hermitian=True)  # a ring without pairs of matches gets 0
-        components = inverse @ self.products
-        deviations = np.sqrt(np.maximum(2.0 * np.diag(inverse), 0.0))
-        if not components[0] > 0.0:  # exact matches, or all of them in one place
-            return np.zeros(len(components) - 1), deviations[1:]
-        return components[1:] / components[0], deviations[1:]
+    @property
+    def components(self) -> np.ndarray:
+        """Covariance (R,) of the errors of two matches in each ring, pixels^2; 0 in a ring without pairs of matches."""
+        components: np.ndarray = np.linalg.pinv(self.moments, rcond=1e-9) @ self.products
+        return components
 
 
 def _whitened(J: np.ndarray, information: np.ndarray) -> np.ndarray:
