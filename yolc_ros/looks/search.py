@@ -1,7 +1,8 @@
 """The scale of the first look, found by looking: `scale: auto`.
 
 A network that sees its objects in a fitting size finds more of them, with higher scores, so a look is rated by the sum
-of its scores. The search climbs from a small image to larger ones until something clear is found. The sizes of what is
+of the scores of its sure boxes. Doubtful boxes hardly count: a look at too large a scale has many on lane markings and
+windows. The search climbs from a small image to larger ones until something clear is found. The sizes of what is
 found there tell the scale at which it would have the network's best size, which is looked at next.
 """
 
@@ -18,6 +19,7 @@ from yolc_ros.looks.bands import LARGEST_ENLARGEMENT
 from yolc_ros.looks.crowds import pixels_per_metre
 from yolc_ros.network.config import ObjectSizes
 
+_DOUBTFUL = 0.01  # weight of doubtful boxes, which decide between looks without sure ones (empirical)
 _FEWEST = 3  # objects whose median tells that the scale does not fit any more (empirical)
 Look = Callable[[float], ScoredBoxes]  # the boxes that a look at the whole image at a scale finds
 
@@ -28,10 +30,11 @@ class SearchConfig:
 
     interval: images from one search to the next. retry: images from a search to the next one at the earliest, when
     objects leave the range of sizes or when nothing is found. first_side: longer side of the first look, input
-    pixels. step: ratio of the scales of two looks of the climb. counted: lowest score of a box that counts. clear:
-    rating at which the climb ends. rounds: looks at most that the sizes ask for. tolerance: ratio of two scales that
-    are not worth another look. keep: share of the best rating that a look at the scale which the sizes ask for must
-    have. change: the scale in use is left only for one that differs by this ratio and finds at least as much.
+    pixels. step: ratio of the scales of two looks of the climb. counted: lowest score of a box that counts. sure:
+    lowest score of a box that is more likely right than wrong. clear: rating at which the climb ends. rounds: looks
+    at most that the sizes ask for. tolerance: ratio of two scales that are not worth another look. keep: share of
+    the best rating that a look at the scale which the sizes ask for must have. change: the scale in use is left
+    only for one that differs by this ratio and finds at least as much.
     """
 
     interval: int = 60
@@ -39,6 +42,7 @@ class SearchConfig:
     first_side: int = 640
     step: float = 2.0
     counted: float = 0.2
+    sure: float = 0.5
     clear: float = 2.0
     rounds: int = 3
     tolerance: float = 1.3
@@ -70,8 +74,10 @@ def largest_scale(width: int, height: int, max_side: int) -> float:
 
 
 def rate(found: ScoredBoxes, config: SearchConfig) -> float:
-    """Rate a look: the sum of the scores of its boxes."""
-    return float(found.scores[found.scores >= config.counted].sum())
+    """Rate a look: the sum of the scores of its sure boxes, and a little of the doubtful ones."""
+    counted = found.scores[found.scores >= config.counted]
+    is_sure = counted >= config.sure
+    return float(counted[is_sure].sum() + _DOUBTFUL * counted[~is_sure].sum())
 
 
 def fitting_scale(found: ScoredBoxes, sizes: ObjectSizes, config: SearchConfig) -> float | None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from yolc_ros.boxes import ScoredBoxes
-from yolc_ros.looks.search import ScaleState, SearchConfig, fitting_scale, follow, largest_scale, search
+from yolc_ros.looks.search import ScaleState, SearchConfig, fitting_scale, follow, largest_scale, rate, search
 from yolc_ros.network.config import ObjectSizes
 
 SIZES = ObjectSizes(smallest=14.0, best=22.0, largest=40.0, metres=(4.0,))
@@ -72,3 +72,26 @@ def test_a_search_is_due_when_the_objects_leave_the_range_and_not_before_the_ret
     assert follow(outside, found, 1.0, SIZES, CONFIG).age == CONFIG.interval
     assert follow(fitting, found, 0.4, SIZES, CONFIG).age == CONFIG.interval  # a budget reduced the look
     assert follow(ScaleState(0.4, 3, (100, 100)), found, 1.0, SIZES, CONFIG).age == 4
+
+
+class Street(Scene):
+    """Cars whose scores rise to their best size, and lane markings that become doubtful boxes in too large an image."""
+
+    def __call__(self, scale: float) -> ScoredBoxes:
+        cars = super().__call__(scale)
+        markings = 80 if scale > 0.6 else 0
+        boxes = np.tile(np.array([[0, 0, 12, 12]], np.float32), (markings, 1))
+        scores = np.full(markings, 0.35, np.float32)
+        return ScoredBoxes(
+            np.vstack([cars.boxes, boxes]),
+            np.concatenate([cars.scores, scores]),
+            np.zeros(len(cars.scores) + markings, np.int64),
+        )
+
+
+def test_many_doubtful_boxes_do_not_outweigh_sure_ones():
+    street = Street(per_metre=60.0)
+    found = search(street, 0.33, 1.0, SIZES, CONFIG)
+    assert found == pytest.approx(SIZES.best / 60.0, rel=0.2)
+    assert rate(street(1.0), CONFIG) < rate(street(0.37), CONFIG)
+    assert rate(street(1.0), CONFIG) > 0
