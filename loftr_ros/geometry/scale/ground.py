@@ -92,8 +92,8 @@ def _deviations(
 ) -> np.ndarray:
     """Standard deviations (N,) of inverse depths rho: noise over the derivative of x1 ~ R' (x0 - rho t) by rho."""
     ahead = -(rotation.T @ translation)
-    moved = x0 @ rotation + np.outer(inverse, ahead)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # of matches at infinity, which are not usable
+        moved = x0 @ rotation + np.outer(inverse, ahead)
         shift = (ahead[:2] - moved[:, :2] / moved[:, 2:] * ahead[2]) / moved[:, 2:]
         return np.sqrt(2.0) * max(noise, 1e-7) / np.linalg.norm(shift, axis=1)
 
