@@ -330,10 +330,16 @@ def test_a_scale_that_is_none_is_refused_with_what_it_can_be(dataset, value, cap
     assert expected in " ".join(capsys.readouterr().err.split())
 
 
-@pytest.mark.parametrize("degrees", ["0", "180", "nan"])
+@pytest.mark.parametrize("degrees", ["0", "180"])
 def test_a_field_of_view_that_cannot_be_is_refused(dataset, degrees):
     with pytest.raises(InputError, match="--fov must lie between 0 and 180"):
         evaluate_detection.main([str(dataset / "coco.json"), "--scale", "ground", "--fov", degrees])
+
+
+def test_a_field_of_view_that_is_no_number_is_refused(dataset, capsys):
+    with pytest.raises(SystemExit):
+        evaluate_detection.main([str(dataset / "coco.json"), "--scale", "ground", "--fov", "nan"])
+    assert "argument --fov: invalid number value: 'nan'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("value", ["2", "-1", "none"])

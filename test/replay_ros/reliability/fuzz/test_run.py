@@ -102,11 +102,11 @@ def test_no_reader_fails_on_a_short_run(tmp_path):
 
 @pytest.mark.slow
 def test_targets_run_in_processes_of_their_own_and_keep_what_they_found(tmp_path):
-    report = run_fuzz(60, tmp_path, only=["TUM", "pairs.json"])
+    report = run_fuzz(60, tmp_path, only=["TUM trajectory", "pairs.json"])
     assert report.holds, report.lines()
     assert [name for name in report.figures if name.endswith("inputs")] == [
         "TUM trajectory: inputs",
         "pairs.json: inputs",
     ]
     assert any((tmp_path / "corpus" / "TUM_trajectory").iterdir())
-    assert run_fuzz(60, tmp_path, seed=100, only=["TUM"]).holds  # goes on from that corpus
+    assert run_fuzz(60, tmp_path, seed=100, only=["TUM trajectory"]).holds  # goes on from that corpus
