@@ -133,6 +133,20 @@ def test_stdout_on_a_full_disk_is_one_line(repository: Path):
     assert process.stderr == "-c: the output cannot be written (No space left on device); free some space\n"
 
 
+def signalled_while_it_imports(command: str, module: str, number: int, repository: Path, folder: Path):
+    """Send a signal to a command that imports the module "slow"; return its status and what it printed then."""
+    (folder / "slow.py").write_text(module)
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(folder)!r})\n{command}"],
+        cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    return process.returncode, out, err
+
+
 SLOW_IMPORT = """
 import sys
 from perception_common.cli import run
@@ -153,16 +167,8 @@ finally:
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_command_quietly_while_it_still_imports(repository, tmp_path, number, status):
-    (tmp_path / "slow.py").write_text(SLOW_MODULE)
-    process = subprocess.Popen(
-        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{SLOW_IMPORT}"],
-        cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )  # fmt: skip
-    assert process.stdout.readline() == "importing\n"
-    process.send_signal(number)
-    out, err = process.communicate(timeout=30)
-    assert (process.returncode, out, err) == (status, "cleaned up\n", "")
+    ended = signalled_while_it_imports(SLOW_IMPORT, SLOW_MODULE, number, repository, tmp_path)
+    assert ended == (status, "cleaned up\n", "")
 
 
 QUICK_IMPORT = """
@@ -185,16 +191,8 @@ except BaseException as error:  # as numpy does
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_library_cannot_turn_a_signal_into_an_error_of_its_own(repository, tmp_path, number, status):
-    (tmp_path / "slow.py").write_text(TURNING_MODULE)
-    process = subprocess.Popen(
-        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{QUICK_IMPORT}"],
-        cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )  # fmt: skip
-    assert process.stdout.readline() == "importing\n"
-    process.send_signal(number)
-    out, err = process.communicate(timeout=30)
-    assert (process.returncode, out, err) == (status, "", "")
+    ended = signalled_while_it_imports(QUICK_IMPORT, TURNING_MODULE, number, repository, tmp_path)
+    assert ended == (status, "", "")
 
 
 def test_signals_have_their_handlers_back_after_quick_imports():
