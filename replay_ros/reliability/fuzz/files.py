@@ -32,7 +32,7 @@ from replay_ros.bags.datasets.kitti import read_kitti
 from replay_ros.bags.datasets.recording import FrameTiming
 from replay_ros.evaluation.detection.datasets import Dataset, coco_dataset, uavdt_dataset, visdrone_dataset
 from replay_ros.evaluation.detection.truth import choose_classes
-from replay_ros.reliability.fuzz.target import Target
+from replay_ros.reliability.fuzz.target import Target, from_file
 from replay_ros.result.answers import NodeAnswers
 from replay_ros.result.compare import compare, setup_differences
 from replay_ros.result.provenance import Provenance
@@ -51,33 +51,22 @@ def targets() -> list[Target]:
     """Return the targets of this module."""
     return [
         Target("COCO labels", _coco_seeds, _read_coco),
-        Target("list of photographs", _coco_seeds, _file(lambda path: list_images((path,)))),
+        Target("list of photographs", _coco_seeds, from_file(lambda path: list_images((path,)))),
         Target("VisDrone labels", lambda: [b"10,20,30,40,1,4,0,0\n5,5,9,9,0,0,0,0\n"], _read_visdrone),
         Target("UAVDT labels", lambda: [b"1,1,10,20,30,40,1,1,1\n1,2,5,5,9,9,1,1,3\n"], _read_uavdt),
-        Target("TUM trajectory", lambda: [b"# stamp\n1.5 1 2 3 0 0 0 1\n2.5 1 2 3 0 0 0.6 0.8\n"], _file(read_tum)),
-        Target("pairs.json", _pairs_seeds, _file(read_pairs)),
+        Target("TUM trajectory", lambda: [b"# stamp\n1.5 1 2 3 0 0 0 1\n2.5 1 2 3 0 0 0.6 0.8\n"], from_file(read_tum)),
+        Target("pairs.json", _pairs_seeds, from_file(read_pairs)),
         Target("poses by image", _poses_seeds, _read_poses),
         Target("altitudes", _altitude_seeds, _read_altitude),
         Target("KITTI sequence", lambda: [_KITTI], _read_kitti),
-        Target("calibration file", _calibration_seeds, _file(read_calibration, "camera.yaml")),
+        Target("calibration file", _calibration_seeds, from_file(read_calibration, "camera.yaml")),
         Target("parameter file", _parameter_seeds, _read_parameters, cost=3),
         Target("model file", _model_seeds, _read_model, cost=3),
         Target("safetensors", _safetensors_seeds, _read_weights("weights.safetensors"), cost=2),
         Target("torch checkpoint", _checkpoint_seeds, _read_weights("weights.pth"), cost=4),
         Target("run checkpoint", lambda: [_run_checkpoint()], _read_run, cost=6),
-        Target("replay result", _result_seeds, _file(_compare_result)),
+        Target("replay result", _result_seeds, from_file(_compare_result)),
     ]  # fmt: skip
-
-
-def _file(read: Callable[[Path], object], name: str = "input.json") -> Callable[[bytes, Path], object]:
-    """Return a target's `read` that writes the input to a file first."""
-
-    def write_and_read(data: bytes, folder: Path) -> object:
-        path = folder / name
-        path.write_bytes(data)
-        return read(path)
-
-    return write_and_read
 
 
 def _coco_seeds() -> list[bytes]:
@@ -107,7 +96,7 @@ def _read_truth(dataset: Dataset) -> object:
 
 def _read_coco(data: bytes, folder: Path) -> object:
     (folder / "a.jpg").write_bytes(_PICTURE)
-    return _file(lambda path: _read_truth(coco_dataset(path, fov_deg=60.0)))(data, folder)
+    return from_file(lambda path: _read_truth(coco_dataset(path, fov_deg=60.0)))(data, folder)
 
 
 def _read_visdrone(data: bytes, folder: Path) -> object:
@@ -143,11 +132,11 @@ def _suffix(data: bytes) -> str:
 
 
 def _read_poses(data: bytes, folder: Path) -> object:
-    return _file(read_poses, f"poses.{_suffix(data)}")(data, folder)
+    return from_file(read_poses, f"poses.{_suffix(data)}")(data, folder)
 
 
 def _read_altitude(data: bytes, folder: Path) -> object:
-    return _file(lambda path: read_altitude(str(path)), f"altitudes.{_suffix(data)}")(data, folder)
+    return from_file(lambda path: read_altitude(str(path)), f"altitudes.{_suffix(data)}")(data, folder)
 
 
 def _altitude_seeds() -> list[bytes]:
@@ -200,7 +189,9 @@ def _model_seeds() -> list[bytes]:
 
 
 def _read_model(data: bytes, folder: Path) -> object:
-    return _file(partial(load_yaml, YolcConfig if b"class_names" in data else LoFTRConfig), "model.yaml")(data, folder)
+    return from_file(partial(load_yaml, YolcConfig if b"class_names" in data else LoFTRConfig), "model.yaml")(
+        data, folder
+    )
 
 
 def _network() -> torch.nn.Module:
@@ -218,7 +209,7 @@ def _checkpoint_seeds() -> list[bytes]:
 
 
 def _read_weights(name: str) -> Callable[[bytes, Path], object]:
-    return _file(lambda path: load_weights(_network(), path), name)
+    return from_file(lambda path: load_weights(_network(), path), name)
 
 
 def _run_state() -> RunState:

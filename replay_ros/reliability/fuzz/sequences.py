@@ -18,7 +18,7 @@ from replay_ros.bags.telemetry.exif_tags import read_exif
 from replay_ros.bags.telemetry.photographs import telemetry_of
 from replay_ros.bags.telemetry.video.log_table import read_log_table
 from replay_ros.bags.telemetry.video.subtitles import read_subtitles
-from replay_ros.reliability.fuzz.target import Target
+from replay_ros.reliability.fuzz.target import Target, from_file
 
 _SEPARATOR = b"\x1e"  # between the files of an input
 _PICTURE = cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1].tobytes()
@@ -32,8 +32,8 @@ def targets() -> list[Target]:
         Target("TUM sequence", lambda: [_SEPARATOR.join(_TUM_FILES)], partial(_read_files, _TUM, read_tum_rgbd), 2),
         Target("EuRoC sequence", lambda: [_SEPARATOR.join(_EUROC_FILES)], partial(_read_files, _EUROC, read_euroc), 4),
         Target("VisDrone sequence", lambda: [b"1,1,10,20,30,40,1,4,0,0\n2,0,5,5,9,9,0,0,0,0\n"], _read_visdrone, 2),
-        Target("subtitles", lambda: _SUBTITLES, _read_subtitles),
-        Target("flight log", lambda: _LOGS, _read_log),
+        Target("subtitles", lambda: _SUBTITLES, from_file(partial(read_subtitles, size=(1920, 1080)), "video.srt")),
+        Target("flight log", lambda: _LOGS, from_file(read_log_table, "video.csv")),
         Target("metadata of a photograph", _photographs, lambda data, folder: telemetry_of(data), 2),
     ]
 
@@ -102,15 +102,3 @@ def _read_visdrone(data: bytes, folder: Path) -> object:
         (images / f"{number:07}.jpg").write_bytes(_PICTURE)
     (labels / "a.txt").write_bytes(data)
     return read_visdrone_video(images, FrameTiming())
-
-
-def _read_subtitles(data: bytes, folder: Path) -> object:
-    path = folder / "video.srt"
-    path.write_bytes(data)
-    return read_subtitles(path, (1920, 1080))
-
-
-def _read_log(data: bytes, folder: Path) -> object:
-    path = folder / "video.csv"
-    path.write_bytes(data)
-    return read_log_table(path)

@@ -19,3 +19,14 @@ class Target:
     seeds: Callable[[], Sequence[bytes]]
     read: Callable[[bytes, Path], object]
     cost: int = 1
+
+
+def from_file(read: Callable[[Path], object], name: str = "input.json") -> Callable[[bytes, Path], object]:
+    """Return a target's `read` that writes the input to a file first."""
+
+    def write_and_read(data: bytes, folder: Path) -> object:
+        path = folder / name
+        path.write_bytes(data)
+        return read(path)
+
+    return write_and_read
