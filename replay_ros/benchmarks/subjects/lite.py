@@ -15,6 +15,7 @@ from perception_common.backends.devices import choose_device, has_native_bf16
 from replay_ros.benchmarks.measurement import BenchmarkPlan, Measurement, SubjectReport, take_turns
 from replay_ros.benchmarks.synthetic import crowded_frame, textured_pair
 from replay_ros.benchmarks.untrained import untrained_lite_detector, untrained_loftr
+from yolc_ros.detector import Detector
 
 MAX_SIDE = 640  # pixels
 
@@ -30,18 +31,20 @@ def measure(plan: BenchmarkPlan) -> SubjectReport:
         size = f"{width}x{height}"
         frame = crowded_frame(width, height)
         image0, image1 = textured_pair(width, height)
+        detectors = {name: untrained_lite_detector(frame, plan.detections, name) for name in precisions}
         tasks: dict[str, Callable[[], object]] = {}
-        for precision in precisions:
-            tasks |= _tasks(size, precision, matchers[precision], frame, plan.detections, image0, image1)
+        for name in precisions:
+            suffix = "" if name == "fp32" else f", {name}"
+            variants = _variants(size, detectors[name], matchers[name], frame, image0, image1)
+            tasks |= {f"{variant}{suffix}": task for variant, task in variants.items()}
         seconds = take_turns(tasks, plan.rounds, f"lite {size}")
         for name, values in seconds.items():
             rows.append(Measurement.milliseconds(name, values))
             rows.append(Measurement.of(name, "frames/s", [1 / value for value in values]))
             if name.endswith(", bf16"):
                 rows.append(Measurement.ratio(f"{name} / fp32", values, seconds[name.removesuffix(", bf16")]))
-        detector = untrained_lite_detector(frame, plan.detections)
         whole = matchers["fp32"].with_settings(MatcherSettings(max_side=0))
-        found = detector.detect(frame)
+        found = detectors["fp32"].detect(frame)
         crops = ", ".join(f"{r.x1 - r.x0}x{r.y1 - r.y0} enlarged {r.scale:g} times" for r in found.regions)
         notes.append(
             f"{size}: {len(found.boxes)} detections; LSM crops: {crops or 'none'}; "
@@ -56,28 +59,20 @@ def measure(plan: BenchmarkPlan) -> SubjectReport:
     )
 
 
-def _tasks(
-    size: str,
-    precision: str,
-    matcher: Matcher,
-    frame: np.ndarray,
-    detections: int,
-    image0: np.ndarray,
-    image1: np.ndarray,
+def _variants(
+    size: str, detector: Detector, matcher: Matcher, frame: np.ndarray, image0: np.ndarray, image1: np.ndarray
 ) -> dict[str, Callable[[], object]]:
-    """Return the variants in one precision by name."""
-    detector = untrained_lite_detector(frame, detections, precision)
+    """Return what is timed for a frame size, by name."""
     without_lsm = replace(detector, settings=replace(detector.settings, lsm=None))
     reduced, whole = (matcher.with_settings(MatcherSettings(max_side=side)) for side in (MAX_SIDE, 0))
-    suffix = "" if precision == "fp32" else f", {precision}"
     tasks: dict[str, Callable[[], object]] = {
-        f"yolc_lite, {size}, without LSM{suffix}": partial(without_lsm.detect, frame),
-        f"yolc_lite, {size}, with LSM{suffix}": partial(detector.detect, frame),
-        f"loftr_lite, {size}{suffix}": partial(match_with_cached, whole, whole.encode(image0), image1),
+        f"yolc_lite, {size}, without LSM": partial(without_lsm.detect, frame),
+        f"yolc_lite, {size}, with LSM": partial(detector.detect, frame),
+        f"loftr_lite, {size}": partial(match_with_cached, whole, whole.encode(image0), image1),
     }
     if max(frame.shape) > MAX_SIDE:
-        name = f"loftr_lite, {size}, max_side {MAX_SIDE}{suffix}"
-        tasks[name] = partial(match_with_cached, reduced, reduced.encode(image0), image1)
+        cached = reduced.encode(image0)
+        tasks[f"loftr_lite, {size}, max_side {MAX_SIDE}"] = partial(match_with_cached, reduced, cached, image1)
     return tasks
 
 
