@@ -38,7 +38,7 @@ def parse_yaml(text: str) -> Any:
         node = loader.get_single_node()
         if node is None:
             return None
-        _check_expansion(node)
+        _check_nodes(node)
         return _bounded(loader.construct_document(node))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -64,7 +64,7 @@ def check_depth(text: str) -> None:
             raise InputError("not valid YAML (it is nested too deeply)")
 
 
-def _check_expansion(root: yaml.Node) -> None:
+def _check_nodes(root: yaml.Node) -> None:
     """Raise YAMLError when the document, with every alias expanded, has more than MAX_NODES nodes, or a key twice."""
     sizes: dict[int, int] = {}
 
