@@ -219,9 +219,9 @@ def test_the_peak_rate_is_searched_through_the_same_nodes(flight, tmp_path):
 
 @contextmanager
 def slow_replay(flight, out, bench):
-    """A replay with 20 s between images, detection only, whose node has answered the first image."""
+    """A replay with minutes between images, detection only, whose node has answered the first image."""
     bag, parameters = flight
-    command = [sys.executable, REPLAY, bag, out, "--live", "--rate", "0.05", "--params-file", parameters]
+    command = [sys.executable, REPLAY, bag, out, "--live", "--rate", "0.005", "--params-file", parameters]
     replay = subprocess.Popen(
         [*map(str, command), "--no-report", "--no-matching"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
