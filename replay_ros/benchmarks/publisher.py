@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import rclpy
+from rclpy.signals import SignalHandlerOptions
 
 from perception_common.errors import InputError
 from perception_common.node.base import RESULT_QOS
@@ -46,7 +47,7 @@ def publishing(expected: int) -> Iterator[ListenedPublisher]:
     Raises InputError when the listener is not discovered.
     """
     command = [sys.executable, str(listener.__file__), str(expected)]
-    rclpy.init()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C raises KeyboardInterrupt here
     node = rclpy.create_node("benchmark")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=child_environment())
     try:

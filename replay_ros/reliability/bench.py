@@ -21,6 +21,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
 
 from perception_common.errors import InputError
 from perception_common.node.transport import prepare_process
@@ -185,7 +186,7 @@ def running_bench(folder: Path) -> Iterator[Bench]:
     folder.mkdir(parents=True, exist_ok=True)
     prepare_process()
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"  # load goes to this machine only
-    rclpy.init()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C raises KeyboardInterrupt here
     node = rclpy.create_node("reliability")
     try:
         with ExitStack() as stack:

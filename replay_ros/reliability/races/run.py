@@ -14,13 +14,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
 
 from loftr_ros.parameters import LoftrParameters
 from loftr_ros.ros.node import LoftrNode
@@ -48,16 +49,15 @@ def run_races(transitions: int, folder: Path, seed: int = 0) -> ReliabilityRepor
         *(racers.manage, racers.manage, racers.call_directly, racers.change_parameters),
         *(racers.ask_for_matches, racers.watch),
     )
-    peers = [Peer(f"racer{number}") for number in range(len(roles))]
-    filming = Peer("camera")
-    cast: list[tuple[racers.Role, Peer]] = [*zip(roles, peers, strict=True), (Camera(filming).send, filming)]
     kept: list[tuple[int, int]] = []
-    while counts["transitions"] + counts["transitions refused"] < transitions:
-        _live(cast, counts, faults, seed=1000 * seed + len(kept), is_abrupt=len(kept) % 2 == 1)
-        gc.collect()  # nodes and their entities refer to each other
-        kept.append((threading.active_count(), len(os.listdir("/proc/self/fd"))))
-    for peer in (*peers, filming):
-        peer.close()
+    with ExitStack() as stack:
+        peers = [stack.enter_context(closing(Peer(f"racer{number}"))) for number in range(len(roles))]
+        filming = stack.enter_context(closing(Peer("camera")))
+        cast: list[tuple[racers.Role, Peer]] = [*zip(roles, peers, strict=True), (Camera(filming).send, filming)]
+        while counts["transitions"] + counts["transitions refused"] < transitions:
+            _live(cast, counts, faults, seed=1000 * seed + len(kept), is_abrupt=len(kept) % 2 == 1)
+            gc.collect()  # nodes and their entities refer to each other
+            kept.append((threading.active_count(), len(os.listdir("/proc/self/fd"))))
     (threads0, files0), (threads1, files1) = kept[0], kept[-1]
     return ReliabilityReport(
         "races",
@@ -75,7 +75,7 @@ def _live(
     cast: list[tuple[racers.Role, Peer]], counts: Counter[str], faults: list[str], *, seed: int, is_abrupt: bool
 ) -> None:
     """Let the node live once: start it, race, check that it still works, end it."""
-    rclpy.init()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C raises KeyboardInterrupt here
     node = LoftrNode()
     every_image = {"min_interval": 0.0, "max_displacement": 0.0}  # is a keyframe, so that there are some to match
     start = {"model": "sift", "autostart": False, **every_image}
@@ -97,23 +97,25 @@ def _live(
     spinning.start()
     goal = counts["transitions"] + counts["transitions refused"] + _PER_LIFE
     racing = [racers.race(role, peer, life, 100 * seed + number) for number, (role, peer) in enumerate(cast)]
-    _until(lambda: counts["transitions"] + counts["transitions refused"] >= goal or not spinning.is_alive())
-    if is_abrupt:
+    try:
+        _until(lambda: counts["transitions"] + counts["transitions refused"] >= goal or not spinning.is_alive())
+        if not is_abrupt:
+            life.over.set()
+            _join(racing)
+            _check_that_it_works(node, life, cast)
+    finally:  # also after Ctrl-C: threads that go on would keep the process alive
+        if is_abrupt:
+            life.is_ending.set()
+        rclpy.shutdown()
+        spinning.join()
+        faults.extend(ended)
+        node.stop()  # from here on as in run_nodes, with the racers still running after an abrupt end
+        executor.finish()
         life.is_ending.set()
-    else:
         life.over.set()
-        _join(racing, life)
-        _check_that_it_works(node, life, cast)
-    rclpy.shutdown()
-    spinning.join()
-    faults.extend(ended)
-    node.stop()  # from here on as in run_nodes, with the racers still running after an abrupt end
-    executor.finish()
-    life.is_ending.set()
-    life.over.set()
-    _join(racing, life)
-    executor.shutdown()
-    node.destroy_node()
+        _join(racing)
+        executor.shutdown()
+        node.destroy_node()
 
 
 def _tell_failed_callbacks(node: LoftrNode, life: Life) -> None:
@@ -160,7 +162,7 @@ def _check_that_it_works(node: LoftrNode, life: Life, cast: list[tuple[racers.Ro
         )
 
 
-def _join(threads: list[threading.Thread], life: Life) -> None:
+def _join(threads: list[threading.Thread]) -> None:
     for thread in threads:
         thread.join(_SECONDS)
         if thread.is_alive():
