@@ -60,7 +60,8 @@ def test_an_interrupt_ends_a_run_with_its_nodes_and_without_a_traceback(tmp_path
         logs = [tmp_path / "said", tmp_path / "logs" / "002_loftr_node.log"]
         end = time.monotonic() + 120
         while not any(log.exists() and "waiting for images" in log.read_text() for log in logs):
-            assert process.poll() is None and time.monotonic() < end, (tmp_path / "said").read_text()
+            assert process.poll() is None, (tmp_path / "said").read_text()
+            assert time.monotonic() < end
             time.sleep(0.1)
         nodes = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(number)
