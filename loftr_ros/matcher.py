@@ -22,7 +22,7 @@ from loftr_ros.turning.quarter_turns import turn_cells_back, turn_image, turn_po
 from perception_common.backends.cuda_graphs import GraphRuntime
 from perception_common.backends.devices import DevicePolicy
 from perception_common.backends.engine_cache import open_runtime
-from perception_common.backends.finite import all_finite, require_finite
+from perception_common.backends.finite import all_finite, check_prepared, require_finite
 from perception_common.backends.onnx_export import Identity
 from perception_common.backends.streams import DeviceStream, inference, upload_array
 from perception_common.config import load_yaml, to_mapping
@@ -107,6 +107,7 @@ class Matcher:
     ) -> Matcher:
         """Use a copy of a network, as in training; `network` is not changed."""
         prepared = set_precision(prepare_for_inference(network).to(policy.device), policy.dtype)
+        check_prepared(prepared, policy.dtype)
         if policy.providers:
             identity = Identity(name, weights.sha256 if weights else "", to_mapping(network.config))
             prepared.runtime = open_runtime(loftr_parts(prepared), network, identity, policy)

@@ -15,7 +15,7 @@ from torch import Tensor
 from perception_common.backends.cuda_graphs import GraphRuntime
 from perception_common.backends.devices import DevicePolicy
 from perception_common.backends.engine_cache import open_runtime
-from perception_common.backends.finite import require_finite
+from perception_common.backends.finite import check_prepared, require_finite
 from perception_common.backends.onnx_export import Identity
 from perception_common.backends.streams import DeviceStream, inference, staging, upload
 from perception_common.config import load_yaml, to_mapping
@@ -206,6 +206,7 @@ class Detector:
     ) -> Detector:
         """Make a detector from a copy of a network, such as one in training; `network` itself is not changed."""
         prepared = set_precision(prepare_for_inference(network).to(policy.device), policy.dtype)
+        check_prepared(prepared, policy.dtype)
         if policy.providers:
             identity = Identity(name, weights.sha256 if weights else "", to_mapping(network.config))
             prepared.runtime = open_runtime(yolc_parts(prepared), network, identity, policy)
