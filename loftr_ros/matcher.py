@@ -22,12 +22,12 @@ from loftr_ros.turning.quarter_turns import turn_cells_back, turn_image, turn_po
 from perception_common.backends.cuda_graphs import GraphRuntime
 from perception_common.backends.devices import DevicePolicy
 from perception_common.backends.engine_cache import open_runtime
-from perception_common.backends.finite import all_finite, check_prepared, require_finite
+from perception_common.backends.finite import all_finite, require_finite
 from perception_common.backends.onnx_export import Identity
 from perception_common.backends.streams import DeviceStream, inference, upload_array
 from perception_common.config import load_yaml, to_mapping
 from perception_common.resources import find_config
-from perception_common.weights import WeightsReport, load_chosen_weights
+from perception_common.weights import WeightsReport, check_prepared, load_chosen_weights
 
 SEED = 0  # of random weights
 
@@ -105,7 +105,7 @@ class Matcher:
         name: str = "loftr",
         weights: WeightsReport | None = None,
     ) -> Matcher:
-        """Use a copy of a network, as in training; `network` is not changed."""
+        """Use a copy of a network, as in training; `network` is not changed. Raises InputError as `check_prepared`."""
         prepared = set_precision(prepare_for_inference(network).to(policy.device), policy.dtype)
         check_prepared(prepared, policy.dtype)
         if policy.providers:

@@ -1,30 +1,11 @@
-"""Checks of both networks: NaN compares as less than any threshold, and would look like nothing found."""
+"""The check of both networks' outputs: NaN compares as less than any threshold, and would look like nothing found."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from perception_common.checkpoints.state_dict import name_some
 from perception_common.errors import InputError
-
-
-def check_prepared(network: nn.Module, dtype: torch.dtype) -> None:
-    """Raise InputError if a network that is ready for inference holds NaN or infinity in a parameter or buffer.
-
-    Finite weights become infinite where they are too large for `dtype`, and NaN where batch normalisation with a
-    negative variance is folded. The outputs do not always tell: a ReLU turns a bias of -inf into 0.
-    """
-    broken = [name for name, tensor in network.state_dict().items() if not tensor.isfinite().all()]
-    if not broken:
-        return
-    if dtype == torch.float32:
-        remedy = "the variances of its batch normalisation are damaged: use other weights"
-    else:
-        remedy = f"they are too large for {str(dtype).removeprefix('torch.')}: use precision fp32"
-    raise InputError(
-        f"{len(broken)} of the prepared network's tensors hold NaN or infinity ({name_some(broken)}); {remedy}"
-    )
 
 
 def check_finite(output: Tensor, name: str) -> None:

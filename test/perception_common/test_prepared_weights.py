@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from perception_common.backends.batch_norm import fold_batch_norm
-from perception_common.backends.finite import check_prepared
 from perception_common.errors import InputError
+from perception_common.weights import check_prepared
 
 
 def network():
