@@ -81,18 +81,32 @@ class FrontendSettings:
         return int(IMAGE_SHARE * self.memory) if self.loops.checks and not self.loops.store else 0
 
 
+@dataclass(frozen=True)
+class NextIds:
+    """The first ids of keyframes and of keypoints that were not given."""
+
+    keyframe: int = 0
+    keypoint: int = 0
+
+
 class Frontend(Generic[Encoded]):
     """Keeps keyframes, the ids of their keypoints and the trajectory. Use it from one thread at a time.
 
-    sensors: the sensors beside the camera; other threads may add readings.
+    sensors: the sensors beside the camera; other threads may add readings. next_ids: of the front end that this one
+    replaces, so that the ids of its keyframes, which others may still ask for, do not come to mean other ones.
     """
 
-    def __init__(self, matcher: ImageMatcher[Encoded], settings: FrontendSettings = FrontendSettings()):
+    def __init__(
+        self,
+        matcher: ImageMatcher[Encoded],
+        settings: FrontendSettings = FrontendSettings(),
+        next_ids: NextIds = NextIds(),
+    ):
         self.sensors = Sensors(settings.pair.sensors)
         self._memory: KeyframeMemory[Encoded] = KeyframeMemory(
-            settings.memory - settings.image_memory, settings.image_memory, settings.loops.store
+            settings.memory - settings.image_memory, settings.image_memory, settings.loops.store, next_ids.keyframe
         )
-        self._keypoints = KeypointRegister()
+        self._keypoints = KeypointRegister(next_ids.keypoint)
         self._turned_features: TurnedFeatures[Encoded] = TurnedFeatures(0)
         self._settings = settings
         self._matcher = matcher
@@ -122,8 +136,13 @@ class Frontend(Generic[Encoded]):
         return self._matcher.trained
 
     @property
+    def next_ids(self) -> NextIds:
+        """The first ids that were not given."""
+        return NextIds(self._memory.next_id, self._keypoints.next_id)
+
+    @property
     def keyframes_made(self) -> int:
-        """Number of keyframes made so far, dropped ones included."""
+        """Number of keyframes made so far, dropped ones and those of the front end before included."""
         return self._memory.next_id
 
     @property

@@ -27,7 +27,7 @@ from perception_common.backends.onnx_export import Identity
 from perception_common.backends.streams import DeviceStream, inference, upload_array
 from perception_common.config import load_yaml, to_mapping
 from perception_common.resources import find_config
-from perception_common.weights import WeightsReport, load_chosen_weights
+from perception_common.weights import WeightsReport, check_prepared, load_chosen_weights
 
 SEED = 0  # of random weights
 
@@ -105,8 +105,9 @@ class Matcher:
         name: str = "loftr",
         weights: WeightsReport | None = None,
     ) -> Matcher:
-        """Use a copy of a network, as in training; `network` is not changed."""
+        """Use a copy of a network, as in training; `network` is not changed. Raises InputError as `check_prepared`."""
         prepared = set_precision(prepare_for_inference(network).to(policy.device), policy.dtype)
+        check_prepared(prepared, policy.dtype)
         if policy.providers:
             identity = Identity(name, weights.sha256 if weights else "", to_mapping(network.config))
             prepared.runtime = open_runtime(loftr_parts(prepared), network, identity, policy)

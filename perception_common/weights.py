@@ -150,6 +150,24 @@ def explain_nonfinite(keys: Sequence[str]) -> str:
     )
 
 
+def check_prepared(network: torch.nn.Module, dtype: torch.dtype) -> None:
+    """Raise InputError if a network that is ready for inference holds NaN or infinity in a parameter or buffer.
+
+    Finite weights become infinite where they are too large for `dtype`, and NaN where batch normalisation with a
+    negative variance is folded. The outputs do not always tell: a ReLU turns a bias of -inf into 0.
+    """
+    broken = nonfinite(network.state_dict())
+    if not broken:
+        return
+    if dtype == torch.float32:
+        remedy = "the variances of its batch normalisation are damaged: use other weights"
+    else:
+        remedy = f"they are too large for {str(dtype).removeprefix('torch.')}: use precision fp32"
+    raise InputError(
+        f"{len(broken)} of the prepared network's tensors hold NaN or infinity ({name_some(broken)}); {remedy}"
+    )
+
+
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     check_start(path)
     try:

@@ -22,7 +22,7 @@ from perception_common.config import load_yaml, to_mapping
 from perception_common.errors import InputError
 from perception_common.images.palettes import to_thermal_gray
 from perception_common.resources import find_config
-from perception_common.weights import WeightsReport, load_chosen_weights
+from perception_common.weights import WeightsReport, check_prepared, load_chosen_weights
 from yolc_ros.boxes import ScoredBoxes, concatenate, suppress_duplicates
 from yolc_ros.calibration import calibrate, raw_threshold
 from yolc_ros.clusters import (
@@ -204,8 +204,12 @@ class Detector:
         name: str = "yolc",
         weights: WeightsReport | None = None,
     ) -> Detector:
-        """Make a detector from a copy of a network, such as one in training; `network` itself is not changed."""
+        """Make a detector from a copy of a network, such as one in training; `network` itself is not changed.
+
+        Raises InputError as `check_prepared`.
+        """
         prepared = set_precision(prepare_for_inference(network).to(policy.device), policy.dtype)
+        check_prepared(prepared, policy.dtype)
         if policy.providers:
             identity = Identity(name, weights.sha256 if weights else "", to_mapping(network.config))
             prepared.runtime = open_runtime(yolc_parts(prepared), network, identity, policy)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 from perception_common.errors import InputError
 from perception_common.node.parameters import PerceptionParameters, parameter
@@ -11,7 +12,7 @@ from perception_common.sensors.mount import parse_mount
 from perception_common.sensors.suite import FIRST_FIX
 from perception_common.sensors.topics import ALTITUDES, SensorTopic
 from yolc_ros.adaptive import LookSettings
-from yolc_ros.detector import DetectorSettings
+from yolc_ros.detector import DetectorSettings, LsmMerge
 from yolc_ros.georeference.errors import ErrorModel
 from yolc_ros.georeference.sensors import GeoreferenceSettings, place_topics
 from yolc_ros.ground_sensors import GroundSettings, ground_topics
@@ -33,13 +34,23 @@ class YolcParameters(PerceptionParameters):
         live=True,
     )
     nms_iou: float = parameter(
-        0.6, "IoU above which NMS removes the lower-scoring box of a class", low=0.0, high=1.0, live=True
+        0.6,
+        "IoU above which NMS removes the lower-scoring box of a class; 1: it removes none",
+        low=0.0,
+        high=1.0,
+        live=True,
     )
     max_detections: int = parameter(500, "most detections in one image", low=1, high=10_000, live=True)
     lsm: str = parameter(
         "ours", "second pass over crops of dense clusters: preset or none", choices=("none", *LSM_PRESETS), live=True
     )
     lsm_regions: int = parameter(2, "clusters that get a second pass", low=1, high=50, live=True)
+    lsm_merge: str = parameter(
+        "ours",
+        "fusion of both passes: our rules, or release: those of the authors' code, with more double boxes",
+        choices=get_args(LsmMerge),
+        live=True,
+    )
     scale: str = parameter(
         "fixed",
         "of the first look. fixed: that of max_side; auto: the one that finds most; ground: from altitude and tilt",
@@ -210,5 +221,6 @@ class YolcParameters(PerceptionParameters):
             nms_iou=self.nms_iou,
             max_detections=self.max_detections,
             lsm=None if self.lsm == "none" else replace(LSM_PRESETS[self.lsm], regions=self.lsm_regions),
+            merge=self.lsm_merge,  # type: ignore[arg-type]  # a declared choice
             flip=self.flip,
         )

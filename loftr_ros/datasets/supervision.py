@@ -15,7 +15,8 @@ import numpy as np
 Warp = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 Visibility = Literal["depth", "release"]
 """How true matches of views with depth are chosen. "depth": the depths of both views agree at a match. "release": they
-are not compared, as in the published training; see `depth_warp`."""
+are not compared, as in the published training; see `depth_warp`. What that code does by accident is left out: it never
+uses the first cell of image 0, and it takes the first cell of image 1 for every point that falls outside."""
 
 
 @dataclass(frozen=True)

@@ -18,18 +18,18 @@ from perception_common.errors import InputError
 class KeyframeMemory(Generic[Encoded]):
     """Keyframes by id. The features of the least recently used ones go first; their images are kept in an archive.
 
-    features_bytes, images_bytes: limits. folder: of the images; empty: in memory. Raises InputError for a folder that
-    cannot be written to.
+    features_bytes, images_bytes: limits. folder: of the images; empty: in memory. next_id: of the first keyframe.
+    Raises InputError for a folder that cannot be written to.
     """
 
-    def __init__(self, features_bytes: int, images_bytes: int, folder: str):
+    def __init__(self, features_bytes: int, images_bytes: int, folder: str, next_id: int = 0):
         self._store: KeyframeStore[Keyframe[Encoded]] = KeyframeStore(features_bytes)
         self._archive = ImageArchive(images_bytes, folder)
-        self._next_id = 0
+        self._next_id = next_id
 
     @property
     def next_id(self) -> int:
-        """Id of the next keyframe: the number of those made so far, dropped ones included."""
+        """Id of the next keyframe."""
         return self._next_id
 
     @property

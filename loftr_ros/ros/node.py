@@ -14,7 +14,7 @@ from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from loftr_ros.frontend import Frontend
+from loftr_ros.frontend import Frontend, NextIds
 from loftr_ros.geometry.two_view.relative_pose import Geometry
 from loftr_ros.keyframes.policy import Outcome
 from loftr_ros.matcher_choice import load_matcher
@@ -64,6 +64,7 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
 
     def __init__(self, nodes_in_process: int = 1):
         self._frontend: Frontend[Any] | None = None
+        self._next_ids = NextIds()
         self._intensity = Intensity()
         self._device = ""
         self._scale = ""
@@ -104,7 +105,7 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         self._odometry = Odometry(parameters.odometry)
         if parameters.publish_tf:
             self._transforms = TransformOutput(self, self.problems)
-        self._frontend = Frontend(matcher, parameters.frontend)
+        self._frontend = Frontend(matcher, parameters.frontend, self._next_ids)
         self._frontend.sensors.imu_mount = ImuMount(parameters.base_from_imu, self._mount.mount)
         self._results = {
             topic: self.result_publisher(kind, topic)
@@ -115,7 +116,9 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
             self._recorder = TrajectoryRecorder(Path(parameters.trajectory_file).expanduser())
 
     def unload(self) -> None:
-        """Release the matcher and the keyframes."""
+        """Release the matcher and the keyframes; their ids are not given again."""
+        if self._frontend is not None:
+            self._next_ids = self._frontend.next_ids
         self._frontend = None
         self._device = self._scale = ""
         if self._mount is not None:

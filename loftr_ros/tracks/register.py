@@ -10,11 +10,19 @@ from loftr_ros.tracks.keypoint_ids import KeypointIds, longest_first, name_match
 
 
 class KeypointRegister:
-    """Gives ids to the keypoints of matches. Ids persist while their keyframe is kept, and are not used again."""
+    """Gives ids to the keypoints of matches. Ids persist while their keyframe is kept, and are not used again.
 
-    def __init__(self) -> None:
-        self._next_id = 0
+    next_id: the first id that is not in use.
+    """
+
+    def __init__(self, next_id: int = 0) -> None:
+        self._next_id = next_id
         self._keypoints: dict[int, KeypointIds] = {}
+
+    @property
+    def next_id(self) -> int:
+        """The first id that was not given."""
+        return self._next_id
 
     def add(self, keyframe_id: int) -> None:
         """Begin with a keyframe, which has no keypoints yet."""

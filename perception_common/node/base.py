@@ -22,7 +22,6 @@ from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventType
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -34,7 +33,7 @@ from perception_common.node.guards.executor import callback_problem
 from perception_common.node.guards.lifecycle import GuardedLifecycleNode
 from perception_common.node.guards.memory import RETURN_SECONDS, return_free_memory
 from perception_common.node.parameters import PerceptionParameters
-from perception_common.node.problems import Problems, incompatible_qos, lost_images, missing_images
+from perception_common.node.problems import Problems, incompatible_qos, lost_images, missing_images, several_publishers
 from perception_common.node.ros_parameters import NodeParameters
 from perception_common.node.worker import Request, Worker
 from perception_common.resources import find_config
@@ -45,6 +44,7 @@ from perception_common.timing.stage_timer import StageTimer
 RESULT_QOS = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.RELIABLE)
 _WORKER_STOP_SECONDS = 30.0  # longest wait for the image in progress when the node is deactivated
 _DIAGNOSTICS_SECONDS = 1.0
+_JUMP_SECONDS = 5.0  # between two lines about stamps that jump back, which those of two cameras do all the time
 
 P = TypeVar("P", bound=PerceptionParameters)
 
@@ -58,7 +58,7 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
     input_problems: keys of the problems that are over when the node no longer receives images.
     """
 
-    input_problems: tuple[str, ...] = ("input", "image", "lost images")
+    input_problems: tuple[str, ...] = ("input", "image", "lost images", "publishers")
 
     def __init__(self, name: str, kind: type[P], nodes_in_process: int = 1):
         """kind: the class of the parameters. nodes_in_process: perception nodes that share this process's cores."""
@@ -333,7 +333,8 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
             self._forget_pending = True
             self.get_logger().warning(
                 f"stamps on {self._image_topic} jumped back by {jump / 1e9:.3f} s: "
-                "starting anew (did a bag start over?)"
+                "starting anew (did a bag start over?)",
+                throttle_duration_sec=_JUMP_SECONDS,
             )
         self._simulated_silence.end(self.get_clock().now().nanoseconds / 1e9)
         self.arrived(message.header)
@@ -366,8 +367,7 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
         self.process(message.header, image)
         self.problems.resolve("image")
         self.counters.add_processed(time.monotonic())
-        age = (self.get_clock().now() - Time.from_msg(message.header.stamp)).nanoseconds / 1e9
-        self.record("since stamp", age)
+        self.record("since stamp", (self.get_clock().now().nanoseconds - stamp_ns(message.header)) / 1e9)
 
     def _refuse(self, cause: str) -> None:
         reason = f"image on {self._image_topic} skipped: {cause}"
@@ -386,6 +386,10 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
             self.problems.report("lost images", text)
         else:
             self.problems.resolve("lost images")
+        if counters.lost.is_mixed:
+            self.problems.report("publishers", several_publishers(self._image_topic))
+        else:
+            self.problems.resolve("publishers")
 
     def _watch(self) -> None:
         """Check for missing input and publish the diagnostics; called once a second."""

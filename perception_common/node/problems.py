@@ -66,3 +66,11 @@ def lost_images(topic: str, received: int, lost: LostImages, profile: Path) -> s
     if 2 * lost.in_middleware >= lost.total:
         return f"{counted}, between the camera and here: {remedy}"
     return f"{counted}, by the gaps in their stamps: the camera skips them, or a relay before it loses them: {remedy}"
+
+
+def several_publishers(topic: str) -> str:
+    """Describe a topic on which several publishers send images by turns."""
+    return (
+        f"several publishers send images on {topic}, which are taken for those of one camera: "
+        f"give each camera a topic of its own (ros2 topic info -v {topic} lists them)"
+    )

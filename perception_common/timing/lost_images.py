@@ -5,7 +5,8 @@ Three witnesses, of which the largest count is taken, since they see the same lo
 - Gaps in the stamps: a camera at a constant rate leaves a gap of a whole number of periods where an image is missing.
   This needs no help of the middleware, and it also sees what a relay lost, or what the camera itself skipped.
 - Gaps in the sequence numbers that the publisher gave, where the middleware passes them on: exact, also for images that
-  a newer one replaced in a queue of depth 1.
+  a newer one replaced in a queue of depth 1. They also tell several publishers apart, so that the stamps of each are
+  looked at alone.
 - The middleware's count of lost messages: exact for losses on the way, also while nothing at all arrives.
 
 Stamps must not raise false alarms. Nothing is counted while the intervals are no multiples of one period (a variable
@@ -19,6 +20,8 @@ from collections import deque
 from collections.abc import Sequence
 from statistics import median
 
+from perception_common.timing.sequences import MAX_PUBLISHERS, PublisherSequences
+
 WINDOW = 40  # intervals from which the period is estimated; 1.3 s at 30 Hz
 ENOUGH = 15  # intervals for the first estimate; a variable rate passes for a constant one in 1 of 600 cases (0.65**15)
 JITTER = 0.3  # of a period: two standard deviations of an interval whose two stamps are each off by 10 %
@@ -29,7 +32,7 @@ RATE_CHANGE = 4  # equal intervals in a row; while half of the images are lost a
 ALARM_SHARE = 0.15  # of the images of the last ALARM_SECONDS; transport without shared memory loses 30 to 100 %
 ALARM_SECONDS = 10.0
 ALARM_GAPS = 5  # so that a pause is no alarm
-CONFIRMED_BY = 3  # later sequence numbers; fewer belong to a second publisher
+MIXED_RETURNS = 5  # in ALARM_SECONDS; a publisher that takes the place of another one causes one at most
 
 
 class StampGaps:
@@ -60,6 +63,11 @@ class StampGaps:
                     self._start_anew()
                     return
         self._uncounted.clear()
+
+    def forget(self) -> None:
+        """Take the next stamp as the first one: another publisher sends it. What was counted stays."""
+        self._last_ns = None
+        self._start_anew()
 
     def _start_anew(self) -> None:
         self._intervals: deque[int] = deque(maxlen=WINDOW)
@@ -92,57 +100,41 @@ def steady_period(intervals: Sequence[int]) -> float | None:
     return period if fits and len(periods) >= ENOUGH else None
 
 
-class SequenceGaps:
-    """Counts the numbers that are missing in the sequence of one publisher. lost: how many.
-
-    A number that does not increase belongs to another publisher, or to one that restarted: the last numbers before it
-    are not counted.
-    """
-
-    def __init__(self) -> None:
-        self.lost = 0
-        self._last: int | None = None
-        self._unconfirmed: deque[int] = deque()
-
-    def add(self, number: int | None) -> None:
-        """Take the sequence number of the next image; None: the middleware gives none."""
-        if number is None:
-            return
-        if self._last is not None and number > self._last:
-            self._unconfirmed.append(number - self._last - 1)
-        else:
-            self._unconfirmed.clear()
-        if len(self._unconfirmed) > CONFIRMED_BY:
-            self.lost += self._unconfirmed.popleft()
-        self._last = number
-
-
 class LostImages:
     """The images that were lost before a node, and whether they are worth a warning."""
 
     def __init__(self) -> None:
-        self._stamps = StampGaps()
-        self._sequence = SequenceGaps()
+        self._stamps = tuple(StampGaps() for _ in range(MAX_PUBLISHERS))  # of each publisher
+        self._sequences = PublisherSequences()
         self._events = 0
         self._received = 0
-        self._history: deque[tuple[float, tuple[int, int, int]]] = deque()  # time; received, gaps, lost in middleware
-        self._alarm = False
+        self._history: deque[tuple[float, tuple[int, ...]]] = deque()  # time; received, gaps, in middleware, returns
+        self._alarm = self._is_mixed = False
 
     @property
     def total(self) -> int:
         """Number of images that were lost before the node, wherever that was."""
-        return max(self._stamps.lost, self.in_middleware)
+        return max(sum(gaps.lost for gaps in self._stamps), self.in_middleware)
 
     @property
     def in_middleware(self) -> int:
         """Number of images that their publisher sent to this node and that did not arrive."""
-        return max(self._sequence.lost, self._events)
+        return max(self._sequences.lost, self._events)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether several publishers sent images by turns, as of the last call of `is_alarming`."""
+        return self._is_mixed
 
     def add_arrival(self, stamp_ns: int, sequence: int | None = None) -> None:
         """Count an image that arrived. sequence: number that its publisher gave it, None where it is not known."""
         self._received += 1
-        self._stamps.add(stamp_ns)
-        self._sequence.add(sequence)
+        place = 0
+        if sequence is not None:
+            place = self._sequences.add(sequence)
+            for begun in self._sequences.begun:
+                self._stamps[begun].forget()
+        self._stamps[place].add(stamp_ns)
 
     def add_event(self, total: int) -> None:
         """Take the middleware's count of the lost messages since the subscription began."""
@@ -153,12 +145,14 @@ class LostImages:
 
         now: seconds of one monotonic clock. An alarm lasts until no image was lost for ALARM_SECONDS.
         """
-        counts = (self._received, self._stamps.gaps, self.in_middleware)
+        gaps_so_far = sum(each.gaps for each in self._stamps)
+        counts = (self._received, gaps_so_far, self.in_middleware, self._sequences.returns)
         self._history.append((now, counts))
         while self._history[0][0] < now - ALARM_SECONDS:
             self._history.popleft()
-        before = self._history[0][1] if len(self._history) > 1 else (0, 0, 0)
-        received, gaps, lost = (b - a for a, b in zip(before, counts, strict=True))
+        before = self._history[0][1] if len(self._history) > 1 else (0,) * len(counts)
+        received, gaps, lost, returns = (b - a for a, b in zip(before, counts, strict=True))
+        self._is_mixed = returns >= MIXED_RETURNS
         by_stamps = gaps >= max(ALARM_GAPS, ALARM_SHARE * received)
         in_middleware = lost >= max(ALARM_GAPS, ALARM_SHARE * (received + lost))
         if by_stamps or in_middleware:

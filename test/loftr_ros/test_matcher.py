@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -303,6 +304,12 @@ class TestOutputsThatAreNotFinite:
         spoilt = self.spoilt(matcher, part)
         with pytest.raises(InputError, match=f"the network's {name} are not finite"):
             spoilt.match(spoilt.encode(image), spoilt.encode(image))
+
+    def test_weights_that_overflow_in_half_precision_are_refused(self, matcher: Matcher) -> None:
+        large = copy.deepcopy(matcher.network)
+        large.backbone.conv1.bias.data[0] = -1e6  # -inf in float16, which the ReLU behind it hides
+        with pytest.raises(InputError, match=r"\(backbone\.conv1\.bias\); they are too large for float16"):
+            Matcher.from_network(large, replace(CPU, dtype=torch.float16), EAGER)
 
 
 class TestKnownPlaces:

@@ -467,3 +467,10 @@ def test_outputs_that_are_not_finite_are_an_error(part, name, value):
     detector = Detector("spoilt", Spoilt(part, value), CPU, SETTINGS, weights=None)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=f"the network's {name} are not finite: .*precision fp32"):
         detector.detect(image)
+
+
+def test_weights_that_overflow_in_half_precision_are_refused():
+    large = Detector.load("yolc_lite", None, CPU).network
+    large.backbone.conv1.bias.data[0] = -1e6  # -inf in float16, which the ReLU behind it hides
+    with pytest.raises(InputError, match=r"\(backbone\.conv1\.bias\); they are too large for float16"):
+        Detector.from_network(large, dataclasses.replace(CPU, dtype=torch.float16))

@@ -48,6 +48,7 @@ class YolcNode(PerceptionNode[YolcParameters]):
     def __init__(self, nodes_in_process: int = 1):
         self._detector: Detector | None = None
         self._tracker: ImageTracker | None = None
+        self._next_track_id = 1
         self._state = LookState()
         self._looks = _LookCounts()
         self._cameras = CameraInfoBuffer("camera_info")
@@ -82,7 +83,7 @@ class YolcNode(PerceptionNode[YolcParameters]):
         if parameters.budget_ms:
             self._state = LookState(costs=measure_costs(self._detector))
         if parameters.tracking:
-            self._tracker = ImageTracker(len(self._detector.class_names), parameters.tracker)
+            self._tracker = ImageTracker(len(self._detector.class_names), parameters.tracker, self._next_track_id)
         self._results = {
             topic: self.result_publisher(kind, topic, depth=DEPTHS.get(topic, RESULT_QOS.depth))
             for topic, kind in TOPICS.items()
@@ -90,7 +91,9 @@ class YolcNode(PerceptionNode[YolcParameters]):
         }
 
     def unload(self) -> None:
-        """Release the network and the subscriptions to transforms."""
+        """Release the network and the subscriptions to transforms; ids of tracks are not given again."""
+        if self._tracker is not None:
+            self._next_track_id = self._tracker.next_id
         while self._transform_subscriptions:
             self.destroy_subscription(self._transform_subscriptions.pop())
         self._detector = self._tracker = None

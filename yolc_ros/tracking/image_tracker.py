@@ -34,17 +34,22 @@ class ImageTracker:
     the flow loses the ground, matches of keyframes tell the motion afterwards: then the tracks of the images since are
     made again. Ids that were given meanwhile are new ones, so the earlier ones come back with the next image.
 
-    classes: number of classes of the detector.
+    classes: number of classes of the detector. next_id: the first id that is not in use.
     """
 
-    def __init__(self, classes: int, settings: TrackingSettings):
+    def __init__(self, classes: int, settings: TrackingSettings, next_id: int = 1):
         self._camera_motion = CameraMotion()
-        self._tracker = Tracker(classes, settings)
+        self._tracker = Tracker(classes, settings, next_id)
         self._covered = np.zeros((0, 4))
         self._steps: deque[_Step] = deque(maxlen=_REMEMBERED)
         self._matches: deque[MatchedImages] = deque(maxlen=_WAITING)
         self._lock = threading.Lock()
         self._lost = self._repaired = 0  # motions of the camera: lost by the flow, told by matches afterwards
+
+    @property
+    def next_id(self) -> int:
+        """The first id that was not given."""
+        return self._tracker.next_id
 
     def apply(self, settings: TrackingSettings) -> None:
         """Use other settings from the next image on."""

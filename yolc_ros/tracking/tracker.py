@@ -64,14 +64,19 @@ class Tracker:
     """Gives the objects of a stream of images ids. Use it from one thread at a time.
 
     classes: number of classes of the detector. state, stamp_ns: the tracks after the newest image and its stamp; an
-    earlier pair may be put back, and ids given since are not used again.
+    earlier pair may be put back, and ids given since are not used again. next_id: the first id that is not in use.
     """
 
-    def __init__(self, classes: int, settings: TrackingSettings = TrackingSettings()):
+    def __init__(self, classes: int, settings: TrackingSettings = TrackingSettings(), next_id: int = 1):
         self.settings = settings
         self._classes = classes
-        self._next_id = 1
+        self._next_id = next_id
         self.forget()
+
+    @property
+    def next_id(self) -> int:
+        """The first id that was not given."""
+        return self._next_id
 
     def forget(self) -> None:
         """End all tracks; ids are not used again."""

@@ -10,17 +10,21 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
+MAX_REFUSALS = 20  # lines in the log; several managers that ask by turns must not fill it
+MAX_LABEL = 40  # characters of a label in the log, which a client chooses
+
 
 class GuardedLifecycleNode(LifecycleNode):
     """Answers every request for a transition; transitions and parameter changes of several threads wait for each other.
 
     A transition that the present state does not allow is answered with `success` false (FAILURE of the `trigger_`
-    methods) and leaves the node as it is; the log gets one line when the same request is repeated.
+    methods) and leaves the node as it is. Until a transition is allowed again, the log gets one line for each different
+    request, and no more than MAX_REFUSALS.
     """
 
     def __init__(self, name: str) -> None:
         self._change_lock = threading.RLock()
-        self._last_refused = ""
+        self._refusals: set[str] = set()  # that the log has, since a transition was allowed
         super().__init__(name)
         (service,) = (service for service in self.services if service.srv_type is ChangeState)
         self._change_state: Callable[[ChangeState.Request, ChangeState.Response], ChangeState.Response]
@@ -82,11 +86,12 @@ class GuardedLifecycleNode(LifecycleNode):
         """Tell whether a transition, by label or number, leads out of the present state."""
         allowed = any(transition in each[:2] for each in self._state_machine.available_transitions)
         if allowed:
-            self._last_refused = ""
+            self._refusals.clear()
         return allowed
 
     def _refuse_transition(self, transition: str) -> None:
-        refused = f"transition {transition} is not allowed in state {self.state}: refused"
-        if refused != self._last_refused:
-            self._last_refused = refused
+        name = transition.encode("unicode_escape").decode()[:MAX_LABEL]
+        refused = f"transition {name} is not allowed in state {self.state}: refused"
+        if refused not in self._refusals and len(self._refusals) < MAX_REFUSALS:
+            self._refusals.add(refused)
             self.get_logger().warning(refused)

@@ -127,9 +127,21 @@ def is_counted(truth: ImageTruth, protocol: Protocol) -> np.ndarray:
 
 
 def drop_ignored(truth: ImageTruth, found: ImageDetections) -> tuple[ImageTruth, ImageDetections]:
-    """Leave out objects and detections with at least half of their area in the union of the ignored regions."""
-    cells = split_disjoint(truth.regions)
-    return truth.select(_is_mostly_outside(truth.boxes, cells)), found.select(_is_mostly_outside(found.boxes, cells))
+    """Leave out objects and detections with at least half of their area in the union of the ignored regions.
+
+    Counted in whole pixels as VisDrone's toolkit does. A region there has one more pixel at the left and at the top
+    than its box, which decides about small objects at its border.
+    """
+    regions = _whole_pixels(truth.regions)
+    cells = split_disjoint(regions - [1, 1, 0, 0])
+    kept = (_is_mostly_outside(_whole_pixels(boxes), cells) for boxes in (truth.boxes, found.boxes))
+    return truth.select(next(kept)), found.select(next(kept))
+
+
+def _whole_pixels(boxes: np.ndarray) -> np.ndarray:
+    """Round the corners and sides of boxes (N, 4) to whole pixels, at least 1, as VisDrone's toolkit does."""
+    corners, sides = (np.maximum(np.floor(values + 0.5), 1) for values in (boxes[:, :2], boxes[:, 2:] - boxes[:, :2]))
+    return np.hstack([corners, corners + sides])
 
 
 def split_disjoint(boxes: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from std_msgs.msg import Header
 from loftr_ros.ros.node import LoftrNode
 from loftr_ros.trajectory import tum_file
 from perception_common.tum import read_tum
+from yolc_ros.srv import MatchKeyframes
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 SCENE = np.kron(np.random.default_rng(0).integers(0, 255, (40, 80), np.uint8), np.ones((8, 8), np.uint8))
@@ -92,6 +93,25 @@ def test_a_reconfigured_node_keeps_the_trajectories_that_it_recorded(node, tmp_p
         assert node.trigger_deactivate() == SUCCESS
         assert node.trigger_cleanup() == SUCCESS
     assert (stamps(path), stamps(tmp_path / "flight_2.txt")) == ([1, 2], [3, 4])
+
+
+def test_ids_of_a_node_that_was_configured_before_mean_nothing_else(node):
+    """A client that asks for old keyframes gets no match of new ones."""
+    assert configure(node, model="sift", max_interval=0.0) == SUCCESS
+    assert node.trigger_activate() == SUCCESS
+    fly(node, 1, 2, 3)
+    assert node._match(MatchKeyframes.Request(older_id=0, newer_id=1)).success
+    before = node._frontend.next_ids
+    assert node.trigger_deactivate() == SUCCESS
+    assert node.trigger_cleanup() == SUCCESS
+    assert node.trigger_configure() == SUCCESS
+    assert node.trigger_activate() == SUCCESS
+    fly(node, 4, 5)
+    answer = node._match(MatchKeyframes.Request(older_id=0, newer_id=1))
+    assert (answer.success, answer.message) == (False, "keyframe 0 is no longer kept: kept are 3 to 4, 2 of them")
+    again = node._match(MatchKeyframes.Request(older_id=3, newer_id=4))
+    assert again.success
+    assert min(*again.correspondences.id0, *again.correspondences.id1) >= before.keypoint > 0
 
 
 @pytest.mark.slow

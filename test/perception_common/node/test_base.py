@@ -227,6 +227,31 @@ def test_stamps_that_jump_back_reset_the_state(bench):
     bench.until(lambda: bench.diagnostics and bench.values()["stamps jumped back"] == "1")
 
 
+def test_stamps_before_1970_are_answered(bench):
+    """builtin_interfaces/Time has signed seconds, which rclpy's Time refuses."""
+    bench.start()
+    bench.send(-5)
+    bench.until(lambda: bench.node.counters.processed)
+    assert bench.node._worker.wait_until_idle(5)
+    assert (bench.node.seen, bench.node.counters.refused, bench.node.problems.active()) == ([-5], 0, ())
+
+
+def test_two_cameras_on_one_topic_are_a_problem_that_names_it_and_lose_nothing(bench):
+    bench.start()
+    first, second = bench.images, bench.peer.create_publisher(Image, "image", RESULT_QOS)
+    bench.until(lambda: second.get_subscription_count())
+    for number in range(24):
+        bench.images = second if number % 6 == 5 else first
+        bench.send(number)
+        bench.until(lambda count=number + 1: len(bench.node.seen) == count)
+    bench.until(bench.node.problems.active)
+    (problem,) = bench.node.problems.active()
+    assert problem.startswith("several publishers send images on /image,")
+    assert bench.node.counters.lost.in_middleware == 0
+    bench.node.trigger_deactivate()
+    assert bench.node.problems.active() == ()
+
+
 def test_missing_images_are_a_problem_that_names_the_topic(bench):
     set_parameters(bench.node, input_timeout=0.1)
     bench.start()

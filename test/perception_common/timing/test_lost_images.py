@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perception_common.timing.lost_images import LostImages, SequenceGaps, StampGaps, steady_period
+from perception_common.timing.lost_images import LostImages, StampGaps, steady_period
 
 seeds = st.integers(0, 2**32 - 1)
 FLIGHTS = 100
@@ -151,28 +151,6 @@ def test_the_period_is_found_among_its_multiples_and_not_among_other_intervals()
 # --- the middleware -------------------------------------------------------------------------------------------------
 
 
-@given(seeds, st.floats(0.05, 0.9))
-@some
-def test_sequence_numbers_count_exactly_up_to_the_last_three(seed, share):
-    kept = np.flatnonzero(np.random.default_rng(seed).random(200) >= share) + 1
-    gaps = SequenceGaps()
-    for number in kept:
-        gaps.add(int(number))
-    missing = np.diff(kept) - 1
-    assert gaps.lost == missing[: max(0, len(missing) - 3)].sum()
-
-
-def test_a_publisher_that_restarts_and_a_second_publisher_lose_nothing():
-    restarted, both = SequenceGaps(), SequenceGaps()
-    for number in (*range(500, 550), *range(1, 50)):
-        restarted.add(number)
-    for k in range(50):
-        both.add(1000 + k)
-        both.add(5 + k)
-    both.add(None)
-    assert restarted.lost == both.lost == 0
-
-
 def test_the_same_losses_told_by_three_witnesses_count_once():
     kept = np.arange(90) % 3 > 0
     lost, alarmed = watch(np.arange(90)[kept] / 30, sequence=np.flatnonzero(kept) + 1)
@@ -196,3 +174,50 @@ def test_variable_stamps_with_a_complete_sequence_are_complete():
     stamps = 100 + np.cumsum(rng.uniform(0.03, 0.2, 300))
     lost, alarmed = watch(stamps, sequence=np.arange(1, 301))
     assert (lost.total, alarmed) == (0, False)
+
+
+# --- several publishers on one topic --------------------------------------------------------------------------------
+
+
+def play_two(kept0, kept1, rates=(30, 5)):
+    """Play two cameras at these rates; kept: (N,) bool, which of their images arrive."""
+    arrivals = []
+    for kept, rate, first, late in ((kept0, rates[0], 1, 0.0), (kept1, rates[1], 40, 0.3)):
+        number = np.flatnonzero(kept)
+        arrivals += zip(100 + (number + late) / rate, (first + number).tolist(), strict=True)
+    stamps, sequence = zip(*sorted(arrivals), strict=True)
+    lost, alarms, mixed, second = LostImages(), 0, 0, 101.0
+    for stamp, number in zip(stamps, sequence, strict=True):
+        while stamp > second:
+            alarms += lost.is_alarming(second)
+            mixed += lost.is_mixed
+            second += 1.0
+        lost.add_arrival(round(stamp * 1e9), number)
+    return lost, alarms, mixed
+
+
+@pytest.mark.parametrize("rates", [(30, 30), (30, 5), (5, 30), (30, 1)])
+def test_two_complete_cameras_on_one_topic_lose_nothing_and_are_told_apart(rates):
+    kept = [np.ones(20 * rate, bool) for rate in rates]
+    lost, alarms, mixed = play_two(*kept, rates=rates)
+    assert (lost.in_middleware, alarms) == (0, 0)
+    assert lost.total <= 8  # where the numbers of one overtake those of the other, their stamps are mixed once
+    assert mixed >= 15
+
+
+def test_losses_of_two_cameras_on_one_topic_are_counted():
+    kept = [np.ones(600, bool), np.ones(600, bool)]
+    kept[0][10::3] = False
+    lost, alarms, mixed = play_two(*kept, rates=(30, 30))
+    assert abs(lost.total - (~kept[0]).sum()) <= 4
+    assert min(alarms, mixed) >= 15
+
+
+def test_a_camera_that_starts_over_is_one_camera():
+    lost = LostImages()
+    for start in range(8):
+        for k in range(30):
+            lost.add_arrival((start * 30 + k) * 10**9 // 30, sequence=k + 1)
+        lost.is_alarming(start + 1.0)
+        assert not lost.is_mixed
+    assert lost.total == 0

@@ -11,7 +11,7 @@ from lifecycle_msgs.srv import ChangeState
 from rclpy.lifecycle import TransitionCallbackReturn
 
 from perception_common.node.guards.executor import GuardedExecutor
-from perception_common.node.guards.lifecycle import GuardedLifecycleNode
+from perception_common.node.guards.lifecycle import MAX_REFUSALS, GuardedLifecycleNode
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 # The states and transitions of https://design.ros2.org/articles/node_lifecycle.html.
@@ -92,6 +92,28 @@ def test_every_transition_in_every_state_does_what_the_standard_says(node, by):
             assert node.state == NEXT.get((state, label), state)
 
 
+def test_every_other_number_and_label_is_refused_in_every_state(node):
+    """A label decides where both are given, as in rclpy."""
+    labels = (
+        "create",
+        "destroy",
+        "transition_success",
+        "on_configure_error",
+        "unconfigured",
+        "Configure",
+        "\u00e9",
+        "1",
+    )
+    for step in (None, "configure", "activate", "shutdown"):
+        assert step is None or trigger(node, step) == SUCCESS
+        state = node.state
+        allowed = {NUMBERS.get(label, SHUTDOWNS.get(state)) for start, label in NEXT if start == state}
+        for number in range(256):
+            assert number in allowed or not request(node, number)
+            assert not request(node, number, labels[number % len(labels)])
+        assert node.state == state
+
+
 def test_nothing_is_allowed_after_shutdown(node):
     assert request(node, SHUTDOWNS["unconfigured"])
     assert node.state == "finalized"
@@ -114,6 +136,18 @@ def test_a_refusal_is_logged_once_until_something_is_allowed(node):
     assert request(node, NUMBERS["configure"])
     assert not request(node, NUMBERS["configure"])
     assert node.warnings[2:] == ["transition number 1 is not allowed in state inactive: refused"]
+
+
+def test_requests_by_turns_and_endless_labels_do_not_fill_the_log(node):
+    for _ in range(50):
+        assert not request(node, NUMBERS["activate"])
+        assert not request(node, NUMBERS["cleanup"])
+    assert len(node.warnings) == 2
+    for number in range(100):
+        assert not request(node, label=f"{number}\n{'x' * 5000}")
+    assert len(node.warnings) == MAX_REFUSALS
+    assert max(map(len, node.warnings)) < 120
+    assert not any("\n" in line for line in node.warnings)
 
 
 def test_two_managers_that_race_are_both_answered(node):

@@ -136,17 +136,16 @@ def area(box):
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def share_in_regions(box, regions, grid=32):
-    """Share of a box in the union of the regions, by counting points."""
-    x, y = (box[i] + (np.arange(grid) + 0.5) / grid * (box[i + 2] - box[i]) for i in (0, 1))
-    points = [(u, v) for u in x for v in y]
-    inside = sum(any(r[0] <= u <= r[2] and r[1] <= v <= r[3] for r in regions) for u, v in points)
-    return inside / len(points)
-
-
-def without_halves(part, true):
-    """Leave out boxes for which counting points is too inexact."""
-    return part.select(np.array([abs(share_in_regions(box, true.regions) - 0.5) > 0.05 for box in part.boxes], bool))
+def share_in_regions(box, regions, side=600):
+    """Share of a box in the union of the regions, pixel by pixel as VisDrone's toolkit counts (pixels from 1)."""
+    is_ignored = np.zeros((side, side), bool)
+    for x0, y0, x1, y1 in regions:
+        left, top, width, height = (max(1, int(value)) for value in (x0, y0, x1 - x0, y1 - y0))
+        for x in range(left, left + width + 1):
+            is_ignored[top : top + height + 1, x] = True
+    x, y, width, height = (max(1, int(value + 0.5)) for value in (*box[:2], box[2] - box[0], box[3] - box[1]))
+    covered = sum(is_ignored[v, u] for u in range(x + 1, x + width + 1) for v in range(y + 1, y + height + 1))
+    return covered / (width * height)
 
 
 def slow_visdrone(truths, detections):
@@ -208,7 +207,6 @@ def slow_class(scenes, label, min_iou):
 def test_official_visdrone_equals_a_slow_implementation(seed):
     rng = np.random.default_rng(seed)
     scenes = [random_scene(rng) for _ in range(5)]
-    scenes = [(without_halves(true, true), without_halves(seen, true)) for true, seen in scenes]
     truths, detections = zip(*scenes, strict=True)
     slow = slow_visdrone(truths, detections)
     scores = score_detections(truths, detections, CLASSES, PROTOCOLS["official-visdrone"])
@@ -245,12 +243,31 @@ class TestVisDroneByHand:
 
     def test_boxes_in_ignored_regions_are_dropped(self):
         # A false detection and a missed object; two regions together cover half of each.
-        regions = [[0, 0, 20, 60], [10, 0, 30, 60]]
-        truths = [truth([[0, 0, 60, 60], [100, 100, 140, 140]], regions=regions)]
-        detections = [found([[0, 10, 60, 50], [100, 100, 140, 140]], [0.9, 0.8])]
+        regions = [[1, 1, 21, 61], [11, 1, 31, 61]]
+        truths = [truth([[1, 1, 61, 61], [100, 100, 140, 140]], regions=regions)]
+        detections = [found([[1, 11, 61, 51], [100, 100, 140, 140]], [0.9, 0.8])]
         assert self.score(truths, detections).ap == 1
-        smaller = [truth([[0, 0, 60, 60], [100, 100, 140, 140]], regions=[[0, 0, 29, 60]])]
+        smaller = [truth([[1, 1, 61, 61], [100, 100, 140, 140]], regions=[[1, 1, 30, 61]])]
         assert self.score(smaller, detections).ap < 1
+
+    @pytest.mark.parametrize(("region", "is_dropped"), [((16, 1, 60, 60), True), ((1, 1, 14, 60), False)])
+    def test_regions_have_one_more_pixel_at_the_left(self, region, is_dropped):
+        # Both regions cover 4 of 10 columns of the box; the toolkit counts 5 of the first one.
+        kept, _ = drop_ignored(truth([[10, 10, 20, 20]], regions=[region]), found([], []))
+        assert len(kept.boxes) == 1 - is_dropped
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_small_boxes_at_the_borders_of_regions_are_dropped_as_the_toolkit_drops_them(self, seed):
+        rng = np.random.default_rng(seed)
+        regions = [[0, 0, 40, 30], [35, 20, 60, 90], [80, 80, 120, 110]]
+        near = np.array(regions)[rng.integers(0, 3, 400)][:, rng.permutation(4)[:2]] + rng.integers(-12, 13, (400, 2))
+        boxes = np.hstack([near.clip(0), near.clip(0) + rng.integers(1, 14, (400, 2))]).astype(float)
+        noisy = boxes + rng.uniform(0, 0.9, (400, 4)) * [1, 1, 2, 2]
+        kept = drop_ignored(truth(boxes, regions=regions), found(noisy, rng.random(400)))
+        for each, every in zip(kept, (boxes, noisy), strict=True):
+            expected = np.array([box for box in every if share_in_regions(box, regions) < 0.5])
+            assert 50 < len(expected) < 380
+            np.testing.assert_array_equal(each.boxes, expected)
 
     def test_objects_with_score_0_are_never_found_and_count_in_recall_and_weights(self):
         box, other = [10, 10, 50, 50], [100, 100, 140, 140]
