@@ -17,7 +17,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from statistics import median
+from typing import NamedTuple
 
 WINDOW = 40  # intervals from which the period is estimated; 1.3 s at 30 Hz
 ENOUGH = 15  # intervals for the first estimate; a variable rate passes for a constant one in 1 of 600 cases (0.65**15)
@@ -26,10 +28,13 @@ REFINEMENT = 0.1  # of the first estimate; the mean of a few intervals with that
 IRREGULAR = 0.05  # share of intervals that may be off by more
 PAUSE = 10  # periods
 RATE_CHANGE = 4  # equal intervals in a row; while half of the images are lost at random, 1 in 250 begins such a run
-ALARM_SHARE = 0.15  # of the images of the last ALARM_SECONDS; transport without shared memory loses 30 to 100 %
-ALARM_SECONDS = 10.0
+ALARM_SHARE = 0.15  # of the images of a window; transport without shared memory loses 30 to 100 %
+ALARM_SECONDS = 10.0  # a window is at least so long
+ALARM_IMAGES = 100  # and holds so many images, as 10 s do at 10 Hz: with fewer, chance decides
+LONGEST_WINDOW = 600.0  # seconds; bounds the memory at less than one image in 6 s
 ALARM_GAPS = 5  # so that a pause is no alarm
-CONFIRMED_BY = 3  # later sequence numbers; fewer belong to a second publisher
+CONFIRMED_BY = 3  # later sequence numbers; until then, a new publisher may become known to which a gap belongs
+PUBLISHERS = 4  # of one topic whose sequences are told apart, those that ended included
 
 
 class StampGaps:
@@ -92,29 +97,57 @@ def steady_period(intervals: Sequence[int]) -> float | None:
     return period if fits and len(periods) >= ENOUGH else None
 
 
-class SequenceGaps:
-    """Counts the numbers that are missing in the sequence of one publisher. lost: how many.
+@dataclass(eq=False)
+class _Sequence:
+    """The numbers of one publisher. last: the newest. unconfirmed: sizes of the gaps before the last few numbers."""
 
-    A number that does not increase belongs to another publisher, or to one that restarted: the last numbers before it
-    are not counted.
+    last: int
+    unconfirmed: deque[int] = field(default_factory=deque)
+
+
+class SequenceGaps:
+    """Counts the numbers that are missing in the sequences of a topic's publishers. lost: how many.
+
+    The middleware does not tell of which publisher a number is. It goes on with the sequence whose last number is the
+    nearest below it; a number below all of them begins another sequence, and so does one that leaves a gap after a
+    publisher joined: what that one sent before it was not meant for this subscription.
     """
 
     def __init__(self) -> None:
         self.lost = 0
-        self._last: int | None = None
-        self._unconfirmed: deque[int] = deque()
+        self._sequences: deque[_Sequence] = deque(maxlen=PUBLISHERS)  # the one that went on last is the last
+        self._joined = 0  # publishers of which no number is known yet
+
+    def join(self, publishers: int) -> None:
+        """Take note of new publishers; of their images, some may have arrived before this is known."""
+        self._joined += publishers
+        for sequence in self._sequences:
+            sequence.unconfirmed.clear()
 
     def add(self, number: int | None) -> None:
         """Take the sequence number of the next image; None: the middleware gives none."""
         if number is None:
             return
-        if self._last is not None and number > self._last:
-            self._unconfirmed.append(number - self._last - 1)
-        else:
-            self._unconfirmed.clear()
-        if len(self._unconfirmed) > CONFIRMED_BY:
-            self.lost += self._unconfirmed.popleft()
-        self._last = number
+        below = [each for each in self._sequences if each.last < number]
+        sequence = max(below, key=lambda each: each.last, default=None)
+        if sequence is None or (self._joined > 0 and number > sequence.last + 1):
+            self._joined = max(0, self._joined - 1)
+            self._sequences.append(_Sequence(number))
+            return
+        sequence.unconfirmed.append(number - sequence.last - 1)
+        if len(sequence.unconfirmed) > CONFIRMED_BY:
+            self.lost += sequence.unconfirmed.popleft()
+        sequence.last = number
+        self._sequences.remove(sequence)
+        self._sequences.append(sequence)
+
+
+class _Counts(NamedTuple):
+    """Images received, gaps in their stamps, and images lost in the middleware."""
+
+    received: int
+    gaps: int
+    lost: int
 
 
 class LostImages:
@@ -125,7 +158,7 @@ class LostImages:
         self._sequence = SequenceGaps()
         self._events = 0
         self._received = 0
-        self._history: deque[tuple[float, tuple[int, int, int]]] = deque()  # time; received, gaps, lost in middleware
+        self._history: list[tuple[float, _Counts]] = []  # by time
         self._alarm = False
 
     @property
@@ -144,6 +177,10 @@ class LostImages:
         self._stamps.add(stamp_ns)
         self._sequence.add(sequence)
 
+    def join(self, publishers: int) -> None:
+        """Take note of new publishers, whose sequence numbers begin anywhere."""
+        self._sequence.join(publishers)
+
     def add_event(self, total: int) -> None:
         """Take the middleware's count of the lost messages since the subscription began."""
         self._events = max(self._events, total)
@@ -151,14 +188,16 @@ class LostImages:
     def is_alarming(self, now: float) -> bool:
         """Return whether so many of the last images were lost that the user must know; call it once a second.
 
-        now: seconds of one monotonic clock. An alarm lasts until no image was lost for ALARM_SECONDS.
+        now: seconds of one monotonic clock. An alarm lasts until no image of the window was lost, see `_begin`.
         """
-        counts = (self._received, self._stamps.gaps, self.in_middleware)
+        counts = _Counts(self._received, self._stamps.gaps, self.in_middleware)
+        if not self._history:
+            self._history.append((now, _Counts(0, 0, 0)))
         self._history.append((now, counts))
-        while self._history[0][0] < now - ALARM_SECONDS:
-            self._history.popleft()
-        before = self._history[0][1] if len(self._history) > 1 else (0, 0, 0)
-        received, gaps, lost = (b - a for a, b in zip(before, counts, strict=True))
+        begin = self._begin(now)
+        old = sum(time <= begin for time, _ in self._history)
+        del self._history[: max(0, old - 1)]
+        received, gaps, lost = (b - a for a, b in zip(self._history[0][1], counts, strict=True))
         by_stamps = gaps >= max(ALARM_GAPS, ALARM_SHARE * received)
         in_middleware = lost >= max(ALARM_GAPS, ALARM_SHARE * (received + lost))
         if by_stamps or in_middleware:
@@ -166,3 +205,15 @@ class LostImages:
         elif gaps == lost == 0:
             self._alarm = False
         return self._alarm
+
+    def _begin(self, now: float) -> float:
+        """Return when the window begins: before its ALARM_IMAGES images, or ALARM_SECONDS ago if that is earlier.
+
+        When nothing has come for as long as such a window lasts, it begins with the last image.
+        """
+        newest = next(time for time, counts in self._history if counts.received == self._received)
+        before = [time for time, counts in self._history if counts.received <= self._received - ALARM_IMAGES]
+        begin = min(before[-1] if before else self._history[0][0], now - ALARM_SECONDS)
+        if now - newest > max(ALARM_SECONDS, newest - begin):
+            begin = newest
+        return max(begin, now - LONGEST_WINDOW)

@@ -54,6 +54,28 @@ def test_a_publisher_that_skips_images_is_noticed_within_forty(keep):
     assert 0 <= (~kept[:last]).sum() - lost.total <= 4  # the last gap waits for the next interval
 
 
+@pytest.mark.parametrize("rate", [0.2, 1.0, 2.0, 10.0, 60.0])
+def test_losses_that_begin_later_are_noticed_within_as_many_images_at_any_rate(rate):
+    """Every fourth image is lost from the 100th on; a tenth of an hour of the slowest camera is 72 images."""
+    kept = np.arange(400) % 4 > 0
+    kept[:100] = True
+    stamps = 100 + np.arange(400)[kept] / rate
+    assert not watch(stamps[:100])[1]
+    assert watch(stamps[: 100 + round(max(100, 11 * rate))])[1]
+
+
+def test_an_alarm_of_a_slow_camera_ends_some_images_after_the_losses_and_when_it_is_silent():
+    kept = np.arange(200) % 3 > 0
+    lost = LostImages()
+    for k in np.flatnonzero(kept):
+        lost.add_arrival(int(k) * 10**9)
+        last = lost.is_alarming(float(k))
+    assert last
+    silent = [lost.is_alarming(200.0 + second) for second in range(600)]
+    assert silent[:10] == [True] * 10
+    assert not silent[-1]
+
+
 def test_losses_end_the_alarm_when_they_end():
     kept = np.ones(1200, bool)
     kept[:300:3] = False
@@ -171,6 +193,55 @@ def test_a_publisher_that_restarts_and_a_second_publisher_lose_nothing():
         both.add(5 + k)
     both.add(None)
     assert restarted.lost == both.lost == 0
+
+
+@pytest.mark.parametrize("every", [1, 2, 7, 30])
+@pytest.mark.parametrize("first", [5, 1_000_000])
+def test_a_slower_second_publisher_loses_nothing(every, first):
+    gaps = SequenceGaps()
+    for k in range(300):
+        gaps.add(1000 + k)
+        if k == 50:  # the middleware tells that the second one came
+            gaps.join(1)
+        if k > 50 and k % every == 0:
+            gaps.add(first + k // every)
+    assert gaps.lost == 0
+
+
+@given(seeds, st.integers(1, 4))
+@some
+def test_complete_sequences_of_several_publishers_in_any_order_lose_nothing(seed, publishers):
+    rng = np.random.default_rng(seed)
+    last, gaps = rng.integers(0, 60, publishers), SequenceGaps()
+    gaps.join(publishers)
+    for publisher in rng.choice(publishers, 400, p=rng.dirichlet(np.ones(publishers))):
+        last[publisher] += 1
+        gaps.add(int(last[publisher]))
+    assert gaps.lost == 0
+
+
+def test_losses_beside_a_second_publisher_are_counted():
+    gaps = SequenceGaps()
+    for k in range(300):
+        if k % 10:
+            gaps.add(1000 + k)
+        if k % 30 == 5:
+            gaps.add(5 + k // 30)
+    assert gaps.lost == 29
+
+
+@pytest.mark.parametrize("late", [0, 2])
+def test_what_a_publisher_sent_before_it_joined_was_not_lost(late):
+    """A camera that restarts after five images is found at its 16th; its join is known 0 or 2 images later."""
+    gaps = SequenceGaps()
+    gaps.join(1)
+    for number in range(1, 6):
+        gaps.add(number)
+    for position, number in enumerate([*range(16, 40), *range(41, 50)]):
+        if position == late:
+            gaps.join(1)
+        gaps.add(number)
+    assert gaps.lost == (1 if late == 0 else 0)  # that of 40; the one gap that is forgiven is another where it is late
 
 
 def test_the_same_losses_told_by_three_witnesses_count_once():
