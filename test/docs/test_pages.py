@@ -86,6 +86,7 @@ RETURNING = {
         "incompatible_qos",
         "missing_images",
         "lost_images",
+        "_remedy",
         "unknown",
         "use_large_image_profile",
         "_choose_device",
