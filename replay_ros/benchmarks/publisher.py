@@ -15,6 +15,7 @@ import rclpy
 
 from perception_common.errors import InputError
 from perception_common.node.base import RESULT_QOS
+from perception_common.node.runner import starting_ros
 from replay_ros.benchmarks import listener
 from replay_ros.benchmarks.machine import child_environment
 
@@ -46,8 +47,10 @@ def publishing(expected: int) -> Iterator[ListenedPublisher]:
     Raises InputError when the listener is not discovered.
     """
     command = [sys.executable, str(listener.__file__), str(expected)]
-    rclpy.init()
-    node = rclpy.create_node("benchmark")
+    with starting_ros() as notes:
+        node = rclpy.create_node("benchmark")
+    for note in notes:
+        print(f"benchmark: {note}", file=sys.stderr)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=child_environment())
     try:
         publishers = {topic: node.create_publisher(kind, topic, RESULT_QOS) for topic, kind in listener.TOPICS.items()}

@@ -23,7 +23,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 
 from perception_common.errors import InputError
-from perception_common.node.transport import prepare_process
+from perception_common.node.runner import starting_ros
 from perception_common.stamps import stamp_ns
 from replay_ros.benchmarks.machine import child_environment
 from replay_ros.live.processes import find_executable, hear_sigint, stop
@@ -183,10 +183,9 @@ class RemoteCamera:
 def running_bench(folder: Path) -> Iterator[Bench]:
     """Make a bench; all that it started is stopped at the end of the block."""
     folder.mkdir(parents=True, exist_ok=True)
-    prepare_process()
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"  # load goes to this machine only
-    rclpy.init()
-    node = rclpy.create_node("reliability")
+    with starting_ros():
+        node = rclpy.create_node("reliability")
     try:
         with ExitStack() as stack:
             yield Bench(node, stack, folder)

@@ -89,6 +89,7 @@ RETURNING = {
         "_remedy",
         "unknown",
         "use_large_image_profile",
+        "_missing_profile",
         "_choose_device",
         "_choose_dtype",
     ),
