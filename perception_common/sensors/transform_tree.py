@@ -134,17 +134,6 @@ class TransformTree:
                     return found
                 self._changed.wait(left)
 
-    def fixed(self, target: str, source: str) -> np.ndarray | None:
-        """Return T_target_source (4, 4) of static transforms alone; None where no way or a moving frame joins both."""
-        with self._changed:
-            paths = self._paths(frame_name(target), frame_name(source))
-            if paths is None or any(self._is_contested(name) for path in paths for name in path):
-                return None
-            found = {name: TransformLookup(self._frames[name].static) for path in paths for name in path}
-        if any(each.T is None for each in found.values()):
-            return None
-        return inverse(_product(found, paths[1])) @ _product(found, paths[0])
-
     def begin_image(self, stamp_ns: int) -> None:
         """Take the stamp of each image, in order: one that jumps back means that the clock restarted."""
         if self._last_image_ns is not None and stamp_ns < self._last_image_ns:
