@@ -239,7 +239,9 @@ class Frontend(Generic[Encoded]):
         if decision.makes_keyframe:
             with timer.stage("network"):
                 encoded = self._matcher.encode(image)
-            keyframe = Keyframe(replace(info, T_base_camera=mount()), encoded, image, self.sensors.at(info.stamp_ns))
+            keyframe = Keyframe(
+                replace(info, T_base_camera=mount()), encoded, image, self.sensors.at(info.stamp_ns, info.frame_id)
+            )
             self._keep(keyframe)
             self._places.start(self._trajectory.start(keyframe.info), encoded.descriptor)
             return self._result(info, decision, timer, gravity=self._gravity(keyframe))
@@ -256,7 +258,7 @@ class Frontend(Generic[Encoded]):
     ) -> FrameResult:
         with timer.stage("network"):
             self._turned_features.drop(info.id)  # of the image before, if that became no keyframe
-            rotation = self._pairs.sensed_rotation(last, info, self.sensors.at(info.stamp_ns))
+            rotation = self._pairs.sensed_rotation(last, info, self.sensors.at(info.stamp_ns, info.frame_id))
             turns = expected_turns(rotation, default=self._following.turns)
             found = self._pairs.turned.match(
                 self._pairs.view(last), View(info.id, image), turns, weak=self._following.weak
@@ -272,7 +274,7 @@ class Frontend(Generic[Encoded]):
             return self._result(info, decision, timer, change)
 
         info = replace(info, T_base_camera=mount())
-        newer = Keyframe(info, found.newer, image, self.sensors.at(info.stamp_ns))
+        newer = Keyframe(info, found.newer, image, self.sensors.at(info.stamp_ns, info.frame_id))
         others = self._memory.newest(self._settings.match_last)[:-1]
         again = self._recover(newer, timer) if decision.outcome == Outcome.LOST else None
         self._keep(newer)

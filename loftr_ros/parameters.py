@@ -186,7 +186,7 @@ class LoftrParameters(PerceptionParameters):
     base_from_optical: str = parameter("", "x y z qx qy qz qw: pose of the optical frame in base_frame, in place of TF")
     base_from_imu: str = parameter(
         "",
-        "x y z qx qy qz qw: pose of the frame of imu in base_frame; empty: from static TF, else it has the base's axes",
+        "x y z qx qy qz qw: pose of the frame of imu in base_frame; empty: from TF, else it has the base's axes",
     )
     tf_timeout: float = parameter(
         0.1, "seconds that a new keyframe waits for a transform that is late", low=0.0, high=10.0, live=True

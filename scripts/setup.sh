@@ -2,6 +2,7 @@
 # Sets up this checkout: .venv with the pinned requirements, ROS (an apt ROS if there is one, else the wheels), and the
 # colcon build in install/. Steps that are up to date are skipped. Usage: scripts/setup.sh [run|test|lint|docs]
 set -euo pipefail
+unset CDPATH
 cd "$(dirname "$0")/.."
 purpose=${1:-run}
 python=${PYTHON:-python3}
@@ -12,7 +13,8 @@ say() { echo "setup: $*"; }
 
 # --- requirements of the machine ----------------------------------------------------------------------------------
 command -v "$python" >/dev/null || stop "no $python: install Python 3.10 to 3.13 (apt install python3 python3-venv)"
-version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+version_of() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null; }
+version=$(version_of "$python") || stop "$python does not run: set PYTHON to a Python 3.10 to 3.13"
 case $version in
   3.10 | 3.11 | 3.12 | 3.13) ;;
   *) stop "$python is Python $version, which ROS 2 Jazzy has no packages for: set PYTHON to a Python 3.10 to 3.13" ;;
@@ -29,10 +31,19 @@ if [ -z "$ros_setup" ] && [ "$(uname -m)" != x86_64 ]; then
 fi
 
 # --- Python packages ---------------------------------------------------------------------------------------------
-if [ ! -x $venv/bin/python ] || ! $venv/bin/python -c '' 2>/dev/null; then
+is_usable() ( # does .venv have pip for the Python that it finds now, and paths in its scripts that lead to this folder?
+  found=$(version_of $venv/bin/python) && [ -d "$venv/lib/python$found/site-packages/pip" ] || return
+  set +u
+  # shellcheck disable=SC1091
+  source $venv/bin/activate && [ "$VIRTUAL_ENV" -ef $venv ]
+)
+if ! is_usable; then
+  [ ! -e $venv ] || say "$venv cannot be used: it is incomplete, the folder was moved, or its Python was replaced"
   say "creating $venv with Python $version"
-  rm -rf $venv
+  rm -rf $venv build # CMake keeps paths in build
   "$python" -m venv ${ros_setup:+--system-site-packages} $venv
+elif [ "$(version_of $venv/bin/python)" != "$version" ]; then
+  say "$venv stays with Python $(version_of $venv/bin/python): remove it to change to Python $version"
 fi
 touch $venv/COLCON_IGNORE
 
@@ -88,8 +99,10 @@ if is_outdated; then
   fi
   mkdir -p build
   touch build/.started # sources that change during the build make it outdated
-  if ! python -m colcon --log-base log build --base-paths . --packages-select yolc_ros --merge-install \
-    --event-handlers console_direct+ --cmake-args -DBUILD_TESTING=OFF >build/colcon.log 2>&1; then
+  # Not with the defaults that a user keeps for colcon, such as another install folder: its extension may be installed.
+  if ! env -u COLCON_DEFAULTS_FILE COLCON_HOME="$PWD/build" python -m colcon --log-base log build --base-paths . \
+    --packages-select yolc_ros --merge-install --event-handlers console_direct+ \
+    --cmake-args -DBUILD_TESTING=OFF >build/colcon.log 2>&1; then
     grep -nE -A4 'error|Error' build/colcon.log | head -n 20 >&2
     stop "the build failed (whole log: build/colcon.log)"
   fi

@@ -1,6 +1,7 @@
 """What the set-up says on a machine that lacks something: one line each, naming what to install."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,8 +18,11 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def machine(tmp_path, repository):
-    """run(**tools): runs the set-up in an empty checkout on a PATH that has the basic tools and those given."""
-    checkout = tmp_path / "checkout"
+    """run(variables, **tools): runs the set-up in an empty checkout on a PATH that has the basic tools and those given.
+
+    variables: of the environment, beside PATH, HOME and PYTHON.
+    """
+    checkout = tmp_path / "a checkout"
     shutil.copytree(repository / "scripts", checkout / "scripts")
     shutil.copytree(repository / "requirements", checkout / "requirements")
     bin_folder = tmp_path / "bin"
@@ -30,10 +34,10 @@ def machine(tmp_path, repository):
         (bin_folder / name).write_text(f"#!/bin/sh\n{text}\n")
         (bin_folder / name).chmod(0o755)
 
-    def run(**tools):
+    def run(variables=(), **tools):
         for name, text in tools.items():
             script(name, text)
-        environment = {"PATH": str(bin_folder), "HOME": str(tmp_path), "PYTHON": "python3"}
+        environment = {"PATH": str(bin_folder), "HOME": str(tmp_path), "PYTHON": "python3", **dict(variables)}
         return subprocess.run(
             ["bash", "scripts/setup.sh"], cwd=checkout, env=environment, capture_output=True, text=True, check=False
         )
@@ -92,6 +96,77 @@ def test_no_compiler_and_no_headers(machine):
     assert "apt install python3-dev" in last_line(machine(**{"c++": "exit 0"}))
 
 
+@pytest.fixture
+def venv(machine):
+    """The .venv of the checkout, as `python3 -m venv` makes it; its Python answers 3.12 and has no network."""
+    folder = machine.checkout / ".venv"
+    (folder / "lib" / "python3.12" / "site-packages" / "pip").mkdir(parents=True)
+    (folder / "bin").mkdir()
+    (folder / "bin" / "python").write_text('#!/bin/sh\ncase "$*" in *pip*) exit 1 ;; esac\necho 3.12\n')
+    (folder / "bin" / "python").chmod(0o755)
+    (folder / "bin" / "activate").write_text(f"VIRTUAL_ENV='{folder}'\n")
+    (folder / "mine").touch()
+    return folder
+
+
+NO_NETWORK = fake_python('case "$*" in *pip*) exit 1; esac')
+
+
+@pytest.mark.skipif(Path("/opt/ros").exists(), reason="an apt ROS is used here")
+def test_a_venv_that_can_be_used_stays(machine, venv):
+    result = machine(python3=NO_NETWORK)
+    assert "network" in last_line(result)
+    assert "creating" not in result.stdout
+    assert (venv / "mine").exists()
+
+
+@pytest.mark.skipif(Path("/opt/ros").exists(), reason="an apt ROS is used here")
+@pytest.mark.parametrize("fault", ["moved", "another Python now", "interrupted", "no Python"])
+def test_a_venv_that_cannot_be_used_is_replaced_with_the_build(machine, venv, fault):
+    (machine.checkout / "build").mkdir()
+    if fault == "moved":
+        original = machine.checkout.parent / "original"
+        shutil.copytree(venv, original / ".venv")
+        (venv / "bin" / "activate").write_text(f"VIRTUAL_ENV='{original}/.venv'\n")
+    elif fault == "another Python now":
+        (venv / "lib" / "python3.12").rename(venv / "lib" / "python3.10")
+    elif fault == "interrupted":
+        (venv / "lib" / "python3.12" / "site-packages" / "pip").rmdir()
+    else:
+        (venv / "bin" / "python").unlink()
+    result = machine(python3=NO_NETWORK)
+    assert ".venv cannot be used" in result.stdout
+    assert "creating .venv with Python 3.12" in result.stdout
+    assert not (venv / "mine").exists()
+    assert not (machine.checkout / "build").exists()
+
+
+@pytest.mark.skipif(Path("/opt/ros").exists(), reason="an apt ROS is used here")
+def test_a_venv_of_another_python_than_asked_for_is_said(machine, venv):
+    result = machine(python3="echo 3.13")
+    assert "stays with Python 3.12: remove it to change to Python 3.13" in result.stdout
+    assert (venv / "mine").exists()
+
+
+@pytest.mark.skipif(Path("/opt/ros").exists(), reason="an apt ROS is used here")
+def test_the_build_does_not_use_the_defaults_of_a_user_for_colcon(machine, tmp_path):
+    for folder in ("msg", "config", "launch", "weights", "perception_common", "yolc_ros", "loftr_ros", "flight_sim"):
+        (machine.checkout / folder).mkdir()
+    for file in ("CMakeLists.txt", "package.xml", "srv", "replay_ros", "Python.h"):
+        (machine.checkout / file).touch()
+    python = 'case "$*" in *colcon*) mkdir install; env > install/environment ;; *) echo "$PWD" ;; esac'
+    user = {"COLCON_DEFAULTS_FILE": "mine.yaml", "COLCON_HOME": str(tmp_path)}
+    chmod = shutil.which("chmod")
+    tools = {"c++": "exit 0", "cmake": "exit 0", "python3": FAKE_VENV.format(pip=python, chmod=chmod)}
+    result = machine(variables=user, **tools)
+    assert result.returncode == 0, result.stderr
+    environment = dict(
+        line.split("=", 1) for line in (machine.checkout / "install" / "environment").read_text().splitlines()
+    )
+    assert "COLCON_DEFAULTS_FILE" not in environment
+    assert environment["COLCON_HOME"] == str(machine.checkout / "build")
+
+
 def test_setup_bash_before_the_build(repository, tmp_path):
     shutil.copy(repository / "setup.bash", tmp_path)
     result = subprocess.run(
@@ -142,3 +217,35 @@ def test_setup_bash_puts_yolc_and_no_general_name_on_the_path(repository):
         check=False,
     )
     assert [Path(line).name for line in found.stdout.splitlines()] == ["yolc"]
+
+
+@pytest.mark.skipif(not EXECUTABLES.is_dir(), reason="runs against the installed tree")
+@pytest.mark.parametrize("cdpath", ["", "{folder}/elsewhere"])
+def test_setup_bash_in_a_folder_with_blanks(repository, tmp_path, cdpath):
+    """The installed tree itself, as if it had been built there; colcon writes the path of the venv's Python into it."""
+    checkout, built = tmp_path / "a checkout", EXECUTABLES.parents[1]
+    (checkout / ".venv" / "bin").mkdir(parents=True)
+    (checkout / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    (checkout / ".venv" / "bin" / "activate").write_text(f'VIRTUAL_ENV="{checkout}/.venv"\n')
+    (tmp_path / "elsewhere" / "a checkout").mkdir(parents=True)
+    shutil.copy(repository / "setup.bash", checkout)
+    (checkout / "install").mkdir()
+    for path in built.iterdir():
+        (checkout / "install" / path.name).symlink_to(path)
+    (checkout / "install" / "local_setup.bash").unlink()
+    (checkout / "install" / "local_setup.bash").write_text(
+        re.sub(
+            r'_colcon_python_executable="/.*"',
+            f'_colcon_python_executable="{checkout}/.venv/bin/python"',
+            (built / "local_setup.bash").read_text(),
+        )
+    )
+    found = subprocess.run(
+        ["bash", "-c", 'source "a checkout/setup.bash" && type -P yolc'],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "CDPATH": cdpath.format(folder=tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (found.stdout, found.stderr) == (f"{checkout}/install/bin/yolc\n", "")

@@ -85,7 +85,8 @@ class PairMatching(Generic[Encoded]):
         with timer.stage("geometry"):
             # Detections and depths may arrive after their image.
             older, newer = (
-                replace(each, readings=self.sensors.at(each.info.stamp_ns, each.readings)) for each in (older, newer)
+                replace(each, readings=self.sensors.at(each.info.stamp_ns, each.info.frame_id, each.readings))
+                for each in (older, newer)
             )
             estimate = estimate_pair(
                 older.info,

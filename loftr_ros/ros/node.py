@@ -33,7 +33,7 @@ from loftr_ros.ros.messages import (
 from loftr_ros.ros.mount_lookup import MountLookup
 from loftr_ros.ros.pairing import installed_pairing
 from loftr_ros.ros.transform_output import TransformOutput
-from loftr_ros.sensors.imu_mount import ImuMount
+from loftr_ros.sensors.sensor_mounts import SensorMounts
 from loftr_ros.sensors.topics import sensor_topics
 from loftr_ros.trajectory.odometry import Odometry
 from loftr_ros.trajectory.tum_file import TrajectoryRecorder
@@ -106,7 +106,7 @@ class LoftrNode(PerceptionNode[LoftrParameters]):
         if parameters.publish_tf:
             self._transforms = TransformOutput(self, self.problems)
         self._frontend = Frontend(matcher, parameters.frontend, self._next_ids)
-        self._frontend.sensors.imu_mount = ImuMount(parameters.base_from_imu, self._mount.mount)
+        self._frontend.sensors.mounts = SensorMounts(parameters.base_from_imu, self._mount.mount)
         self._results = {
             topic: self.result_publisher(kind, topic)
             for topic, kind in TOPICS.items()

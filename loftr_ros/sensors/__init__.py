@@ -5,8 +5,8 @@ No ROS: messages of rclpy and of rosbags are read by their attributes. Usage:
     sensors = Sensors(SensorSettings())                   # suite.py; thread-safe
     sensors.add_range(message)                            # or add_float_altitude(message, arrival_ns), add_fix,
                                                           # add_depth, add_odometry, add_imu, add_detections
-    readings = sensors.at(stamp_ns)                       # when a keyframe is made; kept with it
-    readings = sensors.at(stamp_ns, readings)             # when it is matched: with readings that arrived later
+    readings = sensors.at(stamp_ns, frame_id)             # when a keyframe is made; kept with it
+    readings = sensors.at(stamp_ns, frame_id, readings)   # when it is matched: with readings that arrived later
 
     moving = dynamic_matches(points0, points1, camera0, camera1, older, newer, DynamicSettings())  # dynamic.py
     prior = motion_prior(older, newer, mount, settings, steady_motion(T_last, seconds, ahead))     # gravity.py

@@ -55,7 +55,3 @@ class CameraMount:
             unknown = TransformLookup(None, Missing.NEVER, "neither base_frame nor base_from_optical is given")
             return unknown if self._fixed is None else TransformLookup(self._fixed)
         return self._tree.wait(self.base_frame, optical_frame, stamp_ns, wait)
-
-    def fixed(self, frame: str) -> np.ndarray | None:
-        """Return the pose (4, 4) of a frame that is fixed to the base, by static transforms; None where it is not."""
-        return self._tree.fixed(self.base_frame, frame) if self.needs_transforms else None

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from loftr_ros.sensors import messages
-from loftr_ros.sensors.imu_mount import ImuMount
 from loftr_ros.sensors.readings import DepthImage, DetectedObjects, OdometryPose, odometry_between
+from loftr_ros.sensors.sensor_mounts import SensorMounts
 from loftr_ros.sensors.settings import DEFAULT_SENSORS, SensorSettings
 from perception_common.cameras.pairing import Partners, SyncSettings
 from perception_common.sensors.buffer import Aged, StampedBuffer
@@ -36,13 +36,13 @@ class FrameReadings:
 class Sensors(AltitudeSensors):
     """Keeps the newest readings of all sensors, see `AltitudeSensors`.
 
-    settings: may be replaced. imu_mount: how the IMU sits on the vehicle; None: with the axes of the base.
+    settings: may be replaced. mounts: how the sensors sit on the vehicle; None: with the axes of the base.
     """
 
     def __init__(self, settings: SensorSettings = DEFAULT_SENSORS):
         super().__init__(altitudes=_SLOW, orientations=_FAST)
         self.settings = settings
-        self.imu_mount: ImuMount | None = None
+        self.mounts: SensorMounts | None = None
         self._depths: StampedBuffer[DepthImage] = StampedBuffer(_DEPTH_IMAGES)
         self._odometry: StampedBuffer[OdometryPose] = StampedBuffer(_SLOW)
         self._objects: StampedBuffer[DetectedObjects] = StampedBuffer(_SLOW)
@@ -76,19 +76,19 @@ class Sensors(AltitudeSensors):
         """Take the stamp of each image when it arrives: a depth image may belong to it."""
         self._depth_partners.add_image(stamp_ns)
 
-    def at(self, stamp_ns: int, known: FrameReadings | None = None) -> FrameReadings:
+    def at(self, stamp_ns: int, camera_frame: str = "", known: FrameReadings | None = None) -> FrameReadings:
         """Return the readings at a stamp; of each sensor the younger of this and of `known`, an earlier result for it.
 
+        camera_frame: frame_id of the image; readings of the same frame stay as they are.
         Call it when a keyframe is made, and again with that result when it is matched: detections and depth images may
         arrive after the image, and the buffers may have dropped what the keyframe needs.
         """
-        gap = self.settings.max_gap
         found = FrameReadings(
             stamp_ns,
             altitude=self._altitude_at(stamp_ns),
             depth=self._depth_at(stamp_ns),
-            odometry=self._odometry.between(stamp_ns, odometry_between, gap),
-            orientation=self._orientation_at(stamp_ns),
+            odometry=self._odometry_at(stamp_ns, camera_frame),
+            orientation=self._orientation_at(stamp_ns, camera_frame),
             objects=self._objects.nearest(stamp_ns),
         )
         if known is None:
@@ -112,11 +112,19 @@ class Sensors(AltitudeSensors):
         found = self._depths.nearest(self._depth_partners.of(image_ns))
         return None if found is None else Aged(found.value, abs(found.value.stamp_ns - image_ns) / 1e9)
 
-    def _orientation_at(self, stamp_ns: int) -> Aged[Orientation] | None:
+    def _orientation_at(self, stamp_ns: int, camera_frame: str) -> Aged[Orientation] | None:
         found = self._orientations.between(stamp_ns, orientation_between, self.settings.max_gap)
-        if found is None or self.imu_mount is None:
+        if found is None or self.mounts is None:
             return found
-        return Aged(self.imu_mount.in_base(found.value), found.age)
+        in_base = self.mounts.orientation_in_base(found.value, camera_frame)
+        return None if in_base is None else Aged(in_base, found.age)
+
+    def _odometry_at(self, stamp_ns: int, camera_frame: str) -> Aged[OdometryPose] | None:
+        found = self._odometry.between(stamp_ns, odometry_between, self.settings.max_gap)
+        if found is None or self.mounts is None:
+            return found
+        in_base = self.mounts.odometry_in_base(found.value, camera_frame)
+        return None if in_base is None else Aged(in_base, found.age)
 
     def _altitude_at(self, stamp_ns: int) -> Aged[Altitude] | None:
         """Return the altitude at a stamp; not interpolated between two surfaces, such as ground and roof."""

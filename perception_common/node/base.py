@@ -22,6 +22,7 @@ from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventType
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.utilities import get_rmw_implementation_identifier
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -136,11 +137,18 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
         return publisher
 
     def sensor_subscription(
-        self, kind: type, topic: str, callback: Any, depth: int = 1, on_lost: Callable[[Any], None] | None = None
+        self,
+        kind: type,
+        topic: str,
+        callback: Any,
+        depth: int = 1,
+        on_lost: Callable[[Any], None] | None = None,
+        on_matched: Callable[[Any], None] | None = None,
     ) -> Any:
         """Create a subscription that is destroyed at deactivation; its QoS can be overridden by parameters.
 
-        on_lost: called with rclpy's QoSMessageLostInfo when messages are lost, if the middleware tells.
+        on_lost, on_matched: called with rclpy's QoSMessageLostInfo when messages are lost, and with its
+        QoSSubscriptionMatchedInfo when publishers come or go, if the middleware tells.
         """
         depth = self.parameters.queue_size if self.parameters.processing_mode == "every" else depth
         name = self.resolve_topic_name(topic)
@@ -157,7 +165,7 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
             incompatible_qos=lambda info: self.problems.report(f"qos {name}", incompatible_qos(name, info)),
         )
         try:
-            subscription = subscribe(event_callbacks=events(message_lost=on_lost))
+            subscription = subscribe(event_callbacks=events(message_lost=on_lost, matched=on_matched))
         except UnsupportedEventTypeError:
             subscription = subscribe(event_callbacks=events())
         self._active_subscriptions.append(subscription)
@@ -168,7 +176,11 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
         kinds = {"raw": (Image, "image"), "compressed": (CompressedImage, "image/compressed")}
         kind, topic = kinds[self.parameters.image_transport]
         self._image_topic = self.sensor_subscription(
-            kind, topic, self._receive, on_lost=lambda info: self.counters.lost.add_event(info.total_count)
+            kind,
+            topic,
+            self._receive,
+            on_lost=lambda info: self.counters.lost.add_event(info.total_count),
+            on_matched=lambda info: self.counters.lost.join(info.total_count_change),
         ).topic_name
 
     def ask_worker(self, request: Request) -> None:
@@ -381,8 +393,8 @@ class PerceptionNode(GuardedLifecycleNode, Generic[P]):
     def _watch_losses(self, now: float) -> None:
         counters = self.counters
         if counters.lost.is_alarming(now):
-            profile = find_config("fastdds_large_images.xml")
-            text = lost_images(self._image_topic, counters.received, counters.lost, profile)
+            middleware, profile = get_rmw_implementation_identifier(), find_config("fastdds_large_images.xml")
+            text = lost_images(self._image_topic, counters.received, counters.lost, middleware, profile)
             self.problems.report("lost images", text)
         else:
             self.problems.resolve("lost images")

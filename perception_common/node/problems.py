@@ -56,11 +56,14 @@ def missing_images(topic: str, timeout: float, publishers: int) -> str:
     return f"no image on {topic} for {timeout:g} s: {hint}"
 
 
-def lost_images(topic: str, received: int, lost: LostImages, profile: Path) -> str:
-    """Describe images that were lost before the node. profile: of Fast DDS, for the camera's process."""
+def lost_images(topic: str, received: int, lost: LostImages, middleware: str, profile: Path) -> str:
+    """Describe images that were lost before the node.
+
+    middleware: identifier of the RMW implementation. profile: of Fast DDS, for the camera's process.
+    """
     remedy = (
-        f"start its process with FASTRTPS_DEFAULT_PROFILES_FILE={profile}, or, if it publishes reliably, set the "
-        f"parameter qos_overrides.{topic}.subscription.reliability to reliable; see docs/lossless_images.md"
+        f"{_remedy(middleware, profile)}, or, if the camera publishes reliably, set the parameter "
+        f"qos_overrides.{topic}.subscription.reliability to reliable; see docs/lossless_images.md"
     )
     counted = f"{lost.total} of {lost.total + received} images on {topic} were lost before this node"
     if 2 * lost.in_middleware >= lost.total:
@@ -74,3 +77,15 @@ def several_publishers(topic: str) -> str:
         f"several publishers send images on {topic}, which are taken for those of one camera: "
         f"give each camera a topic of its own (ros2 topic info -v {topic} lists them)"
     )
+
+
+def _remedy(middleware: str, profile: Path) -> str:
+    """Return what to change for large images with a middleware; the reasons are in docs/lossless_images.md."""
+    if "fastrtps" in middleware:
+        return f"start the camera's process with FASTRTPS_DEFAULT_PROFILES_FILE={profile}"
+    if "cyclonedds" in middleware:
+        return (
+            "let Cyclone DDS receive with larger buffers here (sysctl net.core.rmem_max, and SocketReceiveBufferSize "
+            "in the file of CYCLONEDDS_URI)"
+        )
+    return "send compressed images, or fewer of them"

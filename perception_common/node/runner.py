@@ -6,9 +6,10 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
@@ -20,6 +21,7 @@ from perception_common.errors import InputError
 from perception_common.node.guards.executor import GuardedExecutor
 from perception_common.node.parameter_file import missed_files
 from perception_common.node.transport import prepare_process
+from perception_common.shared_memory import FOLDER, turn
 
 if TYPE_CHECKING:
     from perception_common.node.base import PerceptionNode
@@ -83,33 +85,52 @@ def spin_nodes(
     does not exist. Other exceptions of the factories are raised as they are; those of callbacks are logged
     (GuardedExecutor).
     """
-    notes = prepare_process()
-    with _refusing("ROS refuses the arguments"):
-        rclpy.init(args=ros_arguments)
     nodes: list[N] = []
-    executor = GuardedExecutor()
-    try:
-        for make in factories:
-            with _refusing("ROS refuses the name or namespace"):
-                nodes.append(make())
-            executor.add_node(nodes[-1])
-        for note in notes:
-            nodes[0].get_logger().warning(note)
-        start(nodes)
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except Exception:
-        if rclpy.ok():
-            raise  # otherwise a signal shut ROS down while the nodes were still starting
-    finally:
-        stop(nodes)
-        executor.finish()
-        executor.shutdown()
-        for node in nodes:
-            node.destroy_node()
-        rclpy.try_shutdown()
+    with ExitStack() as until_first_node:
+        notes = until_first_node.enter_context(starting_ros(args=ros_arguments))
+        executor = GuardedExecutor()
+        try:
+            for make in factories:
+                with _refusing("ROS refuses the name or namespace"):
+                    nodes.append(make())
+                until_first_node.close()
+                executor.add_node(nodes[-1])
+            for note in notes:
+                nodes[0].get_logger().warning(note)
+            start(nodes)
+            executor.spin()
+        except (KeyboardInterrupt, ExternalShutdownException):
+            pass
+        except Exception:
+            if rclpy.ok():
+                raise  # otherwise a signal shut ROS down while the nodes were still starting
+        finally:
+            stop(nodes)
+            executor.finish()
+            executor.shutdown()
+            for node in nodes:
+                node.destroy_node()
+            rclpy.try_shutdown()
     return 0
+
+
+@contextmanager
+def starting_ros(shared_memory: Path = FOLDER, **options: Any) -> Iterator[tuple[str, ...]]:
+    """Prepare this process for large images and start ROS; make the first node within the block.
+
+    Fast DDS takes its shared memory with the first node: until then no other process of ours looks how much is free.
+    options: of rclpy.init. Yields sentences to log. Raises InputError for arguments that are not valid, and where ROS
+    cannot write its log.
+    """
+    with turn(shared_memory):
+        notes = prepare_process(shared_memory)
+        try:
+            with _refusing("ROS refuses the arguments"):
+                rclpy.init(**options)
+        except InputError:
+            rclpy.try_shutdown()  # rclpy keeps what it made before it failed
+            raise
+        yield notes
 
 
 @contextmanager
@@ -119,4 +140,8 @@ def _refusing(what: str) -> Iterator[None]:
         yield
     except _REFUSALS as error:
         words = re.sub(r", at [^ ,]+:[0-9]+", "", str(error))
+        if re.search(r"log(ging)? directory", words):
+            raise InputError(
+                f"ROS cannot write its log: set ROS_LOG_DIR to a folder that this user can write ({words})"
+            ) from error
         raise InputError(f"{what}: {words}") from error

@@ -37,8 +37,8 @@ def raise_malloc_thresholds() -> bool:
 def prepare_process(shared_memory: Path = FOLDER) -> tuple[str, ...]:
     """Prepare this process for large images, before rclpy.init; returns sentences to log.
 
-    Every process of ours that uses ROS calls it, however it was started: memory allocation, segments that killed
-    processes left in the shared memory, and the profile of Fast DDS.
+    `runner.starting_ros` calls it in every process of ours that uses ROS, however it was started: memory allocation,
+    segments that killed processes left in the shared memory, and the profile of Fast DDS.
     """
     raise_malloc_thresholds()
     if not _uses_fast_dds():
@@ -52,13 +52,15 @@ def use_large_image_profile(shared_memory: Path = FOLDER) -> str | None:
     """Make Fast DDS use our profile, whose shared-memory segment holds whole frames.
 
     Transports that the user chose, by another profile or by FASTDDS_BUILTIN_TRANSPORTS, stay. Returns None, or a
-    sentence to log when the profile is not used, not even if the environment names it, because `shared_memory` is too
-    small for the segment: Fast DDS would then use no shared memory at all.
+    sentence to log: when the user's profile does not exist, and when ours is not used, not even if the environment
+    names it, because `shared_memory` is too small for the segment: Fast DDS would then use no shared memory at all.
     """
     chosen = {name: os.environ[name] for name in _CHOICES if os.environ.get(name)}
     ours = [name for name, value in chosen.items() if os.path.basename(value) == _PROFILE_FILE]
-    if not _uses_fast_dds() or len(ours) < len(chosen) or any(map(os.path.exists, _DEFAULT_FILES)):
+    if not _uses_fast_dds():
         return None
+    if len(ours) < len(chosen) or any(map(os.path.exists, _DEFAULT_FILES)):
+        return _missing_profile({name: value for name, value in chosen.items() if name not in ours})
     free = free_bytes(shared_memory)
     if free >= _SHARED_MEMORY:
         os.environ[_PROFILE] = str(find_config(_PROFILE_FILE))
@@ -69,6 +71,17 @@ def use_large_image_profile(shared_memory: Path = FOLDER) -> str | None:
         f"{shared_memory} has {free >> 20} MB free, large images need {_SHARED_MEMORY >> 20} MB: frames may be "
         "lost; give the container more (docker run --shm-size=512m)"
     )
+
+
+def _missing_profile(chosen: dict[str, str]) -> str | None:
+    """Return a sentence about the user's profile if it does not exist, which Fast DDS takes for none."""
+    for name, value in chosen.items():
+        if name.endswith("_PROFILES_FILE") and not os.path.exists(value):
+            return (
+                f"{name} names {value}, which does not exist: Fast DDS uses its defaults and large images may be lost; "
+                "correct the path, or unset the variable for the profile of this package"
+            )
+    return None
 
 
 def _uses_fast_dds() -> bool:

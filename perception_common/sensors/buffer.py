@@ -31,16 +31,20 @@ class Aged(Generic[T]):
 
 
 class StampedBuffer(Generic[T]):
-    """The newest readings by stamp, at most `size`, added in any order; thread-safe.
+    """The newest readings by stamp, added in any order; thread-safe.
 
-    A reading replaces another one of the same stamp. A full buffer drops its oldest reading. A reading RESTART_NS older
-    than the newest one means that the clock restarted, for example a bag that plays in a loop: all others are dropped.
+    A reading replaces another one of the same stamp. A buffer with more than `size` readings drops its oldest one;
+    where `span_ns` is given, only if that is older than the newest one by more, or if there are more than `most`. A
+    reading RESTART_NS older than the newest one means that the clock restarted, for example a bag that plays in a loop:
+    all others are dropped.
     """
 
-    def __init__(self, size: int):
+    def __init__(self, size: int, span_ns: int = 0, most: int = 0):
         if size < 1:
             raise ValueError(f"the size of a buffer must be at least one, not {size}")
         self._size = size
+        self._span_ns = span_ns
+        self._most = max(size, most)
         self._lock = threading.Lock()
         self._stamps: list[int] = []
         self._readings: list[T] = []
@@ -58,7 +62,8 @@ class StampedBuffer(Generic[T]):
                 return
             self._stamps.insert(place, stamp)
             self._readings.insert(place, reading)
-            if len(self._stamps) > self._size:
+            count, span = len(self._stamps), self._stamps[-1] - self._stamps[0]
+            if count > self._most or (count > self._size and span > self._span_ns):
                 del self._stamps[0], self._readings[0]
 
     def drop_after(self, stamp_ns: int) -> None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,9 @@ from perception_common.stamps import stamp_ns
 
 MAX_GAP_NS = 10 * 10**9  # between two transforms to interpolate; the length of tf2's buffer, which bounds it there
 RESTART_NS = 10**9  # a transform older than the newest one of its frame by more is not late: the clock restarted
-_SIZE = 1000  # transforms that are kept of each moving frame
+CONTESTED_IMAGES = 300  # for which a frame with two sources is not used; 10 s at 30 Hz
+# Transforms that are kept of each moving frame; of a fast one, until a slow one of the same chain has arrived.
+_SIZE, _SPAN_NS, _MOST = 1000, 2 * MAX_GAP_NS, 20_000  # the last is 1 kHz over the span, 8 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +54,22 @@ class TransformLookup:
     reason: str = ""
 
 
-@dataclass(frozen=True, eq=False)
-class _Frame:
-    """A frame in its parent: either a static transform (4, 4) or stamped ones."""
+class _Source(NamedTuple):
+    """Where the transforms of a frame come from."""
 
     parent: str
+    is_static: bool
+
+    def __str__(self) -> str:
+        return f"{self.parent!r} on {'/tf_static' if self.is_static else '/tf'}"
+
+
+@dataclass(frozen=True, eq=False)
+class _Frame:
+    """A frame in its parent: either a static transform (4, 4) or stamped ones. former: the source before this one."""
+
+    source: _Source
+    former: _Source | None
     static: np.ndarray | None
     moving: StampedBuffer[StampedTransform]
 
@@ -64,12 +77,18 @@ class _Frame:
 class TransformTree:
     """Frames by name, each with one parent and either one static transform or stamped ones. Thread-safe.
 
-    invalid: count of the transforms that were left out, because they are not finite or have no unit quaternion.
+    A frame that changes to and fro between two sources is contested: nobody can tell which of them is right, so it is
+    not used for the next CONTESTED_IMAGES images.
+    invalid: count of the transforms that were left out, because they are not finite, have no unit quaternion, join no
+    two frames, or have a stamp from long before the others without that the clock restarted, such as 0.
     """
 
     def __init__(self) -> None:
         self.invalid = 0
         self._frames: dict[str, _Frame] = {}
+        self._old: dict[str, StampedTransform] = {}  # by frame: from long before its others; one more is a restart
+        self._contested: dict[str, int] = {}  # number of images by then
+        self._images = 0
         self._last_image_ns: int | None = None
         self._changed = threading.Condition()
 
@@ -82,16 +101,17 @@ class TransformTree:
         """Add a geometry_msgs/TransformStamped. A frame that gets another parent forgets the earlier one."""
         t, q = message.transform.translation, message.transform.rotation
         position, quaternion = np.array([t.x, t.y, t.z]), np.array([q.x, q.y, q.z, q.w])
-        if not np.isfinite(position).all() or not is_orientation(quaternion):
+        child, parent = frame_name(message.child_frame_id), frame_name(message.header.frame_id)
+        is_pose = np.isfinite(position).all() and is_orientation(quaternion)
+        if not is_pose or not child or not parent or child == parent:
             self.invalid += 1
             return
-        child, parent = frame_name(message.child_frame_id), frame_name(message.header.frame_id)
         T = transform(matrix_from_quaternion(quaternion), position)
         with self._changed:
             if is_static:
-                self._frames[child] = _Frame(parent, T, StampedBuffer(_SIZE))
+                self._frames[child] = self._frame_of(child, _Source(parent, True), T)
             else:
-                self._add_moving(child, parent, StampedTransform(stamp_ns(message.header), T))
+                self._add_moving(child, _Source(parent, False), StampedTransform(stamp_ns(message.header), T))
             self._changed.notify_all()
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> np.ndarray | None:
@@ -114,21 +134,12 @@ class TransformTree:
                     return found
                 self._changed.wait(left)
 
-    def fixed(self, target: str, source: str) -> np.ndarray | None:
-        """Return T_target_source (4, 4) of static transforms alone; None where no way or a moving frame joins both."""
-        with self._changed:
-            if (paths := self._paths(frame_name(target), frame_name(source))) is None:
-                return None
-            found = {name: TransformLookup(self._frames[name].static) for path in paths for name in path}
-        if any(each.T is None for each in found.values()):
-            return None
-        return inverse(_product(found, paths[1])) @ _product(found, paths[0])
-
     def begin_image(self, stamp_ns: int) -> None:
         """Take the stamp of each image, in order: one that jumps back means that the clock restarted."""
         if self._last_image_ns is not None and stamp_ns < self._last_image_ns:
             self.restart(stamp_ns)
         self._last_image_ns = stamp_ns
+        self._images += 1
 
     def restart(self, stamp_ns: int) -> None:
         """Drop the transforms of a clock that restarted: images go on from this stamp.
@@ -136,23 +147,51 @@ class TransformTree:
         A frame whose transforms are from after the restart already keeps them.
         """
         with self._changed:
-            for frame in self._frames.values():
+            for name, frame in self._frames.items():
                 newest = frame.moving.newest
                 if newest is not None and newest.stamp_ns > stamp_ns + RESTART_NS:
-                    frame.moving.clear()
+                    self._start_anew(name)
 
-    def _add_moving(self, child: str, parent: str, reading: StampedTransform) -> None:
+    def _frame_of(self, child: str, source: _Source, static: np.ndarray | None) -> _Frame:
+        """Return a frame without stamped transforms; one that changes its source forgets the earlier one's."""
+        before, former = self._frames.get(child), None
+        if before is not None:
+            former = before.former if before.source == source else before.source
+            if source not in (before.source, before.former):
+                self._contested.pop(child, None)
+            elif source == before.former:
+                self._contested[child] = self._images
+        self._old.pop(child, None)
+        return _Frame(source, former, static, StampedBuffer(_SIZE, _SPAN_NS, _MOST))
+
+    def _is_contested(self, name: str) -> bool:
+        return name in self._contested and self._images - self._contested[name] <= CONTESTED_IMAGES
+
+    def _add_moving(self, child: str, source: _Source, reading: StampedTransform) -> None:
         frame = self._frames.get(child)
-        if frame is None or frame.parent != parent or frame.static is not None:
-            frame = self._frames[child] = _Frame(parent, None, StampedBuffer(_SIZE))
-        newest = frame.moving.newest
-        if newest is not None and reading.stamp_ns < newest.stamp_ns - RESTART_NS:
-            if self._is_ahead(newest) and self._is_with_images(reading):  # the newest one had a wrong stamp
-                frame.moving.drop_after(reading.stamp_ns)
-            else:
-                for other in self._frames.values():  # the others are older than they claim too
-                    other.moving.clear()
+        if frame is None or frame.source != source:
+            frame = self._frames[child] = self._frame_of(child, source, None)
+        newest, old = frame.moving.newest, self._old.pop(child, None)
+        if newest is None or reading.stamp_ns >= newest.stamp_ns - RESTART_NS:
+            self.invalid += old is not None
+        elif self._is_ahead(newest) and self._is_with_images(reading):  # the newest one had a wrong stamp
+            frame.moving.drop_after(reading.stamp_ns)
+        else:
+            self._old[child] = reading
+            if old is None or not 0 < reading.stamp_ns - old.stamp_ns <= MAX_GAP_NS:
+                self.invalid += old is not None
+                return
+            for name in self._frames:  # the others are older than they claim too
+                self._start_anew(name)
+            frame.moving.add(old)
         frame.moving.add(reading)
+
+    def _start_anew(self, name: str) -> None:
+        """Drop the transforms of a frame from before the clock restarted."""
+        moving = self._frames[name].moving
+        moving.clear()
+        if name in self._old:
+            moving.add(self._old.pop(name))
 
     def _is_ahead(self, reading: StampedTransform) -> bool:
         """Tell whether a transform is from long after the last image."""
@@ -163,7 +202,13 @@ class TransformTree:
         return self._last_image_ns is not None and reading.stamp_ns >= self._last_image_ns - RESTART_NS
 
     def _find(self, target: str, source: str, stamp_ns: int) -> TransformLookup:
-        if (paths := self._paths(target, source)) is None:
+        paths = self._paths(target, source)
+        below = [*self._ancestors(source), *self._ancestors(target)] if paths is None else [*paths[0], *paths[1]]
+        if contested := next((name for name in below if self._is_contested(name)), None):
+            frame = self._frames[contested]
+            reason = f"{contested!r} is given in turn in {frame.source} and in {frame.former}: stop a publisher"
+            return TransformLookup(None, Missing.NEVER, reason)
+        if paths is None:
             return TransformLookup(None, Missing.UNCONNECTED, f"/tf has no way from {source!r} to {target!r}")
         below_source, below_target = paths
         found = {frame: self._in_parent(frame, stamp_ns) for frame in (*below_source, *below_target)}
@@ -189,7 +234,7 @@ class TransformTree:
             seen.add(frame)
             if frame not in self._frames:
                 return
-            frame = self._frames[frame].parent
+            frame = self._frames[frame].source.parent
 
     def _in_parent(self, name: str, stamp_ns: int) -> TransformLookup:
         frame = self._frames[name]
@@ -203,7 +248,8 @@ class TransformTree:
         if after is None and (before is None or stamp_ns - before.stamp_ns <= MAX_GAP_NS):
             return TransformLookup(None, Missing.LATE, f"the next transform of {name!r} on /tf has not arrived")
         if after is None:
-            reason = f"the newest transform of {name!r} on /tf is more than {MAX_GAP_NS / 1e9:g} s old"
+            unset = " (its stamp is 0)" if before is not None and before.stamp_ns == 0 else ""
+            reason = f"the newest transform of {name!r} on /tf is more than {MAX_GAP_NS / 1e9:g} s old{unset}"
         elif before is None:
             reason = f"/tf has no transform of {name!r} from before the image"
         else:

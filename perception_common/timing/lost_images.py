@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from statistics import median
+from typing import NamedTuple
 
 from perception_common.timing.sequences import MAX_PUBLISHERS, PublisherSequences
 
@@ -29,10 +30,12 @@ REFINEMENT = 0.1  # of the first estimate; the mean of a few intervals with that
 IRREGULAR = 0.05  # share of intervals that may be off by more
 PAUSE = 10  # periods
 RATE_CHANGE = 4  # equal intervals in a row; while half of the images are lost at random, 1 in 250 begins such a run
-ALARM_SHARE = 0.15  # of the images of the last ALARM_SECONDS; transport without shared memory loses 30 to 100 %
-ALARM_SECONDS = 10.0
+ALARM_SHARE = 0.15  # of the images of a window; transport without shared memory loses 30 to 100 %
+ALARM_SECONDS = 10.0  # a window is at least so long
+ALARM_IMAGES = 100  # and holds so many images, as 10 s do at 10 Hz: with fewer, chance decides
+LONGEST_WINDOW = 600.0  # seconds; bounds the memory at less than one image in 6 s
 ALARM_GAPS = 5  # so that a pause is no alarm
-MIXED_RETURNS = 5  # in ALARM_SECONDS; a publisher that takes the place of another one causes one at most
+MIXED_RETURNS = 5  # in a window; a publisher that takes the place of another one causes one at most
 
 
 class StampGaps:
@@ -100,6 +103,15 @@ def steady_period(intervals: Sequence[int]) -> float | None:
     return period if fits and len(periods) >= ENOUGH else None
 
 
+class _Counts(NamedTuple):
+    """Images received, gaps in their stamps, images lost in the middleware, and returns of another publisher."""
+
+    received: int
+    gaps: int
+    lost: int
+    returns: int
+
+
 class LostImages:
     """The images that were lost before a node, and whether they are worth a warning."""
 
@@ -108,7 +120,7 @@ class LostImages:
         self._sequences = PublisherSequences()
         self._events = 0
         self._received = 0
-        self._history: deque[tuple[float, tuple[int, ...]]] = deque()  # time; received, gaps, in middleware, returns
+        self._history: list[tuple[float, _Counts]] = []  # by time
         self._alarm = self._is_mixed = False
 
     @property
@@ -136,6 +148,10 @@ class LostImages:
                 self._stamps[begun].forget()
         self._stamps[place].add(stamp_ns)
 
+    def join(self, publishers: int) -> None:
+        """Take note of new publishers, whose sequence numbers begin anywhere."""
+        self._sequences.join(publishers)
+
     def add_event(self, total: int) -> None:
         """Take the middleware's count of the lost messages since the subscription began."""
         self._events = max(self._events, total)
@@ -143,15 +159,17 @@ class LostImages:
     def is_alarming(self, now: float) -> bool:
         """Return whether so many of the last images were lost that the user must know; call it once a second.
 
-        now: seconds of one monotonic clock. An alarm lasts until no image was lost for ALARM_SECONDS.
+        now: seconds of one monotonic clock. An alarm lasts until no image of the window was lost, see `_begin`.
         """
         gaps_so_far = sum(each.gaps for each in self._stamps)
-        counts = (self._received, gaps_so_far, self.in_middleware, self._sequences.returns)
+        counts = _Counts(self._received, gaps_so_far, self.in_middleware, self._sequences.returns)
+        if not self._history:
+            self._history.append((now, _Counts(0, 0, 0, 0)))
         self._history.append((now, counts))
-        while self._history[0][0] < now - ALARM_SECONDS:
-            self._history.popleft()
-        before = self._history[0][1] if len(self._history) > 1 else (0,) * len(counts)
-        received, gaps, lost, returns = (b - a for a, b in zip(before, counts, strict=True))
+        begin = self._begin(now)
+        old = sum(time <= begin for time, _ in self._history)
+        del self._history[: max(0, old - 1)]
+        received, gaps, lost, returns = (b - a for a, b in zip(self._history[0][1], counts, strict=True))
         self._is_mixed = returns >= MIXED_RETURNS
         by_stamps = gaps >= max(ALARM_GAPS, ALARM_SHARE * received)
         in_middleware = lost >= max(ALARM_GAPS, ALARM_SHARE * (received + lost))
@@ -160,3 +178,15 @@ class LostImages:
         elif gaps == lost == 0:
             self._alarm = False
         return self._alarm
+
+    def _begin(self, now: float) -> float:
+        """Return when the window begins: before its ALARM_IMAGES images, or ALARM_SECONDS ago if that is earlier.
+
+        When nothing has come for as long as such a window lasts, it begins with the last image.
+        """
+        newest = next(time for time, counts in self._history if counts.received == self._received)
+        before = [time for time, counts in self._history if counts.received <= self._received - ALARM_IMAGES]
+        begin = min(before[-1] if before else self._history[0][0], now - ALARM_SECONDS)
+        if now - newest > max(ALARM_SECONDS, newest - begin):
+            begin = newest
+        return max(begin, now - LONGEST_WINDOW)

@@ -2,7 +2,8 @@
 
 Each publisher counts its messages up by one. The middleware passes on the number without the publisher, so a message is
 taken to continue the sequence after which the fewest numbers are missing. A number within a gap shows that the messages
-after the gap came from another publisher, so that nothing was missing there.
+after the gap came from another publisher, so that nothing was missing there. The first gap
+after a publisher joined is taken for the begin of its sequence: what it sent before was not meant for this subscription.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class _Sequence:
 
     @property
     def lost(self) -> int:
-        return self.settled + sum(gap.missing for gap in self.gaps if self.received - gap.received >= CONFIRMED_BY)
+        return self.settled + sum(gap.missing for gap in self.gaps if self._is_confirmed(gap))
 
     def extend(self, number: int, used: int) -> None:
         self.received += 1
@@ -47,12 +48,19 @@ class _Sequence:
             self._add_gap(self.last, number)
         self.last, self.used = number, used
 
+    def forgive(self) -> None:
+        """Drop the gaps that are not confirmed yet."""
+        self.gaps = [gap for gap in self.gaps if self._is_confirmed(gap)]
+
     def split(self, gap: _Gap, number: int, used: int) -> _Sequence:
         """Return the sequence before the gap, which `number` continues; what came after the gap stays."""
         self.gaps.remove(gap)
         other = _Sequence(gap.before, used)
         other.extend(number, used)
         return other
+
+    def _is_confirmed(self, gap: _Gap) -> bool:
+        return self.received - gap.received >= CONFIRMED_BY
 
     def _add_gap(self, before: int, after: int) -> None:
         self.gaps.append(_Gap(before, after, self.received))
@@ -75,11 +83,18 @@ class PublisherSequences:
         self._received = 0
         self._place = 0  # of the last message
         self._settled = 0  # missing numbers of sequences that are no longer followed
+        self._joined = 0  # publishers of which no number is known yet
 
     @property
     def lost(self) -> int:
         """How many numbers are missing; it falls when a gap proves to be none."""
         return self._settled + sum(sequence.lost for sequence in self._sequences.values())
+
+    def join(self, publishers: int) -> None:
+        """Take note of new publishers; of their messages, some may have arrived before this is known."""
+        self._joined += publishers
+        for sequence in self._sequences.values():
+            sequence.forgive()
 
     def add(self, number: int) -> int:
         """Take the number of the next message; returns the place of its publisher, 0 to MAX_PUBLISHERS - 1."""
@@ -96,7 +111,7 @@ class PublisherSequences:
         if gap is not None and (end is None or gap[0] > end[0]):
             self._place = self._follow(self._sequences[gap[1]].split(gap[2], number, self._received))
             self.begun = (gap[1], self._place)
-        elif end is None:
+        elif end is None or (self._joined > 0 and number > end[0] + 1):
             self._place = self._follow(_Sequence(number, self._received))
             self.begun = (self._place,)
         else:
@@ -108,6 +123,7 @@ class PublisherSequences:
 
     def _follow(self, sequence: _Sequence) -> int:
         """Follow a further sequence; returns its place."""
+        self._joined = max(0, self._joined - 1)
         place = len(self._sequences)
         if place == MAX_PUBLISHERS:
             place = min(self._sequences, key=lambda each: self._sequences[each].used)

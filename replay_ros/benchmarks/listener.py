@@ -12,6 +12,7 @@ from typing import Any
 import rclpy
 
 from perception_common.node.base import RESULT_QOS
+from perception_common.node.runner import starting_ros
 from yolc_ros.msg import Correspondences, DetectionArray, RelativePose
 
 TOPICS: dict[str, type] = {
@@ -28,8 +29,8 @@ def main() -> None:
     parser.add_argument("messages", type=int)
     expected = parser.parse_args().messages
     counts: Counter[str] = Counter()
-    rclpy.init()
-    node = rclpy.create_node("benchmark_listener")
+    with starting_ros():
+        node = rclpy.create_node("benchmark_listener")
     for topic, kind in TOPICS.items():
         node.create_subscription(kind, topic, partial(_count, counts, topic), RESULT_QOS)
     latest, last_total = time.monotonic(), 0

@@ -16,6 +16,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from perception_common.errors import InputError
 from perception_common.node.base import RESULT_QOS
+from perception_common.node.runner import starting_ros
 from replay_ros.benchmarks import listener
 from replay_ros.benchmarks.machine import child_environment
 
@@ -47,8 +48,10 @@ def publishing(expected: int) -> Iterator[ListenedPublisher]:
     Raises InputError when the listener is not discovered.
     """
     command = [sys.executable, str(listener.__file__), str(expected)]
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C raises KeyboardInterrupt here
-    node = rclpy.create_node("benchmark")
+    with starting_ros(signal_handler_options=SignalHandlerOptions.NO) as notes:  # Ctrl-C raises KeyboardInterrupt here
+        node = rclpy.create_node("benchmark")
+    for note in notes:
+        print(f"benchmark: {note}", file=sys.stderr)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=child_environment())
     try:
         publishers = {topic: node.create_publisher(kind, topic, RESULT_QOS) for topic, kind in listener.TOPICS.items()}

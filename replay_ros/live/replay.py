@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import rclpy
+from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from loftr_ros.parameters import LoftrParameters
@@ -17,7 +18,7 @@ from loftr_ros.sensors.topics import DETECTIONS as DETECTIONS_SENSOR
 from loftr_ros.sensors.topics import sensor_topics
 from perception_common.errors import InputError
 from perception_common.node.parameter_file import read_parameters
-from perception_common.node.transport import prepare_process
+from perception_common.node.runner import starting_ros
 from perception_common.resources import choose_weights
 from perception_common.sensors.topics import SensorTopic
 from perception_common.weights import file_sha256
@@ -101,20 +102,16 @@ def replay_live(options: LiveOptions) -> ReplayResult:
             options.limit,
         )
         with (
-            _ros(),
+            _ros_node(options.namespace) as node,
             BagWriter(options.out, options.storage, force=options.force, flush_seconds=FLUSH_SECONDS) as writer,
         ):
-            node = rclpy.create_node("replay", namespace=options.namespace)
-            try:
-                with running_nodes(launch) as nodes:
-                    with sampling() as sampler:
-                        player = LivePlayer(pace, options.awaited, bag, topics, node, writer, nodes)
-                        seconds = player.run()
-                    peak = _search_peak(player, options.peak)
-                timing = Timing(stages=player.log.stages(), resources=sampler.use(), peak=peak)
-                return _result(options, player, seconds, timing, warnings)
-            finally:
-                node.destroy_node()
+            with running_nodes(launch) as nodes:
+                with sampling() as sampler:
+                    player = LivePlayer(pace, options.awaited, bag, topics, node, writer, nodes)
+                    seconds = player.run()
+                peak = _search_peak(player, options.peak)
+            timing = Timing(stages=player.log.stages(), resources=sampler.use(), peak=peak)
+            return _result(options, player, seconds, timing, warnings)
 
 
 def _result(
@@ -158,12 +155,17 @@ def _search_peak(player: LivePlayer, search: PeakSearch | None) -> PeakRate | No
 
 
 @contextmanager
-def _ros() -> Iterator[None]:
-    for note in prepare_process():
-        print(f"replay: {note}", file=sys.stderr)
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C raises KeyboardInterrupt in `LivePlayer.run`
+def _ros_node(namespace: str) -> Iterator[Node]:
+    handlers = SignalHandlerOptions.NO  # so that Ctrl-C raises KeyboardInterrupt in `LivePlayer.run`
     try:
-        yield
+        with starting_ros(signal_handler_options=handlers) as notes:
+            node = rclpy.create_node("replay", namespace=namespace)
+        for note in notes:
+            print(f"replay: {note}", file=sys.stderr)
+        try:
+            yield node
+        finally:
+            node.destroy_node()
     finally:
         rclpy.try_shutdown()
 

@@ -18,7 +18,7 @@ from loftr_ros.pair_estimation import NO_CAMERA
 from loftr_ros.ros import messages as matching
 from loftr_ros.ros.base_edges import BaseEdges
 from loftr_ros.sensors.camera_mount import CameraMount
-from loftr_ros.sensors.imu_mount import ImuMount
+from loftr_ros.sensors.sensor_mounts import SensorMounts
 from loftr_ros.sensors.topics import sensor_topics
 from loftr_ros.trajectory.odometry import Odometry
 from perception_common.cameras.camera import Camera
@@ -106,7 +106,7 @@ class BagPass:
         self.edges = BaseEdges(self.mount) if parameters.base_frame else None
         self.odometry = Odometry(parameters.odometry)
         if self.frontend is not None:
-            self.frontend.sensors.imu_mount = ImuMount(parameters.base_from_imu, self.mount)
+            self.frontend.sensors.mounts = SensorMounts(parameters.base_from_imu, self.mount)
         self.undecoded = Undecoded()
         self.decoder = Decoder(self.writer.types)
         self._steps: dict[str, Callable[[Header, Any, int, StageTimer], None]] = {}

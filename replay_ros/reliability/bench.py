@@ -24,7 +24,7 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 
 from perception_common.errors import InputError
-from perception_common.node.transport import prepare_process
+from perception_common.node.runner import starting_ros
 from perception_common.stamps import stamp_ns
 from replay_ros.benchmarks.machine import child_environment
 from replay_ros.live.processes import find_executable, hear_sigint, stop
@@ -184,10 +184,9 @@ class RemoteCamera:
 def running_bench(folder: Path) -> Iterator[Bench]:
     """Make a bench; all that it started is stopped at the end of the block."""
     folder.mkdir(parents=True, exist_ok=True)
-    prepare_process()
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"  # load goes to this machine only
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C raises KeyboardInterrupt here
-    node = rclpy.create_node("reliability")
+    with starting_ros(signal_handler_options=SignalHandlerOptions.NO):  # Ctrl-C raises KeyboardInterrupt here
+        node = rclpy.create_node("reliability")
     try:
         with ExitStack() as stack:
             yield Bench(node, stack, folder)

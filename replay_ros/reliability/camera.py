@@ -22,7 +22,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from perception_common.images.conversion import fill_image
-from perception_common.node.transport import prepare_process
+from perception_common.node.runner import starting_ros
 
 STEP = 3  # pixels by which the picture moves from image to image
 _POLL_S = 0.1  # longest wait for a command
@@ -84,9 +84,8 @@ class _Publishers:
 def main() -> None:
     """Send images until stdin ends. Started by `bench.Bench.start_camera`."""
     arguments = remove_ros_args(sys.argv)
-    prepare_process()
-    rclpy.init()
-    node = rclpy.create_node("camera")
+    with starting_ros():
+        node = rclpy.create_node("camera")
     state = CameraState(**json.loads(arguments[1]))
     publishers = _Publishers(node, state.kind)
     ground = make_ground(8192, 1200)

@@ -12,6 +12,7 @@ import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 
+from perception_common.node.runner import starting_ros
 from replay_ros.bags.writer import BagWriter
 from replay_ros.outputs import DETECTIONS, OUTPUTS, STATUS, type_name
 
@@ -20,8 +21,8 @@ _RELIABLE = QoSProfile(depth=100, reliability=QoSReliabilityPolicy.RELIABLE)
 
 def main() -> None:
     """Record. Started by `chaos.disk_faults`; the argument is the bag."""
-    rclpy.init()
-    node = rclpy.create_node("recorder")
+    with starting_ros():
+        node = rclpy.create_node("recorder")
     with BagWriter(Path(sys.argv[1]), flush_seconds=1.0) as writer:
         for topic in (DETECTIONS, STATUS):
             writer.declare(topic, type_name(OUTPUTS[topic]))

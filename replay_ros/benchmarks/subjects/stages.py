@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -22,7 +21,6 @@ from loftr_ros.ros.messages import correspondences_message, relative_pose_messag
 from loftr_ros.tracks.keypoint_ids import KeypointIds, name_matches
 from perception_common.backends.devices import choose_device
 from perception_common.images.conversion import fill_image, to_gray, to_rgb
-from perception_common.node.transport import prepare_process
 from replay_ros.benchmarks.measurement import BenchmarkPlan, Check, Measurement, SubjectReport, take_turns
 from replay_ros.benchmarks.publisher import ListenedPublisher, publishing
 from replay_ros.benchmarks.subjects.lite import match_with_cached
@@ -44,8 +42,6 @@ Task = Callable[[], object]
 def measure(plan: BenchmarkPlan) -> SubjectReport:
     """Time every stage of both nodes for one frame; a subscriber in another process receives the results."""
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")  # keep the traffic on this machine
-    for note in prepare_process():
-        print(f"benchmark: {note}", file=sys.stderr)
     width, height = plan.node_frame
     message = image_message(width, height)
     with publishing(plan.fast_rounds + 1) as publisher:

@@ -129,7 +129,7 @@ def test_a_keyframe_keeps_readings_that_the_buffers_drop_and_takes_later_ones():
     sensors.add_detections(detections(1.0))
     for k in range(2000):
         sensors.add_range(range_of(20.0, 2.0 + k))
-    again = sensors.at(SECOND, kept)
+    again = sensors.at(SECOND, known=kept)
     assert (again.altitude.value.value, again.altitude.age) == (10.0, 0.0)
     assert again.objects.age == 0.0
     assert sensors.at(SECOND).altitude.age > 1

@@ -1,5 +1,9 @@
 """What ROS refuses about a command line is one line for the user, not a traceback."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import rclpy
 
@@ -28,6 +32,31 @@ def test_ros_arguments_that_are_not_valid(arguments, words):
     assert words in str(refusal.value)
     assert ".c:" not in str(refusal.value)  # source lines of rcl tell a user nothing
     assert not rclpy.ok()
+
+
+START = """
+import rclpy
+from perception_common.errors import InputError
+from perception_common.node.runner import spin_nodes
+try:
+    spin_nodes([], ["program"])
+except InputError as error:
+    print(error)
+print(rclpy.ok())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("home", ["/proc/no/home", ""])
+def test_a_log_that_cannot_be_written(home):
+    """In a process of its own, since rclpy configures its log once."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("ROS_LOG_DIR", "ROS_HOME")}
+    done = subprocess.run(
+        [sys.executable, "-c", START], env=environment | {"HOME": home}, capture_output=True, text=True, check=True
+    )
+    error, is_running = done.stdout.splitlines()
+    assert error.startswith("ROS cannot write its log: set ROS_LOG_DIR to a folder that this user can write (")
+    assert is_running == "False"
 
 
 def test_a_namespace_that_is_not_valid():

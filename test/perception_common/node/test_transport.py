@@ -42,10 +42,26 @@ def test_the_profile_is_set(environment, shared_memory):
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
-def test_a_profile_set_by_the_user_is_kept(environment, shared_memory, variable):
-    environment[variable] = "mine.xml"
+def test_a_profile_set_by_the_user_is_kept(environment, shared_memory, tmp_path, variable):
+    mine = str(tmp_path / "mine.xml")
+    Path(mine).touch()
+    environment[variable] = mine
     assert use_large_image_profile() is None
-    assert {name: environment.get(name) for name in VARIABLES} == {**dict.fromkeys(VARIABLES), variable: "mine.xml"}
+    assert {name: environment.get(name) for name in VARIABLES} == {**dict.fromkeys(VARIABLES), variable: mine}
+
+
+@pytest.mark.parametrize("variable", VARIABLES[:2])
+def test_a_profile_of_the_user_that_does_not_exist_is_noted(environment, shared_memory, variable):
+    environment[variable] = "/no/such/profile.xml"
+    note = use_large_image_profile() or ""
+    assert f"{variable} names /no/such/profile.xml, which does not exist" in note
+    assert environment[variable] == "/no/such/profile.xml"
+    assert use_large_image_profile() == note  # in every process
+
+
+def test_transports_chosen_by_their_name_are_no_file(environment, shared_memory):
+    environment["FASTDDS_BUILTIN_TRANSPORTS"] = "LARGE_DATA"
+    assert use_large_image_profile() is None
 
 
 @pytest.mark.parametrize("name", ["DEFAULT_FASTRTPS_PROFILES.xml", "DEFAULT_FASTDDS_PROFILES.xml"])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation, Slerp
 
 from perception_common.geometry import inverse, so3_exp, transform
-from perception_common.sensors.transform_tree import MAX_GAP_NS, Missing, TransformTree
+from perception_common.sensors.transform_tree import CONTESTED_IMAGES, MAX_GAP_NS, Missing, TransformTree
 
 SECOND = 10**9
 poses = st.tuples(*[st.floats(-1.7, 1.7)] * 3, *[st.floats(-2, 2)] * 3).map(
@@ -183,8 +183,103 @@ def test_a_transform_with_a_stamp_far_ahead_of_the_images_loses_no_other_one(ahe
 def test_a_clock_that_restarts_while_the_images_pause_drops_all_transforms():
     tree = moving_tree(100 * SECOND, 101 * SECOND, 150 * SECOND)
     tree.begin_image(101 * SECOND)
-    tree.add(message("base_link", "camera", np.eye(4), 90 * SECOND), is_static=False)
+    for stamp in (90, 91):
+        tree.add(message("base_link", "camera", np.eye(4), stamp * SECOND), is_static=False)
+    assert missing(tree, 90 * SECOND) is None
     assert missing(tree, 100 * SECOND) is Missing.LATE
+
+
+def test_images_that_start_over_keep_the_first_transform_of_the_new_clock():
+    tree = moving_tree(100 * SECOND, 105 * SECOND, 50 * SECOND)
+    tree.restart(50 * SECOND)
+    assert missing(tree, 50 * SECOND) is None
+    assert missing(tree, 102 * SECOND) is not None
+
+
+@given(chains(), st.lists(st.tuples(st.integers(0, 20), st.sampled_from([0, 0, 0, 1, 50])), max_size=4))
+@settings(deadline=None, max_examples=100)
+def test_single_transforms_with_a_stamp_from_long_before_change_nothing(drawn, strays):
+    """As of a publisher that starts before it hears of simulated time: its stamps are 0 until then."""
+    links, arrivals, stamp = drawn
+    moving = [child for child, link in enumerate(links) if None not in link]
+    clean, disturbed = TransformTree(), TransformTree()
+    for position, (child, at) in enumerate(arrivals):
+        sent = message(f"f{child}", f"f{child + 1}", links[child][at], at or 0)
+        for tree in (clean, disturbed):
+            tree.add(sent, is_static=at is None)
+        for when, seconds in strays:
+            if when == position and child in moving:
+                stray = message(f"f{child}", f"f{child + 1}", np.eye(4), seconds * SECOND)
+                disturbed.add(stray, is_static=False)
+        found = [tree.find("f0", f"f{len(links)}", stamp) for tree in (clean, disturbed)]
+        assert found[0].missing is found[1].missing
+        if found[0].T is not None:
+            np.testing.assert_array_equal(found[0].T, found[1].T)
+
+
+def test_ignored_transforms_are_counted():
+    tree = moving_tree(100 * SECOND, 0, 0, 101 * SECOND, 0, 102 * SECOND)
+    assert tree.invalid == 3
+    for parent, child in (("camera", "camera"), ("", "camera"), ("base_link", "")):
+        tree.add(message(parent, child, np.eye(4)), is_static=True)
+    assert tree.invalid == 6
+    assert missing(tree, 101 * SECOND) is None
+
+
+def test_a_frame_whose_stamps_are_never_set_says_so():
+    tree = moving_tree(0, 0, 0)
+    assert tree.find("base_link", "camera", 100 * SECOND).reason.endswith("more than 10 s old (its stamp is 0)")
+
+
+@pytest.mark.parametrize("rate", [200, 1000])
+@pytest.mark.parametrize("period", [5, 9])
+def test_a_fast_frame_is_kept_until_a_slow_one_of_the_chain_arrives(rate, period):
+    """The mount turns by one radian in a period; its second transform comes after all of the fast frame's."""
+    tree = moving_tree(100 * SECOND, child="mount")
+    for k in range(rate * (period + 1)):
+        tree.add(message("mount", "camera", np.eye(4), 100 * SECOND + k * SECOND // rate), is_static=False)
+    turned = transform(so3_exp(np.array([0, 0, 1.0])), np.zeros(3))
+    tree.add(message("base_link", "mount", turned, (100 + period) * SECOND), is_static=False)
+    expected = transform(so3_exp(np.array([0, 0, 0.25])), np.zeros(3))
+    np.testing.assert_allclose(tree.lookup("base_link", "camera", 100 * SECOND + period * SECOND // 4), expected)
+
+
+SOURCES = {
+    "two parents": (("base_link", False), ("other", False)),
+    "two parents, static": (("base_link", True), ("other", True)),
+    "moving and static": (("base_link", False), ("base_link", True)),
+}
+
+
+@pytest.mark.parametrize("sources", SOURCES.values(), ids=SOURCES)
+def test_a_frame_that_two_publishers_give_in_turn_is_refused_by_its_cause(sources):
+    tree = TransformTree()
+    tree.add(message("base_link", "other", np.eye(4)), is_static=True)
+    for k in range(20):
+        parent, is_static = sources[k % 2]
+        tree.add(message(parent, "camera", np.eye(4), (100 * 10 + k) * SECOND // 10), is_static=is_static)
+    found = tree.find("base_link", "camera", 101 * SECOND)
+    assert found.missing is Missing.NEVER
+    assert found.reason.startswith("'camera' is given in turn in ")
+    assert all(repr(parent) in found.reason for parent, _ in sources)
+    assert ("/tf_static" in found.reason) == any(is_static for _, is_static in sources)
+
+
+def test_a_contested_frame_is_used_again_after_some_time_with_one_publisher():
+    tree = TransformTree()
+    for parent in ("base_link", "other", "base_link"):
+        tree.add(message(parent, "camera", np.eye(4)), is_static=True)
+    for stamp in range(CONTESTED_IMAGES + 1):
+        assert missing(tree, stamp) is Missing.NEVER
+        tree.begin_image(stamp)
+    assert missing(tree, stamp) is None
+
+
+def test_a_static_transform_that_is_sent_again_with_another_value_replaces_it():
+    tree = TransformTree()
+    for x in (1.0, 1.0, 2.0):
+        tree.add(message("base_link", "camera", transform(np.eye(3), np.array([x, 0, 0]))), is_static=True)
+    np.testing.assert_allclose(tree.lookup("base_link", "camera", 0)[:3, 3], [2, 0, 0])
 
 
 def test_a_pause_of_the_images_is_no_wrong_stamp():

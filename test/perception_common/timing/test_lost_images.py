@@ -54,6 +54,28 @@ def test_a_publisher_that_skips_images_is_noticed_within_forty(keep):
     assert 0 <= (~kept[:last]).sum() - lost.total <= 4  # the last gap waits for the next interval
 
 
+@pytest.mark.parametrize("rate", [0.2, 1.0, 2.0, 10.0, 60.0])
+def test_losses_that_begin_later_are_noticed_within_as_many_images_at_any_rate(rate):
+    """Every fourth image is lost from the 100th on; a tenth of an hour of the slowest camera is 72 images."""
+    kept = np.arange(400) % 4 > 0
+    kept[:100] = True
+    stamps = 100 + np.arange(400)[kept] / rate
+    assert not watch(stamps[:100])[1]
+    assert watch(stamps[: 100 + round(max(100, 11 * rate))])[1]
+
+
+def test_an_alarm_of_a_slow_camera_ends_some_images_after_the_losses_and_when_it_is_silent():
+    kept = np.arange(200) % 3 > 0
+    lost = LostImages()
+    for k in np.flatnonzero(kept):
+        lost.add_arrival(int(k) * 10**9)
+        last = lost.is_alarming(float(k))
+    assert last
+    silent = [lost.is_alarming(200.0 + second) for second in range(600)]
+    assert silent[:10] == [True] * 10
+    assert not silent[-1]
+
+
 def test_losses_end_the_alarm_when_they_end():
     kept = np.ones(1200, bool)
     kept[:300:3] = False

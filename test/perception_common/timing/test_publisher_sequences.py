@@ -1,6 +1,7 @@
 """Sequence numbers of one publisher and of several, with known losses."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -63,6 +64,22 @@ def test_a_gap_that_a_late_publisher_fills_is_none():
     assert sequences.lost == 4970
     sequences.add(30)
     assert sequences.lost == 0
+
+
+@pytest.mark.parametrize("late", [0, 2])
+def test_what_a_publisher_sent_before_it_joined_was_not_lost(late):
+    """A camera that restarts after five images is found at its 16th; its join is known 0 or 2 images later."""
+    sequences = PublisherSequences()
+    sequences.join(1)
+    for number in range(1, 6):
+        sequences.add(number)
+    for position, number in enumerate([*range(16, 40), *range(41, 50)]):
+        if position == late:
+            sequences.join(1)
+        sequences.add(number)
+    assert sequences.lost == (
+        1 if late == 0 else 0
+    )  # that of 40; the one gap that is forgiven is another where it is late
 
 
 def test_more_publishers_than_are_followed_and_repeated_numbers_cost_no_memory():
