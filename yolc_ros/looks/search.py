@@ -3,7 +3,7 @@
 A look is rated by the objects that it shows surely. The probability that a box is an object follows from its score and
 from its size in the input: at too large a scale a network takes lane markings and windows for small objects, with the
 scores of far cars. The search climbs from a small image to larger ones until something clear is found, and then goes on
-to neighbouring scales while they are better.
+to neighbouring scales while they are better. A larger look costs more, so it has to show clearly more.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _DOUBTFUL = (
 )
 _SIZE_POWER = 2  # the odds of a box below the best size fall with its area (docs/training_history.md)
 _SURE = 1e-6  # a probability stays so far below 1, whose odds are infinite
+_COST_POWER = 2 / 3  # of the scale, which the rating has to outgrow: cube root of the pixels (docs/benchmarks.md#looks)
 _SAME = 1e-6  # relative difference of scales that differ by rounding only
 _FEWEST = 3  # objects whose median tells that the scale does not fit any more (empirical)
 Look = Callable[[float], ScoredBoxes]  # boxes that a look at the whole image at a scale finds; scores: probabilities
@@ -38,7 +39,7 @@ class SearchConfig:
     pixels. step: ratio of the scales of two looks of the climb. fine_step: of two neighbouring looks after it.
     counted: lowest probability of a box that counts as an object. likely: probability from which a box counts in the
     rating, by what it exceeds it. clear: rating at which the climb ends. change: the scale in use is left only for one
-    that differs by this ratio and finds at least as much.
+    that differs by this ratio and is worth at least as much.
     """
 
     interval: int = 60
@@ -105,7 +106,7 @@ def fitting_scale(found: ScoredBoxes, sizes: ObjectSizes, config: SearchConfig) 
 def search(
     look: Look, first: float, last: float, sizes: ObjectSizes, config: SearchConfig, current: float | None = None
 ) -> float | None:
-    """Return the scale, up to `last`, at which a look shows most, beginning at `first`; None: nothing was found.
+    """Return the scale, up to `last`, whose look is worth most, beginning at `first`; None: nothing was found.
 
     current: the scale in use, which is kept unless another one is clearly better.
     """
@@ -117,18 +118,21 @@ def search(
             ratings[known] = rate(look(known), known, sizes, config)
         return ratings[known]
 
+    def worth(scale: float) -> float:
+        return rated(scale) / scale**_COST_POWER
+
     scale = min(first, last)
     while rated(scale) < config.clear and scale < last:
         scale = min(scale * config.step, last)
-    best = max(ratings, key=rated)
+    best = max(ratings, key=worth)
     if not (look(best).scores >= config.counted).any():
         return current
     for ratio in (1 / config.fine_step, config.fine_step):
-        while (target := min(best * ratio, last)) != best and rated(target) > rated(best):
+        while (target := min(best * ratio, last)) != best and worth(target) > worth(best):
             best = target
     if current is None or abs(math.log(best / current)) < math.log(config.change):
         return best if current is None else current
-    return best if rated(best) >= rated(current) else current
+    return best if worth(best) >= worth(current) else current
 
 
 def follow(state: ScaleState, found: ScoredBoxes, share: float, sizes: ObjectSizes, config: SearchConfig) -> ScaleState:

@@ -50,6 +50,21 @@ def test_no_scale_is_looked_at_twice_because_of_rounding():
     assert min(larger / smaller for smaller, larger in itertools.pairwise(scales)) > 1.1
 
 
+def test_a_larger_look_has_to_show_clearly_more():
+    corners = np.arange(6)[:, None] * 500.0
+    boxes = np.hstack([corners, corners, corners + 400, corners + 400])
+
+    def look_with(gain: float):
+        def look(scale: float) -> ScoredBoxes:
+            probability = 0.6 * (scale / 0.3) ** gain
+            return ScoredBoxes(boxes, np.full(6, min(probability, 0.99)), np.zeros(6, np.int64))
+
+        return look
+
+    assert search(look_with(0.1), 0.3, 2.0, SIZES, CONFIG) <= 0.3
+    assert search(look_with(0.8), 0.3, 2.0, SIZES, CONFIG) > 0.5
+
+
 def test_the_search_ends_at_the_largest_scale():
     assert search(Scene(5.0), 0.3, 1.5, SIZES, CONFIG) == 1.5
     assert largest_scale(3840, 2160, 1920) == 0.5
@@ -62,7 +77,7 @@ def test_without_objects_nothing_is_found_and_the_scale_in_use_is_kept():
 
 
 def test_the_scale_in_use_is_left_only_for_a_clearly_better_one():
-    assert search(Scene(22.0), 0.3, 2.0, SIZES, CONFIG, current=1.1) == 1.1
+    assert search(Scene(22.0), 0.3, 2.0, SIZES, CONFIG, current=1.0) == 1.0
     far = search(Scene(22.0), 0.3, 2.0, SIZES, CONFIG, current=0.4)
     assert far is not None
     assert far > 0.7
