@@ -121,7 +121,8 @@ class AdaptiveDetector:
             bands = reduced(bands, share)
         first, costs = self._look(image, bands, state.costs)
         if follows and sizes is not None:
-            state = replace(state, scale=follow(state.scale, first.found, share, sizes, self.settings.searches))
+            probable = self.detector.with_probabilities(first.found)
+            state = replace(state, scale=follow(state.scale, probable, share, sizes, self.settings.searches))
         return first, share, replace(state, costs=costs)
 
     def _search(self, image: np.ndarray, state: LookState, sizes: ObjectSizes) -> tuple[FirstLook, float, LookState]:
@@ -135,7 +136,7 @@ class AdaptiveDetector:
             nonlocal costs
             if scale not in looks:
                 looks[scale], costs = self._look(image, whole(height, scale), costs)
-            return looks[scale].found
+            return self.detector.with_probabilities(looks[scale].found)
 
         last = largest_scale(width, height, max_side)
         start = min(self.settings.searches.first_side / max(width, height), last)

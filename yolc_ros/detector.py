@@ -55,8 +55,8 @@ class DetectorSettings:
 
     max_side: maximum length of the longer side of the network's input, pixels; 0: the image's own size.
     score_threshold: minimum score of a detection. scores: "calibrated": probabilities that a box is an object, where
-    the weights have a calibration; "raw": as the network gives them. What the detector itself decides by scores, as
-    where to look again, always uses raw ones. nms_iou: IoU of two boxes of a class above which the one with the
+    the weights have a calibration; "raw": as the network gives them. Where to look again is decided by raw scores, the
+    scale of `scale: auto` by calibrated ones. nms_iou: IoU of two boxes of a class above which the one with the
     lower score is dropped; None: none is dropped, as in the authors' evaluation. max_detections: per image. max_peaks:
     heatmap peaks that become boxes, per network pass.
     lsm: the crop pass over crowded regions (see `LSM_PRESETS`); None: the first pass alone. A `CrowdConfig` needs a
@@ -229,6 +229,11 @@ class Detector:
         if isinstance(lsm, CrowdConfig) and self.network.config.object_sizes is None:
             return replace(HEAT_PRESETS["heat"], regions=lsm.regions)
         return lsm
+
+    def with_probabilities(self, found: ScoredBoxes) -> ScoredBoxes:
+        """Return boxes of a look with probabilities as scores; raw scores where the weights have no calibration."""
+        calibration = self.calibration
+        return found if calibration is None else replace(found, scores=calibrate(found.scores, calibration))
 
     @property
     def published_calibration(self) -> ScoreCalibration | None:

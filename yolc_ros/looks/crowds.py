@@ -21,7 +21,7 @@ from yolc_ros.network.config import ObjectSizes
 
 LARGE_SCORE = 0.3  # raw one of an object that limits the zoom (empirical)
 _SHORTEST = 1e-3  # pixels, of a side that was clipped at the border of the image
-FIRST_LOOK_SCORE = 0.1  # lowest score of a box that tells where and how to look (empirical)
+FIRST_LOOK_SCORE = 0.1  # lowest raw score of a box of a first look, by which scales and regions are chosen (empirical)
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class CrowdConfig:
     """Which crowds get a second look; all values are empirical.
 
     cells: squares along the longer side of the image. densest: number of cells to select, the fullest first. score:
-    lowest score of an object that counts, below that of a published one: small objects have low scores. fewest: small
+    lowest raw score of an object that counts, below that of a published one: small objects have low scores, and so have
+    lane markings, whose crowds bring further false boxes from .1 on (docs/training_history.md). fewest: small
     objects that make a region worth a look. regions: number of regions to keep, those with the most small objects.
     smallest_gain: a region whose zoom is not so many times the scale of the first look is left out. largest_zoom: input
     pixels per image pixel. enlargement: factor by which a region grows about its centre. context: by which it grows at
@@ -38,7 +39,7 @@ class CrowdConfig:
 
     cells: int = 16
     densest: int = 24
-    score: float = FIRST_LOOK_SCORE
+    score: float = 0.2
     fewest: int = 2
     regions: int = 2
     smallest_gain: float = 1.25

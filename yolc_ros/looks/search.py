@@ -1,9 +1,9 @@
 """The scale of the first look, found by looking: `scale: auto`.
 
-A network that sees its objects in a fitting size finds more of them, with higher scores, so a look is rated by the sum
-of the scores of its sure boxes. Doubtful boxes hardly count: a look at too large a scale has many on lane markings and
-windows. The search climbs from a small image to larger ones until something clear is found. The sizes of what is
-found there tell the scale at which it would have the network's best size, which is looked at next.
+A look is rated by the objects that it shows surely. The probability that a box is an object follows from its score and
+from its size in the input: at too large a scale a network takes lane markings and windows for small objects, with the
+scores of far cars. The search climbs from a small image to larger ones until something clear is found, and then goes on
+to neighbouring scales while they are better. A larger look costs more, so it has to show clearly more.
 """
 
 from __future__ import annotations
@@ -19,9 +19,15 @@ from yolc_ros.looks.bands import LARGEST_ENLARGEMENT
 from yolc_ros.looks.crowds import pixels_per_metre
 from yolc_ros.network.config import ObjectSizes
 
-_DOUBTFUL = 0.01  # weight of doubtful boxes, which decide between looks without sure ones (empirical)
+_DOUBTFUL = (
+    0.001  # weight of a probability up to `likely`, which decides between looks without likely boxes (empirical)
+)
+_SIZE_POWER = 2  # the odds of a box below the best size fall with its area (docs/training_history.md)
+_SURE = 1e-6  # a probability stays so far below 1, whose odds are infinite
+_COST_POWER = 2 / 3  # of the scale, which the rating has to outgrow: cube root of the pixels (docs/benchmarks.md#looks)
+_SAME = 1e-6  # relative difference of scales that differ by rounding only
 _FEWEST = 3  # objects whose median tells that the scale does not fit any more (empirical)
-Look = Callable[[float], ScoredBoxes]  # the boxes that a look at the whole image at a scale finds
+Look = Callable[[float], ScoredBoxes]  # boxes that a look at the whole image at a scale finds; scores: probabilities
 
 
 @dataclass(frozen=True)
@@ -30,30 +36,27 @@ class SearchConfig:
 
     interval: images from one search to the next. retry: images from a search to the next one at the earliest, when
     objects leave the range of sizes or when nothing is found. first_side: longer side of the first look, input
-    pixels. step: ratio of the scales of two looks of the climb. counted: lowest score of a box that counts. sure:
-    lowest score of a box that is more likely right than wrong. clear: rating at which the climb ends. rounds: looks
-    at most that the sizes ask for. tolerance: ratio of two scales that are not worth another look. keep: share of
-    the best rating that a look at the scale which the sizes ask for must have. change: the scale in use is left
-    only for one that differs by this ratio and finds at least as much.
+    pixels. step: ratio of the scales of two looks of the climb. fine_step: of two neighbouring looks after it.
+    counted: lowest probability of a box that counts as an object. likely: probability from which a box counts in the
+    rating, by what it exceeds it. clear: rating at which the climb ends. change: the scale in use is left only for one
+    that differs by this ratio and is worth at least as much.
     """
 
     interval: int = 60
     retry: int = 20
     first_side: int = 640
     step: float = 2.0
+    fine_step: float = math.sqrt(2.0)
     counted: float = 0.2
-    sure: float = 0.5
-    clear: float = 2.0
-    rounds: int = 3
-    tolerance: float = 1.3
-    keep: float = 0.9
+    likely: float = 0.3
+    clear: float = 1.0
     change: float = 1.2
 
     def __post_init__(self) -> None:
-        if min(self.interval, self.retry) < 1 or self.first_side < 32 or self.rounds < 0:
-            raise ValueError("interval and retry must be at least 1, first_side at least 32, rounds at least 0")
-        if min(self.step, self.tolerance, self.change) <= 1:
-            raise ValueError("step, tolerance and change are ratios above 1")
+        if min(self.interval, self.retry) < 1 or self.first_side < 32:
+            raise ValueError("interval and retry must be at least 1, first_side at least 32")
+        if min(self.step, self.fine_step, self.change) <= 1:
+            raise ValueError("step, fine_step and change are ratios above 1")
 
 
 @dataclass(frozen=True)
@@ -73,15 +76,24 @@ def largest_scale(width: int, height: int, max_side: int) -> float:
     return min(LARGEST_ENLARGEMENT, max_side / max(width, height)) if max_side else LARGEST_ENLARGEMENT
 
 
-def rate(found: ScoredBoxes, config: SearchConfig) -> float:
-    """Rate a look: the sum of the scores of its sure boxes, and a little of the doubtful ones."""
-    counted = found.scores[found.scores >= config.counted]
-    is_sure = counted >= config.sure
-    return float(counted[is_sure].sum() + _DOUBTFUL * counted[~is_sure].sum())
+def rate(found: ScoredBoxes, scale: float, sizes: ObjectSizes, config: SearchConfig) -> float:
+    """Rate a look at a scale by the objects that it shows surely.
+
+    found: boxes in image pixels, whose scores are probabilities. The odds of a box that is smaller in the input than
+    the network's best size are reduced with its area.
+    """
+    probability = found.scores.astype(np.float64).clip(0, 1 - _SURE)
+    size = (pixels_per_metre(found, sizes) * scale / sizes.best).clip(max=1)
+    odds = probability / (1 - probability) * size**_SIZE_POWER
+    probability = odds / (1 + odds)
+    return float((probability - config.likely).clip(min=0).sum() + _DOUBTFUL * probability.sum())
 
 
 def fitting_scale(found: ScoredBoxes, sizes: ObjectSizes, config: SearchConfig) -> float | None:
-    """Return the scale at which the found objects have the best size, by their median; None: there is no object."""
+    """Return the scale at which the found objects have the best size, by their median; None: there is no object.
+
+    found: the scores are probabilities.
+    """
     counted = found.select(found.scores >= config.counted)
     if not len(counted):
         return None
@@ -94,38 +106,40 @@ def fitting_scale(found: ScoredBoxes, sizes: ObjectSizes, config: SearchConfig) 
 def search(
     look: Look, first: float, last: float, sizes: ObjectSizes, config: SearchConfig, current: float | None = None
 ) -> float | None:
-    """Return the scale, from `first` to `last`, at which a look finds most; None: nothing was found at any.
+    """Return the scale, up to `last`, whose look is worth most, beginning at `first`; None: nothing was found.
 
     current: the scale in use, which is kept unless another one is clearly better.
     """
     ratings: dict[float, float] = {}
+
+    def rated(scale: float) -> float:
+        known = next((each for each in ratings if math.isclose(each, scale, rel_tol=_SAME)), scale)
+        if known not in ratings:
+            ratings[known] = rate(look(known), known, sizes, config)
+        return ratings[known]
+
+    def worth(scale: float) -> float:
+        return rated(scale) / scale**_COST_POWER
+
     scale = min(first, last)
-    ratings[scale] = rate(look(scale), config)
-    while ratings[scale] < config.clear and scale < last:
+    while rated(scale) < config.clear and scale < last:
         scale = min(scale * config.step, last)
-        ratings[scale] = rate(look(scale), config)
-    best = max(ratings, key=lambda each: ratings[each])
-    for _ in range(config.rounds):
-        fitting = fitting_scale(look(best), sizes, config)
-        if fitting is None:
-            return current
-        target = min(fitting, last)
-        if any(abs(math.log(target / each)) < math.log(config.tolerance) for each in ratings):
-            break
-        ratings[target] = rate(look(target), config)
-        if ratings[target] < config.keep * ratings[best]:
-            break
-        best = target
+    best = max(ratings, key=worth)
+    if not (look(best).scores >= config.counted).any():
+        return current
+    for ratio in (1 / config.fine_step, config.fine_step):
+        while (target := min(best * ratio, last)) != best and worth(target) > worth(best):
+            best = target
     if current is None or abs(math.log(best / current)) < math.log(config.change):
         return best if current is None else current
-    return best if ratings[best] >= rate(look(current), config) else current
+    return best if worth(best) >= worth(current) else current
 
 
 def follow(state: ScaleState, found: ScoredBoxes, share: float, sizes: ObjectSizes, config: SearchConfig) -> ScaleState:
     """Return the state after a look at `share` of the state's scale.
 
-    A search is due when nothing is found, and when the objects leave the range for which the network is good, but not
-    right after the last one.
+    found: the scores are probabilities. A search is due when nothing is found, and when the objects leave the range for
+    which the network is good, but not right after the last one.
     """
     state = replace(state, age=state.age + 1)
     if state.scale is None or state.age < config.retry:

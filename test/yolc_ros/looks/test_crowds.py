@@ -71,7 +71,7 @@ def test_a_large_object_limits_the_zoom():
 
 def test_the_region_with_the_most_small_objects_comes_first_and_few_or_faint_ones_do_not_count():
     many, some = boxes(grid(300, 200, 6, 5), 6.0), boxes(grid(1200, 700, 3, 2), 6.0)
-    one, faint = boxes([(1500, 100)], 6.0), boxes(grid(100, 800), 6.0, score=0.05)
+    one, faint = boxes([(1500, 100)], 6.0), boxes(grid(100, 800), 6.0, score=0.15)
     regions = find_crowds(together(some, many, one, faint), WHOLE, SIZE, SIZES, CrowdConfig(regions=5))
     assert [region.expected for region in regions] == [30, 6]
     assert len(find_crowds(together(some, many), WHOLE, SIZE, SIZES, CrowdConfig(regions=1))) == 1

@@ -1,5 +1,6 @@
 """The search of a scale, on looks whose scores fall off to both sides of the best size."""
 
+import itertools
 import math
 
 import numpy as np
@@ -39,7 +40,29 @@ def test_the_best_scale_is_found(per_metre):
     found = search(scene, 0.3, 2.0, SIZES, CONFIG)
     assert found is not None
     assert SIZES.best / 1.35 < found * per_metre < SIZES.best * 1.35
-    assert len(scene.looks) <= 6
+    assert len(set(scene.looks)) <= 6
+
+
+def test_no_scale_is_looked_at_twice_because_of_rounding():
+    scene = Scene(26.0, objects=1)
+    search(scene, 0.3, 2.0, SIZES, CONFIG)
+    scales = sorted(set(scene.looks))
+    assert min(larger / smaller for smaller, larger in itertools.pairwise(scales)) > 1.1
+
+
+def test_a_larger_look_has_to_show_clearly_more():
+    corners = np.arange(6)[:, None] * 500.0
+    boxes = np.hstack([corners, corners, corners + 400, corners + 400])
+
+    def look_with(gain: float):
+        def look(scale: float) -> ScoredBoxes:
+            probability = 0.6 * (scale / 0.3) ** gain
+            return ScoredBoxes(boxes, np.full(6, min(probability, 0.99)), np.zeros(6, np.int64))
+
+        return look
+
+    assert search(look_with(0.1), 0.3, 2.0, SIZES, CONFIG) <= 0.3
+    assert search(look_with(0.8), 0.3, 2.0, SIZES, CONFIG) > 0.5
 
 
 def test_the_search_ends_at_the_largest_scale():
@@ -54,7 +77,7 @@ def test_without_objects_nothing_is_found_and_the_scale_in_use_is_kept():
 
 
 def test_the_scale_in_use_is_left_only_for_a_clearly_better_one():
-    assert search(Scene(22.0), 0.3, 2.0, SIZES, CONFIG, current=1.1) == 1.1
+    assert search(Scene(22.0), 0.3, 2.0, SIZES, CONFIG, current=1.0) == 1.0
     far = search(Scene(22.0), 0.3, 2.0, SIZES, CONFIG, current=0.4)
     assert far is not None
     assert far > 0.7
@@ -75,23 +98,47 @@ def test_a_search_is_due_when_the_objects_leave_the_range_and_not_before_the_ret
 
 
 class Street(Scene):
-    """Cars whose scores rise to their best size, and lane markings that become doubtful boxes in too large an image."""
+    """Cars whose scores rise to their best size, and further boxes, all alike, in too large an image.
+
+    side: of a further box, image pixels. score: its probability.
+    """
+
+    def __init__(self, per_metre: float, side: float, score: float):
+        super().__init__(per_metre)
+        self.side, self.score = side, score
 
     def __call__(self, scale: float) -> ScoredBoxes:
         cars = super().__call__(scale)
-        markings = 80 if scale > 0.6 else 0
-        boxes = np.tile(np.array([[0, 0, 12, 12]], np.float32), (markings, 1))
-        scores = np.full(markings, 0.35, np.float32)
+        further = 80 if scale > 0.6 else 0
+        boxes = np.tile(np.array([[0, 0, self.side, self.side]], np.float32), (further, 1))
         return ScoredBoxes(
             np.vstack([cars.boxes, boxes]),
-            np.concatenate([cars.scores, scores]),
-            np.zeros(len(cars.scores) + markings, np.int64),
+            np.concatenate([cars.scores, np.full(further, self.score, np.float32)]),
+            np.zeros(len(cars.scores) + further, np.int64),
         )
 
 
-def test_many_doubtful_boxes_do_not_outweigh_sure_ones():
-    street = Street(per_metre=60.0)
+@pytest.mark.parametrize(
+    ("side", "score"),
+    [pytest.param(12.0, 0.6, id="lane markings, as sure as far cars"), pytest.param(240.0, 0.25, id="doubtful")],
+)
+def test_sure_objects_outweigh_many_doubtful_boxes_and_many_small_ones(side, score):
+    street = Street(60.0, side, score)
     found = search(street, 0.33, 1.0, SIZES, CONFIG)
-    assert found == pytest.approx(SIZES.best / 60.0, rel=0.2)
-    assert rate(street(1.0), CONFIG) < rate(street(0.37), CONFIG)
-    assert rate(street(1.0), CONFIG) > 0
+    assert found is not None
+    assert SIZES.best / 1.35 < found * 60.0 < SIZES.best * 1.35
+    assert 0 < rate(street(1.0), 1.0, SIZES, CONFIG) < rate(street(0.37), 0.37, SIZES, CONFIG)
+
+
+def test_a_surer_or_larger_box_is_worth_more_up_to_the_best_size():
+    def rated(side: float, score: float) -> float:
+        found = ScoredBoxes(np.array([[0, 0, side, side]]), np.array([score]), np.zeros(1, np.int64))
+        return rate(found, 1.0, SIZES, CONFIG)
+
+    best = SIZES.best * SIZES.metres[0]
+    assert rated(best, 0.8) == pytest.approx(0.8 - CONFIG.likely, abs=0.01)
+    assert rated(best / 2, 0.8) == pytest.approx(
+        0.5 - CONFIG.likely, abs=0.01
+    )  # odds 4 become 1 with a quarter of the area
+    assert rated(best * 2, 0.8) == rated(best, 0.8) < rated(best, 1.0) < 1.0
+    assert 0 < rated(best, 0.1) < rated(best, 0.2) < 0.01
