@@ -19,9 +19,7 @@ from yolc_ros.looks.bands import LARGEST_ENLARGEMENT
 from yolc_ros.looks.crowds import pixels_per_metre
 from yolc_ros.network.config import ObjectSizes
 
-_DOUBTFUL = (
-    0.001  # weight of a probability up to `likely`, which decides between looks without likely boxes (empirical)
-)
+_DOUBTFUL = 0.001  # weight of all probabilities, which decides between looks without likely boxes (empirical)
 _SIZE_POWER = 2  # the odds of a box below the best size fall with its area (docs/training_history.md)
 _SURE = 1e-6  # a probability stays so far below 1, whose odds are infinite
 _COST_POWER = 2 / 3  # of the scale, which the rating has to outgrow: cube root of the pixels (docs/benchmarks.md#looks)
