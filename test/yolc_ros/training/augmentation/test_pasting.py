@@ -36,12 +36,12 @@ def ground(height: int = 300, width: int = 400, level: int = GREY) -> np.ndarray
     return np.full((height, width, 3), level, np.uint8)
 
 
-def red_car(label: int = CAR) -> CutOut:
+def red_car(label: int = CAR, known: tuple[bool, bool] = (True, True)) -> CutOut:
     """Make an ellipse of 40 x 20 pixels on ground of level 90, which differs from any grey in all its pixels."""
     image, mask = ground(30, 60), np.zeros((30, 60), np.uint8)
     cv2.ellipse(mask, (30, 15), (20, 10), 0, 0, 360, 255, cv2.FILLED)
     image[mask > 0] = (250, 0, 0)
-    return CutOut(image, mask, label, float(GREY))
+    return CutOut(image, mask, label, np.array(known), float(GREY))
 
 
 def textured_car(angle: float) -> tuple[Sample, np.ndarray, tuple[float, ...]]:
@@ -180,6 +180,16 @@ def test_masked_classes_stay_masked() -> None:
     assert set(pasted.truth.labels.tolist()) == {CAR}
     assert pasted.truth.known.tolist() == [True, False]
     assert paste_objects(sample, NADIR, [red_car(BUS)], CONFIG, np.random.default_rng(0)) is sample
+
+
+def test_classes_that_the_source_of_an_object_does_not_tell_apart_are_masked() -> None:
+    sample, car = labelled(ground(), []), red_car(CAR, (True, False))
+    pasted = paste_objects(sample, NADIR, [car], CONFIG, np.random.default_rng(0))
+    assert set(pasted.truth.labels.tolist()) == {CAR}
+    assert pasted.truth.known.tolist() == [True, False]
+    street = textured_car(0)[0]
+    (cut,) = cut_out(replace(street, truth=replace(street.truth, known=car.known)), 0.2, 10)
+    assert cut.known.tolist() == [True, False]
 
 
 @pytest.mark.parametrize(("level", "red"), [(GREY, 160), (80, 142), (20, 123), (250, 208)])

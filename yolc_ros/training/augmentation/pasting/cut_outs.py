@@ -23,6 +23,7 @@ class CutOut:
     image: np.ndarray  # (H, W, 3) uint8 RGB
     mask: np.ndarray  # (H, W) uint8: 255 on the object, 0 on the ground
     label: int
+    known: np.ndarray  # (C,) bool: classes that its image tells apart, see `ImageLabels`
     ground: float  # mean grey level of the ground in the image
 
     @property
@@ -52,7 +53,8 @@ def cut_out(sample: Sample, margin: float, smallest_side: float) -> list[CutOut]
         mask = _outline(image, truth.boxes[index] - np.array([x0, y0, x0, y0]))
         if mask is not None:
             grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-            found.append(CutOut(image, mask, int(truth.labels[index]), float(grey[mask == 0].mean())))
+            ground = float(grey[mask == 0].mean())
+            found.append(CutOut(image, mask, int(truth.labels[index]), truth.known, ground))
     return found
 
 

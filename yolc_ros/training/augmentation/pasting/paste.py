@@ -74,7 +74,10 @@ class _Patch:
 def paste_objects(
     sample: Sample, ground: Ground, cut_outs: Sequence[CutOut], config: PasteConfig, rng: np.random.Generator
 ) -> Sample:
-    """Paste objects of classes that are annotated in the image; those that find no place are left out."""
+    """Paste objects of classes that are annotated in the image; those that find no place are left out.
+
+    Classes that the source of a pasted object does not annotate are masked, as the object may be of such a class.
+    """
     usable = [each for each in cut_outs if sample.truth.known[each.label]]
     if not usable or (ground.px_per_m is None and not len(sample.truth.boxes)):
         return sample
@@ -91,6 +94,7 @@ def paste_objects(
                     truth,
                     boxes=np.concatenate([truth.boxes, box[None].astype(np.float32)]),
                     labels=np.append(truth.labels, chosen.label),
+                    known=truth.known & chosen.known,
                 )
                 break
     return replace(sample, image=image, truth=truth)
