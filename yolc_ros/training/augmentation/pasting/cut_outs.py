@@ -48,7 +48,8 @@ def cut_out(sample: Sample, margin: float, smallest_side: float) -> list[CutOut]
     is_usable = is_inside & is_free & (sides.min(axis=1, initial=np.inf) >= smallest_side) & truth.known[truth.labels]
     found = []
     for index in np.flatnonzero(is_usable):
-        x0, y0, x1, y1 = (*np.floor(grown[index, :2]).astype(int), *np.ceil(grown[index, 2:]).astype(int))
+        x0, y0 = np.floor(grown[index, :2]).astype(int).tolist()
+        x1, y1 = np.ceil(grown[index, 2:]).astype(int).tolist()
         image = sample.image[y0:y1, x0:x1].copy()
         mask = _outline(image, truth.boxes[index] - np.array([x0, y0, x0, y0]))
         if mask is not None:
@@ -76,7 +77,8 @@ def _outline(image: np.ndarray, box: np.ndarray) -> np.ndarray | None:
     if (classes == cv2.GC_BGD).all() or (classes != cv2.GC_BGD).all():
         return None
     cv2.setRNGSeed(0)  # GrabCut starts from random clusters
-    cv2.grabCut(small, classes, None, np.zeros((1, 65)), np.zeros((1, 65)), _ROUNDS, cv2.GC_INIT_WITH_MASK)
+    models = np.zeros((1, 65)), np.zeros((1, 65))  # of ground and object, filled by GrabCut
+    cv2.grabCut(small, classes, [0, 0, 1, 1], *models, _ROUNDS, cv2.GC_INIT_WITH_MASK)  # the rectangle is not used
     contours, _ = cv2.findContours(
         np.isin(classes, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
     )
