@@ -141,6 +141,12 @@ def test_the_size_fits_the_ground_of_the_row() -> None:
     assert np.ptp(rows) > 150
 
 
+def test_objects_below_a_pixel_are_left_out() -> None:
+    sample, far = labelled(ground(), []), Ground(False, (0.01, 0.01), METRES)
+    config = replace(CONFIG, smallest_side=0.001)
+    assert paste_objects(sample, far, [red_car()], config, np.random.default_rng(0)).truth.boxes.shape == (0, 4)
+
+
 def test_without_a_stated_ground_labelled_objects_give_size_and_place() -> None:
     image = ground(600, 800)
     sample = labelled(image, [(400, 300, 440, 310)])  # a car of 20 px: 5 px per metre

@@ -130,6 +130,8 @@ def _patch(
     span = math.ceil(math.hypot(height, width) * scale) + 2
     view = View((width / 2, height / 2), scale, turn, mirror)
     mask = show_image(chosen.mask, view, span, span) >= 128
+    if not mask.any():  # smaller than a pixel
+        return None
     x0, y0, x1, y1 = mask_box(mask).astype(int)
     return _Patch(show_image(chosen.image, view, span, span)[y0:y1, x0:x1], mask[y0:y1, x0:x1])
 
