@@ -38,6 +38,9 @@ class Part:
     nadir: bool
     weight: float
     scale: tuple[float, float] | None = None
+    cut_out: bool = False
+    paste_share: float = 0.0
+    px_per_m: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def open_sources(config: SourcesConfig, class_names: tuple[str, ...], run_folder
 
     def add(source: Source, part: SourceConfig) -> None:
         kept = DecodedImages(source, memory) if config.decoded_mb else source
-        parts.append(Part(kept, part.nadir, part.weight, part.scale))
+        parts.append(Part(kept, part.nadir, part.weight, part.scale, part.cut_out, part.paste_share, part.px_per_m))
 
     for part in config.folders:
         files = _read(part, class_names)

@@ -13,18 +13,31 @@ class SourceConfig:
     masked: our classes that get no loss from this source, in addition to those that it does not label.
     scale: range of output pixels per image pixel; None: that of the augmentation. Objects should get the sizes that the
     network is good for.
+    cut_out: objects of this source are pasted into images of sources with a paste_share; see
+    yolc_ros/training/augmentation/pasting.
+    paste_share: fraction of the images of this source that get such objects.
+    px_per_m: image pixels per metre on the ground at the top and at the bottom row, with a linear change in between as
+    on level ground; they give the size of pasted objects. None: the size follows from the labelled objects of the
+    image, and images without objects get none.
     """
 
     nadir: bool = False  # the camera points straight down, so images may be rotated by any angle
     weight: float = 1.0  # how often the source is sampled, relative to the other sources
     masked: tuple[str, ...] = ()
     scale: tuple[float, float] | None = None
+    cut_out: bool = False
+    paste_share: float = 0.0
+    px_per_m: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.weight <= 0:
             raise ValueError(f"weights must be positive, not {self.weight}")
         if self.scale is not None and not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(f"scale must be a range of positive numbers, not {self.scale}")
+        if not 0 <= self.paste_share <= 1:
+            raise ValueError(f"paste_share must lie in [0, 1], not {self.paste_share}")
+        if self.px_per_m is not None and (min(self.px_per_m) < 0 or max(self.px_per_m) == 0):
+            raise ValueError(f"px_per_m cannot be negative, nor zero at both rows, not {self.px_per_m}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +83,13 @@ class PhotographsConfig(SourceConfig):
 
     folder: Path
     include: str = "*"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.cut_out:
+            raise ValueError("photographs have no labelled objects that could be cut out; leave cut_out out")
+        if self.paste_share and self.px_per_m is None:
+            raise ValueError("photographs with a paste_share need px_per_m, as they have no objects that give a scale")
 
 
 @dataclass(frozen=True)

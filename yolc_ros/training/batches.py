@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from yolc_ros.datasets.mixture import Mixture
 from yolc_ros.datasets.samples import Sample
 from yolc_ros.training.augmentation.compose import AugmentationConfig, augment
+from yolc_ros.training.augmentation.pasting.pool import Pasting
 from yolc_ros.training.targets import Targets, make_targets
 
 
@@ -49,6 +50,7 @@ class BatchMaker:
     augmentation: AugmentationConfig
     seed: int
     slots: range
+    pasting: Pasting = field(default_factory=Pasting)
 
     def __call__(self, step: int) -> Batch:
         """Make the batch of a step."""
@@ -61,7 +63,11 @@ class BatchMaker:
         rng = np.random.default_rng((self.seed, step, slot))
         part = self.mixture.choose(rng)
         scaled = self.augmentation if part.scale is None else replace(self.augmentation, scale=part.scale)
-        return augment(lambda: self.mixture.draw(part, rng), part.nadir, self.size, scaled, rng)
+
+        def draw() -> Sample:
+            return self.pasting.apply(self.mixture.draw(part, rng), part, rng)
+
+        return augment(draw, part.nadir, self.size, scaled, rng)
 
 
 def collate(samples: list[Sample], targets: list[Targets]) -> Batch:

@@ -27,6 +27,7 @@ from yolc_ros.datasets.mixture import Mixture, open_sources
 from yolc_ros.detector import Detector
 from yolc_ros.network.config import YolcConfig
 from yolc_ros.network.yolc import Yolc, initialise
+from yolc_ros.training.augmentation.pasting.pool import open_pasting
 from yolc_ros.training.batches import Batch, BatchMaker
 from yolc_ros.training.config import YolcTrainingConfig
 from yolc_ros.training.criterion import compute_losses
@@ -115,6 +116,7 @@ def make_task(
         raise InputError(
             f"loss.class_weights: {len(weights)} factors for {len(classes)} classes ({', '.join(classes)})"
         )
+    sizes = model.object_sizes
     slots = range(config.loop.batch)[processes.share(config.loop.batch)]
     make_batch = BatchMaker(
         mixture=training,
@@ -123,6 +125,7 @@ def make_task(
         augmentation=config.augmentation,
         seed=config.loop.seed,
         slots=slots,
+        pasting=open_pasting(training, config.augmentation.paste, () if sizes is None else sizes.metres),
     )
     held_out = [(open_sources(part.sources, model.class_names, folder), part) for part in config.validation]
 

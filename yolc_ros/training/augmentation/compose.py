@@ -11,6 +11,7 @@ import torch
 
 from yolc_ros.clusters import LsmConfig, count_cells, find_clusters
 from yolc_ros.datasets.samples import ImageLabels, Sample
+from yolc_ros.training.augmentation.pasting.paste import PasteConfig
 from yolc_ros.training.augmentation.photometry import PhotometryConfig, distort
 from yolc_ros.training.augmentation.views import KeepRule, View, show
 from yolc_ros.training.targets import presence_map
@@ -42,6 +43,7 @@ class AugmentationConfig:
     keep: KeepRule = field(default_factory=KeepRule)
     lsm: LsmConfig = field(default_factory=LsmConfig)
     photometry: PhotometryConfig = field(default_factory=PhotometryConfig)
+    paste: PasteConfig = field(default_factory=PasteConfig)
 
     def __post_init__(self) -> None:
         shares = (

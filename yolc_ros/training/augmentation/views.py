@@ -45,14 +45,18 @@ class View:
 
 def show(sample: Sample, view: View, width: int, height: int, rule: KeepRule) -> Sample:
     """Render a view of width x height pixels; pixels outside the image are black."""
-    matrix = view.matrix(width, height)
-    image, to_output = sample.image, matrix
+    truth = transform_truth(sample.truth, view.matrix(width, height), width, height, rule)
+    return Sample(sample.name, show_image(sample.image, view, width, height), truth)
+
+
+def show_image(image: np.ndarray, view: View, width: int, height: int) -> np.ndarray:
+    """Render a view of an image (H, W, ...) uint8 alone; see `show`."""
+    to_output = view.matrix(width, height)
     if view.scale < _SHRINK_FIRST:
         size = max(1, round(image.shape[1] * view.scale)), max(1, round(image.shape[0] * view.scale))
-        to_output = matrix @ np.diag([image.shape[1] / size[0], image.shape[0] / size[1], 1.0])
+        to_output = to_output @ np.diag([image.shape[1] / size[0], image.shape[0] / size[1], 1.0])
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    warped = cv2.warpAffine(image, between_pixel_centres(to_output), (width, height), flags=cv2.INTER_LINEAR)
-    return Sample(sample.name, warped, transform_truth(sample.truth, matrix, width, height, rule))
+    return cv2.warpAffine(image, between_pixel_centres(to_output), (width, height), flags=cv2.INTER_LINEAR)
 
 
 def between_pixel_centres(matrix: np.ndarray) -> np.ndarray:
