@@ -23,7 +23,7 @@ def test_a_loop_that_was_found_with_a_later_image_is_published():
     found = dict(frame_messages(SimpleNamespace(model="true", trained=True), result, "map", wants=lambda topic: True))
     assert KEYFRAME not in found
     assert found[STATUS].header.stamp.sec == 21
-    for topic in (CORRESPONDENCES, RELATIVE_POSE):
-        assert (found[topic].older_id, found[topic].newer_id) == (3, 20)
-        assert found[topic].header.stamp.sec == 20
-    assert found[RELATIVE_POSE].loop
+    named, edge = found[CORRESPONDENCES], found[RELATIVE_POSE]
+    assert (named.older.id, named.newer.id) == (edge.older_id, edge.newer_id) == (3, 20)
+    assert named.header.stamp.sec == edge.header.stamp.sec == 20
+    assert edge.loop
