@@ -14,6 +14,7 @@ from loftr_ros.keyframes.policy import KeyframePolicy, Outcome
 from loftr_ros.loops.settings import LoopSettings
 from loftr_ros.matches import Matches
 from loftr_ros.pair_estimation import PairSettings
+from loftr_ros.turning.matching import WEAK
 from perception_common.cameras.camera import Camera
 from perception_common.errors import InputError
 from perception_common.geometry import inverse, pose_error, so3_log
@@ -241,6 +242,20 @@ def test_a_lost_image_is_matched_roughly_with_all_candidates_and_in_full_with_tw
     in_full = matcher.matched_in_full - before[1]
     assert in_full == 1 + RECOVERY_MATCHINGS  # the last keyframe, and two of the candidates
     assert matcher.matched - before[0] - in_full == 4 * (1 + frontend.settings.recovery_candidates)
+
+
+@pytest.mark.parametrize(("weak", "most"), [(WEAK, 2), (1.1, 1)])
+def test_a_trial_of_all_turns_takes_from_the_budget_of_checks(there_and_back, weak, most):
+    """No match is stronger than 1, so each image is tried in all turns, in vain."""
+    frontend = start(there_and_back, loops=LoopSettings(2))
+    matcher = frontend._matcher
+    in_full = []
+    for number in range(len(there_and_back)):
+        frontend._following = replace(frontend._following, weak=weak)
+        before = matcher.matched_in_full
+        process(frontend, number)
+        in_full.append(matcher.matched_in_full - before)
+    assert max(in_full) == 1 + most
 
 
 def test_what_an_image_leaves_over_is_checked_with_later_images(nadir):
