@@ -97,10 +97,11 @@ class ImageMatcher(Protocol[Encoded]):
     def with_settings(self, settings: MatcherSettings) -> ImageMatcher[Encoded]:
         """Return this matcher with other settings; images that were encoded before stay valid."""
 
-    def encode(self, gray: np.ndarray, turns: int = 0) -> Encoded:
+    def encode(self, gray: np.ndarray, turns: int = 0, *, rough: bool = False) -> Encoded:
         """Encode a gray image (H, W) uint8 of any size, turned by `turns` quarter turns if `turning_helps`.
 
-        Raises InputError for anything but a gray image.
+        rough: for rough matches alone; a matcher may then leave out what only full matches need. Raises InputError for
+        anything but a gray image.
         """
 
     def match(

@@ -155,10 +155,11 @@ class Matcher:
         return replace(self, settings=settings)
 
     @inference
-    def encode(self, gray: np.ndarray, turns: int = 0) -> Features:
+    def encode(self, gray: np.ndarray, turns: int = 0, *, rough: bool = False) -> Features:
         """Compute the features of a gray image (H, W) uint8 of any size, turned by quarter turns.
 
-        Raises InputError for anything else, and when the features are not finite.
+        rough: keep the coarse map alone, which serves for rough matches. Raises InputError for anything else, and when
+        the features are not finite.
         """
         check_gray(gray)
         height, width = gray.shape
@@ -174,8 +175,11 @@ class Matcher:
         together = torch.cat([features.covariance.flatten(), all_finite(features.coarse).float()[None]])
         copied = together.cpu().numpy()  # one copy, which also waits once
         require_finite(bool(copied[-1]), "features")
+        kept = replace(features, covariance=None)
+        if rough:
+            kept = replace(kept, fine=features.fine.new_zeros(0), gray=None)
         return Features(
-            replace(features, covariance=None),
+            kept,
             width,
             height,
             small=small.shape[::-1],

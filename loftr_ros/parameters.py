@@ -95,10 +95,18 @@ class LoftrParameters(PerceptionParameters):
         live=True,
     )
     recovery_candidates: int = parameter(
-        5, "older keyframes that an image is matched with when the track is lost", low=0, high=1000, live=True
+        5,
+        "older keyframes that are compared with an image that lost the track; two are matched in full",
+        low=0,
+        high=1000,
+        live=True,
     )
     loop_checks: int = parameter(
-        CHECKS, "old keyframes that a new one is matched with, to close loops; 0: none", low=0, high=100, live=True
+        CHECKS,
+        "old keyframes that a new one, or an image, is matched with, to close loops; 0: none",
+        low=0,
+        high=100,
+        live=True,
     )
     loop_store: str = parameter(
         "", "folder for images of keyframes that no longer fit into memory; empty: a quarter of keyframe_memory_mb"

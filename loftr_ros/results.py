@@ -116,9 +116,11 @@ class FrameResult:
     """The result of one image.
 
     stamp_ns, frame_id: of the image. pose: of the newest keyframe after this image, None while there is none. pairs: of
-    a new keyframe, the one that extends the trajectory first. change: since the keyframe that was newest before this
-    image, None where they were not matched. tracks: over the newest keyframes, None unless the image became one.
-    gravity: in the camera of a new keyframe, None where no sensor tells it. seconds: duration of each stage.
+    a new keyframe, the one that extends the trajectory first; then those that close loops. These may be of an earlier
+    keyframe whose check had to wait, also where the image became no keyframe. change: since the keyframe that was
+    newest before this image, None where they were not matched. tracks: over the newest keyframes, None unless the image
+    became one. gravity: in the camera of a new keyframe, None where no sensor tells it. seconds: duration of each
+    stage.
     """
 
     stamp_ns: int

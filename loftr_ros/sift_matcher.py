@@ -102,8 +102,8 @@ class SiftMatcher:
         """Return this matcher with other settings."""
         return replace(self, settings=settings)
 
-    def encode(self, gray: np.ndarray, turns: int = 0) -> Keypoints:
-        """Detect and describe keypoints of a gray image (H, W) uint8, never turned.
+    def encode(self, gray: np.ndarray, turns: int = 0, *, rough: bool = False) -> Keypoints:
+        """Detect and describe keypoints of a gray image (H, W) uint8, never turned. rough: not used.
 
         Raises InputError for anything but a gray image.
         """

@@ -127,29 +127,36 @@ def recovery_candidates(places: Sequence[Place], count: int) -> tuple[int, ...]:
     """
     if len(places) < 2:
         return ()
-    distance = _distances(places)
+    points, similarity = _points(places), np.array([place.similarity for place in places[:-1]])
     lost = len(places) - 1
-    tried, left = [lost], list(range(lost))
-    similarity = [place.similarity for place in places]
-    look: tuple[Callable[[int], float], ...] = () if None in similarity[:-1] else (lambda k: similarity[k] or 0.0,)
-    guesses: tuple[Callable[[int], float], ...] = (
-        lambda k: k,
+    from_lost = _distances(points, lost)
+    nearest_tried = from_lost.copy()
+    tried, is_left = [lost], np.ones(lost, bool)
+    look: tuple[Callable[[], np.ndarray], ...] = () if None in similarity else (lambda: similarity,)
+    guesses: tuple[Callable[[], np.ndarray], ...] = (
+        lambda: np.arange(lost),
         *look,
-        lambda k: -distance[k, lost],
-        lambda k: distance[k, tried].min(),
+        lambda: -from_lost[:-1],
+        lambda: nearest_tried[:-1],
     )
     for guess in cycle(guesses):
-        if not left or len(tried) > count:
+        if not is_left.any() or len(tried) > count:
             break
-        best = max(left, key=lambda k: (guess(k), k))
-        left.remove(best)
+        values = np.where(is_left, guess(), -np.inf)
+        best = int(np.flatnonzero(values == values.max())[-1])
+        is_left[best] = False
         tried.append(best)
+        nearest_tried = np.minimum(nearest_tried, _distances(points, best))
     return tuple(places[k].id for k in tried[1:])
 
 
-def _distances(places: Sequence[Place]) -> np.ndarray:
-    """Distances (N, N) between places; counted in keyframes where a position is missing."""
-    positions = [place.position for place in places]
-    known = [position for position in positions if position is not None]
-    points = np.array(known) if len(known) == len(places) else np.arange(len(places), dtype=float)[:, None]
-    return np.linalg.norm(points[:, None] - points[None], axis=-1)
+def _points(places: Sequence[Place]) -> np.ndarray:
+    """Positions (N, D) of places; their numbers where a position is missing."""
+    known = [place.position for place in places if place.position is not None]
+    return np.array(known) if len(known) == len(places) else np.arange(len(places), dtype=float)[:, None]
+
+
+def _distances(points: np.ndarray, index: int) -> np.ndarray:
+    """Distances (N,) of points (N, D) from one of them."""
+    distances: np.ndarray = np.linalg.norm(points - points[index], axis=-1)
+    return distances

@@ -24,7 +24,7 @@ _FASTEST = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 
 
 @dataclass(frozen=True, eq=False)
-class ArchivedKeyframe:
+class UnencodedKeyframe:
     """A keyframe without features. image: (H, W) uint8. readings: of the sensors, without the depth image."""
 
     info: KeyframeInfo
@@ -108,7 +108,7 @@ class ImageArchive:
         while len(self._entries) > MAX_POSES or self.nbytes > self.limit_bytes:
             self._drop(next(iter(self._entries)))
 
-    def get(self, keyframe_id: int) -> ArchivedKeyframe | None:
+    def get(self, keyframe_id: int) -> UnencodedKeyframe | None:
         """Return a keyframe; None for one that is not there, or whose file is gone."""
         entry = self._entries.get(keyframe_id)
         if entry is None:
@@ -124,7 +124,7 @@ class ImageArchive:
             self._unread = f"loop_store: cannot read {entry.png!s}: damaged"
             del self._entries[keyframe_id]
             return None
-        return ArchivedKeyframe(entry.info, image, entry.readings)
+        return UnencodedKeyframe(entry.info, image, entry.readings)
 
     def clear(self) -> None:
         """Drop all keyframes."""

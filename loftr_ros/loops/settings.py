@@ -13,7 +13,8 @@ CHECKS = 4  # default: finds most of the pairs of a survey; a keyframe then cost
 class LoopSettings:
     """How loops are searched.
 
-    checks: most old keyframes that a new one is matched with; 0: none. store: folder for the images of keyframes whose
+    checks: most old keyframes that a new one is matched with, and the budget of each image for that, see checks.py; 0:
+    none. store: folder for the images of keyframes whose
     features had to go; empty: they stay in memory.
     """
 

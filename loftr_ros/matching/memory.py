@@ -10,7 +10,7 @@ import numpy as np
 
 from loftr_ros.image_matcher import Encoded
 from loftr_ros.keyframes.store import KeyframeStore
-from loftr_ros.loops.archive import ImageArchive
+from loftr_ros.loops.archive import ImageArchive, UnencodedKeyframe
 from loftr_ros.matching.keyframe import Keyframe
 from perception_common.errors import InputError
 
@@ -72,6 +72,13 @@ class KeyframeMemory(Generic[Encoded]):
         if keyframe is None and (archived := self._archive.get(keyframe_id)):
             return Keyframe(archived.info, encode(archived.image), archived.image, archived.readings)
         return keyframe
+
+    def unencoded(self, keyframe_id: int) -> UnencodedKeyframe | None:
+        """Return a keyframe without its features; None for one that is not kept."""
+        keyframe = self._store.get(keyframe_id)
+        if keyframe is None:
+            return self._archive.get(keyframe_id)
+        return UnencodedKeyframe(keyframe.info, keyframe.image, keyframe.readings)
 
     def get(self, keyframe_id: int, encode: Callable[[np.ndarray], Encoded]) -> Keyframe[Encoded]:
         """Return a keyframe as `find` does. Raises InputError for one that is not kept."""

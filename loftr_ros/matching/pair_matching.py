@@ -8,6 +8,7 @@ from typing import Generic
 import numpy as np
 
 from loftr_ros.image_matcher import Encoded
+from loftr_ros.loops.archive import UnencodedKeyframe
 from loftr_ros.loops.places import Places
 from loftr_ros.matches import Matches
 from loftr_ros.matching.keyframe import EstimatedPair, Keyframe, kept_turns
@@ -16,10 +17,8 @@ from loftr_ros.results import KeyframeInfo, PairResult
 from loftr_ros.sensors.suite import FrameReadings, Sensors
 from loftr_ros.tracks.register import KeypointRegister
 from loftr_ros.turning.expectation import expected_turns, sensed_rotation
-from loftr_ros.turning.matching import WEAK, TurnedMatcher, View
+from loftr_ros.turning.matching import WEAK, Trial, TurnedMatcher, View
 from perception_common.timing.stage_timer import StageTimer
-
-TURN_TRIALS = 2  # keyframes of unknown orientation with which an image is tried in all four turns: bounds the time
 
 
 @dataclass
@@ -58,19 +57,23 @@ class PairMatching(Generic[Encoded]):
         turns = expected_turns(rotation, kept=kept_turns(older, newer))
         return self._match_turned(older, newer, turns, timer, weak=weak, prior=prior)
 
-    def match_within_trials(
-        self, older: Keyframe[Encoded], newer: Keyframe[Encoded], timer: StageTimer, trials: int
-    ) -> EstimatedPair[Encoded]:
-        """Match two keyframes; all turns are tried while the image had fewer `trials` than TURN_TRIALS."""
-        match = self.match if trials < TURN_TRIALS else self.match_as_expected
-        return match(older, newer, timer)
+    def trial(self, older: UnencodedKeyframe, newer: Keyframe[Encoded], timer: StageTimer) -> Trial:
+        """Match two keyframes roughly, on small images, turned as sensors say, else in all four turns."""
+        with timer.stage("network"):
+            rotation = self.sensed_rotation(older, newer.info, newer.readings)
+            turns = expected_turns(rotation) if self.turned.turns_images else 0
+            return self.turned.trial(View(older.info.id, older.image), newer.view, expected=turns)
 
     def match_as_expected(
-        self, older: Keyframe[Encoded], newer: Keyframe[Encoded], timer: StageTimer
+        self, older: Keyframe[Encoded], newer: Keyframe[Encoded], timer: StageTimer, tried: int | None = None
     ) -> EstimatedPair[Encoded]:
-        """Match two keyframes turned as sensors or the trajectory say, else as they are kept; try no other turn."""
+        """Match two keyframes turned as sensors or the trajectory say, else as `tried`; try no other turn.
+
+        tried: quarter turns that a trial found best; None: those of the kept features.
+        """
         kept = kept_turns(older, newer)
-        turns = expected_turns(self._expected_rotation(older, newer), kept=kept, default=kept)
+        default = kept if tried is None else tried
+        turns = expected_turns(self._expected_rotation(older, newer), kept=kept, default=default)
         return self._match_turned(older, newer, turns, timer, weak=0.0)
 
     def estimate(
@@ -104,7 +107,7 @@ class PairMatching(Generic[Encoded]):
         return replace(older.view, known=self.keypoints.known_points(older.info.id) if self.keypoints else None)
 
     def sensed_rotation(
-        self, older: Keyframe[Encoded], newer: KeyframeInfo, readings: FrameReadings
+        self, older: UnencodedKeyframe | Keyframe[Encoded], newer: KeyframeInfo, readings: FrameReadings
     ) -> np.ndarray | None:
         """Return the rotation (3, 3) of the newer camera in the older one as sensors tell it; None: they do not."""
         settings = self.settings

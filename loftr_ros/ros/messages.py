@@ -95,9 +95,10 @@ def _builders(
     """Yield the topics of a result with functions that build their messages."""
     if keyframe := result.new_keyframe:
         yield KEYFRAME, partial(keyframe_message, keyframe)
-        for pair in result.pairs:
-            yield CORRESPONDENCES, partial(correspondences_message, pair, frontend.model, frontend.trained)
-            yield RELATIVE_POSE, partial(relative_pose_message, pair)
+    for pair in result.pairs:
+        yield CORRESPONDENCES, partial(correspondences_message, pair, frontend.model, frontend.trained)
+        yield RELATIVE_POSE, partial(relative_pose_message, pair)
+    if keyframe:
         yield POSE, partial(pose_stamped_message, keyframe.stamp_ns, map_frame, result.T_map_camera)
         if odometry:
             yield ODOMETRY, partial(odometry_message, odometry)

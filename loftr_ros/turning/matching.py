@@ -54,13 +54,23 @@ class TurnedMatches(Generic[Encoded]):
     """Matches in pixels of the images as they are, and the features of the newer image that gave them.
 
     turns: quarter turns of the newer image relative to the older one. is_tried_in_vain: the pair was weak, and of all
-    turns the expected one was best.
+    turns the expected one was best. matchings, trials: how often the pair was matched in full and tried in all turns.
     """
 
     matches: Matches
     newer: Encoded
     turns: int
     is_tried_in_vain: bool = False
+    matchings: int = 1
+    trials: int = 0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The best of some turns on small images. turns: as in TurnedMatches. confidence: sum of that of the matches."""
+
+    turns: int
+    confidence: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +85,11 @@ class TurnedMatcher(Generic[Encoded]):
     rotation: Rotation
     features: TurnedFeatures[Encoded]
 
+    @property
+    def turns_images(self) -> bool:
+        """Whether images are turned at all."""
+        return self.rotation != "off" and self.matcher.turning_helps
+
     def match(
         self, older: View[Encoded], newer: View[Encoded], expected: int | None, *, weak: float = WEAK
     ) -> TurnedMatches[Encoded]:
@@ -83,18 +98,34 @@ class TurnedMatcher(Generic[Encoded]):
         expected: quarter turns of the newer image that make it upright to the older one; None: unknown. weak: strength
         below which all turns are tried; 0: never.
         """
-        if self.rotation == "off" or not self.matcher.turning_helps:
+        if not self.turns_images:
             return self._match_in_full(older, newer, 0)
         if expected is None or self.rotation == "try":
-            return self._match_in_full(older, newer, self._best_turn(older, newer, default=expected or 0))
+            best = self.trial(older, newer, default=expected or 0).turns
+            return replace(self._match_in_full(older, newer, best), trials=1)
         found = self._match_in_full(older, newer, expected % 4)
         if strength(found.matches) >= weak:
             return found
-        best = self._best_turn(older, newer, default=found.turns)
+        best = self.trial(older, newer, default=found.turns).turns
         if best == found.turns:
-            return replace(found, is_tried_in_vain=True)
+            return replace(found, is_tried_in_vain=True, trials=1)
         other = self._match_in_full(older, newer, best)
-        return max(found, other, key=lambda each: strength(each.matches))
+        return replace(max(found, other, key=lambda each: strength(each.matches)), matchings=2, trials=1)
+
+    def trial(
+        self, older: View[Encoded], newer: View[Encoded], default: int = 0, *, expected: int | None = None
+    ) -> Trial:
+        """Match two images roughly, on small images, in the expected turn or in all four; return the best.
+
+        The sum of the confidence tells the turns of a pair apart, and the pairs of one place from others. default: the
+        turns where all are equal.
+        """
+        small0 = self._small(older, 0)
+        tried = TURNS if expected is None else (expected % 4,)
+        turned = (self.matcher.match(small0, self._small(newer, turns), rough=True) for turns in tried)
+        sums = {turns: float(matches.confidence.sum()) for turns, matches in zip(tried, turned, strict=True)}
+        best = max(tried, key=lambda turns: (sums[turns], turns == default % 4))
+        return Trial(best, sums[best])
 
     def _match_in_full(self, older: View[Encoded], newer: View[Encoded], turns: int) -> TurnedMatches[Encoded]:
         """Match at the full size with the newer image turned relative to the older one; kept features serve again."""
@@ -107,16 +138,10 @@ class TurnedMatcher(Generic[Encoded]):
             encoded1 = self.features.get((newer.id, wanted, False), lambda: self.matcher.encode(newer.image, wanted))
         return TurnedMatches(self.matcher.match(encoded0, encoded1, older.known), encoded1, turns)
 
-    def _best_turn(self, older: View[Encoded], newer: View[Encoded], default: int) -> int:
-        """Return the turns with the largest sum of confidence on small images; `default` where they are equal."""
-        small0 = self._small(older, 0)
-        tried = (self.matcher.match(small0, self._small(newer, turns), rough=True) for turns in TURNS)
-        sums = [float(matches.confidence.sum()) for matches in tried]
-        return max(TURNS, key=lambda turns: (sums[turns], turns == default % 4))
-
     def _small(self, view: View[Encoded], turns: int) -> Encoded:
         return self.features.get(
-            (view.id, turns, True), lambda: self.matcher.encode(shrink(view.image, trial_side(view.image)), turns)
+            (view.id, turns, True),
+            lambda: self.matcher.encode(shrink(view.image, trial_side(view.image)), turns, rough=True),
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Generic
 
 import numpy as np
@@ -175,17 +175,18 @@ class KeptMatcher(Generic[Encoded]):
         """Return this matcher with other settings."""
         return KeptMatcher(self._matcher.with_settings(settings), self._cache)
 
-    def encode(self, gray: np.ndarray, turns: int = 0) -> LazyImage[Encoded]:
+    def encode(self, gray: np.ndarray, turns: int = 0, *, rough: bool = False) -> LazyImage[Encoded]:
         """Take an image (H, W) uint8 and the quarter turns by which it is turned.
 
         The size in memory of an encoded image is kept by image size, except where it depends on the image itself.
         """
+        encode = partial(self._matcher.encode, rough=rough)
         if self._matcher.repeats_keypoints:  # as many bytes as it has keypoints
-            return LazyImage(gray, turns, self._matcher.encode, None, self._cache)
-        name = f"sizes/{gray.shape[1]}x{gray.shape[0]}"
+            return LazyImage(gray, turns, encode, None, self._cache)
+        name = f"sizes/{gray.shape[1]}x{gray.shape[0]}" + ("_rough" if rough else "")
         kept = self._cache.find(name)
         nbytes = None if kept is None else int(kept["nbytes"])
-        image = LazyImage(gray, turns, self._matcher.encode, nbytes, self._cache)
+        image = LazyImage(gray, turns, encode, nbytes, self._cache)
         if kept is None:
             self._cache.keep(name, {"nbytes": np.array(image.nbytes)})
         return image

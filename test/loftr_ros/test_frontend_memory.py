@@ -39,7 +39,7 @@ class TrueMatcher:
     def with_settings(self, settings):
         return self
 
-    def encode(self, gray, turns=0):
+    def encode(self, gray, turns=0, *, rough=False):
         return Window(256 * int(gray[0, 0]) + int(gray[0, 1]))
 
     def match(self, image0, image1, known=None):

@@ -33,14 +33,14 @@ _ALTITUDE_M, _SPEED_MPS, _FIELD_OF_VIEW_DEG, _LINE_M = 50.0, 6.0, 70.0, 400.0
 class SharedMatcher(Matcher):
     """A matcher that encodes each image once for several front ends. onward: whether it uses known places."""
 
-    kept: dict[tuple[bytes, int], Features] = field(default_factory=dict)
+    kept: dict[tuple[bytes, int, bool], Features] = field(default_factory=dict)
     onward: bool = True
 
-    def encode(self, gray: np.ndarray, turns: int = 0) -> Features:
+    def encode(self, gray: np.ndarray, turns: int = 0, *, rough: bool = False) -> Features:
         """Return the features of a gray image (H, W) uint8."""
-        key = gray.tobytes(), turns
+        key = gray.tobytes(), turns, rough
         if key not in self.kept:
-            self.kept[key] = super().encode(gray, turns)
+            self.kept[key] = super().encode(gray, turns, rough=rough)
         return self.kept[key]
 
     def match(

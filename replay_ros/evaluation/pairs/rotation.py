@@ -108,7 +108,7 @@ class _PredictedMatcher:
         """Return this matcher: its settings are those of the predictor."""
         return self
 
-    def encode(self, gray: np.ndarray, turns: int = 0) -> _TurnedImage:
+    def encode(self, gray: np.ndarray, turns: int = 0, *, rough: bool = False) -> _TurnedImage:
         """Turn an image; the predictor encodes it when it is matched."""
         check_gray(gray)
         return _TurnedImage(turn_image(gray, turns), turns % 4, gray.shape[::-1])

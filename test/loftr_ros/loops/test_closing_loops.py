@@ -1,17 +1,20 @@
 """The front end finds loops, within its bounds, with a matcher that knows the true geometry."""
 
+from dataclasses import replace
+from itertools import chain
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from loftr_ros.frontend import Frontend, FrontendSettings
+from loftr_ros.frontend import RECOVERY_MATCHINGS, Frontend, FrontendSettings
 from loftr_ros.geometry.two_view.relative_pose import Geometry
 from loftr_ros.image_matcher import MatcherSettings
 from loftr_ros.keyframes.policy import KeyframePolicy, Outcome
 from loftr_ros.loops.settings import LoopSettings
 from loftr_ros.matches import Matches
 from loftr_ros.pair_estimation import PairSettings
+from loftr_ros.turning.matching import WEAK
 from perception_common.cameras.camera import Camera
 from perception_common.errors import InputError
 from perception_common.geometry import inverse, pose_error, so3_log
@@ -26,7 +29,7 @@ FEATURES = 10_000  # bytes of an encoded image
 class TrueMatcher:
     """Matches the ground of a flat world at poses that it knows; blind when images are turned by more than 45 degrees.
 
-    encoded, matched: how often. places look like those within about 20 m.
+    encoded, matched, matched_in_full: how often. Places look like those within about 20 m.
     """
 
     name, trained, weights_sha256, device_name, repeats_keypoints = "true", True, "", "cpu", False
@@ -37,12 +40,12 @@ class TrueMatcher:
         self.poses = poses
         self.ground = np.column_stack([rng.uniform(-400, 400, (12_000, 2)), rng.uniform(0, 2, 12_000)])
         self.waves, self.phases = rng.normal(scale=1 / 15, size=(200, 2)), rng.uniform(0, 6.28, 200)
-        self.encoded = self.matched = 0
+        self.encoded = self.matched = self.matched_in_full = 0
 
     def with_settings(self, settings: MatcherSettings):
         return self
 
-    def encode(self, gray, turns=0):
+    def encode(self, gray, turns=0, *, rough=False):
         self.encoded += 1
         number = int(gray[2, 2])
         look = np.cos(self.waves @ self.poses[number][:2, 3] + self.phases)
@@ -50,6 +53,7 @@ class TrueMatcher:
 
     def match(self, image0, image1, known=None, *, rough=False):
         self.matched += 1
+        self.matched_in_full += not rough
         pixels, seen = zip(*(self._project(image) for image in (image0, image1)), strict=True)
         T = inverse(self.poses[image0.number]) @ self.poses[image1.number]
         angle = so3_log(T[:3, :3])[2] + (image1.turns - image0.turns) * np.pi / 2
@@ -214,6 +218,69 @@ def test_after_a_blackout_the_map_is_found_again_by_the_look(there_and_back, nad
     assert pair.older.id in (3, 4, 5)
     assert "found keyframe" in back.decision.reason
     np.testing.assert_allclose(back.T_map_camera[:3, 3], (inverse(poses[0]) @ poses[16])[:3, 3], atol=4.0)
+
+
+def test_of_several_old_keyframes_in_view_the_best_is_found_again(nadir):
+    """The newest one comes first in the order of the candidates, but shows a strip of the place alone."""
+    poses = [nadir(14.0 * k, 0.0) for k in range(16)] + [nadir(380.0, 0.0), nadir(176.0, 5.0)]
+    frontend = start(poses)
+    fly(frontend, 16)
+    assert process(frontend, 16, stamp_s=60.0).decision.outcome == Outcome.LOST
+    assert len(frontend.match_keyframes(15, 16).matches) == 0
+    (pair,) = process(frontend, 17, stamp_s=90.0).pairs
+    assert pair.older.id == 13
+    assert len(frontend.match_keyframes(15, 17).matches) > KeyframePolicy().lost_matches  # it would do, too
+
+
+def test_a_lost_image_is_matched_roughly_with_all_candidates_and_in_full_with_two(nadir):
+    poses = [nadir(14.0 * k, 0.0) for k in range(16)] + [nadir(380.0, 0.0)]
+    frontend = start(poses)
+    fly(frontend, 16)
+    matcher = frontend._matcher
+    before = matcher.matched, matcher.matched_in_full
+    assert process(frontend, 16, stamp_s=60.0).decision.outcome == Outcome.LOST
+    in_full = matcher.matched_in_full - before[1]
+    assert in_full == 1 + RECOVERY_MATCHINGS  # the last keyframe, and two of the candidates
+    assert matcher.matched - before[0] - in_full == 4 * (1 + frontend.settings.recovery_candidates)
+
+
+@pytest.mark.parametrize(("weak", "most"), [(WEAK, 2), (1.1, 1)])
+def test_a_trial_of_all_turns_takes_from_the_budget_of_checks(there_and_back, weak, most):
+    """No match is stronger than 1, so each image is tried in all turns, in vain."""
+    frontend = start(there_and_back, loops=LoopSettings(2))
+    matcher = frontend._matcher
+    in_full = []
+    for number in range(len(there_and_back)):
+        frontend._following = replace(frontend._following, weak=weak)
+        before = matcher.matched_in_full
+        process(frontend, number)
+        in_full.append(matcher.matched_in_full - before)
+    assert max(in_full) == 1 + most
+
+
+def test_what_an_image_leaves_over_is_checked_with_later_images(nadir):
+    """After a failed step three old keyframes show the place, and all turns are tried with each."""
+    there = [nadir(x, 0.0) for x in (0.0, 14.0, 28.0, 42.0, 56.0, 57.0, 58.0, *np.arange(72.0, 240.0, 14.0))]
+    back = [nadir(x, 5.0) for x in (56.6, 57.0, 57.2, 57.4)]
+    lost = len(there)
+
+    def fly_back(checks):
+        frontend = start(there + back, recovery_candidates=0, loops=LoopSettings(checks))
+        fly(frontend, lost)
+        assert process(frontend, lost, stamp_s=60.0).decision.outcome == Outcome.LOST
+        closed = [closures_of([process(frontend, lost + 1, stamp_s=60.1)])]
+        frontend.apply(replace(frontend.settings, policy=KeyframePolicy()))
+        for number in (2, 3):
+            result = process(frontend, lost + number, stamp_s=60.1 + 0.1 * number)
+            assert result.decision.outcome == Outcome.TRACKED
+            closed.append(closures_of([result]))
+        return [[(pair.older.id, pair.newer.id) for pair in each] for each in closed]
+
+    at_once, spread = fly_back(6), fly_back(3)
+    assert sorted(at_once[0]) == [(4, lost + 1), (5, lost + 1), (6, lost + 1)]
+    assert at_once[1:] == [[], []]
+    assert [len(each) for each in spread] == [1, 1, 1]
+    assert sorted(chain.from_iterable(spread)) == sorted(at_once[0])
 
 
 def test_a_flight_without_calibration_has_no_loops(there_and_back):

@@ -57,9 +57,9 @@ class Counting:
     def with_settings(self, settings: MatcherSettings):
         return Counting(self.matcher.with_settings(settings), self.encoded)
 
-    def encode(self, gray, turns=0):
+    def encode(self, gray, turns=0, *, rough=False):
         self.encoded.append((gray.size / (WIDTH * HEIGHT), turns % 4))
-        return self.matcher.encode(gray, turns)
+        return self.matcher.encode(gray, turns, rough=rough)
 
     @property
     def encodings(self):

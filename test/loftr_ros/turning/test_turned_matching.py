@@ -48,7 +48,7 @@ class Comparing:
     encoded: list = field(default_factory=list)
     matched: list = field(default_factory=list)
 
-    def encode(self, gray, turns=0):
+    def encode(self, gray, turns=0, *, rough=False):
         self.encoded.append((turns % 4, gray.shape[1]))
         return Coded(np.rot90(gray, turns), turns % 4, gray.shape[::-1])
 
@@ -66,6 +66,22 @@ class Comparing:
     @property
     def on_trial(self):
         return [turns for turns, width in self.encoded if width <= TRIAL_SIDES[1]]
+
+
+@dataclass
+class Counting:
+    """Counts the encodings of a matcher."""
+
+    matcher: Matcher
+    encodings: int = 0
+    turning_helps: bool = True
+
+    def encode(self, *image, **options):
+        self.encodings += 1
+        return self.matcher.encode(*image, **options)
+
+    def match(self, *images, **options):
+        return self.matcher.match(*images, **options)
 
 
 def turned_matcher(matcher, rotation="auto", limit=MEGABYTES):
@@ -87,6 +103,7 @@ def test_an_expected_image_is_encoded_once_and_upright(turned_by):
     older, newer = views(turned_by, matcher)
     found = turned_matcher(matcher).match(older, newer, -turned_by % 4)
     assert (found.turns, found.newer.turns) == (-turned_by % 4, -turned_by % 4)
+    assert (found.matchings, found.trials) == (1, 0)
     assert matcher.encoded == [(-turned_by % 4, newer.image.shape[1])]
 
 
@@ -99,6 +116,7 @@ def test_without_an_expectation_all_turns_are_tried_on_small_images(turned_by, r
     assert found.turns == -turned_by % 4
     assert strength(found.matches) > WEAK
     assert matcher.in_full == [-turned_by % 4]
+    assert (found.matchings, found.trials) == (1, 1)
     assert sorted(matcher.on_trial) == [0, 0, 1, 2, 3]  # the older image upright, the newer one in all turns
     assert [rough for width, rough in matcher.matched if width <= TRIAL_SIDES[1]] == [True] * 4
     assert [rough for width, rough in matcher.matched if width > TRIAL_SIDES[1]] == [False]
@@ -111,6 +129,7 @@ def test_a_wrong_expectation_makes_a_weak_pair_and_is_corrected(turned_by):
     found = turned_matcher(matcher).match(older, newer, (1 - turned_by) % 4)
     assert found.turns == -turned_by % 4
     assert not found.is_tried_in_vain
+    assert (found.matchings, found.trials) == (2, 1)
     assert matcher.in_full == [(1 - turned_by) % 4, -turned_by % 4]
 
 
@@ -119,6 +138,7 @@ def test_a_pair_that_is_weak_in_all_turns_keeps_the_expected_one():
     older, newer = views(0, matcher)
     found = turned_matcher(matcher).match(older, newer, 3)
     assert (found.turns, found.is_tried_in_vain) == (3, True)
+    assert (found.matchings, found.trials) == (1, 1)
     assert matcher.in_full == [3]
     matcher.encoded.clear()
     assert not turned_matcher(matcher).match(older, newer, 3, weak=0.0).is_tried_in_vain
@@ -192,6 +212,28 @@ def test_rough_matches_are_those_of_the_coarse_stage(loftr, monkeypatch):
     columns = -(-152 // 8)
     np.testing.assert_allclose(rough.points1, np.stack([rough.cells1 % columns, rough.cells1 // columns], 1) * 8.0)
     assert np.isnan(rough.spread).all()
+
+
+def test_features_for_rough_matches_are_small_and_give_the_same_matches(loftr):
+    image = texture(152, 117)
+    shifted = np.roll(image, 3, axis=1)
+    full, rough = ([loftr.encode(each, rough=is_rough) for each in (image, shifted)] for is_rough in (False, True))
+    assert rough[0].nbytes < 0.2 * full[0].nbytes
+    expected, found = loftr.match(*full, rough=True), loftr.match(*rough, rough=True)
+    assert len(found) > 50
+    for name in ("confidence", "points0", "points1", "cells0", "cells1"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)
+
+
+def test_trials_of_several_keyframes_turn_the_newer_image_once(loftr):
+    """All that a trial keeps fits beside each other, even where only a few features for full matches would."""
+    images = [texture(152, 117), np.roll(texture(152, 117), 9, axis=1)]
+    newer = np.rot90(images[0]).copy()
+    matcher = Counting(loftr)
+    turned = turned_matcher(matcher, limit=2 * loftr.encode(newer).nbytes)
+    trials = [turned.trial(View(k, image), View(2, newer)) for k, image in enumerate(images)]
+    assert trials[0].turns == 3
+    assert matcher.encodings == len(images) + 4
 
 
 @pytest.mark.parametrize("turned_by", range(4))
