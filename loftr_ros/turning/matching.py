@@ -1,5 +1,8 @@
 """Matches two images of any rotation in the image plane: the newer one is turned by a right angle before it is encoded.
 
+Where a pair is weak in every turn, one image may show the place at about twice the scale of the other: the finer one is
+then matched at half its size.
+
 turned = TurnedMatcher(matcher, "auto", limit_bytes=64 << 20)
 found = turned.match(View(0, image0, matcher.encode(image0)), View(1, image1), expected=2)
 """
@@ -11,9 +14,10 @@ from typing import Generic, Literal
 
 import numpy as np
 
-from loftr_ros.image_matcher import Encoded, ImageMatcher, shrink
+from loftr_ros.image_matcher import Encoded, ImageMatcher, shrink, to_shrunk
 from loftr_ros.matches import Matches
 from loftr_ros.turning.features import TurnedFeatures
+from loftr_ros.turning.half_size import enlarged, shrinking
 from loftr_ros.turning.quarter_turns import TURNS
 
 Rotation = Literal["off", "auto", "try"]
@@ -23,6 +27,7 @@ ROTATIONS: tuple[Rotation, ...] = ("off", "auto", "try")
 # trial chose the right angle for all pairs of two real sets; with 192 pixels there are some 400 cells.
 TRIAL_SIDES = 192, 320
 WEAK = 0.5  # strength below which another turn may be better; see `strength`
+FULL_SIZE = 1.0, 1.0  # factors (x, y) of an image that is not shrunk
 _MANY_MATCHES = 100  # fewer ones weaken a pair
 
 
@@ -53,8 +58,8 @@ class View(Generic[Encoded]):
 class TurnedMatches(Generic[Encoded]):
     """Matches in pixels of the images as they are, and the features of the newer image that gave them.
 
-    turns: quarter turns of the newer image relative to the older one. is_tried_in_vain: the pair was weak, and of all
-    turns the expected one was best.
+    turns: quarter turns of the newer image relative to the older one. is_tried_in_vain: the pair was weak, of all turns
+    the expected one was best, and half the size of either image was no better.
     """
 
     matches: Matches
@@ -68,7 +73,8 @@ class TurnedMatcher(Generic[Encoded]):
     """A matcher that turns images.
 
     rotation: "auto": turn as expected; without an expectation, and where a pair comes out weak, all four turns are
-    tried on small images and the best is matched in full. "try": always try. "off": never turn.
+    tried on small images and the best is matched in full; a pair that stays weak is matched with one image at half its
+    size if it is stronger so. "try": always try all turns. "off": neither.
     """
 
     matcher: ImageMatcher[Encoded]
@@ -81,10 +87,19 @@ class TurnedMatcher(Generic[Encoded]):
         """Match two images.
 
         expected: quarter turns of the newer image that make it upright to the older one; None: unknown. weak: strength
-        below which all turns are tried; 0: never.
+        below which all turns and half the size of either image are tried; 0: never.
         """
+        if older.encoded is None:
+            older = replace(older, encoded=self.matcher.encode(older.image))
         if self.rotation == "off" or not self.matcher.turning_helps:
             return self._match_in_full(older, newer, 0)
+        found = self._match_in_best_turn(older, newer, expected, weak)
+        return found if strength(found.matches) >= weak else self._match_at_half_size(older, newer, found)
+
+    def _match_in_best_turn(
+        self, older: View[Encoded], newer: View[Encoded], expected: int | None, weak: float
+    ) -> TurnedMatches[Encoded]:
+        """Match at the full size; arguments as of `match`."""
         if expected is None or self.rotation == "try":
             return self._match_in_full(older, newer, self._best_turn(older, newer, default=expected or 0))
         found = self._match_in_full(older, newer, expected % 4)
@@ -96,9 +111,32 @@ class TurnedMatcher(Generic[Encoded]):
         other = self._match_in_full(older, newer, best)
         return max(found, other, key=lambda each: strength(each.matches))
 
+    def _match_at_half_size(
+        self, older: View[Encoded], newer: View[Encoded], found: TurnedMatches[Encoded]
+    ) -> TurnedMatches[Encoded]:
+        """Match a weak pair with either image at half its size; return `found` where neither is stronger.
+
+        The features at half the size are those of the trial of turns. They are not kept with the image.
+        """
+        assert older.encoded is not None
+        factors0, factors1 = (shrinking(view.image, trial_side(view.image)) for view in (older, newer))
+        candidates = [
+            (older.encoded, self._small(newer, found.newer.turns), FULL_SIZE, factors1),
+            (self._small(older, older.encoded.turns), found.newer, factors0, FULL_SIZE),
+        ]
+        strengths = [strength(self.matcher.match(a, b, rough=True)) for a, b, _, _ in candidates]
+        best = int(np.argmax(strengths))
+        if strengths[best] <= strength(found.matches):
+            return found
+        encoded0, encoded1, factors0, factors1 = candidates[best]
+        known = None if older.known is None else to_shrunk(older.known, factors0)
+        matches = self.matcher.match(encoded0, encoded1, known)
+        return replace(found, matches=enlarged(matches, factors0, factors1), is_tried_in_vain=False)
+
     def _match_in_full(self, older: View[Encoded], newer: View[Encoded], turns: int) -> TurnedMatches[Encoded]:
         """Match at the full size with the newer image turned relative to the older one; kept features serve again."""
-        encoded0 = self.matcher.encode(older.image) if older.encoded is None else older.encoded
+        encoded0 = older.encoded
+        assert encoded0 is not None
         wanted = (encoded0.turns + turns) % 4
         encoded1 = newer.encoded
         if encoded1 is None:
