@@ -59,7 +59,7 @@ class TurnedMatches(Generic[Encoded]):
     """Matches in pixels of the images as they are, and the features of the newer image that gave them.
 
     turns: quarter turns of the newer image relative to the older one. is_tried_in_vain: the pair was weak, of all turns
-    the expected one was best, and half the size of either image was no better.
+    the expected one was best, and the pair is weak with either image at half its size too.
     """
 
     matches: Matches
@@ -94,7 +94,7 @@ class TurnedMatcher(Generic[Encoded]):
         if self.rotation == "off" or not self.matcher.turning_helps:
             return self._match_in_full(older, newer, 0)
         found = self._match_in_best_turn(older, newer, expected, weak)
-        return found if strength(found.matches) >= weak else self._match_at_half_size(older, newer, found)
+        return found if strength(found.matches) >= weak else self._match_at_half_size(older, newer, found, weak)
 
     def _match_in_best_turn(
         self, older: View[Encoded], newer: View[Encoded], expected: int | None, weak: float
@@ -112,7 +112,7 @@ class TurnedMatcher(Generic[Encoded]):
         return max(found, other, key=lambda each: strength(each.matches))
 
     def _match_at_half_size(
-        self, older: View[Encoded], newer: View[Encoded], found: TurnedMatches[Encoded]
+        self, older: View[Encoded], newer: View[Encoded], found: TurnedMatches[Encoded], weak: float
     ) -> TurnedMatches[Encoded]:
         """Match a weak pair with either image at half its size; return `found` where neither is stronger.
 
@@ -130,8 +130,8 @@ class TurnedMatcher(Generic[Encoded]):
             return found
         encoded0, encoded1, factors0, factors1 = candidates[best]
         known = None if older.known is None else to_shrunk(older.known, factors0)
-        matches = self.matcher.match(encoded0, encoded1, known)
-        return replace(found, matches=enlarged(matches, factors0, factors1), is_tried_in_vain=False)
+        matches = enlarged(self.matcher.match(encoded0, encoded1, known), factors0, factors1)
+        return replace(found, matches=matches, is_tried_in_vain=found.is_tried_in_vain and strengths[best] < weak)
 
     def _match_in_full(self, older: View[Encoded], newer: View[Encoded], turns: int) -> TurnedMatches[Encoded]:
         """Match at the full size with the newer image turned relative to the older one; kept features serve again."""

@@ -44,6 +44,7 @@ class Comparing:
 
     upright: float = 0.8
     turned: float = 0.3
+    at_half_size: float = 0.0  # of a newer image that is half as wide as the older one
     turning_helps: bool = True
     encoded: list = field(default_factory=list)
     matched: list = field(default_factory=list)
@@ -55,7 +56,9 @@ class Comparing:
     def match(self, image0, image1, known=None, *, rough=False):
         self.matched.append((image1.size[0], rough))
         is_upright = image0.pixels.shape == image1.pixels.shape and np.mean(image0.pixels == image1.pixels) > 0.9
-        sure = np.full(200, self.upright if is_upright else self.turned, np.float32)
+        is_half = self.at_half_size and 2 * image1.size[0] == image0.size[0]
+        confidence = self.at_half_size if is_half else self.upright if is_upright else self.turned
+        sure = np.full(200, confidence, np.float32)
         points = np.random.default_rng(0).uniform([0, 0], SIZE, (200, 2))
         return Matches(points, points, sure, sure, np.arange(200), np.arange(200), image0.size, image1.size)
 
@@ -123,6 +126,16 @@ def test_a_pair_that_is_weak_in_all_turns_keeps_the_expected_one():
     matcher.encoded.clear()
     assert not turned_matcher(matcher).match(older, newer, 3, weak=0.0).is_tried_in_vain
     assert matcher.encoded == [(3, SIZE[0])]  # not tried
+
+
+@pytest.mark.parametrize(("at_half_size", "in_vain"), [(0.35, True), (0.7, False)])
+def test_half_the_size_is_in_vain_where_the_pair_stays_weak(at_half_size, in_vain):
+    """It is tried again only for weaker pairs then, as for turns: difficult ground costs few trials."""
+    matcher = Comparing(upright=0.3, at_half_size=at_half_size)
+    found = turned_matcher(matcher).match(*views(0, matcher), 0)
+    assert strength(found.matches) == pytest.approx(at_half_size)
+    assert found.is_tried_in_vain == in_vain
+    assert matcher.in_full == [0]  # nothing more is encoded for it
 
 
 @pytest.mark.parametrize("matcher", [Comparing(), Comparing(turning_helps=False)])
