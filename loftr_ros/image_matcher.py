@@ -127,11 +127,16 @@ def shrink(image: np.ndarray, max_side: int) -> np.ndarray:
     Sides are rounded to whole pixels, so each axis has its own factor.
     """
     height, width = image.shape
+    size = shrunk_size(width, height, max_side)
+    return image if size == (width, height) else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def shrunk_size(width: int, height: int, max_side: int) -> tuple[int, int]:
+    """Return (width, height) of an image of that size after `shrink`."""
     long_side = max(height, width)
     if max_side == 0 or long_side <= max_side:
-        return image
-    size = (max(1, round(width * max_side / long_side)), max(1, round(height * max_side / long_side)))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        return width, height
+    return max(1, round(width * max_side / long_side)), max(1, round(height * max_side / long_side))
 
 
 def to_original(points: np.ndarray, factors: tuple[float, float]) -> np.ndarray:

@@ -34,7 +34,7 @@ class LoftrParameters(PerceptionParameters):
     rotation: str = parameter(
         "auto",
         "turn images by right angles before they are matched. auto: as sensors and the trajectory say, trying all four "
-        "where a pair is weak; try: always try all four; off: never",
+        "and half the size of either image where a pair is weak; try: always try all four; off: neither",
         choices=ROTATIONS,
         live=True,
     )

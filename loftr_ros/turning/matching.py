@@ -1,5 +1,8 @@
 """Matches two images of any rotation in the image plane: the newer one is turned by a right angle before it is encoded.
 
+Where a pair is weak in every turn, one image may show the place at about twice the scale of the other: the finer one is
+then matched at half its size.
+
 turned = TurnedMatcher(matcher, "auto", limit_bytes=64 << 20)
 found = turned.match(View(0, image0, matcher.encode(image0)), View(1, image1), expected=2)
 """
@@ -11,9 +14,10 @@ from typing import Generic, Literal
 
 import numpy as np
 
-from loftr_ros.image_matcher import Encoded, ImageMatcher, shrink
+from loftr_ros.image_matcher import Encoded, ImageMatcher, shrink, to_shrunk
 from loftr_ros.matches import Matches
 from loftr_ros.turning.features import TurnedFeatures
+from loftr_ros.turning.half_size import enlarged, shrinking
 from loftr_ros.turning.quarter_turns import TURNS
 
 Rotation = Literal["off", "auto", "try"]
@@ -23,6 +27,7 @@ ROTATIONS: tuple[Rotation, ...] = ("off", "auto", "try")
 # trial chose the right angle for all pairs of two real sets; with 192 pixels there are some 400 cells.
 TRIAL_SIDES = 192, 320
 WEAK = 0.5  # strength below which another turn may be better; see `strength`
+FULL_SIZE = 1.0, 1.0  # factors (x, y) of an image that is not shrunk
 _MANY_MATCHES = 100  # fewer ones weaken a pair
 
 
@@ -53,8 +58,9 @@ class View(Generic[Encoded]):
 class TurnedMatches(Generic[Encoded]):
     """Matches in pixels of the images as they are, and the features of the newer image that gave them.
 
-    turns: quarter turns of the newer image relative to the older one. is_tried_in_vain: the pair was weak, and of all
-    turns the expected one was best. matchings, trials: how often the pair was matched in full and tried in all turns.
+    turns: quarter turns of the newer image relative to the older one. is_tried_in_vain: the pair was weak, of all turns
+    the expected one was best, and the pair is weak with either image at half its size too. matchings, trials: how often
+    the pair was matched in full, and how often roughly, in all turns or at half the size.
     """
 
     matches: Matches
@@ -78,7 +84,8 @@ class TurnedMatcher(Generic[Encoded]):
     """A matcher that turns images.
 
     rotation: "auto": turn as expected; without an expectation, and where a pair comes out weak, all four turns are
-    tried on small images and the best is matched in full. "try": always try. "off": never turn.
+    tried on small images and the best is matched in full; a pair that stays weak is matched with one image at half its
+    size if it is stronger so. "try": always try all turns. "off": neither.
     """
 
     matcher: ImageMatcher[Encoded]
@@ -96,10 +103,21 @@ class TurnedMatcher(Generic[Encoded]):
         """Match two images.
 
         expected: quarter turns of the newer image that make it upright to the older one; None: unknown. weak: strength
-        below which all turns are tried; 0: never.
+        below which all turns, and with an expectation also half the size of either image, are tried; 0: never.
         """
+        if older.encoded is None:
+            older = replace(older, encoded=self.matcher.encode(older.image))
         if not self.turns_images:
             return self._match_in_full(older, newer, 0)
+        found = self._match_in_best_turn(older, newer, expected, weak)
+        if expected is None or strength(found.matches) >= weak:
+            return found
+        return self._match_at_half_size(older, newer, found, weak)
+
+    def _match_in_best_turn(
+        self, older: View[Encoded], newer: View[Encoded], expected: int | None, weak: float
+    ) -> TurnedMatches[Encoded]:
+        """Match at the full size; arguments as of `match`."""
         if expected is None or self.rotation == "try":
             best = self.trial(older, newer, default=expected or 0).turns
             return replace(self._match_in_full(older, newer, best), trials=1)
@@ -127,9 +145,43 @@ class TurnedMatcher(Generic[Encoded]):
         best = max(tried, key=lambda turns: (sums[turns], turns == default % 4))
         return Trial(best, sums[best])
 
+    def _match_at_half_size(
+        self, older: View[Encoded], newer: View[Encoded], found: TurnedMatches[Encoded], weak: float
+    ) -> TurnedMatches[Encoded]:
+        """Match a weak pair with either image at half its size; return `found` where neither is stronger.
+
+        Both are matched roughly, with the features of the trial of turns; the better one then in full.
+        """
+        assert older.encoded is not None
+        turns0, turns1 = older.encoded.turns, found.newer.turns
+        strengths = [
+            strength(self.matcher.match(encoded0, encoded1, rough=True))
+            for encoded0, encoded1 in (
+                (self._small(older, turns0), found.newer),
+                (older.encoded, self._small(newer, turns1)),
+            )
+        ]
+        if max(strengths) <= strength(found.matches):
+            return replace(found, trials=found.trials + 1)
+        if strengths[0] > strengths[1]:
+            factors = shrinking(older.image, trial_side(older.image)), FULL_SIZE
+            encoded = self._encode_small(older, turns0), found.newer
+        else:
+            factors = FULL_SIZE, shrinking(newer.image, trial_side(newer.image))
+            encoded = older.encoded, self._encode_small(newer, turns1)
+        known = None if older.known is None else to_shrunk(older.known, factors[0])
+        return replace(
+            found,
+            matches=enlarged(self.matcher.match(*encoded, known), *factors),
+            is_tried_in_vain=found.is_tried_in_vain and max(strengths) < weak,
+            matchings=found.matchings + 1,
+            trials=found.trials + 1,
+        )
+
     def _match_in_full(self, older: View[Encoded], newer: View[Encoded], turns: int) -> TurnedMatches[Encoded]:
         """Match at the full size with the newer image turned relative to the older one; kept features serve again."""
-        encoded0 = self.matcher.encode(older.image) if older.encoded is None else older.encoded
+        encoded0 = older.encoded
+        assert encoded0 is not None
         wanted = (encoded0.turns + turns) % 4
         encoded1 = newer.encoded
         if encoded1 is None:
@@ -139,10 +191,10 @@ class TurnedMatcher(Generic[Encoded]):
         return TurnedMatches(self.matcher.match(encoded0, encoded1, older.known), encoded1, turns)
 
     def _small(self, view: View[Encoded], turns: int) -> Encoded:
-        return self.features.get(
-            (view.id, turns, True),
-            lambda: self.matcher.encode(shrink(view.image, trial_side(view.image)), turns, rough=True),
-        )
+        return self.features.get((view.id, turns, True), lambda: self._encode_small(view, turns, rough=True))
+
+    def _encode_small(self, view: View[Encoded], turns: int, *, rough: bool = False) -> Encoded:
+        return self.matcher.encode(shrink(view.image, trial_side(view.image)), turns, rough=rough)
 
 
 def trial_side(image: np.ndarray) -> int:

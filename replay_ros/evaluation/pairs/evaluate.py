@@ -29,6 +29,7 @@ from replay_ros.evaluation.pairs.matchers import NO_PAIRS
 from replay_ros.evaluation.pairs.metrics import PairErrors, PairSummary, corner_error, summarise_pairs
 from replay_ros.evaluation.pairs.predictions import MatcherOptions, Predictor, load_predictors
 from replay_ros.evaluation.pairs.rotation import match_pair, true_turns, turn_pair
+from replay_ros.evaluation.pairs.truth_agreement import agreement_of_pairs, epipolar_distances
 
 CACHED_IMAGES = 32  # images kept in memory
 HOMOGRAPHY_PIXELS = 3.0  # RANSAC threshold, pixels of the matched images (OpenCV's default)
@@ -98,6 +99,8 @@ class PairEstimate:
     corner_px: float | None = None
     nees: float | None = None
     dof: int = 0
+    estimate_px: float | None = None
+    truth_px: float | None = None
 
 
 @dataclass(frozen=True)
@@ -247,10 +250,22 @@ def estimate_and_compare(
     """
     if pair.K_a is None or pair.K_b is None or pair.T_ab is None:
         return _estimate_homography(pair, a, b, points_a, points_b)
-    found = estimate_pose(points_a, points_b, a.camera(pair.K_a), b.camera(pair.K_b), estimator)
+    cameras = a.camera(pair.K_a), b.camera(pair.K_b)
+    found = estimate_pose(points_a, points_b, *cameras, estimator)
     nees, dof = normalised_error(found, pair.T_ab, truth or TruthDeviation(pair.truth_degrees))
     degrees = pose_degrees(found.T_ab, pair.T_ab)
-    return PairEstimate(found.inliers, found.geometry.name, error_degrees=degrees, nees=nees, dof=dof)
+    estimate_px, truth_px = epipolar_distances(
+        points_a, points_b, *cameras, estimated=found.T_ab, true=pair.T_ab, threshold=estimator.threshold
+    )
+    return PairEstimate(
+        found.inliers,
+        found.geometry.name,
+        error_degrees=degrees,
+        nees=nees,
+        dof=dof,
+        estimate_px=estimate_px,
+        truth_px=truth_px,
+    )
 
 
 def _estimate_homography(
@@ -287,4 +302,6 @@ def pair_run_to_mapping(run: PairRun) -> dict[str, Any]:
     conditions["odd_calibrations"] = list(run.oddities)
     consistency = consistency_of_pairs(run.details)
     conditions["consistency"] = None if consistency is None else asdict(consistency)
+    agreement = agreement_of_pairs(run.details, run.estimator.threshold)
+    conditions["truth_agreement"] = None if agreement is None else asdict(agreement)
     return asdict(run.summary) | conditions | {"details": [asdict(errors) for errors in run.details]}

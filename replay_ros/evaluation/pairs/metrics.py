@@ -22,6 +22,8 @@ class PairErrors:
     image; None where it failed or the truth is a pose. seconds_matching: without the encoding of the two images.
     failure: why the matcher or the estimator gave up on the images, as an error; empty otherwise. nees: squared error
     in units of the covariance, see consistency.py; None where the estimator has none. dof: its degrees of freedom.
+    estimate_px, truth_px: median distances of the inliers to the estimated and to the true epipolar lines, pixels of
+    the matched images; None where there are none, see truth_agreement.py.
     """
 
     a: str
@@ -36,6 +38,8 @@ class PairErrors:
     failure: str = ""
     nees: float | None = None
     dof: int = 0
+    estimate_px: float | None = None
+    truth_px: float | None = None
 
 
 @dataclass(frozen=True)

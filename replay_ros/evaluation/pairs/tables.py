@@ -9,6 +9,7 @@ from perception_common.text.markdown import markdown_table, number_cell
 from perception_common.text.problems import shortened
 from replay_ros.evaluation.pairs.consistency import consistency_of_pairs
 from replay_ros.evaluation.pairs.evaluate import HOMOGRAPHIES, PairRun
+from replay_ros.evaluation.pairs.truth_agreement import agreement_of_pairs
 
 
 def pair_lines(runs: Sequence[PairRun]) -> Iterator[str]:
@@ -48,6 +49,9 @@ def pair_lines(runs: Sequence[PairRun]) -> Iterator[str]:
             yield f"- {what}: {len(failed)} pairs failed with an error ({shortened(failed)})"
         if consistency := consistency_of_pairs(run.details):
             yield f"- {run.matcher}, {run.estimator.name}, {run.max_side or 'full'}: {consistency.sentence}"
+        agreement = agreement_of_pairs(run.details, run.estimator.threshold)
+        if agreement and agreement.contradicted:
+            yield f"- {run.matcher}, {run.estimator.name}, {run.max_side or 'full'}: {agreement.sentence}"
     yield "- s/pair: matching and estimation, without encoding the two images"
 
 

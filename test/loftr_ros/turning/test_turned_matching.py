@@ -44,6 +44,7 @@ class Comparing:
 
     upright: float = 0.8
     turned: float = 0.3
+    at_half_size: float = 0.0  # of a newer image that is half as wide as the older one
     turning_helps: bool = True
     encoded: list = field(default_factory=list)
     matched: list = field(default_factory=list)
@@ -55,7 +56,9 @@ class Comparing:
     def match(self, image0, image1, known=None, *, rough=False):
         self.matched.append((image1.size[0], rough))
         is_upright = image0.pixels.shape == image1.pixels.shape and np.mean(image0.pixels == image1.pixels) > 0.9
-        sure = np.full(200, self.upright if is_upright else self.turned, np.float32)
+        is_half = self.at_half_size and 2 * image1.size[0] == image0.size[0]
+        confidence = self.at_half_size if is_half else self.upright if is_upright else self.turned
+        sure = np.full(200, confidence, np.float32)
         points = np.random.default_rng(0).uniform([0, 0], SIZE, (200, 2))
         return Matches(points, points, sure, sure, np.arange(200), np.arange(200), image0.size, image1.size)
 
@@ -143,6 +146,16 @@ def test_a_pair_that_is_weak_in_all_turns_keeps_the_expected_one():
     matcher.encoded.clear()
     assert not turned_matcher(matcher).match(older, newer, 3, weak=0.0).is_tried_in_vain
     assert matcher.encoded == [(3, SIZE[0])]  # not tried
+
+
+@pytest.mark.parametrize(("at_half_size", "in_vain"), [(0.35, True), (0.7, False)])
+def test_half_the_size_is_in_vain_where_the_pair_stays_weak(at_half_size, in_vain):
+    """It is tried again only for weaker pairs then, as for turns: difficult ground costs few trials."""
+    matcher = Comparing(upright=0.3, at_half_size=at_half_size)
+    found = turned_matcher(matcher).match(*views(0, matcher), 0)
+    assert strength(found.matches) == pytest.approx(at_half_size)
+    assert found.is_tried_in_vain == in_vain
+    assert matcher.in_full == [0]  # nothing more is encoded for it
 
 
 @pytest.mark.parametrize("matcher", [Comparing(), Comparing(turning_helps=False)])
@@ -281,6 +294,63 @@ def test_cells_of_turned_images_name_the_places_of_upright_ones(padding, turned_
         for cells, row in zip((plain.cells1, found.cells1), columns, strict=True)
     )
     np.testing.assert_array_equal(after, turn_points(before, turned_by, (12, 8)))
+
+
+def zoomed_pair():
+    """An image, and its middle at twice the scale: each pixel four times, so that half the size shows the same pixels.
+
+    Returns both images, and the function from pixels of the image to those of the enlarged middle.
+    """
+    image = texture(384, 288)
+    middle = image[72:216, 96:288]
+
+    def to_middle(points):
+        return 2 * (points - [96, 72]) + 0.5
+
+    return image, np.kron(middle, np.ones((2, 2), np.uint8)), to_middle
+
+
+def of_the_same_place(matches, is_older_zoomed, to_middle):
+    """Mark the matches (N,) that are at most a coarse cell of the enlarged image off."""
+    wide, close = (matches.points1, matches.points0) if is_older_zoomed else (matches.points0, matches.points1)
+    return np.linalg.norm(to_middle(wide) - close, axis=1) < 8
+
+
+@pytest.mark.parametrize("is_older_zoomed", [False, True])
+def test_a_weak_pair_at_another_scale_is_matched_at_half_the_size(loftr, is_older_zoomed):
+    wide, close, to_middle = zoomed_pair()
+    older, newer = (close, wide) if is_older_zoomed else (wide, close)
+    known = np.array([[181.3, 150.2], [210.7, 120.4]])
+    view = View(0, older, loftr.encode(older), known)
+    plain = turned_matcher(loftr).match(view, View(1, newer), 0, weak=0.0)
+    found = turned_matcher(loftr).match(view, View(1, newer), 0)
+    assert strength(plain.matches) < WEAK < strength(found.matches)
+    assert of_the_same_place(plain.matches, is_older_zoomed, to_middle).sum() < 20
+    right = of_the_same_place(found.matches, is_older_zoomed, to_middle)
+    assert right.sum() > 100
+    assert right.mean() > 0.9
+    nearest = np.linalg.norm(found.matches.points0[:, None] - known, axis=2).min(axis=0)
+    assert nearest.max() < 1e-3  # known points are matched from where they lie in the image as it is
+    assert (found.matches.size0, found.matches.size1) == (older.shape[::-1], newer.shape[::-1])
+    assert (found.newer.width, found.newer.small) == (384, (384, 288))  # the features at full size are kept
+    assert not found.is_tried_in_vain
+
+
+def test_a_shift_is_measured_alike_at_half_the_size(loftr):
+    """Pixel centres are at integers, so a point of the shrunk image lies half a pixel beside twice its place."""
+    wide, close, to_middle = zoomed_pair()
+    found = turned_matcher(loftr).match(View(0, wide), View(1, close), 0).matches
+    off = to_middle(found.points0) - found.points1
+    np.testing.assert_allclose(np.median(off, axis=0), 0, atol=0.05)
+
+
+def test_images_are_not_matched_at_half_the_size_where_turning_is_off(loftr):
+    wide, close, _ = zoomed_pair()
+    off, never = (
+        turned_matcher(loftr, rotation).match(View(0, wide), View(1, close), 0, weak=weak).matches
+        for rotation, weak in (("off", WEAK), ("auto", 0.0))
+    )
+    np.testing.assert_array_equal(off.points1, never.points1)
 
 
 def found_with(confidence, points0=None, points1=None, turns=0, vain=False):
