@@ -32,6 +32,7 @@ class Coded:
     pixels: np.ndarray
     turns: int
     size: tuple[int, int]
+    is_rough: bool = False
     nbytes: int = 1000
 
 
@@ -51,9 +52,10 @@ class Comparing:
 
     def encode(self, gray, turns=0, *, rough=False):
         self.encoded.append((turns % 4, gray.shape[1]))
-        return Coded(np.rot90(gray, turns), turns % 4, gray.shape[::-1])
+        return Coded(np.rot90(gray, turns), turns % 4, gray.shape[::-1], rough)
 
     def match(self, image0, image1, known=None, *, rough=False):
+        assert rough or not (image0.is_rough or image1.is_rough)
         self.matched.append((image1.size[0], rough))
         is_upright = image0.pixels.shape == image1.pixels.shape and np.mean(image0.pixels == image1.pixels) > 0.9
         is_half = self.at_half_size and 2 * image1.size[0] == image0.size[0]
@@ -141,7 +143,7 @@ def test_a_pair_that_is_weak_in_all_turns_keeps_the_expected_one():
     older, newer = views(0, matcher)
     found = turned_matcher(matcher).match(older, newer, 3)
     assert (found.turns, found.is_tried_in_vain) == (3, True)
-    assert (found.matchings, found.trials) == (1, 1)
+    assert (found.matchings, found.trials) == (1, 2)  # all turns, and half the size
     assert matcher.in_full == [3]
     matcher.encoded.clear()
     assert not turned_matcher(matcher).match(older, newer, 3, weak=0.0).is_tried_in_vain
@@ -155,7 +157,16 @@ def test_half_the_size_is_in_vain_where_the_pair_stays_weak(at_half_size, in_vai
     found = turned_matcher(matcher).match(*views(0, matcher), 0)
     assert strength(found.matches) == pytest.approx(at_half_size)
     assert found.is_tried_in_vain == in_vain
-    assert matcher.in_full == [0]  # nothing more is encoded for it
+    assert matcher.in_full == [0]
+    assert (found.matchings, found.trials) == (2, 2)
+
+
+def test_a_pair_of_unknown_turn_is_not_tried_at_half_the_size():
+    """Most old keyframes that only look alike are weak: they show other places, and half the size costs time."""
+    matcher = Comparing(upright=0.3, at_half_size=0.7)
+    found = turned_matcher(matcher).match(*views(0, matcher), None)
+    assert strength(found.matches) == pytest.approx(0.3)
+    assert (found.matchings, found.trials) == (1, 1)
 
 
 @pytest.mark.parametrize("matcher", [Comparing(), Comparing(turning_helps=False)])
