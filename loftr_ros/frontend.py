@@ -333,11 +333,9 @@ class Frontend(Generic[Encoded]):
             )
             if older is None or newer is None:  # dropped meanwhile, or its file is gone
                 continue
-            if expected is None:
-                pair = self._pairs.match(older, newer, timer)
-            else:
-                # Few matches mean another place rather than another turn than the trajectory's.
-                pair = self._pairs.match(older, newer, timer, expected.T[:3, :3], prior=expected.prior, weak=0.0)
+            rotation, prior = (None, None) if expected is None else (expected.T[:3, :3], expected.prior)
+            # weak: few matches mean another place rather than another turn than that of the trajectory or a sensor.
+            pair = self._pairs.match(older, newer, timer, rotation, prior=prior, weak=0.0)
             if not refusal(pair.matches, pair.estimate, expected):
                 closures.append(replace(self._name(pair), is_loop=True))
         return closures

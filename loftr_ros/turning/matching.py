@@ -103,16 +103,15 @@ class TurnedMatcher(Generic[Encoded]):
         """Match two images.
 
         expected: quarter turns of the newer image that make it upright to the older one; None: unknown. weak: strength
-        below which all turns, and with an expectation also half the size of either image, are tried; 0: never.
+        below which all turns and half the size of either image are tried; 0: never. Without an expectation all turns
+        are tried in any case.
         """
         if older.encoded is None:
             older = replace(older, encoded=self.matcher.encode(older.image))
         if not self.turns_images:
             return self._match_in_full(older, newer, 0)
         found = self._match_in_best_turn(older, newer, expected, weak)
-        if expected is None or strength(found.matches) >= weak:
-            return found
-        return self._match_at_half_size(older, newer, found, weak)
+        return found if strength(found.matches) >= weak else self._match_at_half_size(older, newer, found, weak)
 
     def _match_in_best_turn(
         self, older: View[Encoded], newer: View[Encoded], expected: int | None, weak: float

@@ -161,10 +161,10 @@ def test_half_the_size_is_in_vain_where_the_pair_stays_weak(at_half_size, in_vai
     assert (found.matchings, found.trials) == (2, 2)
 
 
-def test_a_pair_of_unknown_turn_is_not_tried_at_half_the_size():
-    """Most old keyframes that only look alike are weak: they show other places, and half the size costs time."""
+def test_a_pair_that_nobody_wants_tried_is_turned_at_most():
+    """As for old keyframes that look alike: most are weak since they show other places."""
     matcher = Comparing(upright=0.3, at_half_size=0.7)
-    found = turned_matcher(matcher).match(*views(0, matcher), None)
+    found = turned_matcher(matcher).match(*views(0, matcher), None, weak=0.0)
     assert strength(found.matches) == pytest.approx(0.3)
     assert (found.matchings, found.trials) == (1, 1)
 
