@@ -12,6 +12,7 @@ the values of thresholds.py:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +23,7 @@ from loftr_ros.geometry.sampling import spread_sample
 from loftr_ros.geometry.triangulation import in_front, parallax
 from loftr_ros.geometry.two_view import thresholds
 from loftr_ros.geometry.two_view.ambiguity import NO_PRIOR, MotionPrior
+from loftr_ros.geometry.two_view.chance import log_chance_sets
 from loftr_ros.geometry.two_view.essential import EssentialFit, EssentialMotion, fit_essential
 from loftr_ros.geometry.two_view.homography.decomposition import decompose_homography, visible_motions
 from loftr_ros.geometry.two_view.homography.fit import fit_homography, fit_rotation
@@ -114,6 +116,10 @@ def _estimate(pairs: RayPairs, settings: TwoViewSettings, prior: MotionPrior) ->
     agreeing = essential.inliers
     if agreeing.sum() < least:
         return failed_pose(count, f"{agreeing.sum()} inliers of {count} matches, at least {least} are needed")
+    if log_chance_sets(essential.refined.distances, essential.inlier_distance, pairs.extent) > math.log(
+        thresholds.CHANCE_SETS
+    ):
+        return failed_pose(count, f"{agreeing.sum()} inliers of {count} matches may agree by chance")
     return _classify(pairs, essential, settings, prior)
 
 

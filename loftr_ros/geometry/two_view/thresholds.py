@@ -15,6 +15,7 @@ PLANAR_RATIO = 0.8  # as in COLMAP (max_H_inlier_ratio): Schoenberger and Frahm,
 MIN_MATCHES = 5  # of the five-point solver
 MAX_NOISE = 4.0  # inlier thresholds; bound of sigma in the refinement (empirical)
 AT_MAX_NOISE = 0.99  # fraction of that bound from which on the pair has failed
+CHANCE_SETS = 1e-4  # of inliers, expected among wrong matches (chance.py); as FALSE_ALARM, wrong ones reach 1e-2
 MIN_IN_FRONT = 0.5  # fraction of the inliers, or of the matches on a plane, with positive depths: the majority
 
 # ROTATION_ONLY: see rotation_test.py
