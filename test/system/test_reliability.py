@@ -8,7 +8,7 @@ import time
 import psutil
 import pytest
 
-from replay_ros.live.processes import find_executable
+from replay_ros.live.processes import find_executable, hear_sigint
 from replay_ros.reliability.chaos.run import run_chaos
 from replay_ros.reliability.overload import run_overload
 from replay_ros.reliability.soak import run_soak
@@ -55,7 +55,8 @@ def test_an_interrupt_ends_a_run_with_its_nodes_and_without_a_traceback(tmp_path
     program = str(find_executable("reliability"))
     command = [sys.executable, program, run, "--amount", "100000", "--folder", str(tmp_path / "logs")]
     with (tmp_path / "said").open("wb") as said:
-        process = subprocess.Popen(command, stdout=said, stderr=said)
+        process = subprocess.Popen(command, stdout=said, stderr=said, preexec_fn=hear_sigint)
+    nodes = []
     try:
         logs = [tmp_path / "said", tmp_path / "logs" / "002_loftr_node.log"]
         end = time.monotonic() + 120
@@ -68,5 +69,8 @@ def test_an_interrupt_ends_a_run_with_its_nodes_and_without_a_traceback(tmp_path
         assert process.wait(timeout=60) == status
     finally:
         process.kill()
+        left = [node for node in nodes if node.is_running()]
+        for node in left:
+            node.kill()
     assert "Traceback" not in (tmp_path / "said").read_text()
-    assert not any(node.is_running() for node in nodes)
+    assert not left
