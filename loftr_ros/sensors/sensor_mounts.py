@@ -11,7 +11,7 @@ from loftr_ros.sensors.readings import OdometryPose
 from perception_common.geometry import compose, inverse, skew
 from perception_common.sensors.mount import parse_mount
 from perception_common.sensors.readings import Orientation
-from perception_common.sensors.transform_tree import Missing
+from perception_common.sensors.transform_tree import Missing, TransformLookup
 
 
 class SensorMounts:
@@ -31,9 +31,10 @@ class SensorMounts:
         """Return the orientation of the base from that of the IMU; its covariance has the axes of the world."""
         T_base_imu = self._T_base_imu
         if T_base_imu is None:
-            if self._counts_as_base(orientation.frame, orientation.stamp_ns, camera_frame):
+            found = self._find(orientation.frame, orientation.stamp_ns, camera_frame)
+            if found is None:
                 return orientation
-            T_base_imu = self._camera.lookup(orientation.frame, orientation.stamp_ns)
+            T_base_imu = found.T
             if T_base_imu is None:
                 return None
         R_imu_base = inverse(T_base_imu)[:3, :3]
@@ -41,18 +42,20 @@ class SensorMounts:
 
     def odometry_in_base(self, pose: OdometryPose, camera_frame: str) -> OdometryPose | None:
         """Return the pose of the base from that of the frame that odometry reports."""
-        if self._counts_as_base(pose.child_frame, pose.stamp_ns, camera_frame):
+        found = self._find(pose.child_frame, pose.stamp_ns, camera_frame)
+        if found is None:
             return pose
-        T_base_child = self._camera.lookup(pose.child_frame, pose.stamp_ns)
-        if T_base_child is None:
+        if found.T is None:
             return None
-        T = compose(pose.T, inverse(T_base_child))
+        T = compose(pose.T, inverse(found.T))
         lever = skew(T[:3, 3] - pose.T[:3, 3])
         errors = np.block([[np.eye(3), -lever], [np.zeros((3, 3)), np.eye(3)]])  # a rotation also moves the base
         covariance = errors @ pose.covariance @ errors.T
         return replace(pose, T=T, covariance=covariance, child_frame=self._camera.base_frame)
 
-    def _counts_as_base(self, frame: str, stamp_ns: int, camera_frame: str) -> bool:
+    def _find(self, frame: str, stamp_ns: int, camera_frame: str) -> TransformLookup | None:
+        """Look a frame up in the base; None where it counts as the base, or needs no mount."""
         if not self._camera.needs_transforms or frame == camera_frame:
-            return True
-        return self._camera.find(frame, stamp_ns).missing is Missing.UNCONNECTED
+            return None
+        found = self._camera.find(frame, stamp_ns)
+        return None if found.missing is Missing.UNCONNECTED else found

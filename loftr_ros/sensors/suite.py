@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from loftr_ros.sensors import messages
 from loftr_ros.sensors.readings import DepthImage, DetectedObjects, OdometryPose, odometry_between
@@ -19,6 +20,8 @@ from perception_common.stamps import stamp_ns
 _FAST, _SLOW, _DEPTH_IMAGES = 1000, 200, 12
 _MAX_CLIMB = 10.0  # m/s; a faster change of altitude is a step from ground to roof, not to be interpolated (empirical)
 _CLIMB_SIGMAS = 8  # of altitude noise that such a change must exceed (empirical)
+
+Reading = TypeVar("Reading", Orientation, OdometryPose)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,17 +117,11 @@ class Sensors(AltitudeSensors):
 
     def _orientation_at(self, stamp_ns: int, camera_frame: str) -> Aged[Orientation] | None:
         found = self._orientations.between(stamp_ns, orientation_between, self.settings.max_gap)
-        if found is None or self.mounts is None:
-            return found
-        in_base = self.mounts.orientation_in_base(found.value, camera_frame)
-        return None if in_base is None else Aged(in_base, found.age)
+        return _converted(found, self.mounts.orientation_in_base if self.mounts else None, camera_frame)
 
     def _odometry_at(self, stamp_ns: int, camera_frame: str) -> Aged[OdometryPose] | None:
         found = self._odometry.between(stamp_ns, odometry_between, self.settings.max_gap)
-        if found is None or self.mounts is None:
-            return found
-        in_base = self.mounts.odometry_in_base(found.value, camera_frame)
-        return None if in_base is None else Aged(in_base, found.age)
+        return _converted(found, self.mounts.odometry_in_base if self.mounts else None, camera_frame)
 
     def _altitude_at(self, stamp_ns: int) -> Aged[Altitude] | None:
         """Return the altitude at a stamp; not interpolated between two surfaces, such as ground and roof."""
@@ -135,6 +132,16 @@ class Sensors(AltitudeSensors):
             if abs(after.value - before.value) > _MAX_CLIMB * seconds + noise:
                 return self._altitudes.nearest(stamp_ns)
         return self._altitudes.between(stamp_ns, altitude_between, self.settings.max_gap)
+
+
+def _converted(
+    found: Aged[Reading] | None, convert: Callable[[Reading, str], Reading | None] | None, camera_frame: str
+) -> Aged[Reading] | None:
+    """Bring a reading to the base, of the same age; None where that is not possible. convert: None: as it is."""
+    if found is None or convert is None:
+        return found
+    value = convert(found.value, camera_frame)
+    return None if value is None else Aged(value, found.age)
 
 
 def _younger(a: Aged[Any] | None, b: Aged[Any] | None) -> Aged[Any] | None:
