@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from yolc_ros.boxes import pairwise_intersection
+from yolc_ros.boxes import box_areas, pairwise_intersection, pairwise_iou
 from yolc_ros.datasets.samples import Sample
 
 _MASK_SIDE = 96  # pixels: larger objects are reduced to it while their outline is sought, for speed; empirical
@@ -94,6 +94,5 @@ def _is_plausible(mask: np.ndarray, box: np.ndarray) -> bool:
     if not mask.any():
         return False
     found = mask_box(mask)
-    shared = float(pairwise_intersection(found[None], box[None])[0, 0])
-    areas = [float((each[2:] - each[:2]).prod()) for each in (found, box)]
-    return shared / (sum(areas) - shared) >= _SMALLEST_IOU and mask.sum() / areas[0] >= _SMALLEST_FILL
+    iou, fill = pairwise_iou(found[None], box[None])[0, 0], mask.sum() / box_areas(found[None])[0]
+    return bool(iou >= _SMALLEST_IOU and fill >= _SMALLEST_FILL)
