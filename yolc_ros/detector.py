@@ -36,7 +36,7 @@ from yolc_ros.clusters import (
 from yolc_ros.decoding import Peaks, cells_of, decode_boxes, move_to_peaks, read_heatmap
 from yolc_ros.fusion import fuse, fuse_as_release
 from yolc_ros.looks.bands import Band, whole
-from yolc_ros.looks.crowds import FIRST_LOOK_SCORE, HEAT_PRESETS, LSM_PRESETS, CrowdConfig, find_crowds
+from yolc_ros.looks.crowds import HEAT_PRESETS, LSM_PRESETS, CrowdConfig, find_crowds
 from yolc_ros.looks.detail import useful_zoom
 from yolc_ros.network.config import ScoreCalibration, YolcConfig
 from yolc_ros.network.fuse import prepare_for_inference, set_precision
@@ -46,6 +46,7 @@ from yolc_ros.preprocessing import Placement, limiting_scale, place, render
 
 LsmMerge = Literal["ours", "release"]
 Scores = Literal["calibrated", "raw"]
+FIRST_LOOK_SCORE = 0.1  # lowest raw score of a box of a first look, by which scales and regions are chosen (empirical)
 SMALLEST_BOX = 1e-3  # image pixels; a narrower box lies outside the image and was clipped to nothing
 
 

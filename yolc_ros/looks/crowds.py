@@ -21,7 +21,6 @@ from yolc_ros.network.config import ObjectSizes
 
 LARGE_SCORE = 0.3  # raw one of an object that limits the zoom (empirical)
 _SHORTEST = 1e-3  # pixels, of a side that was clipped at the border of the image
-FIRST_LOOK_SCORE = 0.1  # lowest raw score of a box of a first look, by which scales and regions are chosen (empirical)
 
 
 @dataclass(frozen=True)
