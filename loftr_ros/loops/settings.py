@@ -14,8 +14,7 @@ class LoopSettings:
     """How loops are searched.
 
     checks: most old keyframes that a new one is matched with, and the budget of each image for that, see checks.py; 0:
-    none. store: folder for the images of keyframes whose
-    features had to go; empty: they stay in memory.
+    none. store: folder for the images of keyframes whose features had to go; empty: they stay in memory.
     """
 
     checks: int = CHECKS

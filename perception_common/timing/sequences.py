@@ -2,8 +2,8 @@
 
 Each publisher counts its messages up by one. The middleware passes on the number without the publisher, so a message is
 taken to continue the sequence after which the fewest numbers are missing. A number within a gap shows that the messages
-after the gap came from another publisher, so that nothing was missing there. The first gap
-after a publisher joined is the begin of its sequence: what it sent before was not meant for this subscription.
+after the gap came from another publisher, so that nothing was missing there. The first gap after a publisher joined is
+the begin of its sequence: what it sent before was not meant for this subscription.
 """
 
 from __future__ import annotations
