@@ -16,7 +16,8 @@ _SKEW_FAULT = "a camera matrix with skew cannot be turned: rectify the image fir
 
 def turn_image(image: np.ndarray, turns: int) -> np.ndarray:
     """Return the image (H, W) turned by `np.rot90`, contiguous; the image itself where nothing is turned."""
-    return np.ascontiguousarray(np.rot90(image, turns)) if turns % 4 else image
+    # numpy takes a side of one pixel for contiguous whatever its stride, but torch refuses negative strides.
+    return np.rot90(image, turns).copy() if turns % 4 else image
 
 
 def turned_size(size: tuple[int, int], turns: int) -> tuple[int, int]:

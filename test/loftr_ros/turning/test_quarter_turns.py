@@ -28,6 +28,12 @@ def pixels_of(image):
 
 
 @given(turns_of_any_sign, sides, sides)
+def test_a_turned_image_has_no_negative_strides(turns, width, height):
+    """torch refuses them, also along a side of one pixel."""
+    assert min(turn_image(np.zeros((height, width), np.uint8), turns).strides) > 0
+
+
+@given(turns_of_any_sign, sides, sides)
 def test_a_point_of_the_turned_image_shows_what_it_showed_before(turns, width, height):
     image = np.arange(width * height).reshape(height, width)
     turned = turn_image(image, turns)
