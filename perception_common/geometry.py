@@ -7,6 +7,7 @@ translation before rotation.
 
 from __future__ import annotations
 
+import math
 from functools import reduce
 
 import numpy as np
@@ -88,11 +89,31 @@ def skew(v: np.ndarray) -> np.ndarray:
 
 def so3_exp(w: np.ndarray) -> np.ndarray:
     """Return the rotation (3, 3) of a rotation vector (3,): axis times angle (Rodrigues)."""
-    angle = float(np.linalg.norm(w))
-    W = skew(w)
+    x, y, z = np.ravel(w).tolist()
+    angle = math.sqrt(x * x + y * y + z * z)
+    # Each entry by itself: on numbers of Python this is several times as fast as on arrays of 3 and 9.
     if angle < _SMALL:
-        return np.eye(3) + (1 - angle**2 / 6) * W + (0.5 - angle**2 / 24) * W @ W
-    return np.eye(3) + np.sin(angle) / angle * W + (1 - np.cos(angle)) / angle**2 * W @ W
+        a, b = 1 - angle**2 / 6, 0.5 - angle**2 / 24
+    else:
+        a, b = math.sin(angle) / angle, 2 * (math.sin(angle / 2) / angle) ** 2
+    return np.array(
+        [
+            [1 - b * (y * y + z * z), b * x * y - a * z, b * x * z + a * y],
+            [b * x * y + a * z, 1 - b * (x * x + z * z), b * y * z - a * x],
+            [b * x * z - a * y, b * y * z + a * x, 1 - b * (x * x + y * y)],
+        ]
+    )
+
+
+def so3_exp_each(w: np.ndarray) -> np.ndarray:
+    """Return the rotations (N, 3, 3) of rotation vectors (N, 3), each as `so3_exp` has it."""
+    angle = np.linalg.norm(w, axis=1)[:, None, None]
+    W = np.zeros((len(w), 3, 3))
+    W[:, [2, 0, 1], [1, 2, 0]] = w
+    W -= W.transpose(0, 2, 1)
+    half = np.sinc(angle / (2 * np.pi))
+    rotations: np.ndarray = np.eye(3) + np.sinc(angle / np.pi) * W + half**2 / 2 * (W @ W)
+    return rotations
 
 
 def so3_log(R: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
@@ -108,7 +110,7 @@ def motion_deg(
     """
     every = max(1, -(-len(points0) // _ENOUGH_MATCHES))
     some0, some1 = points0[::every], points1[::every]
-    pose = estimate_relative_pose(some0, some1, camera0, camera1, settings)
+    pose = estimate_relative_pose(some0, some1, camera0, camera1, replace(settings, with_covariance=False))
     if pose.geometry == Geometry.FAILED:
         return None, None
     return float(np.degrees(rotation_angle(pose.rotation))), pose.parallax

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from loftr_ros.loops.places import Place
-from perception_common.geometry import so3_exp
+from perception_common.geometry import so3_exp_each
 
 SAMPLES = 32  # of the uncertain pose (empirical)
 _GRID = 7  # points of the image in each direction (empirical)
@@ -27,27 +29,33 @@ def seen_radius(place: Place) -> float:
     return place.depth * float(np.hypot(place.camera.width / K[0, 0], place.camera.height / K[1, 1])) / 2
 
 
-def common_ground(older: Place, newer: Place, T_older_newer: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-    """Return the share of the newer image that the older one sees, for SAMPLES draws of an uncertain pose, (SAMPLES,).
+def common_ground(
+    older: Sequence[Place], newer: Place, T_older_newer: np.ndarray, covariances: np.ndarray
+) -> np.ndarray:
+    """Return the share of the newer image that each of N older ones sees, for SAMPLES draws of its pose, (N, SAMPLES).
 
-    T_older_newer, covariance: (4, 4) and (6, 6) in ROS order, axes of the older camera. The first draw is the pose
-    itself. The scene is taken as a plane across the optical axis of the newer camera at its depth. Distortion is left
-    out. Both places must have a camera and a depth.
+    T_older_newer, covariances: (N, 4, 4) and (N, 6, 6) in ROS order, axes of the older cameras. The first draw is the
+    pose itself. The scene is taken as a plane across the optical axis of the newer camera at its depth. Distortion is
+    left out. All places must have a camera and a depth.
     """
-    assert older.camera is not None
     assert newer.camera is not None
     assert newer.depth is not None
-    values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
-    errors = _NORMAL * np.sqrt(np.maximum(values, 0.0)) @ vectors.T
-    K0, K1 = older.camera.rectified_matrix, newer.camera.rectified_matrix
-    size0, size1 = (np.array([place.camera.width, place.camera.height]) for place in (older, newer) if place.camera)
-    u, v = np.meshgrid(*((np.arange(_GRID) + 0.5) / _GRID * side - 0.5 for side in size1))
-    rays = np.column_stack([u.ravel(), v.ravel(), np.ones(u.size)]) @ np.linalg.inv(K1).T
-    points = newer.depth * rays @ T_older_newer[:3, :3].T
-    turns = np.stack([so3_exp(error) for error in errors[:, 3:]])
-    moved = points @ turns.transpose(0, 2, 1) + (T_older_newer[:3, 3] + errors[:, None, :3])
-    pixels = moved @ K0.T
+    cameras = [place.camera for place in older if place.camera is not None]
+    assert len(cameras) == len(older)
+    values, vectors = np.linalg.eigh((covariances + covariances.transpose(0, 2, 1)) / 2)
+    errors = _NORMAL * np.sqrt(np.maximum(values, 0.0))[:, None] @ vectors.transpose(0, 2, 1)
+    u, v = np.meshgrid(
+        *((np.arange(_GRID) + 0.5) / _GRID * side - 0.5 for side in (newer.camera.width, newer.camera.height))
+    )
+    rays = np.column_stack([u.ravel(), v.ravel(), np.ones(u.size)]) @ np.linalg.inv(newer.camera.rectified_matrix).T
+    points = newer.depth * rays @ T_older_newer[:, :3, :3].transpose(0, 2, 1)
+    turns = so3_exp_each(errors[..., 3:].reshape(-1, 3)).reshape(*errors.shape[:2], 3, 3)
+    shifts = T_older_newer[:, None, None, :3, 3] + errors[:, :, None, :3]
+    moved = points[:, None] @ turns.transpose(0, 1, 3, 2) + shifts
+    K = np.stack([camera.rectified_matrix for camera in cameras])
+    size = np.array([(camera.width, camera.height) for camera in cameras])[:, None, None]
+    pixels = moved @ K[:, None].transpose(0, 1, 3, 2)
     with np.errstate(divide="ignore", invalid="ignore"):
         xy = pixels[..., :2] / pixels[..., 2:]
-    inside = (moved[..., 2] > 0) & (xy >= -0.5).all(axis=-1) & (xy < size0 - 0.5).all(axis=-1)
-    return inside.mean(axis=1)
+    inside = (moved[..., 2] > 0) & (xy >= -0.5).all(axis=-1) & (xy < size - 0.5).all(axis=-1)
+    return inside.mean(axis=-1)

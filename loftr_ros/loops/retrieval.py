@@ -99,20 +99,24 @@ def _joined_candidates(
     deviation = point_deviation(twists, np.repeat(here[None], len(known), axis=0))
     within = np.flatnonzero(distance <= reach + FAR * deviation)
     nearest = within[np.argsort((distance / (reach + deviation))[within], kind="stable")[:_NEAREST]]
+    near = [known[index] for index in sorted(nearest.tolist())]
+    if not near:
+        return []
+    expected = np.stack([inverse(place.T_map_camera) @ newest.T_map_camera for place, _, _ in near])
+    covariances = np.stack(
+        [relative_covariance(INFLATION * twist, place.T_map_camera, newest.T_map_camera) for place, twist, _ in near]
+    )
+    shares = common_ground([place for place, _, _ in near], newest, expected, covariances)
+    is_enough = shares >= MIN_COMMON
+    # Half a draw more on both sides: draws that never hit do not prove a probability of 0.
+    priors = (is_enough.sum(axis=1) + 0.5) / (shares.shape[1] + 1)
     candidates = []
-    for index in sorted(nearest.tolist()):
-        place, _, ratio = known[index]
-        expected = inverse(place.T_map_camera) @ newest.T_map_camera
-        covariance = relative_covariance(twists[index], place.T_map_camera, newest.T_map_camera)
-        shares = common_ground(place, newest, expected, covariance)
-        is_enough = shares >= MIN_COMMON
-        # Half a draw more on both sides: draws that never hit do not prove a probability of 0.
-        probability = _posterior((is_enough.sum() + 0.5) / (len(shares) + 1), ratio)
+    for k, (place, _, ratio) in enumerate(near):
+        probability = _posterior(priors[k], ratio)
         if probability >= MIN_PROBABILITY:
-            share = float(shares[is_enough].mean()) if is_enough.any() else MIN_COMMON
-            candidates.append(
-                Candidate(place.id, probability * share, ExpectedMotion(expected, covariance, newest.depth))
-            )
+            share = float(shares[k, is_enough[k]].mean()) if is_enough[k].any() else MIN_COMMON
+            motion = ExpectedMotion(expected[k], covariances[k], newest.depth)
+            candidates.append(Candidate(place.id, probability * share, motion))
     return candidates
 
 

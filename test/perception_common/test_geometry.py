@@ -16,6 +16,7 @@ from perception_common.geometry import (
     rotation_angle,
     skew,
     so3_exp,
+    so3_exp_each,
     so3_log,
     transform,
 )
@@ -37,6 +38,12 @@ properties = settings(deadline=None, max_examples=100)
 @given(rotation_vectors)
 def test_so3_exp_equals_scipy(w):
     np.testing.assert_allclose(so3_exp(w), Rotation.from_rotvec(w).as_matrix(), atol=1e-12)
+
+
+@properties
+@given(st.lists(rotation_vectors, min_size=1, max_size=4))
+def test_so3_exp_each_equals_so3_exp(vectors):
+    np.testing.assert_allclose(so3_exp_each(np.stack(vectors)), [so3_exp(w) for w in vectors], atol=1e-12)
 
 
 @properties

@@ -45,6 +45,7 @@ from loftr_ros.geometry.uncertainty.covariance import (
     pose_covariance,
     rotation_only_covariance,
     step_covariance,
+    unknown_covariance,
 )
 from loftr_ros.geometry.uncertainty.dependence import variance_inflation
 from loftr_ros.geometry.uncertainty.noise import NOISE_FLOOR, Noise
@@ -161,7 +162,7 @@ def _classify(
     explained = float(np.mean(np.linalg.norm(homography_residuals(inside, H), axis=1) < point_distance))
     plane_motions = visible_motions(decompose_homography(H), sample)
     if explained < settings.planar_ratio:
-        return _general(pairs, essential, H, plane_motions)
+        return _general(pairs, essential, H, plane_motions, settings)
 
     plane = None
     if plane_motions:
@@ -171,12 +172,12 @@ def _classify(
     if plane is None:
         if rotation is None:
             return failed_pose(len(pairs), "neither a translation nor a rotation explains the matches")
-        return _rotation_only(pairs, refine(pairs, rotation, noise, max_sigma), point_distance)
+        return _rotation_only(pairs, refine(pairs, rotation, noise, max_sigma), point_distance, settings)
     if rotation is not None and _fits(rotation, inside, essential.inlier_distance):
         turned = refine(pairs, rotation, noise, max_sigma)
         if is_rotation_only(pairs, turned, plane):
-            return _rotation_only(pairs, turned, point_distance)
-    return _planar(pairs, essential, plane, explained, prior)
+            return _rotation_only(pairs, turned, point_distance, settings)
+    return _planar(pairs, essential, plane, explained, settings, prior)
 
 
 def _fits(rotation: RotationMotion, inside: RayPairs, distance: float) -> bool:
@@ -185,7 +186,11 @@ def _fits(rotation: RotationMotion, inside: RayPairs, distance: float) -> bool:
 
 
 def _general(
-    pairs: RayPairs, essential: _EssentialEstimate, H: np.ndarray, plane_motions: list[PlaneMotion]
+    pairs: RayPairs,
+    essential: _EssentialEstimate,
+    H: np.ndarray,
+    plane_motions: list[PlaneMotion],
+    settings: TwoViewSettings,
 ) -> RelativePose:
     """Refine the most likely of several start motions: a single one may lead to a local maximum near wrong matches."""
     noise, max_sigma, inlier_distance = essential.refined.noise, essential.max_sigma, essential.inlier_distance
@@ -201,7 +206,9 @@ def _general(
     ]
     best = max(rough, key=lambda refined: refined.log_likelihood)
     refined = refine(weighed, _facing(sample[best.distances < inlier_distance], best.motion), noise, max_sigma)
-    steps = variance_inflation(weighed, refined) * step_covariance(weighed, refined)
+    steps = (
+        variance_inflation(weighed, refined) * step_covariance(weighed, refined) if settings.with_covariance else None
+    )
     return _translating_pose(
         weighed, refined.motion, steps, Geometry.GENERAL, noise=refined.noise.sigma, inlier_distance=inlier_distance
     )
@@ -214,11 +221,16 @@ def _facing(inside: RayPairs, motion: EssentialMotion) -> EssentialMotion:
     return motion if ahead >= behind else replace(motion, translation=-motion.translation)
 
 
-def _rotation_only(pairs: RayPairs, rotation: Refined[RotationMotion], point_distance: float) -> RelativePose:
+def _rotation_only(
+    pairs: RayPairs, rotation: Refined[RotationMotion], point_distance: float, settings: TwoViewSettings
+) -> RelativePose:
     inliers = rotation.distances < point_distance
     if not inliers.any():
         return failed_pose(len(pairs), "neither a translation nor a rotation explains the matches")
     left = float(np.median(rotation.distances[inliers]))
+    covariance = unknown_covariance()
+    if settings.with_covariance:
+        covariance = rotation_only_covariance(variance_inflation(pairs, rotation) * step_covariance(pairs, rotation))
     return RelativePose(
         rotation=rotation.motion.rotation,
         translation=np.zeros(3),
@@ -227,7 +239,7 @@ def _rotation_only(pairs: RayPairs, rotation: Refined[RotationMotion], point_dis
         parallax=0.0,
         residual=left / POINT_OVER_LINE_MEDIAN,
         reason=f"a rotation alone leaves {left:.2f} pixels, no more than noise: no translation is observed",
-        covariance=rotation_only_covariance(variance_inflation(pairs, rotation) * step_covariance(pairs, rotation)),
+        covariance=covariance,
         noise=rotation.noise.sigma,
     )
 
@@ -237,6 +249,7 @@ def _planar(
     essential: _EssentialEstimate,
     plane: Refined[PlaneMotion],
     explained: float,
+    settings: TwoViewSettings,
     prior: MotionPrior,
 ) -> RelativePose:
     chosen = choose_plane_motion(
@@ -246,6 +259,7 @@ def _planar(
         inlier_distance=essential.inlier_distance,
         max_sigma=essential.max_sigma,
         prior=prior,
+        with_covariance=settings.with_covariance,
     )
     reason = f"a homography explains {100 * explained:.0f} % of the inliers: the scene is nearly a plane"
     if chosen.probability < thresholds.CERTAIN_PROBABILITY:
@@ -266,7 +280,7 @@ def _planar(
 def _translating_pose(
     pairs: RayPairs,
     motion: PlaneMotion | EssentialMotion,
-    steps: np.ndarray,
+    steps: np.ndarray | None,
     geometry: Geometry,
     *,
     noise: float,
@@ -276,7 +290,8 @@ def _translating_pose(
 ) -> RelativePose:
     """Return the pose of a motion with its inliers and covariance; FAILED if most inliers would lie behind a camera.
 
-    steps, curvature: see `pose_covariance`. noise: of the fitted model, pixels. inlier_distance: pixels.
+    steps, curvature: see `pose_covariance`; without steps the covariance is that of an unknown pose. noise: of the
+    fitted model, pixels. inlier_distance: pixels.
     """
     pose = EssentialMotion(motion.rotation, motion.translation)
     distances = np.abs(pose.residuals(pairs)[:, 0])
@@ -285,6 +300,9 @@ def _translating_pose(
     if not inliers.any() or in_front(x0, x1, pose.rotation, pose.translation) < thresholds.MIN_IN_FRONT:
         return failed_pose(len(pairs), "most matches would lie behind the cameras")
     angle = float(np.median(parallax(x0, x1, pose.rotation)))
+    covariance = unknown_covariance()
+    if steps is not None:
+        covariance = pose_covariance(steps, pose.translation, angle, noise * pairs.pixel, curvature)
     return RelativePose(
         rotation=pose.rotation,
         translation=pose.translation,
@@ -293,6 +311,6 @@ def _translating_pose(
         parallax=float(np.degrees(angle)),
         residual=float(np.median(distances[inliers])),
         reason=reason,
-        covariance=pose_covariance(steps, pose.translation, angle, noise * pairs.pixel, curvature),
+        covariance=covariance,
         noise=noise,
     )

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 
@@ -39,13 +40,14 @@ _OFF_PLANE_INLIER_RATIO = 0.5  # of the matches off the plane: no knowledge
 class ChosenMotion:
     """The chosen motion of a plane.
 
-    motion: has rotation and translation. steps: covariance (p, p) of its steps. noise: sigma of the fitted model,
-    pixels. probability: that it is the true motion. alternatives: (6, 6), addition to the covariance of the pose for
-    the chance of another motion. from_homography: no relief is visible, so the motion is that of the homography.
+    motion: has rotation and translation. steps: covariance (p, p) of its steps; None where it is not asked for. noise:
+    sigma of the fitted model, pixels. probability: that it is the true motion. alternatives: (6, 6), addition to the
+    covariance of the pose for the chance of another motion. from_homography: no relief is visible, so the motion is
+    that of the homography.
     """
 
     motion: PlaneMotion | EssentialMotion
-    steps: np.ndarray
+    steps: np.ndarray | None
     noise: float
     probability: float
     alternatives: np.ndarray
@@ -74,11 +76,12 @@ def choose_plane_motion(
     inlier_distance: float,
     max_sigma: float,
     prior: MotionPrior,
+    with_covariance: bool = True,
 ) -> ChosenMotion:
     """Choose among the motions of a refined homography by the matches off the plane and the prior.
 
     inlier_distance: pixels from its epipolar line within which a match is an inlier of the essential matrix. max_sigma:
-    bound of the noise of refinements, pixels.
+    bound of the noise of refinements, pixels. with_covariance: False leaves out `steps` and `alternatives`.
     """
     inside = pairs[essential.distances < inlier_distance]
     motions = visible_motions(decompose_homography(plane.motion.homography), inside) or [plane.motion]
@@ -92,7 +95,7 @@ def choose_plane_motion(
     candidates = [c for c in candidates if _is_ahead(inside, c.motion)] or candidates
     probabilities = posterior([c.log_likelihood + _log_prior(inside, c.motion, prior) for c in candidates])
     chosen = int(np.argmax(probabilities))
-    motion, steps = candidates[chosen].motion, candidates[chosen].steps()
+    motion, steps = candidates[chosen].motion, candidates[chosen].steps() if with_covariance else None
     others = [
         Alternative(
             probability=float(probability),
@@ -101,7 +104,7 @@ def choose_plane_motion(
             covariance=observed_covariance(candidate.steps(), candidate.motion.translation),
         )
         for k, (candidate, probability) in enumerate(zip(candidates, probabilities, strict=True))
-        if k != chosen and probability > thresholds.NEGLIGIBLE_PROBABILITY
+        if with_covariance and k != chosen and probability > thresholds.NEGLIGIBLE_PROBABILITY
     ]
     return ChosenMotion(
         motion=motion,
@@ -129,7 +132,7 @@ def _plane_candidates(
     # The inflation is that of the epipolar distances: along the lines, relief below the noise would look like
     # correlated errors.
     inflation = variance_inflation(pairs, essential)
-    covariance = inflation * step_covariance(pairs, plane)
+    covariance = cache(partial(_inflated_step_covariance, pairs, plane, inflation))  # once for all candidates
     return [
         _Candidate(
             motion=motion,
@@ -141,10 +144,10 @@ def _plane_candidates(
     ]
 
 
-def _in_steps_of(motion: PlaneMotion, other: PlaneMotion, covariance: np.ndarray) -> np.ndarray:
+def _in_steps_of(motion: PlaneMotion, other: PlaneMotion, covariance: Callable[[], np.ndarray]) -> np.ndarray:
     """Convert a covariance (8, 8) of steps of another motion with the same homography to steps of `motion`."""
     change = motion.steps_of(other)
-    return change @ covariance @ change.T
+    return change @ covariance() @ change.T
 
 
 def _relief_candidates(
@@ -168,7 +171,7 @@ def _relief_candidates(
     ]
 
 
-def _inflated_step_covariance(pairs: RayPairs, refined: Refined[EssentialMotion], inflation: float) -> np.ndarray:
+def _inflated_step_covariance(pairs: RayPairs, refined: Refined[Any], inflation: float) -> np.ndarray:
     return inflation * step_covariance(pairs, refined)
 
 

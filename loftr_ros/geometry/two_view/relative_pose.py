@@ -29,7 +29,8 @@ class TwoViewSettings:
     estimator: "auto" is poselib where it is installed, else OpenCV's USAC. threshold: inlier threshold, pixels of the
     original images; for noisier matches it grows to 3 sigma. min_inliers: fewer inliers are a failure. planar_ratio:
     inliers of a homography over inliers of the essential matrix from which on a scene counts as planar. seed: of the
-    sampling.
+    sampling. with_covariance: False leaves the covariance that of an unknown pose, which saves time where only the
+    motion counts.
     """
 
     estimator: Literal["auto", "poselib", "opencv"] = "auto"
@@ -37,6 +38,7 @@ class TwoViewSettings:
     min_inliers: int = thresholds.MIN_INLIERS
     planar_ratio: float = thresholds.PLANAR_RATIO
     seed: int = 0
+    with_covariance: bool = True
 
 
 DEFAULT_SETTINGS = TwoViewSettings()

@@ -32,9 +32,11 @@ def footprint_overlap(T0, T1):
 def test_without_uncertainty_the_common_ground_is_that_of_the_footprints(fly_places, nadir, x, y, heading):
     older, newer = nadir(0, 0), nadir(x, y, heading)
     places = fly_places([nadir(-20, 0), older, newer])
-    shares = common_ground(places[1], places[2], inverse(older) @ newer, SURE)
-    assert shares.shape == (SAMPLES,)
-    np.testing.assert_allclose(shares, footprint_overlap(older, newer), atol=0.12)
+    motions = np.stack([inverse(other) @ newer for other in (newer, older)])
+    shares = common_ground([places[2], places[1]], places[2], motions, np.stack([SURE, SURE]))
+    assert shares.shape == (2, SAMPLES)
+    np.testing.assert_allclose(shares[0], 1.0, atol=0.12)
+    np.testing.assert_allclose(shares[1], footprint_overlap(older, newer), atol=0.12)
 
 
 def out_and_back(nadir, offset):

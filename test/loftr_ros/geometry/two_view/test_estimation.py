@@ -204,6 +204,23 @@ def squared_error(pose, rotation, translation):
     return error @ np.linalg.solve(pose.covariance, error)
 
 
+@pytest.mark.parametrize("kind", ["general", "planar", "forward", "rotation"])
+def test_without_the_covariance_the_motion_is_the_same(kind):
+    observed, *_, prior = simulated_pair(kind, 1.0, seed=5)
+    whole, motion = (
+        estimate_relative_pose(
+            *observed, CAMERA, CAMERA, TwoViewSettings(threshold=1.5, with_covariance=asked), prior=prior
+        )
+        for asked in (True, False)
+    )
+    assert motion.geometry == whole.geometry != Geometry.FAILED
+    np.testing.assert_array_equal(motion.matrix, whole.matrix)
+    np.testing.assert_array_equal(motion.inliers, whole.inliers)
+    assert motion.parallax == whole.parallax
+    np.testing.assert_array_equal(motion.covariance, unknown_covariance())
+    assert not np.array_equal(whole.covariance, unknown_covariance())
+
+
 def normalised_errors(kind, noise, seeds):
     allowed = {"rotation": [Geometry.ROTATION_ONLY], "planar": [Geometry.PLANAR]}
     errors = []
