@@ -29,7 +29,10 @@ from yolc_ros.network.config import ObjectSizes
 from yolc_ros.preprocessing import limiting_scale
 
 MEASURED_SIZES = ((480, 640), (240, 320), (120, 160))  # height, width: small inputs cost more per pixel
-ScaleMode = Literal["fixed", "auto", "ground"]
+ScaleMode = Literal["fixed", "reduce", "auto", "ground"]
+# "reduce": power of the scale that the rating has to outgrow, and what a smaller look has to be worth over the fixed
+# one (both empirical, docs/training_history.md#a-scale-that-is-only-reduced)
+REDUCTION_COST_POWER, REDUCTION_GAIN = 0.5, 1.25
 SEARCH_WITHIN_BUDGET = 40  # images from one search to the next at the earliest: fewer than 5 % exceed a budget
 
 
@@ -46,9 +49,10 @@ class LookState:
 class LookSettings:
     """How a detector chooses its looks.
 
-    mode: "fixed": the whole image, reduced to max_side. "auto": the scale that is found by looking (`looks.search`).
-    "ground": the scales that the view of the ground gives; "auto" for images without one. A network whose object sizes
-    are unknown has a fixed scale. budget: seconds for an image; None: no limit.
+    mode: "fixed": the whole image, reduced to max_side. "reduce": that, or a smaller scale that shows clearly more.
+    "auto": the scale at which a look shows most for its time, also an enlarged one; both are found by looking
+    (`looks.search`). "ground": the scales that the view of the ground gives; "auto" for images without one. A network
+    whose object sizes are unknown has a fixed scale. budget: seconds for an image; None: no limit.
     """
 
     mode: ScaleMode = "fixed"
@@ -57,10 +61,13 @@ class LookSettings:
 
     @property
     def searches(self) -> SearchConfig:
-        """When scales are searched: within a budget less often, since a search exceeds it."""
-        if self.budget is None:
-            return self.search
-        return replace(self.search, retry=max(self.search.retry, SEARCH_WITHIN_BUDGET))
+        """How scales are searched: within a budget less often, since a search exceeds it."""
+        config = self.search
+        if self.mode == "reduce":
+            config = replace(config, cost_power=REDUCTION_COST_POWER, least_gain=REDUCTION_GAIN)
+        if self.budget is not None:
+            config = replace(config, retry=max(config.retry, SEARCH_WITHIN_BUDGET))
+        return config
 
 
 @dataclass(frozen=True)
@@ -122,13 +129,13 @@ class AdaptiveDetector:
         first, costs = self._look(image, bands, state.costs)
         if follows and sizes is not None:
             probable = self.detector.with_probabilities(first.found)
-            state = replace(state, scale=follow(state.scale, probable, share, sizes, self.settings.searches))
+            last = self._largest_scale(width, height)
+            state = replace(state, scale=follow(state.scale, probable, share, last, sizes, self.settings.searches))
         return first, share, replace(state, costs=costs)
 
     def _search(self, image: np.ndarray, state: LookState, sizes: ObjectSizes) -> tuple[FirstLook, float, LookState]:
         """Look at several scales, and keep the look at the best one."""
         height, width = image.shape[:2]
-        max_side = self.detector.settings.max_side
         looks: dict[float, FirstLook] = {}
         costs = state.costs
 
@@ -138,12 +145,17 @@ class AdaptiveDetector:
                 looks[scale], costs = self._look(image, whole(height, scale), costs)
             return self.detector.with_probabilities(looks[scale].found)
 
-        last = largest_scale(width, height, max_side)
+        last = self._largest_scale(width, height)
         start = min(self.settings.searches.first_side / max(width, height), last)
         scale = search(look, start, last, sizes, self.settings.searches, state.scale.scale)
-        used = limiting_scale(width, height, max_side) if scale is None else scale
+        used = limiting_scale(width, height, self.detector.settings.max_side) if scale is None else scale
         look(used)
         return looks[used], 1.0, replace(state, costs=costs, scale=replace(state.scale, scale=used, age=0))
+
+    def _largest_scale(self, width: int, height: int) -> float:
+        """Return the largest scale of a search in images of this size."""
+        limit = limiting_scale if self.settings.mode == "reduce" else largest_scale
+        return limit(width, height, self.detector.settings.max_side)
 
     def _look(self, image: np.ndarray, bands: Sequence[Band], costs: Costs) -> tuple[FirstLook, Costs]:
         start = self.clock()

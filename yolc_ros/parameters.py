@@ -11,7 +11,7 @@ from perception_common.node.parameters import PerceptionParameters, parameter
 from perception_common.sensors.mount import parse_mount
 from perception_common.sensors.suite import FIRST_FIX
 from perception_common.sensors.topics import ALTITUDES, SensorTopic
-from yolc_ros.adaptive import LookSettings
+from yolc_ros.adaptive import LookSettings, ScaleMode
 from yolc_ros.detector import DetectorSettings, LsmMerge
 from yolc_ros.georeference.errors import ErrorModel
 from yolc_ros.georeference.sensors import GeoreferenceSettings, place_topics
@@ -52,9 +52,10 @@ class YolcParameters(PerceptionParameters):
         live=True,
     )
     scale: str = parameter(
-        "fixed",
-        "of the first look. fixed: that of max_side; auto: the one that finds most; ground: from altitude and tilt",
-        choices=("fixed", "auto", "ground"),
+        "reduce",
+        "of the first look. fixed: that of max_side; reduce: that or a smaller one that shows clearly more; auto: the "
+        "one that shows most for its time; ground: from altitude and tilt",
+        choices=get_args(ScaleMode),
         live=True,
     )
     altitude: str = parameter(

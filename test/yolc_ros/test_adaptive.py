@@ -89,6 +89,22 @@ def test_a_found_scale_is_kept_until_the_objects_change():
     assert 14 < scales[-1] * 12 < 40
 
 
+def test_reduce_finds_smaller_scales_only():
+    for per_metre, is_reduced in ((66.0, True), (11.0, False)):
+        scales = {}
+        for mode in ("auto", "reduce"):
+            found, _ = adaptive(StandIn(per_metre), mode).detect(IMAGE)
+            scales[mode] = found.bands[0].scale
+        assert (scales["auto"] < 1) == is_reduced
+        assert scales["reduce"] == min(scales["auto"], 1.0)
+
+
+def test_reduce_is_never_larger_than_max_side():
+    detector = StandIn(11.0)
+    adaptive(detector, "reduce").detect(np.zeros((2160, 3840, 3), np.uint8))
+    assert max(bands[0].scale for bands in detector.looks) == 0.5
+
+
 def test_images_of_another_size_begin_anew():
     detector = StandIn(44.0)
     _, state = adaptive(detector, "auto").detect(IMAGE)

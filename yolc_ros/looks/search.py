@@ -1,4 +1,4 @@
-"""The scale of the first look, found by looking: `scale: auto`.
+"""The scale of the first look, found by looking: `scale: auto` and `scale: reduce`.
 
 A look is rated by the objects that it shows surely. The probability that a box is an object follows from its score and
 from its size in the input: at too large a scale a network takes lane markings and windows for small objects, with the
@@ -22,7 +22,6 @@ from yolc_ros.network.config import ObjectSizes
 _DOUBTFUL = 0.001  # weight of all probabilities, which decides between looks without likely boxes (empirical)
 _SIZE_POWER = 2  # the odds of a box below the best size fall with its area (docs/training_history.md)
 _SURE = 1e-6  # a probability stays so far below 1, whose odds are infinite
-_COST_POWER = 2 / 3  # of the scale, which the rating has to outgrow: cube root of the pixels (docs/benchmarks.md#looks)
 _SAME = 1e-6  # relative difference of scales that differ by rounding only
 _FEWEST = 3  # objects whose median tells that the scale does not fit any more (empirical)
 Look = Callable[[float], ScoredBoxes]  # boxes that a look at the whole image at a scale finds; scores: probabilities
@@ -37,7 +36,9 @@ class SearchConfig:
     pixels. step: ratio of the scales of two looks of the climb. fine_step: of two neighbouring looks after it.
     counted: lowest probability of a box that counts as an object. likely: probability from which a box counts in the
     rating, by what it exceeds it. clear: rating at which the climb ends. change: the scale in use is left only for one
-    that differs by this ratio and is worth at least as much.
+    that differs by this ratio and is worth at least as much. cost_power: of the scale, which the rating has to outgrow;
+    2 / 3 is the cube root of the pixels (docs/benchmarks.md#looks). least_gain: the largest scale is left only for one
+    that is worth so many times as much; 0: it is a scale like others.
     """
 
     interval: int = 60
@@ -49,6 +50,8 @@ class SearchConfig:
     likely: float = 0.3
     clear: float = 1.0
     change: float = 1.2
+    cost_power: float = 2 / 3
+    least_gain: float = 0.0
 
     def __post_init__(self) -> None:
         if min(self.interval, self.retry) < 1 or self.first_side < 32:
@@ -117,7 +120,7 @@ def search(
         return ratings[known]
 
     def worth(scale: float) -> float:
-        return rated(scale) / scale**_COST_POWER
+        return rated(scale) / scale**config.cost_power
 
     scale = min(first, last)
     while rated(scale) < config.clear and scale < last:
@@ -128,16 +131,24 @@ def search(
     for ratio in (1 / config.fine_step, config.fine_step):
         while (target := min(best * ratio, last)) != best and worth(target) > worth(best):
             best = target
-    if current is None or abs(math.log(best / current)) < math.log(config.change):
-        return best if current is None else current
-    return best if worth(best) >= worth(current) else current
+    if current is not None:
+        differs = abs(math.log(best / current)) >= math.log(config.change)
+        best = best if differs and worth(best) >= worth(current) else current
+    if config.least_gain:
+        gain = (
+            config.least_gain if current in (None, last) else 1.0
+        )  # a smaller scale in use is kept while it is better
+        return last if worth(best) < gain * worth(last) else best
+    return best
 
 
-def follow(state: ScaleState, found: ScoredBoxes, share: float, sizes: ObjectSizes, config: SearchConfig) -> ScaleState:
-    """Return the state after a look at `share` of the state's scale.
+def follow(
+    state: ScaleState, found: ScoredBoxes, share: float, last: float, sizes: ObjectSizes, config: SearchConfig
+) -> ScaleState:
+    """Return the state after a look at `share` of the state's scale. last: the largest scale.
 
     found: the scores are probabilities. A search is due when nothing is found, and when the objects leave the range for
-    which the network is good, but not right after the last one.
+    which the network is good, but not right after the last one, nor for objects that are too small at any scale.
     """
     state = replace(state, age=state.age + 1)
     if state.scale is None or state.age < config.retry:
@@ -148,4 +159,6 @@ def follow(state: ScaleState, found: ScoredBoxes, share: float, sizes: ObjectSiz
     if np.count_nonzero(found.scores >= config.counted) < _FEWEST:
         return state
     seen = sizes.best / fitting * state.scale * share
-    return state if sizes.smallest <= seen <= sizes.largest else replace(state, age=config.interval)
+    is_largest = state.scale >= last * (1 - _SAME)
+    fits = (is_largest or sizes.smallest <= seen) and seen <= sizes.largest
+    return state if fits else replace(state, age=config.interval)

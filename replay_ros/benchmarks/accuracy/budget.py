@@ -26,7 +26,7 @@ SEED = 5_400_000  # of the scene; no setting was chosen with it
 VIEWS = 24  # different ones, drawn anew for each image
 ALTITUDE_M = (15.0, 120.0)
 SHARES = (0.5, 0.8, 1.2, 2.0)  # of the median time without a budget
-MODES: tuple[ScaleMode, ...] = ("fixed", "auto")
+MODES: tuple[ScaleMode, ...] = ("fixed", "reduce", "auto")
 _QUANTILE = 0.95
 
 

@@ -145,9 +145,10 @@ def _add_network_options(group: argparse._ArgumentGroup) -> None:
         "--scale",
         action="append",
         type=_scale,
-        metavar="fixed|auto|ground|S",
-        help="of the first look: that of --max-side, found by looking, from altitude and tilt of each image, or S "
-        f"input pixels per image pixel (default: {YolcParameters.scale}, as in the node); repeatable",
+        metavar="fixed|reduce|auto|ground|S",
+        help="of the first look: that of --max-side, that or a smaller one that shows clearly more, the one that shows "
+        "most for its time, from altitude and tilt of each image, or S input pixels per image pixel (default: "
+        f"{YolcParameters.scale}, as in the node); repeatable",
     )
     group.add_argument(
         "--fov",

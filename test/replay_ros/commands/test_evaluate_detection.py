@@ -326,7 +326,7 @@ def test_a_view_of_the_ground_that_cannot_be_is_named_and_ends_nothing(dataset, 
 def test_a_scale_that_is_none_is_refused_with_what_it_can_be(dataset, value, capsys):
     with pytest.raises(SystemExit):
         evaluate_detection.main([str(dataset / "coco.json"), "--scale", value])
-    expected = f"'{value}' is not one of fixed, auto, ground or a scale from 0.01 to 16"
+    expected = f"'{value}' is not one of fixed, reduce, auto, ground or a scale from 0.01 to 16"
     assert expected in " ".join(capsys.readouterr().err.split())
 
 

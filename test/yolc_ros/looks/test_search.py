@@ -91,10 +91,34 @@ def test_the_size_of_the_objects_tells_the_scale():
 def test_a_search_is_due_when_the_objects_leave_the_range_and_not_before_the_retry():
     found = Scene(22.0)(1.0)
     fitting, outside = (ScaleState(scale, 30, (100, 100)) for scale in (1.0, 0.4))
-    assert follow(fitting, found, 1.0, SIZES, CONFIG).age == 31
-    assert follow(outside, found, 1.0, SIZES, CONFIG).age == CONFIG.interval
-    assert follow(fitting, found, 0.4, SIZES, CONFIG).age == CONFIG.interval  # a budget reduced the look
-    assert follow(ScaleState(0.4, 3, (100, 100)), found, 1.0, SIZES, CONFIG).age == 4
+    assert follow(fitting, found, 1.0, 2.0, SIZES, CONFIG).age == 31
+    assert follow(outside, found, 1.0, 2.0, SIZES, CONFIG).age == CONFIG.interval
+    assert follow(fitting, found, 0.4, 2.0, SIZES, CONFIG).age == CONFIG.interval  # a budget reduced the look
+    assert follow(ScaleState(0.4, 3, (100, 100)), found, 1.0, 2.0, SIZES, CONFIG).age == 4
+
+
+def test_objects_that_are_too_small_at_the_largest_scale_cause_no_search():
+    small, large = Scene(9.0), Scene(44.0)
+    state = ScaleState(1.0, 30, (100, 100))
+    assert follow(state, small(1.0), 1.0, 1.0, SIZES, CONFIG).age == 31
+    assert follow(state, large(1.0), 1.0, 1.0, SIZES, CONFIG).age == CONFIG.interval
+
+
+@pytest.mark.parametrize("gain", [0.9, 1.05, 1.2])
+def test_a_smaller_look_has_to_show_clearly_more_where_the_largest_scale_is_preferred(gain):
+    corners = np.arange(6)[:, None] * 500.0
+    boxes = np.hstack([corners, corners, corners + 400, corners + 400])
+
+    def look(scale: float) -> ScoredBoxes:
+        exceeds = 0.4 * (gain if scale < 0.9 else 1.0)  # what a box counts in the rating
+        return ScoredBoxes(boxes, np.full(6, CONFIG.likely + exceeds), np.zeros(6, np.int64))
+
+    config = SearchConfig(cost_power=0.0, least_gain=1.1)
+    found = search(look, 0.3, 1.0, SIZES, config)
+    assert found is not None
+    assert (found < 0.9) == (gain > 1.1)
+    kept = search(look, 0.3, 1.0, SIZES, config, current=0.3)
+    assert kept == (0.3 if gain > 1 else 1.0)  # no switching to and fro
 
 
 class Street(Scene):
