@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from perception_common.backends.runtime import Part
 from perception_common.errors import first_line
 
-KEPT = 8  # graphs of a network; a camera needs one or two, a second look at crops a few more
+KEPT = 16  # graphs of a network; a camera needs one or two, a second look at crops and a search of the scale a few more
 _REMEMBERED = 64  # sizes that were seen once
 _WARM_UP = 3  # runs before the recording, in which cuDNN and cuBLAS choose kernels and allocate; as torch's manual has
 
