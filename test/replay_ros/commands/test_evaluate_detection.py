@@ -63,7 +63,7 @@ def weights(tmp_path_factory):
 
 
 @pytest.fixture
-def perfect(monkeypatch):
+def perfect(detect_with):
     """A detector that finds the car in every image, a van that does not exist, and, in its one crop, the bus."""
 
     def detect(self, image):
@@ -75,7 +75,7 @@ def perfect(monkeypatch):
         scores = np.array([0.9, 0.8, 0.7][: len(boxes)], np.float32)
         return Detections(boxes, scores, labels, np.full(len(boxes), -1), regions, self.class_names)
 
-    monkeypatch.setattr(Detector, "detect", detect)
+    detect_with(detect)
 
 
 def run(dataset, weights, *arguments):
@@ -181,7 +181,7 @@ def test_a_selection_of_files(dataset, weights, perfect):
 def test_slices_are_compared_with_the_lsm(dataset, weights, perfect, capsys):
     arguments = ["--classes", "car,coach=bus", "--lsm", "on", "--slicing", "64", "--slice-overlap", "0.5"]
     on, sliced = run(dataset, weights, *arguments)["runs"]
-    assert (on["look"], sliced["look"]) == ("LSM on", "slicing 64")
+    assert (on["look"], sliced["look"]) == ("LSM on, scale reduce", "slicing 64")
     assert (sliced["lsm"], sliced["slicing"]["overlap"]) == ("off", 0.5)
     # 128 x 96 pixels in steps of 32: three columns, two rows.
     assert (on["crops_per_image"], sliced["crops_per_image"]) == (1, 6)
@@ -193,9 +193,11 @@ def test_slices_are_compared_with_the_lsm(dataset, weights, perfect, capsys):
 def test_cached_predictions_are_reused_for_other_thresholds(dataset, weights, perfect, capsys, monkeypatch):
     arguments = ["--classes", "car,coach=bus", "--predictions", str(dataset / "seen.npz")]
     first = run(dataset, weights, *arguments, "--protocol", "coco")
-    monkeypatch.setattr(Detector, "detect", lambda self, image: pytest.fail("the network ran again"))
+    monkeypatch.setattr(Detector, "look", lambda self, image, bands=(): pytest.fail("the network ran again"))
     again = run(dataset, weights, *arguments, "--protocol", "coco")
-    assert again["notes"] == [f"LSM on: 2 of 2 predictions, with their seconds, come from {dataset / 'seen.npz'}"]
+    assert again["notes"] == [
+        f"LSM on, scale reduce: 2 of 2 predictions, with their seconds, come from {dataset / 'seen.npz'}"
+    ]
     assert again["notes"][0] in capsys.readouterr().out
     assert again == first | {"notes": again["notes"]}
     swept = run(dataset, weights, *arguments, "--score-threshold", "0.85")
@@ -300,8 +302,8 @@ class TestBadInput:
 
 def test_the_settings_of_the_authors_evaluation_have_options(dataset, weights, perfect, monkeypatch):
     used = []
-    detect = Detector.detect
-    monkeypatch.setattr(Detector, "detect", lambda self, image: used.append(self.settings) or detect(self, image))
+    look = Detector.look
+    monkeypatch.setattr(Detector, "look", lambda self, *seen: used.append(self.settings) or look(self, *seen))
     arguments = ("--lsm", "release", "--lsm-merge", "release", "--nms", "off", "--smallest-score", "0.001")
     result = run(dataset, weights, *arguments, "--protocol", "yolc-release")
     assert {(each.merge, each.nms_iou, each.score_threshold) for each in used} == {("release", None, 0.001)}

@@ -17,7 +17,8 @@ from replay_ros.fleet.engines.engine import Ended
 from replay_ros.fleet.perform import perform
 from replay_ros.fleet.record import read_records
 from replay_ros.offline.replay import OfflineOptions, replay_offline
-from yolc_ros.detector import Detections, Detector
+from yolc_ros.adaptive import AdaptiveDetector
+from yolc_ros.detector import Detections
 
 pytestmark = pytest.mark.slow
 PARAMETERS = """
@@ -73,7 +74,7 @@ def answers(tmp_path_factory):
 
 
 @pytest.fixture
-def dataset(tmp_path, monkeypatch):
+def dataset(tmp_path, detect_with):
     """Gray images, each with one car, which a detector finds the better the brighter the image is."""
     for number in range(IMAGES):
         cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((96, 128, 3), 30 * number, np.uint8))
@@ -89,7 +90,7 @@ def dataset(tmp_path, monkeypatch):
         scores = np.array([0.5 + brightness / 500], np.float32)
         return Detections(boxes, scores, label, np.full(1, -1), (), self.class_names)
 
-    monkeypatch.setattr(Detector, "detect", detect)
+    detect_with(detect)
     return tmp_path / "cars.json"
 
 
@@ -149,14 +150,14 @@ def test_a_dataset_fails_with_its_shard_and_the_others_do_not(dataset, tmp_path,
     other = tmp_path / "others.json"
     content = json.loads(dataset.read_text())
     other.write_text(json.dumps(content | {"images": content["images"][:3], "annotations": content["annotations"][:3]}))
-    detect = Detector.detect
+    detect = AdaptiveDetector.detect
 
-    def breaks(self, image):
+    def breaks(self, image, *given, **named):
         if image.mean() > 150:
             raise RuntimeError("too bright")
-        return detect(self, image)
+        return detect(self, image, *given, **named)
 
-    monkeypatch.setattr(Detector, "detect", breaks)
+    monkeypatch.setattr(AdaptiveDetector, "detect", breaks)
     words = ["evaluate", "detection", str(dataset), str(other), "--output", str(tmp_path / "fleet")]
     assert fleet.main([*words, "--shard-images", "3"]) == 3
     assert [(record.name, record.status) for record in read_records(tmp_path / "fleet")] == [

@@ -85,15 +85,15 @@ def test_a_second_run_writes_the_same_bytes(options, result):
 def test_a_run_that_was_broken_off_goes_on_and_ends_the_same(options, result, monkeypatch, capsys):
     again = replace(options, out=options.out.parents[1] / "third" / "answers")
     looked_at = []
-    detect = Detector.detect
+    complete = Detector.complete
 
-    def interrupted(self, image):
+    def interrupted(self, *look):
         looked_at.append(1)
         if len(looked_at) == 3:
             raise KeyboardInterrupt
-        return detect(self, image)
+        return complete(self, *look)
 
-    monkeypatch.setattr(Detector, "detect", interrupted)
+    monkeypatch.setattr(Detector, "complete", interrupted)
     with pytest.raises(InputError, match="the same command goes on"):
         replay_offline(again)
     assert not again.out.exists()
@@ -108,16 +108,16 @@ def test_what_was_kept_for_another_configuration_is_not_used(options, monkeypatc
     again = replace(options, out=options.out.parents[1] / "fourth" / "answers")
 
     looked_at = []
-    detect = Detector.detect
+    complete = Detector.complete
 
-    def interrupted(self, image):
+    def interrupted(self, *look):
         looked_at.append(1)
         if len(looked_at) == 2:
             raise KeyboardInterrupt
-        return detect(self, image)
+        return complete(self, *look)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Detector, "detect", interrupted)
+        patch.setattr(Detector, "complete", interrupted)
         with pytest.raises(InputError):
             replay_offline(again)
     other = options.params_file.with_name("other.yaml")
