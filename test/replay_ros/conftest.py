@@ -2,7 +2,7 @@
 
 import pytest
 
-from yolc_ros.adaptive import AdaptiveDetector, LookState
+from yolc_ros.adaptive import AdaptiveDetector
 from yolc_ros.detector import Detector
 
 
@@ -11,7 +11,7 @@ def detect_with(monkeypatch):
     """Let a function of detector and image stand in for the detection, at a fixed scale and at one that is found."""
 
     def use(detect):
-        def adaptive(self, image, state=LookState(), view=None):
+        def adaptive(self, image, state=None, view=None):
             return detect(self.detector, image), state
 
         monkeypatch.setattr(Detector, "detect", detect)

@@ -302,10 +302,10 @@ class TestBadInput:
 
 def test_the_settings_of_the_authors_evaluation_have_options(dataset, weights, perfect, monkeypatch):
     used = []
-    look = Detector.look
-    monkeypatch.setattr(Detector, "look", lambda self, *seen: used.append(self.settings) or look(self, *seen))
+    detect = Detector.detect
+    monkeypatch.setattr(Detector, "detect", lambda self, image: used.append(self.settings) or detect(self, image))
     arguments = ("--lsm", "release", "--lsm-merge", "release", "--nms", "off", "--smallest-score", "0.001")
-    result = run(dataset, weights, *arguments, "--protocol", "yolc-release")
+    result = run(dataset, weights, *arguments, "--scale", "fixed", "--protocol", "yolc-release")
     assert {(each.merge, each.nms_iou, each.score_threshold) for each in used} == {("release", None, 0.001)}
     assert (result["lsm_merge"], result["nms_iou"], result["smallest_score"]) == ("release", None, 0.001)
     default = run(dataset, weights)
