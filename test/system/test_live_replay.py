@@ -219,9 +219,10 @@ def test_the_peak_rate_is_searched_through_the_same_nodes(flight, tmp_path):
 
 @contextmanager
 def slow_replay(flight, out, bench):
-    """A replay with 50 s between images, detection only, whose node has answered the first image.
+    """A replay with 50 s between images, detection only, whose node has answered an image.
 
-    The diagnostics do not tell: their timer waits for the simulated clock, which goes on with the second image.
+    It is the first one, or the second one where DDS matched this listener too late for the first answer. The
+    diagnostics do not tell: their timer waits for the simulated clock, which goes on with the second image.
     """
     bag, parameters = flight
     bench.listen()
@@ -244,11 +245,14 @@ def slow_replay(flight, out, bench):
     assert not left
 
 
-def assert_first_answer_is_kept(out):
+def assert_answers_are_kept(out, said):
+    """Check what an early end leaves. said: the last line of the replay."""
+    images = 1 if "stopped after 1 images" in said else 2
+    assert f"stopped after {images} images" in said
     result = read_result(out.with_name(f"{out.name}.json"))
     (node,) = result.answers
-    assert (result.frames, node.answered) == (1, 1)
-    assert len(messages(out, "/yolc/detections")) == len(messages(out, "/camera/image")) == 1
+    assert (result.frames, node.answered) == (images, images)
+    assert len(messages(out, "/yolc/detections")) == len(messages(out, "/camera/image")) == images
     assert sorted(path.name for path in out.parent.iterdir()) == ["out", "out.json", "out.nodes.log"]
 
 
@@ -257,9 +261,8 @@ def test_nodes_that_die_end_the_replay_and_the_answers_so_far_are_kept(flight, t
         os.kill(node.pid, signal.SIGKILL)
         _, said = replay.communicate(timeout=60)
     assert replay.returncode == 3
-    assert "stopped after 1 images" in said.splitlines()[-1]
     assert f"by signal 9: look at {tmp_path / 'out.nodes.log'}" in said.splitlines()[-1]
-    assert_first_answer_is_kept(tmp_path / "out")
+    assert_answers_are_kept(tmp_path / "out", said.splitlines()[-1])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -271,8 +274,8 @@ def test_an_interrupt_ends_the_replay_within_seconds_and_keeps_the_answers(fligh
         _, said = replay.communicate(timeout=60)
         seconds = time.monotonic() - start
     assert replay.returncode == 130
-    assert "stopped after 1 images: it was interrupted" in said.splitlines()[-1]
-    assert_first_answer_is_kept(tmp_path / "out")
+    assert "images: it was interrupted" in said.splitlines()[-1]
+    assert_answers_are_kept(tmp_path / "out", said.splitlines()[-1])
     assert seconds < 8.0  # 1.7 s on a machine of two cores with a load of 8, and for the end of the interpreter
 
 

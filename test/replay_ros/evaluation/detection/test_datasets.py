@@ -17,7 +17,7 @@ from replay_ros.evaluation.detection.datasets import coco_dataset, uavdt_dataset
 from replay_ros.evaluation.detection.published import PUBLISHED
 from replay_ros.evaluation.detection.truth import choose_classes
 from yolc_ros.classes import VISDRONE_CLASSES
-from yolc_ros.detector import Detections, Detector
+from yolc_ros.detector import Detections
 from yolc_ros.network.config import YolcConfig
 from yolc_ros.network.yolc import Yolc
 
@@ -77,7 +77,7 @@ def weights(tmp_path_factory):
 
 
 @pytest.fixture
-def seen(monkeypatch):
+def seen(detect_with):
     """A network that always detects a car, a truck and, instead of the bus, a van; records the sizes of its images."""
     shapes = []
 
@@ -88,7 +88,7 @@ def seen(monkeypatch):
         labels = np.array([self.class_names.index(name) for name in ("car", "truck", "van")])
         return Detections(boxes, np.array([0.9, 0.8, 0.2], np.float32), labels, np.full(3, -1), (), self.class_names)
 
-    monkeypatch.setattr(Detector, "detect", detect)
+    detect_with(detect)
     return shapes
 
 
