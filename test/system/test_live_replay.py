@@ -219,10 +219,10 @@ def test_the_peak_rate_is_searched_through_the_same_nodes(flight, tmp_path):
 
 @contextmanager
 def slow_replay(flight, out, bench):
-    """A replay with 50 s between images, detection only, whose node has answered an image.
+    """A replay with 50 s between images, detection only; its node, and the number of images that were answered.
 
-    It is the first one, or the second one where DDS matched this listener too late for the first answer. The
-    diagnostics do not tell: their timer waits for the simulated clock, which goes on with the second image.
+    That is 1, or 2 where DDS matched this listener too late for the first answer. The diagnostics do not tell: their
+    timer waits for the simulated clock, which goes on with the second image.
     """
     bag, parameters = flight
     bench.listen()
@@ -236,7 +236,8 @@ def slow_replay(flight, out, bench):
         nodes = psutil.Process(replay.pid).children()
         (node,) = nodes
         time.sleep(1.0)  # until the replay has the answer, too
-        yield replay, node
+        answered = stamp_of(bench.received["/yolc/detections"][-1])
+        yield replay, node, [stamp_of(image) for image in messages(bag, "/camera/image")].index(answered) + 1
     finally:
         replay.kill()
         left = [node for node in nodes if node.is_running()]
@@ -245,10 +246,8 @@ def slow_replay(flight, out, bench):
     assert not left
 
 
-def assert_answers_are_kept(out, said):
-    """Check what an early end leaves. said: the last line of the replay."""
-    images = 1 if "stopped after 1 images" in said else 2
-    assert f"stopped after {images} images" in said
+def assert_answers_are_kept(out, images):
+    """Check what an early end after so many images leaves."""
     result = read_result(out.with_name(f"{out.name}.json"))
     (node,) = result.answers
     assert (result.frames, node.answered) == (images, images)
@@ -257,25 +256,26 @@ def assert_answers_are_kept(out, said):
 
 
 def test_nodes_that_die_end_the_replay_and_the_answers_so_far_are_kept(flight, tmp_path, bench):
-    with slow_replay(flight, tmp_path / "out", bench) as (replay, node):
+    with slow_replay(flight, tmp_path / "out", bench) as (replay, node, images):
         os.kill(node.pid, signal.SIGKILL)
         _, said = replay.communicate(timeout=60)
     assert replay.returncode == 3
+    assert f"stopped after {images} images" in said.splitlines()[-1]
     assert f"by signal 9: look at {tmp_path / 'out.nodes.log'}" in said.splitlines()[-1]
-    assert_answers_are_kept(tmp_path / "out", said.splitlines()[-1])
+    assert_answers_are_kept(tmp_path / "out", images)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_the_replay_within_seconds_and_keeps_the_answers(flight, tmp_path, bench, number):
-    with slow_replay(flight, tmp_path / "out", bench) as (replay, _):
+    with slow_replay(flight, tmp_path / "out", bench) as (replay, _, images):
         start = time.monotonic()
         replay.send_signal(number)
         replay.send_signal(number)  # a terminal and `ros2 launch` send one each
         _, said = replay.communicate(timeout=60)
         seconds = time.monotonic() - start
     assert replay.returncode == 130
-    assert "images: it was interrupted" in said.splitlines()[-1]
-    assert_answers_are_kept(tmp_path / "out", said.splitlines()[-1])
+    assert f"stopped after {images} images: it was interrupted" in said.splitlines()[-1]
+    assert_answers_are_kept(tmp_path / "out", images)
     assert seconds < 8.0  # 1.7 s on a machine of two cores with a load of 8, and for the end of the interpreter
 
 

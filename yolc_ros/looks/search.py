@@ -135,9 +135,8 @@ def search(
         differs = abs(math.log(best / current)) >= math.log(config.change)
         best = best if differs and worth(best) >= worth(current) else current
     if config.least_gain:
-        gain = (
-            config.least_gain if current in (None, last) else 1.0
-        )  # a smaller scale in use is kept while it is better
+        # A smaller scale in use is kept while it is better.
+        gain = config.least_gain if current in (None, last) else 1.0
         return last if worth(best) < gain * worth(last) else best
     return best
 

@@ -76,7 +76,7 @@ def choose_plane_motion(
     inlier_distance: float,
     max_sigma: float,
     prior: MotionPrior,
-    with_covariance: bool = True,
+    with_covariance: bool,
 ) -> ChosenMotion:
     """Choose among the motions of a refined homography by the matches off the plane and the prior.
 
