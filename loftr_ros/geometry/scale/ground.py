@@ -3,29 +3,41 @@
 All fits are in inverse depths, whose errors are nearly the same at every depth. With the plane m = n / d in the older
 camera, a point on it has 1 / z0 = m' x0, a point above it has a larger inverse depth. Lengths are in units of the
 translation.
+
+Matches are off the ground by noise, which has no sign, and by heights, which have one. A least-squares plane would lie
+as far above the ground as grass, kerbs and cars are high in the mean. So heights are a part of the model: a mixture of
+normal distributions of positive heights, whose shares are estimated with the plane by expectation maximisation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from loftr_ros.geometry.normal import INLIER_SIGMAS, MAD_TO_SIGMA
+from loftr_ros.geometry.normal import INLIER_SIGMAS
 from loftr_ros.geometry.sphere import tangent_basis
 from loftr_ros.geometry.triangulation import depths
-from perception_common.geometry import angle_between
 
 GROUND_TILT = np.radians(5.0)  # standard deviation of the angle between the normal of the ground and gravity
 
 # Empirical.
 _CANDIDATES = 400  # planes through three matches
 _SCORED = 600  # matches that score the candidates
-_UNEVENNESS = 0.02  # of the distance: height differences that are still ground
+_UNEVENNESS = 0.02  # of the distance: height differences of matches that still count as ground
 _PENALTY_BELOW = 2.0  # of a match below a candidate, in matches on it
 _MAX_TILT = 3.0  # standard deviations of the tilt up to which a candidate counts as ground
-_ITERATIONS = 6  # of least squares
+_HEIGHTS = np.array([0.0, *(0.004 * 3.0 ** np.arange(5))])  # means, of the distance: grass to houses
+_HEIGHT_SPREAD = 0.5  # standard deviation of each over its mean
+_HEIGHT_SHARES = np.array([0.3, *[0.14] * 5])  # at the start; they count as much as three matches in their estimate
+_PRIOR_MATCHES = 3.0
+_WRONG_SHARE = 0.02  # of matches whose inverse depth is wrong, uniform over +- that of the plane
+_RELAXATION = 1.7  # of each step of the plane; the steps of expectation maximisation alone are short
+_SEPARATE = 1.0  # standard deviations of the noise; lower heights cannot be told from it
+_ITERATIONS = 40  # of expectation maximisation
+_COARSE = 0.01  # of the distance, standard deviation that is added in the first iteration
+_FINER = 0.8  # factor of that from one iteration to the next
 _MAX_SHIFT = 0.2  # in normalised coordinates; a match that the plane maps farther away is not on it
 
 
@@ -33,20 +45,25 @@ _MAX_SHIFT = 0.2  # in normalised coordinates; a match that the plane maps farth
 class GroundPlane:
     """plane: m (3,), m' p0 = 1. covariance: (3, 3) of m. on: (N,) bool, the matches on the plane.
 
-    _weights (M,) and _prior (3, 3): of the least squares over these M matches, for `refitted`.
+    _usable: (N,) bool, matches that carry the fit, M of them. _offsets: (M,), of their inverse depths from the plane.
+    _weights: (M,), their information about the plane.
     """
 
     plane: np.ndarray
     covariance: np.ndarray
     on: np.ndarray
+    _usable: np.ndarray
+    _offsets: np.ndarray
     _weights: np.ndarray
-    _prior: np.ndarray
 
     def refitted(self, x0: np.ndarray, x1: np.ndarray, rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
-        """Plane (3,) of the same matches, with the same weights, under a slightly different pose."""
-        rays0, rays1 = x0[self.on], x1[self.on]
+        """Plane (3,) of the same matches, with the same weights, under a slightly different pose: one Newton step."""
+        rays0, rays1 = x0[self._usable], x1[self._usable]
         between = _between(rays0, rays1, rotation, translation, self.plane)
-        return _solve(between, _inverse_depths(rays0, rays1, rotation, translation), self)
+        offsets = _inverse_depths(rays0, rays1, rotation, translation) - between @ self.plane
+        change = np.where(np.isfinite(offsets), offsets - self._offsets, 0.0)
+        moved: np.ndarray = self.plane + self.covariance @ (between.T @ (self._weights * change))
+        return moved
 
 
 def find_ground(
@@ -65,7 +82,7 @@ def find_ground(
     the angle between the normal of the ground and `gravity`, radians, including the error of `gravity`.
 
     Candidates are planes through three matches. The score of a candidate is the number of matches on it, less twice the
-    number below it. The best one is fitted by least squares to the matches on it.
+    number below it. The best one is fitted to all matches, with their heights above it.
     """
     inverse = _inverse_depths(x0, x1, rotation, translation)
     deviation = _deviations(x0, inverse, rotation, translation, noise)
@@ -110,7 +127,8 @@ def _best_candidate(
     planes = np.linalg.solve(matrices[regular], inverse[triples[regular]][..., None])[..., 0]
     if gravity is not None:
         max_tilt = _MAX_TILT * ground_tilt
-        planes = planes[[angle_between(plane, gravity) < max_tilt for plane in planes]]
+        along = planes @ gravity / (np.linalg.norm(planes, axis=1) * np.linalg.norm(gravity))
+        planes = planes[along > np.cos(max_tilt)]
         facing = x0[triples[:, 0]] @ gravity
         heights = inverse[triples[:, 0]] / np.where(facing > 0, facing, np.inf)
         planes = np.concatenate([planes, np.outer(heights[heights > 0], gravity)])
@@ -149,33 +167,89 @@ def _fit(
     gravity: np.ndarray | None,
     ground_tilt: float,
 ) -> GroundPlane | None:
-    """Iterated least squares from `plane`; rays_on: rays (N, 3) of the matches for a plane, see `_between`."""
-    weights = np.where(usable, 1.0 / np.maximum(deviation, 1e-12) ** 2, 0.0)
+    """Fit the plane and the heights above it; rays_on: rays (N, 3) of the matches for a plane, see `_between`."""
     prior = np.zeros((3, 3))
     if gravity is not None:
         across = tangent_basis(gravity / np.linalg.norm(gravity))
         prior = across @ across.T / (ground_tilt * np.linalg.norm(plane)) ** 2
-    ground = None
-    for _ in range(_ITERATIONS):
-        x0 = rays_on(plane)
-        off = np.abs(x0 @ plane - inverse)
-        on = usable & (off < np.maximum(INLIER_SIGMAS * deviation, _UNEVENNESS * np.abs(x0 @ plane)))
-        if on.sum() < 3:
-            return None
-        # Uneven ground scatters more than the noise of the rays: scale the variance by the observed residuals.
-        excess = max(MAD_TO_SIGMA * float(np.median(off[on] * np.sqrt(weights[on]))), 1.0 if ground is None else 1e-6)
-        ground = GroundPlane(plane, np.zeros((3, 3)), on, weights[on] / excess**2, prior)
-        information = _information(x0[on], ground)
+    x0 = rays_on(plane)
+    target, variance = inverse[usable], np.maximum(deviation[usable], 1e-12) ** 2
+    heights = _Heights.start(float(np.median(np.sqrt(variance) / (x0[usable] @ plane))))
+    for round_ in range(_ITERATIONS):
+        x0 = rays_on(plane)[usable]
+        coarse = variance + (_COARSE * _FINER**round_ * (x0 @ plane)) ** 2
+        found = heights.explain(target - x0 @ plane, x0 @ plane, coarse)
+        weights = found.right / coarse
+        information = (x0 * weights[:, None]).T @ x0 + prior
         if np.linalg.cond(information) > 1e14:
             return None
-        plane = _solve(x0[on], inverse[on], ground)
-        ground = GroundPlane(plane, np.linalg.inv(information), on, weights[on] / excess**2, prior)
-    return ground
+        fitted = np.linalg.solve(information, (x0 * weights[:, None]).T @ (target - found.mean))
+        plane = plane + _RELAXATION * (fitted - plane)
+        heights = found.relearned()
+    rays = rays_on(plane)
+    x0, expected = rays[usable], rays @ plane
+    off = target - expected[usable]
+    found = heights.explain(off, expected[usable], variance)
+    # What the unknown heights leave of the information (Louis, J. of the Royal Statistical Society B 1982).
+    weights = found.right / variance * np.clip(1.0 - found.variance / variance, 0.0, 1.0)
+    information = (x0 * weights[:, None]).T @ x0 + prior
+    if np.linalg.cond(information) > 1e14:
+        return None
+    on = usable & (np.abs(inverse - expected) < np.maximum(INLIER_SIGMAS * deviation, _UNEVENNESS * np.abs(expected)))
+    return GroundPlane(plane, np.linalg.inv(information), on, usable, off, weights)
 
 
-def _information(x0: np.ndarray, ground: GroundPlane) -> np.ndarray:
-    return (x0 * ground._weights[:, None]).T @ x0 + ground._prior
+@dataclass(frozen=True, eq=False)
+class _Heights:
+    """Distribution of the heights over the plane. shares, means: (K,). wrong: share of the wrong matches."""
+
+    means: np.ndarray
+    prior: np.ndarray
+    shares: np.ndarray
+    wrong: float
+
+    @classmethod
+    def start(cls, noise):
+        kept = (_HEIGHTS == 0.0) | (_SEPARATE * noise < _HEIGHTS)
+        shares = _HEIGHT_SHARES[kept] / _HEIGHT_SHARES[kept].sum()
+        return cls(_HEIGHTS[kept], shares, shares, _WRONG_SHARE)
+
+    def explain(self, offsets: np.ndarray, expected: np.ndarray, variance: np.ndarray) -> _ExplainedHeights:
+        """Split offsets (M,) from the plane into height and noise. expected: (M,), inverse depths of the plane.
+
+        variance: (M,), of the noise. A point at a height of h of the distance has an inverse depth that is larger by
+        about h of that of the plane.
+        """
+        scale = np.maximum(expected, 1e-12)
+        means = self.means[:, None] * scale
+        spreads = (_HEIGHT_SPREAD * means) ** 2
+        total = variance + spreads
+        log_density = np.log(self.shares)[:, None] - 0.5 * ((offsets - means) ** 2 / total + np.log(2 * np.pi * total))
+        highest = log_density.max(axis=0)
+        density = np.exp(log_density - highest)
+        posterior = density / density.sum(axis=0)
+        log_right = highest + np.log(density.sum(axis=0)) + np.log((1.0 - self.wrong) / self.wrong)
+        right = 1.0 / (1.0 + np.exp(np.clip(-np.log(2.0 * scale) - log_right, -50.0, 50.0)))
+        height = means + spreads / total * (offsets - means)
+        mean = np.einsum("km,km->m", posterior, height)
+        spread = np.einsum("km,km->m", posterior, spreads * variance / total + height**2) - mean**2
+        return _ExplainedHeights(self, right, posterior, mean, spread)
 
 
-def _solve(x0: np.ndarray, inverse: np.ndarray, ground: GroundPlane) -> np.ndarray:
-    return np.linalg.solve(_information(x0, ground), (x0 * ground._weights[:, None]).T @ inverse)
+@dataclass(frozen=True, eq=False)
+class _ExplainedHeights:
+    """right: (M,), probability that the match is right. posterior: (K, M), of the heights, if it is.
+
+    mean, variance: (M,), of the part of the offset that is height.
+    """
+
+    heights: _Heights
+    right: np.ndarray
+    posterior: np.ndarray
+    mean: np.ndarray
+    variance: np.ndarray
+
+    def relearned(self) -> _Heights:
+        counts = self.posterior @ self.right + _PRIOR_MATCHES * self.heights.prior
+        wrong = (1.0 - self.right).sum() + _PRIOR_MATCHES * _WRONG_SHARE
+        return replace(self.heights, shares=counts / counts.sum(), wrong=float(wrong / (counts.sum() + wrong)))

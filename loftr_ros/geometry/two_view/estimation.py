@@ -5,7 +5,7 @@ the values of thresholds.py:
 1. FAILED: too few matches agree on an essential matrix, or they agree only with a noise above MAX_NOISE thresholds.
 2. GENERAL: a homography explains fewer than `planar_ratio` of the inliers of the essential matrix.
 3. ROTATION_ONLY: otherwise, if translation and plane, five parameters more than a rotation, do not raise the
-   log-likelihood significantly (rotation_test.py).
+   log-likelihood significantly (rotation_test.py), also with relief over the plane where it is visible.
 4. PLANAR: otherwise. A plane allows two motions; the one that fits the prior and the matches off the plane is chosen,
    and the covariance includes the probability of the other one.
 """
@@ -25,9 +25,14 @@ from loftr_ros.geometry.two_view import thresholds
 from loftr_ros.geometry.two_view.ambiguity import NO_PRIOR, MotionPrior
 from loftr_ros.geometry.two_view.chance import log_chance_sets
 from loftr_ros.geometry.two_view.essential import EssentialFit, EssentialMotion, fit_essential
-from loftr_ros.geometry.two_view.homography.decomposition import decompose_homography, visible_motions
+from loftr_ros.geometry.two_view.homography.decomposition import (
+    decompose_homography,
+    equal_motions,
+    visible_motions,
+)
 from loftr_ros.geometry.two_view.homography.fit import fit_homography, fit_rotation
 from loftr_ros.geometry.two_view.homography.motion import PlaneMotion, RotationMotion
+from loftr_ros.geometry.two_view.homography.relief_motion import ReliefMotion
 from loftr_ros.geometry.two_view.homography.sampson import homography_residuals
 from loftr_ros.geometry.two_view.plane_choice import choose_plane_motion
 from loftr_ros.geometry.two_view.relative_pose import (
@@ -38,6 +43,7 @@ from loftr_ros.geometry.two_view.relative_pose import (
     failed_pose,
 )
 from loftr_ros.geometry.two_view.relief import weighed_by_relief
+from loftr_ros.geometry.two_view.relief_fit import ReliefFit, fit_reliefs, shows_relief
 from loftr_ros.geometry.two_view.rotation_test import is_rotation_only
 from loftr_ros.geometry.uncertainty.covariance import (
     ESSENTIAL_CURVATURE,
@@ -160,24 +166,42 @@ def _classify(
         turn = fit_rotation(sample, reprojection_error, settings.seed)
         H = np.eye(3) if turn is None else turn.rotation
     explained = float(np.mean(np.linalg.norm(homography_residuals(inside, H), axis=1) < point_distance))
-    plane_motions = visible_motions(decompose_homography(H), sample)
+    motions = visible_motions(decompose_homography(H), sample)
     if explained < settings.planar_ratio:
-        return _general(pairs, essential, H, plane_motions, settings)
+        return _general(pairs, essential, H, motions, settings)
 
     plane = None
-    if plane_motions:
-        rough = refine(sample, plane_motions[0], noise, max_sigma, thresholds.ROUGH_TOLERANCE)
+    if motions:
+        rough = refine(sample, motions[0], noise, max_sigma, thresholds.ROUGH_TOLERANCE)
         plane = refine(pairs, rough.motion, rough.noise, max_sigma)
     rotation = fit_rotation(sample, reprojection_error, settings.seed)
     if plane is None:
         if rotation is None:
             return failed_pose(len(pairs), "neither a translation nor a rotation explains the matches")
         return _rotation_only(pairs, refine(pairs, rotation, noise, max_sigma), point_distance, settings)
+    reliefs: list[ReliefFit] = []
+    if shows_relief(essential.refined, plane):
+        reliefs = fit_reliefs(pairs, essential.refined, plane, equal_motions(plane.motion, inside), max_sigma)
     if rotation is not None and _fits(rotation, inside, essential.inlier_distance):
         turned = refine(pairs, rotation, noise, max_sigma)
-        if is_rotation_only(pairs, turned, plane):
+        if _is_rotation_only(pairs, turned, plane, reliefs):
             return _rotation_only(pairs, turned, point_distance, settings)
-    return _planar(pairs, essential, plane, explained, settings, prior)
+    return _planar(pairs, essential, plane, reliefs, explained, settings, prior)
+
+
+def _is_rotation_only(
+    pairs: RayPairs, turned: Refined[RotationMotion], plane: Refined[PlaneMotion], reliefs: list[ReliefFit]
+) -> bool:
+    """Tell whether neither the plane nor the best fit with relief shows a translation.
+
+    A plane alone overlooks small ones, as relief looks like noise to it.
+    """
+    if not is_rotation_only(pairs, turned, plane, noise=plane.noise, log_likelihood=plane.log_likelihood):
+        return False
+    return all(
+        is_rotation_only(fit.pairs, turned, fit.refined, noise=fit.points, log_likelihood=fit.point_log_likelihood)
+        for fit in reliefs[:1]
+    )
 
 
 def _fits(rotation: RotationMotion, inside: RayPairs, distance: float) -> bool:
@@ -189,7 +213,7 @@ def _general(
     pairs: RayPairs,
     essential: _EssentialEstimate,
     H: np.ndarray,
-    plane_motions: list[PlaneMotion],
+    motions: list[PlaneMotion],
     settings: TwoViewSettings,
 ) -> RelativePose:
     """Refine the most likely of several start motions: a single one may lead to a local maximum near wrong matches."""
@@ -197,7 +221,7 @@ def _general(
     weighed = weighed_by_relief(pairs, H, essential.refined.weights / pairs.weights)
     starts = [
         essential.refined.motion,
-        *(EssentialMotion(motion.rotation, motion.translation, noise.sigma) for motion in plane_motions),
+        *(EssentialMotion(motion.rotation, motion.translation, noise.sigma) for motion in motions),
     ]
     sample = weighed[spread_sample(weighed, thresholds.COMPARE_SAMPLE)]
     rough = [
@@ -248,6 +272,7 @@ def _planar(
     pairs: RayPairs,
     essential: _EssentialEstimate,
     plane: Refined[PlaneMotion],
+    reliefs: list[ReliefFit],
     explained: float,
     settings: TwoViewSettings,
     prior: MotionPrior,
@@ -256,8 +281,8 @@ def _planar(
         pairs,
         essential.refined,
         plane,
+        reliefs,
         inlier_distance=essential.inlier_distance,
-        max_sigma=essential.max_sigma,
         prior=prior,
         with_covariance=settings.with_covariance,
     )
@@ -272,14 +297,14 @@ def _planar(
         noise=chosen.noise,
         inlier_distance=essential.inlier_distance,
         reason=reason,
-        curvature=PLANE_CURVATURE if chosen.from_homography else ESSENTIAL_CURVATURE,
+        curvature=PLANE_CURVATURE,
     )
     return replace(pose, covariance=pose.covariance + chosen.alternatives)
 
 
 def _translating_pose(
     pairs: RayPairs,
-    motion: PlaneMotion | EssentialMotion,
+    motion: PlaneMotion | ReliefMotion | EssentialMotion,
     steps: np.ndarray | None,
     geometry: Geometry,
     *,

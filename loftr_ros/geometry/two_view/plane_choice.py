@@ -24,14 +24,14 @@ from loftr_ros.geometry.triangulation import fit_plane, in_front
 from loftr_ros.geometry.two_view import thresholds
 from loftr_ros.geometry.two_view.ambiguity import Alternative, MotionPrior, posterior, spread_of_alternatives
 from loftr_ros.geometry.two_view.essential import EssentialMotion
-from loftr_ros.geometry.two_view.homography.decomposition import decompose_homography, visible_motions
+from loftr_ros.geometry.two_view.homography.decomposition import equal_motions
 from loftr_ros.geometry.two_view.homography.motion import PlaneMotion
-from loftr_ros.geometry.two_view.relief import weighed_by_relief
+from loftr_ros.geometry.two_view.homography.relief_motion import ReliefMotion
+from loftr_ros.geometry.two_view.relief_fit import ReliefFit, ahead
 from loftr_ros.geometry.uncertainty.covariance import observed_covariance, step_covariance
 from loftr_ros.geometry.uncertainty.dependence import variance_inflation
 from loftr_ros.geometry.uncertainty.noise import Noise
-from loftr_ros.geometry.uncertainty.refinement import Refined, refine
-from perception_common.geometry import rotation_angle
+from loftr_ros.geometry.uncertainty.refinement import Refined
 
 _OFF_PLANE_INLIER_RATIO = 0.5  # of the matches off the plane: no knowledge
 
@@ -46,7 +46,7 @@ class ChosenMotion:
     that of the homography.
     """
 
-    motion: PlaneMotion | EssentialMotion
+    motion: PlaneMotion | ReliefMotion
     steps: np.ndarray | None
     noise: float
     probability: float
@@ -62,7 +62,7 @@ class _Candidate:
     computed on demand: candidates of negligible probability need none.
     """
 
-    motion: PlaneMotion | EssentialMotion
+    motion: PlaneMotion | ReliefMotion
     noise: float
     log_likelihood: float
     steps: Callable[[], np.ndarray]
@@ -72,26 +72,22 @@ def choose_plane_motion(
     pairs: RayPairs,
     essential: Refined[EssentialMotion],
     plane: Refined[PlaneMotion],
+    reliefs: list[ReliefFit],
     *,
     inlier_distance: float,
-    max_sigma: float,
     prior: MotionPrior,
     with_covariance: bool,
 ) -> ChosenMotion:
     """Choose among the motions of a refined homography by the matches off the plane and the prior.
 
-    inlier_distance: pixels from its epipolar line within which a match is an inlier of the essential matrix. max_sigma:
-    bound of the noise of refinements, pixels. with_covariance: False leaves out `steps` and `alternatives`.
+    reliefs: fits with relief, where it is visible; else empty. inlier_distance: pixels from its epipolar line within
+    which a match is an inlier of the essential matrix. with_covariance: False leaves out `steps` and `alternatives`.
     """
     inside = pairs[essential.distances < inlier_distance]
-    motions = visible_motions(decompose_homography(plane.motion.homography), inside) or [plane.motion]
-    holds_all = plane.noise.inlier_ratio > thresholds.NO_RELIEF_INLIERS * essential.noise.inlier_ratio
-    is_flat = holds_all and plane.noise.sigma < thresholds.NO_RELIEF_NOISE * essential.noise.sigma
-    if is_flat:
-        candidates = _plane_candidates(pairs, essential, plane, motions)
+    if reliefs:
+        candidates = _relief_candidates(reliefs)
     else:
-        weighed = weighed_by_relief(pairs, plane.motion.homography, essential.weights / pairs.weights)
-        candidates = _relief_candidates(weighed, essential, motions, max_sigma)
+        candidates = _plane_candidates(pairs, essential, plane, equal_motions(plane.motion, inside))
     candidates = [c for c in candidates if _is_ahead(inside, c.motion)] or candidates
     probabilities = posterior([c.log_likelihood + _log_prior(inside, c.motion, prior) for c in candidates])
     chosen = int(np.argmax(probabilities))
@@ -112,11 +108,11 @@ def choose_plane_motion(
         noise=candidates[chosen].noise,
         probability=float(probabilities[chosen]),
         alternatives=spread_of_alternatives(motion.rotation, motion.translation, others),
-        from_homography=is_flat,
+        from_homography=not reliefs,
     )
 
 
-def _is_ahead(inside: RayPairs, motion: PlaneMotion | EssentialMotion) -> bool:
+def _is_ahead(inside: RayPairs, motion: PlaneMotion | ReliefMotion) -> bool:
     """Return whether most matches, each triangulated alone, lie in front of both cameras.
 
     A plane may lie in front of the cameras while its points do not: where the epipole is in view and the parallax is
@@ -150,43 +146,21 @@ def _in_steps_of(motion: PlaneMotion, other: PlaneMotion, covariance: Callable[[
     return change @ covariance() @ change.T
 
 
-def _relief_candidates(
-    pairs: RayPairs, essential: Refined[EssentialMotion], motions: list[PlaneMotion], max_sigma: float
-) -> list[_Candidate]:
-    """Candidates refined as essential matrices, from that of all matches and from the motions of the plane."""
-    sigma = essential.noise.sigma
-    starts = [EssentialMotion(motion.rotation, motion.translation, sigma) for motion in motions]
-    found = _distinct([refine(pairs, start, essential.noise, max_sigma) for start in (essential.motion, *starts)])
-    inflation = variance_inflation(pairs, found[0])
+def _relief_candidates(reliefs: list[ReliefFit]) -> list[_Candidate]:
+    inflation = variance_inflation(reliefs[0].pairs, reliefs[0].refined, steps=5)
     return [
         _Candidate(
-            motion=refined.motion,
-            noise=refined.noise.sigma,
-            # One noise for all makes likelihoods comparable. No odds: the offset from the plane is what tells the
-            # motions apart here.
-            log_likelihood=essential.noise.log_likelihood(pairs.root_weights * refined.residuals) / inflation,
-            steps=partial(_inflated_step_covariance, pairs, refined, inflation),
+            motion=fit.refined.motion,
+            noise=fit.refined.noise.sigma,
+            log_likelihood=fit.log_likelihood / inflation,
+            steps=partial(_inflated_step_covariance, fit.pairs, fit.refined, inflation),
         )
-        for refined in found
+        for fit in reliefs
     ]
 
 
 def _inflated_step_covariance(pairs: RayPairs, refined: Refined[Any], inflation: float) -> np.ndarray:
     return inflation * step_covariance(pairs, refined)
-
-
-def _distinct(candidates: list[Refined[EssentialMotion]]) -> list[Refined[EssentialMotion]]:
-    """Drop the candidates that converged to the pose of a more likely one; the most likely one comes first."""
-    kept: list[Refined[EssentialMotion]] = []
-    for candidate in sorted(candidates, key=lambda c: -c.log_likelihood):
-        motion = candidate.motion
-        if not any(
-            rotation_angle(motion.rotation @ other.motion.rotation.T) < thresholds.SAME_ROTATION
-            and np.linalg.norm(motion.translation - other.motion.translation) < thresholds.SAME_DIRECTION
-            for other in kept
-        ):
-            kept.append(candidate)
-    return kept
 
 
 def _plane_log_likelihood(pairs: RayPairs, plane: Refined[PlaneMotion], motion: PlaneMotion, noise: Noise) -> float:
@@ -198,6 +172,7 @@ def _plane_log_likelihood(pairs: RayPairs, plane: Refined[PlaneMotion], motion: 
     divided by that.
     """
     on, _ = plane.noise.densities(pairs.root_weights * plane.residuals)
+    on = on * ahead(motion, pairs, plane.noise.sigma)
     residuals = EssentialMotion(motion.rotation, motion.translation).residuals(pairs)
     right, wrong = replace(noise, inlier_ratio=_OFF_PLANE_INLIER_RATIO).densities(pairs.root_weights * residuals)
     off = (1.0 - plane.noise.inlier_ratio) / (2.0 * noise.extent) * (right + wrong)
@@ -205,7 +180,7 @@ def _plane_log_likelihood(pairs: RayPairs, plane: Refined[PlaneMotion], motion: 
     return float(np.log(on + off).sum()) + relief
 
 
-def _log_prior(inside: RayPairs, motion: PlaneMotion | EssentialMotion, prior: MotionPrior) -> float:
+def _log_prior(inside: RayPairs, motion: PlaneMotion | ReliefMotion, prior: MotionPrior) -> float:
     plane = None
     if prior.down is not None:
         plane = fit_plane(inside.x0, inside.x1, motion.rotation, motion.translation)

@@ -16,15 +16,28 @@ from __future__ import annotations
 from loftr_ros.geometry.rays import RayPairs
 from loftr_ros.geometry.two_view import thresholds
 from loftr_ros.geometry.two_view.homography.motion import PlaneMotion, RotationMotion
+from loftr_ros.geometry.two_view.homography.relief_motion import ReliefMotion
 from loftr_ros.geometry.uncertainty.dependence import variance_inflation
+from loftr_ros.geometry.uncertainty.noise import Noise
 from loftr_ros.geometry.uncertainty.refinement import Refined
 
 
-def is_rotation_only(pairs: RayPairs, rotation: Refined[RotationMotion], plane: Refined[PlaneMotion]) -> bool:
-    """Return whether plane and translation explain no more than the rotation does; both fitted to all `pairs`."""
-    gain = 2.0 * (plane.log_likelihood - plane.noise.log_likelihood(pairs.root_weights * rotation.residuals))
-    right = plane.noise.inlier_ratio * len(pairs)
+def is_rotation_only(
+    pairs: RayPairs,
+    rotation: Refined[RotationMotion],
+    translating: Refined[PlaneMotion] | Refined[ReliefMotion],
+    *,
+    noise: Noise,
+    log_likelihood: float,
+) -> bool:
+    """Return whether plane and translation explain no more than the rotation does; both fitted to all `pairs`.
+
+    noise, log_likelihood: of the matches as points, under the motion with a translation.
+    """
+    turned = noise.log_likelihood(pairs.root_weights * rotation.residuals)
+    gain = 2.0 * (log_likelihood - turned)
+    right = noise.inlier_ratio * len(pairs)
     least = max(thresholds.MIN_GAIN, right * thresholds.MIN_EFFECT**2)
     if gain < least:  # the inflation is at least 1
         return True
-    return gain < least * variance_inflation(pairs, plane)
+    return gain < least * variance_inflation(pairs, translating)

@@ -37,7 +37,7 @@ _RADII = (1, 3, 7)  # cells, outer radii of the rings: to an eighth of the view,
 _SYSTEMATIC = 2.4e-5
 
 
-def variance_inflation(pairs: RayPairs, refined: Refined[Any]) -> float:
+def variance_inflation(pairs: RayPairs, refined: Refined[Any], steps: int | None = None) -> float:
     """Factor, at least 1, of the estimate's variance over its variance for independent matches with equal noise.
 
     Let A (N k, p) be the weighted derivative of the residuals, whitened so that A'A = I, and B_r the matrix (N k, N k)
@@ -50,8 +50,11 @@ def variance_inflation(pairs: RayPairs, refined: Refined[Any]) -> float:
     positive, and none counts for more than the one before (initial monotone sequence: Geyer, "Practical Markov chain
     Monte Carlo", Statistical Science 1992). Distant rings hold most pairs of matches, so that chance covariances in
     them would weigh most.
+
+    steps: the leading ones whose variance counts; None: all. Then A has the columns of these alone, whitened, after
+    the other ones are fitted.
     """
-    rings = _Rings.of(pairs, refined)
+    rings = _Rings.of(pairs, refined, steps)
     last, *shared = rings.components / refined.noise.sigma**2
     systematic = (_SYSTEMATIC * pairs.extent / refined.noise.sigma) ** 2
     inflation = last + systematic * rings.overlaps[1:].sum()
@@ -70,8 +73,8 @@ class _Rings:
     The kernel K_r (N k, N k) is A A' for two matches within ring r, else 0. So e' K_r e, with the weighted residuals e,
     is the sum of the products of their scores.
 
-    products: (R,), e' K_r e. moments: (R, R), tr(K_r Q B_s Q) with Q = I - A A': the derivative of the expected
-    product r by the covariance of ring s. overlaps: (R,), tr(A' B_r A) / p.
+    products: (R,), e' K_r e. moments: (R, R), tr(K_r Q B_s Q) with Q = I - F F', where F has the columns of all steps:
+    the derivative of the expected product r by the covariance of ring s. overlaps: (R,), tr(A' B_r A) / p.
     """
 
     products: np.ndarray
@@ -79,21 +82,27 @@ class _Rings:
     overlaps: np.ndarray
 
     @classmethod
-    def of(cls, pairs: RayPairs, refined: Refined[Any]) -> _Rings:
+    def of(cls, pairs: RayPairs, refined: Refined[Any], steps: int | None) -> _Rings:
         roots = np.sqrt(refined.weights)[:, None]
-        A = _whitened(refined.motion.jacobian(pairs) * roots[:, :, None], refined.information)
+        J = refined.motion.jacobian(pairs) * roots[:, :, None]
+        F = J @ _whitening(refined.information)
+        A = F if steps is None else J @ _whitening_of(refined.information, steps)
         scores = np.einsum("nkp,nk->np", A, refined.residuals * roots)
-        leverages = np.einsum("nkq,nkp->nqp", A, A)
-        count, _, size = A.shape
-        columns = scores, leverages.reshape(count, -1), A.reshape(count, -1)
+        leverages = np.einsum("nkq,nkp->nqp", A, F)
+        (count, _, size), all_steps = A.shape, F.shape[2]
+        columns = scores, leverages.reshape(count, -1), A.reshape(count, -1), F.reshape(count, -1)
         sums = _ring_sums(np.concatenate(columns, axis=1), _lattice(pairs))  # B_r times each column
-        of_scores, of_leverages, of_A = np.split(sums, [size, size + size**2], axis=2)
-        KA = np.einsum("nkq,rnqp->rnkp", A, of_leverages.reshape(-1, count, size, size))
-        KA, BA, A = KA.reshape(len(sums), -1, size), of_A.reshape(len(sums), -1, size), A.reshape(-1, size)
-        AKA, ABA = A.T @ KA, A.T @ BA
-        traces = np.trace(ABA, axis1=1, axis2=2)  # also tr(K_r B_r); different rings share no pairs of matches
-        absorbed = KA.reshape(len(sums), -1) @ BA.reshape(len(sums), -1).T
-        moments = np.diag(traces) - 2.0 * absorbed + np.einsum("rpq,sqp->rs", AKA, ABA)
+        widths = np.cumsum([column.shape[1] for column in columns[:-1]])
+        of_scores, of_leverages, of_A, of_F = np.split(sums, widths, axis=2)
+        KF = np.einsum("nkq,rnqp->rnkp", A, of_leverages.reshape(-1, count, size, all_steps))
+        KF, BF, BA = (
+            each.reshape(len(sums), -1, width) for each, width in ((KF, all_steps), (of_F, all_steps), (of_A, size))
+        )
+        A, F = A.reshape(-1, size), F.reshape(-1, all_steps)
+        FKF, FBF = F.T @ KF, F.T @ BF
+        traces = np.einsum("np,rnp->r", A, BA)  # also tr(K_r B_r); different rings share no pairs of matches
+        absorbed = KF.reshape(len(sums), -1) @ BF.reshape(len(sums), -1).T
+        moments = np.diag(traces) - 2.0 * absorbed + np.einsum("rpq,sqp->rs", FKF, FBF)
         products = np.einsum("np,rnp->r", scores, of_scores)
         return cls(products=products, moments=moments, overlaps=traces / max(size, 1))
 
@@ -104,11 +113,18 @@ class _Rings:
         return components
 
 
-def _whitened(J: np.ndarray, information: np.ndarray) -> np.ndarray:
-    """Return J (N, k, p) times a root of the inverse information (p, p), without directions that are not observed."""
+def _whitening(information: np.ndarray) -> np.ndarray:
+    """Return a root of the inverse information (p, p), without directions that are not observed."""
     values, vectors = np.linalg.eigh(information)
     seen = values > 1e-12 * max(values[-1], 1e-300)
-    return J @ (vectors[:, seen] / np.sqrt(values[seen]))
+    return np.asarray(vectors[:, seen] / np.sqrt(values[seen]))
+
+
+def _whitening_of(information: np.ndarray, steps: int) -> np.ndarray:
+    """Return what `_whitening` does, (p, steps) at most, for the errors of the leading steps alone."""
+    root = _whitening(information)
+    inverse = root @ root[:steps].T  # columns of the inverse information
+    return inverse @ _whitening(inverse[:steps])
 
 
 def _lattice(pairs: RayPairs) -> np.ndarray:

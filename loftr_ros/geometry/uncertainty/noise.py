@@ -15,12 +15,14 @@ class Noise:
 
     Its negative logarithm is the robust loss of the refinement: quadratic near 0, constant far away (Torr and
     Zisserman, "MLESAC", CVIU 2000, section 3). inlier_ratio: fraction of right matches. Residuals are (N, k): k = 1 for
-    the distance to an epipolar line, 2 for that to a point. `odds` of the methods: as in RayPairs.
+    the distance to an epipolar line, 2 for that to a point. judged: the leading components by which matches count as
+    right or wrong; the default is all. `odds` of the methods: as in RayPairs.
     """
 
     sigma: float
     inlier_ratio: float
     extent: float
+    judged: int = 2
 
     def responsibility(self, residuals: np.ndarray, odds: np.ndarray | float = 1.0) -> np.ndarray:
         """Posterior probability (N,) of each match to be right, given its residuals (N, k)."""
@@ -39,6 +41,7 @@ class Noise:
         responsibility: (N,), of the residuals (N, k). parameters: number of parameters that were fitted to the
         residuals; they are subtracted from the degrees of freedom.
         """
+        residuals = residuals[:, : self.judged]
         count = float(responsibility.sum())
         freedom = max(residuals.shape[1] * count - parameters, 1.0)
         sigma = float(np.sqrt(responsibility @ squared_lengths(residuals) / freedom))
@@ -47,6 +50,7 @@ class Noise:
 
     def densities(self, residuals: np.ndarray) -> tuple[np.ndarray, float]:
         """Weighted densities of the residuals (N, k) as right matches, (N,), and as wrong ones, the same for all."""
+        residuals = residuals[:, : self.judged]
         dimension = residuals.shape[1]
         squares = squared_lengths(residuals) / self.sigma**2
         inside = self.inlier_ratio * (np.sqrt(2 * np.pi) * self.sigma) ** -dimension * np.exp(-0.5 * squares)

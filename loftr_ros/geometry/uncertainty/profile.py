@@ -49,7 +49,7 @@ def widened(pairs: RayPairs, refined: Refined[Any], covariance: np.ndarray) -> n
             across = _step_to_valley_floor(cost, place, along=k)
             rises.append(min(cost(place), cost(place + across)) - lowest)
             bends.append(across)
-        wider[k, k] = max(1.0, far**2 / max(min(rises), _MIN_RISE * far**2))
+        wider[k, k] += max(0.0, far**2 / max(min(rises), _MIN_RISE * far**2) - 1.0)
         # A valley floor displaced by b z^2 at z standard deviations adds E (b z^2)^2 = 3 b^2 for normal z.
         bend = (bends[0] + bends[1]) / (2.0 * far**2)
         wider += 3.0 * np.outer(bend, bend)

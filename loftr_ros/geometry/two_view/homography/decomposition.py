@@ -44,10 +44,15 @@ def decompose_homography(H: np.ndarray) -> list[PlaneMotion]:
 
 def visible_motions(motions: list[PlaneMotion], pairs: RayPairs) -> list[PlaneMotion]:
     """Keep the motions that place most matches in front of both cameras: one or two of the four."""
-    return [motion for motion in motions if len(pairs) and np.mean(_in_front(motion, pairs)) > MIN_IN_FRONT]
+    return [motion for motion in motions if len(pairs) and np.mean(plane_in_front(motion, pairs)) > MIN_IN_FRONT]
 
 
-def _in_front(motion: PlaneMotion, pairs: RayPairs) -> np.ndarray:
+def equal_motions(motion: PlaneMotion, pairs: RayPairs) -> list[PlaneMotion]:
+    """Return the visible motions with the homography of `motion`; that motion itself where there is none."""
+    return visible_motions(decompose_homography(motion.homography), pairs) or [motion]
+
+
+def plane_in_front(motion: PlaneMotion, pairs: RayPairs) -> np.ndarray:
     """Whether each match (N,), as a point on the plane, has positive depths in both cameras."""
     normal0 = motion.rotation @ motion.plane
     distance0 = 1.0 + normal0 @ motion.translation  # of the plane from the older camera, times |plane|

@@ -271,7 +271,7 @@ def test_unobserved_components_have_the_stated_variance():
 
 
 def test_a_prior_chooses_the_motion_of_a_plane_and_without_one_the_covariance_covers_both():
-    rotation, translation = rotation_vector(0.0, 0.0, 0.2), np.array([1.5, 0.5, 0.8])
+    rotation, translation = rotation_vector(0.0, 0.0, 0.2), np.array([0.8, 0.3, 1.2])
     points = scene(flat=True)
     normal = np.array([-0.2, 0, 1.0]) / np.hypot(1, 0.2)
     observed = two_views(points, rotation, translation, noise=0.3)
@@ -289,6 +289,14 @@ def test_a_prior_chooses_the_motion_of_a_plane_and_without_one_the_covariance_co
     )  # the covariance covers the truth whichever motion is chosen
 
 
+def test_matches_that_would_lie_behind_a_camera_rule_out_a_motion_of_a_plane():
+    """The other motion places a fifth of the matches behind the cameras, far more than noise does."""
+    rotation, translation = rotation_vector(0.0, 0.0, 0.2), np.array([1.5, 0.5, 0.8])
+    pose = estimate_relative_pose(*two_views(scene(flat=True), rotation, translation, noise=0.3), CAMERA, CAMERA)
+    assert "chance" not in pose.reason
+    assert direction_error(pose.translation, translation) < 3
+
+
 def test_matches_off_the_plane_choose_its_motion_without_a_prior():
     rotation, translation = rotation_vector(0.0, 0.0, 0.2), np.array([1.5, 0.5, 0.8])
     points = np.concatenate([scene(360, flat=True), scene(60, seed=2)])
@@ -302,7 +310,7 @@ def test_matches_off_the_plane_choose_its_motion_without_a_prior():
 def test_copies_of_matches_choose_no_motion_of_a_plane_more_surely(seed):
     """Five matches with one error tell what one of them tells, so the doubt about the other motion stays."""
     points = np.concatenate([scene(300, flat=True), scene(4, flat=True, seed=seed) + np.array([0, 0, 0.15])])
-    observed = two_views(points, rotation_vector(0.0, 0.0, 0.2), np.array([1.5, 0.5, 0.8]), noise=0.3)
+    observed = two_views(points, rotation_vector(0.0, 0.0, 0.2), np.array([0.8, 0.3, 1.2]), noise=0.3)
     doubts = []
     for copies in (1, 5):
         pose = estimate_relative_pose(*(np.repeat(each, copies, 0) for each in observed), CAMERA, CAMERA, ONE_PIXEL)

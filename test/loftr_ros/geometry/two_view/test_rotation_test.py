@@ -46,7 +46,7 @@ def test_twice_the_log_likelihood_ratio_of_a_turn_is_chi_squared():
         near = PlaneMotion(TURN, np.array([1.0, 0.0, 0.0]), np.array([0.0, 0.0, 1e-3]))
         plane, rotation = (refine(pairs, start, noise, 6.0) for start in (near, RotationMotion(TURN)))
         gains.append(2 * (plane.log_likelihood - plane.noise.log_likelihood(rotation.residuals)))
-        assert is_rotation_only(pairs, rotation, plane)
+        assert is_rotation_only(pairs, rotation, plane, noise=plane.noise, log_likelihood=plane.log_likelihood)
     assert np.mean(gains) == pytest.approx(5.0, abs=1.0)
     assert np.var(gains) == pytest.approx(10.0, rel=0.5)
 

@@ -106,26 +106,28 @@ def test_larger_errors_where_few_matches_hold_the_estimate_count():
     assert np.mean(errors) < np.median(factors) < 2.0 * np.mean(errors)
 
 
-def test_the_components_are_those_of_dense_matrices():
+@pytest.mark.parametrize("steps", [None, 2])
+def test_the_components_are_those_of_dense_matrices(steps):
     """Against the quadratic forms and traces written out with matrices of all pairs of residuals."""
     rng = np.random.default_rng(0)
     pairs, refined = fitted_rotation(rng.uniform([80, 60], [560, 420], (60, 2)), rng.normal(size=(60, 2)))
-    rings = dependence._Rings.of(pairs, refined)
+    rings = dependence._Rings.of(pairs, refined, steps)
     roots = np.sqrt(refined.weights)
     J = (refined.motion.jacobian(pairs) * roots[:, None, None]).reshape(-1, 3)
     e = (refined.residuals * roots[:, None]).ravel()
-    values, vectors = np.linalg.eigh(refined.information)
-    A = J @ vectors / np.sqrt(values)
+    covariance = np.linalg.inv(refined.information)
+    F = J @ np.linalg.cholesky(covariance)
+    A = J @ covariance[:, :steps] @ np.linalg.inv(np.linalg.cholesky(covariance[:steps, :steps])).T
     cells = dependence._lattice(pairs)
     apart = np.abs(cells[:, :, None] - cells[:, None, :]).max(axis=0)
     within = np.array([np.eye(60), *(apart <= radius for radius in dependence._RADII)])
     rings_of_pairs = np.diff(within, axis=0, prepend=0.0)
     B = [np.kron(ring, np.eye(2)) for ring in rings_of_pairs]
     K = [np.kron(ring, np.ones((2, 2))) * (A @ A.T) for ring in rings_of_pairs]
-    Q = np.eye(120) - A @ A.T
+    Q = np.eye(120) - F @ F.T
     np.testing.assert_allclose(rings.products, [e @ k @ e for k in K], rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(rings.moments, [[np.trace(k @ Q @ b @ Q) for b in B] for k in K], rtol=1e-6, atol=1e-9)
-    np.testing.assert_allclose(rings.overlaps, [np.trace(A.T @ b @ A) / 3 for b in B], rtol=1e-6)
+    np.testing.assert_allclose(rings.overlaps, [np.trace(A.T @ b @ A) / A.shape[1] for b in B], rtol=1e-6)
 
 
 def test_the_systematic_error_bounds_what_many_exact_matches_tell():

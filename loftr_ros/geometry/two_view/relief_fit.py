@@ -1,0 +1,138 @@
+"""Fits of a plane with relief to the matches of a nearly planar scene, from each motion that may be the true one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from loftr_ros.geometry.normal import INLIER_SIGMAS
+from loftr_ros.geometry.rays import RayPairs
+from loftr_ros.geometry.triangulation import fit_plane, in_front
+from loftr_ros.geometry.two_view import thresholds
+from loftr_ros.geometry.two_view.essential import EssentialMotion
+from loftr_ros.geometry.two_view.homography.decomposition import plane_in_front
+from loftr_ros.geometry.two_view.homography.motion import PlaneMotion
+from loftr_ros.geometry.two_view.homography.relief_motion import ReliefMotion
+from loftr_ros.geometry.two_view.homography.sampson import homography_residuals
+from loftr_ros.geometry.two_view.relief import weighed_by_relief
+from loftr_ros.geometry.uncertainty.noise import Noise
+from loftr_ros.geometry.uncertainty.refinement import Refined, refine
+from perception_common.geometry import rotation_angle
+
+_ROUNDS = 4  # of fits, each followed by an update of the noise and the heights (empirical)
+
+
+@dataclass(frozen=True, eq=False)
+class ReliefFit:
+    """A refined motion over a plane with relief. pairs: all matches, with their odds.
+
+    log_likelihood: of all matches, to compare fits with each other. points, point_log_likelihood: noise of the matches
+    as points, and its log-likelihood, to compare with models that predict points.
+    """
+
+    pairs: RayPairs
+    refined: Refined[ReliefMotion]
+    log_likelihood: float
+    points: Noise
+    point_log_likelihood: float
+
+
+def shows_relief(essential: Refined[EssentialMotion], plane: Refined[PlaneMotion]) -> bool:
+    """Tell whether the plane leaves more than the noise of the matches, or leaves out some that are right."""
+    holds_all = plane.noise.inlier_ratio > thresholds.NO_RELIEF_INLIERS * essential.noise.inlier_ratio
+    return not (holds_all and plane.noise.sigma < thresholds.NO_RELIEF_NOISE * essential.noise.sigma)
+
+
+def fit_reliefs(
+    pairs: RayPairs,
+    essential: Refined[EssentialMotion],
+    plane: Refined[PlaneMotion],
+    motions: list[PlaneMotion],
+    max_sigma: float,
+) -> list[ReliefFit]:
+    """Fit from the motions of the plane and from the essential matrix; different results, the most likely one first.
+
+    max_sigma: bound of the noise, pixels.
+    """
+    weighed = weighed_by_relief(pairs, plane.motion.homography, essential.weights / pairs.weights)
+    starts = [*motions, *_with_plane(pairs[essential.weights > 0.5 * pairs.weights], essential.motion)]
+    return _distinct([_fit(weighed, start, essential.noise, max_sigma) for start in starts])
+
+
+def ahead(motion: PlaneMotion, pairs: RayPairs, sigma: float) -> np.ndarray:
+    """Tell which matches (N,), as points on the plane, may lie in front of both cameras.
+
+    sigma: noise of a match, pixels. A match that fits the rotation alone may lie at infinity.
+    """
+    turned = np.linalg.norm(homography_residuals(pairs, motion.rotation), axis=1)
+    return np.asarray(plane_in_front(motion, pairs) | (turned < INLIER_SIGMAS * sigma))
+
+
+def _with_plane(inside: RayPairs, motion: EssentialMotion) -> list[PlaneMotion]:
+    """Return the motion with the plane of its triangulated matches; none if these do not show one."""
+    back, t = motion.rotation.T, motion.translation
+    if in_front(inside.x0, inside.x1, motion.rotation, t) < in_front(inside.x0, inside.x1, motion.rotation, -t):
+        t = -t
+    plane = fit_plane(inside.x1, inside.x0, back, -back @ t)
+    return [] if plane is None else [PlaneMotion(motion.rotation, t, plane)]
+
+
+def _fit(pairs: RayPairs, start: PlaneMotion, common: Noise, max_sigma: float) -> ReliefFit:
+    """Refine motion and plane in turn with the noise and the heights; common: noise of the essential matrix.
+
+    Whether a match is right is decided by its distance to the epipolar line alone. Along the line, wrong matches near
+    their right places would pass as relief, and enlarge the noise.
+    """
+    noise = replace(common, judged=1)
+    motion = ReliefMotion.start(start, noise.sigma)
+    for _ in range(_ROUNDS):
+        refined = refine(pairs, motion, noise, max_sigma)
+        noise = refined.noise
+        motion = refined.motion.relearned(pairs, refined.weights / pairs.weights, noise.sigma)
+    is_ahead = ahead(refined.motion.plane, pairs, noise.sigma)
+    likely = _log_likelihood(pairs, refined.motion, replace(common, judged=1), is_ahead)
+    points, point_likely = _as_points(pairs, refined, is_ahead, max_sigma)
+    return ReliefFit(pairs, refined, likely, points, point_likely)
+
+
+def _log_likelihood(pairs: RayPairs, motion: ReliefMotion, noise: Noise, is_ahead: np.ndarray) -> float:
+    """Log-likelihood of the distances to the epipolar lines, and of the offsets along them.
+
+    Both have wrong matches of their own: a match that is a little too far from its line still tells where the plane is.
+    is_ahead: (N,), matches that are not behind a camera.
+    """
+    right, wrong = noise.inlier_ratio, (1.0 - noise.inlier_ratio) / (2.0 * noise.extent)
+    for _ in range(_ROUNDS):
+        inside = right * motion.offset_densities(pairs)
+        motion = motion.relearned(pairs, inside / (inside + wrong), motion.sigma)
+    along = np.log(right * motion.offset_densities(pairs) * is_ahead + wrong).sum()
+    return noise.log_likelihood(pairs.root_weights * motion.residuals(pairs)) + float(along)
+
+
+def _as_points(
+    pairs: RayPairs, refined: Refined[ReliefMotion], is_ahead: np.ndarray, max_sigma: float
+) -> tuple[Noise, float]:
+    """Noise of the matches as points, with its log-likelihood."""
+    motion, noise = refined.motion, replace(refined.noise, judged=2)
+    for _ in range(_ROUNDS):
+        weighted = pairs.root_weights * motion.residuals(pairs)
+        right = noise.responsibility(weighted, motion.odds(pairs) * is_ahead)
+        noise = noise.updated(weighted, right, len(refined.information), max_sigma)
+        motion = motion.relearned(pairs, right, noise.sigma)
+    weighted = pairs.root_weights * motion.residuals(pairs)
+    return noise, noise.log_likelihood(weighted, motion.odds(pairs) * is_ahead)
+
+
+def _distinct(fits: list[ReliefFit]) -> list[ReliefFit]:
+    """Drop the fits that converged to the pose of a more likely one; the most likely one comes first."""
+    kept: list[ReliefFit] = []
+    for fit in sorted(fits, key=lambda fit: -fit.log_likelihood):
+        motion = fit.refined.motion
+        if not any(
+            rotation_angle(motion.rotation @ other.refined.motion.rotation.T) < thresholds.SAME_ROTATION
+            and np.linalg.norm(motion.translation - other.refined.motion.translation) < thresholds.SAME_DIRECTION
+            for other in kept
+        ):
+            kept.append(fit)
+    return kept
