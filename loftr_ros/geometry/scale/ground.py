@@ -4,19 +4,18 @@ All fits are in inverse depths, whose errors are nearly the same at every depth.
 camera, a point on it has 1 / z0 = m' x0, a point above it has a larger inverse depth. Lengths are in units of the
 translation.
 
-Matches are off the ground by noise, which has no sign, and by heights, which have one. A least-squares plane would lie
-as far above the ground as grass, kerbs and cars are high in the mean. So heights are a part of the model: a mixture of
-normal distributions of positive heights, whose shares are estimated with the plane by expectation maximisation.
+Heights above the ground are a part of the model (heights.py): a least-squares plane would lie above it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from loftr_ros.geometry.normal import INLIER_SIGMAS
+from loftr_ros.geometry.scale.heights import Heights
 from loftr_ros.geometry.sphere import tangent_basis
 from loftr_ros.geometry.triangulation import depths
 
@@ -28,16 +27,11 @@ _SCORED = 600  # matches that score the candidates
 _UNEVENNESS = 0.02  # of the distance: height differences of matches that still count as ground
 _PENALTY_BELOW = 2.0  # of a match below a candidate, in matches on it
 _MAX_TILT = 3.0  # standard deviations of the tilt up to which a candidate counts as ground
-_HEIGHTS = np.array([0.0, *(0.004 * 3.0 ** np.arange(5))])  # means, of the distance: grass to houses
-_HEIGHT_SPREAD = 0.5  # standard deviation of each over its mean
-_HEIGHT_SHARES = np.array([0.3, *[0.14] * 5])  # at the start; they count as much as three matches in their estimate
-_PRIOR_MATCHES = 3.0
-_WRONG_SHARE = 0.02  # of matches whose inverse depth is wrong, uniform over +- that of the plane
-_RELAXATION = 1.7  # of each step of the plane; the steps of expectation maximisation alone are short
-_SEPARATE = 1.0  # standard deviations of the noise; lower heights cannot be told from it
+_RELAXATION = 1.7  # factor of a step of the plane, as those of expectation maximisation are short
 _ITERATIONS = 40  # of expectation maximisation
 _COARSE = 0.01  # of the distance, standard deviation that is added in the first iteration
 _FINER = 0.8  # factor of that from one iteration to the next
+_MAX_CONDITION = 1e14  # of the information about a plane
 _MAX_SHIFT = 0.2  # in normalised coordinates; a match that the plane maps farther away is not on it
 
 
@@ -172,84 +166,33 @@ def _fit(
     if gravity is not None:
         across = tangent_basis(gravity / np.linalg.norm(gravity))
         prior = across @ across.T / (ground_tilt * np.linalg.norm(plane)) ** 2
-    x0 = rays_on(plane)
     target, variance = inverse[usable], np.maximum(deviation[usable], 1e-12) ** 2
-    heights = _Heights.start(float(np.median(np.sqrt(variance) / (x0[usable] @ plane))))
-    for round_ in range(_ITERATIONS):
+    heights = Heights.above(float(np.median(np.sqrt(variance) / target)))
+    for iteration in range(_ITERATIONS):
         x0 = rays_on(plane)[usable]
-        coarse = variance + (_COARSE * _FINER**round_ * (x0 @ plane)) ** 2
-        found = heights.explain(target - x0 @ plane, x0 @ plane, coarse)
-        weights = found.right / coarse
-        information = (x0 * weights[:, None]).T @ x0 + prior
-        if np.linalg.cond(information) > 1e14:
+        expected = x0 @ plane
+        coarse = variance + (_COARSE * _FINER**iteration * expected) ** 2
+        found = heights.explain(target - expected, expected, coarse)
+        information = _information(x0, found.right / coarse, prior)
+        if information is None:
             return None
-        fitted = np.linalg.solve(information, (x0 * weights[:, None]).T @ (target - found.mean))
+        fitted = np.linalg.solve(information, x0.T @ (found.right / coarse * (target - found.mean)))
         plane = plane + _RELAXATION * (fitted - plane)
         heights = found.relearned()
-    rays = rays_on(plane)
-    x0, expected = rays[usable], rays @ plane
-    off = target - expected[usable]
-    found = heights.explain(off, expected[usable], variance)
+    x0 = rays_on(plane)
+    expected = x0 @ plane
+    offsets = target - expected[usable]
+    found = heights.explain(offsets, expected[usable], variance)
     # What the unknown heights leave of the information (Louis, J. of the Royal Statistical Society B 1982).
     weights = found.right / variance * np.clip(1.0 - found.variance / variance, 0.0, 1.0)
-    information = (x0 * weights[:, None]).T @ x0 + prior
-    if np.linalg.cond(information) > 1e14:
+    information = _information(x0[usable], weights, prior)
+    if information is None:
         return None
     on = usable & (np.abs(inverse - expected) < np.maximum(INLIER_SIGMAS * deviation, _UNEVENNESS * np.abs(expected)))
-    return GroundPlane(plane, np.linalg.inv(information), on, usable, off, weights)
+    return GroundPlane(plane, np.linalg.inv(information), on, usable, offsets, weights)
 
 
-@dataclass(frozen=True, eq=False)
-class _Heights:
-    """Distribution of the heights over the plane. shares, means: (K,). wrong: share of the wrong matches."""
-
-    means: np.ndarray
-    prior: np.ndarray
-    shares: np.ndarray
-    wrong: float
-
-    @classmethod
-    def start(cls, noise):
-        kept = (_HEIGHTS == 0.0) | (_SEPARATE * noise < _HEIGHTS)
-        shares = _HEIGHT_SHARES[kept] / _HEIGHT_SHARES[kept].sum()
-        return cls(_HEIGHTS[kept], shares, shares, _WRONG_SHARE)
-
-    def explain(self, offsets: np.ndarray, expected: np.ndarray, variance: np.ndarray) -> _ExplainedHeights:
-        """Split offsets (M,) from the plane into height and noise. expected: (M,), inverse depths of the plane.
-
-        variance: (M,), of the noise. A point at a height of h of the distance has an inverse depth that is larger by
-        about h of that of the plane.
-        """
-        scale = np.maximum(expected, 1e-12)
-        means = self.means[:, None] * scale
-        spreads = (_HEIGHT_SPREAD * means) ** 2
-        total = variance + spreads
-        log_density = np.log(self.shares)[:, None] - 0.5 * ((offsets - means) ** 2 / total + np.log(2 * np.pi * total))
-        highest = log_density.max(axis=0)
-        density = np.exp(log_density - highest)
-        posterior = density / density.sum(axis=0)
-        log_right = highest + np.log(density.sum(axis=0)) + np.log((1.0 - self.wrong) / self.wrong)
-        right = 1.0 / (1.0 + np.exp(np.clip(-np.log(2.0 * scale) - log_right, -50.0, 50.0)))
-        height = means + spreads / total * (offsets - means)
-        mean = np.einsum("km,km->m", posterior, height)
-        spread = np.einsum("km,km->m", posterior, spreads * variance / total + height**2) - mean**2
-        return _ExplainedHeights(self, right, posterior, mean, spread)
-
-
-@dataclass(frozen=True, eq=False)
-class _ExplainedHeights:
-    """right: (M,), probability that the match is right. posterior: (K, M), of the heights, if it is.
-
-    mean, variance: (M,), of the part of the offset that is height.
-    """
-
-    heights: _Heights
-    right: np.ndarray
-    posterior: np.ndarray
-    mean: np.ndarray
-    variance: np.ndarray
-
-    def relearned(self) -> _Heights:
-        counts = self.posterior @ self.right + _PRIOR_MATCHES * self.heights.prior
-        wrong = (1.0 - self.right).sum() + _PRIOR_MATCHES * _WRONG_SHARE
-        return replace(self.heights, shares=counts / counts.sum(), wrong=float(wrong / (counts.sum() + wrong)))
+def _information(x0: np.ndarray, weights: np.ndarray, prior: np.ndarray) -> np.ndarray | None:
+    """Information (3, 3) of rays (M, 3) about the plane; None where it does not determine one."""
+    information: np.ndarray = (x0 * weights[:, None]).T @ x0 + prior
+    return None if np.linalg.cond(information) > _MAX_CONDITION else information
