@@ -8,19 +8,22 @@ import numpy as np
 
 from loftr_ros.geometry.normal import INLIER_SIGMAS
 from loftr_ros.geometry.rays import RayPairs
-from loftr_ros.geometry.triangulation import fit_plane, in_front
+from loftr_ros.geometry.sampling import spread_sample
+from loftr_ros.geometry.triangulation import in_front
 from loftr_ros.geometry.two_view import thresholds
 from loftr_ros.geometry.two_view.essential import EssentialMotion
-from loftr_ros.geometry.two_view.homography.decomposition import plane_in_front
+from loftr_ros.geometry.two_view.homography.decomposition import normalised, plane_in_front
 from loftr_ros.geometry.two_view.homography.motion import PlaneMotion
 from loftr_ros.geometry.two_view.homography.relief_motion import ReliefMotion
 from loftr_ros.geometry.two_view.homography.sampson import homography_residuals
 from loftr_ros.geometry.two_view.relief import weighed_by_relief
 from loftr_ros.geometry.uncertainty.noise import Noise
-from loftr_ros.geometry.uncertainty.refinement import Refined, refine
+from loftr_ros.geometry.uncertainty.refinement import CONVERGED, Refined, refine
 from perception_common.geometry import rotation_angle
 
-_ROUNDS = 4  # of fits, each followed by an update of the noise and the heights (empirical)
+_ROUNDS = 3  # of fits, each followed by an update of the noise and the heights (empirical)
+_HOPELESS = 150.0  # difference of log-likelihoods of a sample (empirical)
+_OFFSET_WEIGHT = 0.5  # of the log-likelihood of the offsets, as neighbours share their heights (empirical)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +59,21 @@ def fit_reliefs(
     max_sigma: bound of the noise, pixels.
     """
     weighed = weighed_by_relief(pairs, plane.motion.homography, essential.weights / pairs.weights)
-    starts = [*motions, *_with_plane(pairs[essential.weights > 0.5 * pairs.weights], essential.motion)]
-    return _distinct([_fit(weighed, start, essential.noise, max_sigma) for start in starts])
+    sample = weighed[spread_sample(weighed, thresholds.FIT_SAMPLE)]
+    inside = pairs[essential.weights > 0.5 * pairs.weights]
+    starts = [*motions, _with_plane(inside, essential.motion, plane.motion.homography)]
+    common = replace(essential.noise, judged=1)
+    rough = [
+        _fit(sample, ReliefMotion.start(start, common.sigma), common, max_sigma, thresholds.ROUGH_TOLERANCE)
+        for start in starts
+    ]
+    return _distinct([_fit(weighed, fit.refined.motion, common, max_sigma, CONVERGED) for fit in _likely(rough)])
+
+
+def _likely(fits: list[ReliefFit]) -> list[ReliefFit]:
+    """Drop the fits that all matches would make hopeless, whatever their variance inflation."""
+    best = max(fit.log_likelihood for fit in fits)
+    return [fit for fit in _distinct(fits) if best - fit.log_likelihood < _HOPELESS]
 
 
 def ahead(motion: PlaneMotion, pairs: RayPairs, sigma: float) -> np.ndarray:
@@ -69,29 +85,27 @@ def ahead(motion: PlaneMotion, pairs: RayPairs, sigma: float) -> np.ndarray:
     return np.asarray(plane_in_front(motion, pairs) | (turned < INLIER_SIGMAS * sigma))
 
 
-def _with_plane(inside: RayPairs, motion: EssentialMotion) -> list[PlaneMotion]:
-    """Return the motion with the plane of its triangulated matches; none if these do not show one."""
-    back, t = motion.rotation.T, motion.translation
+def _with_plane(inside: RayPairs, motion: EssentialMotion, H: np.ndarray) -> PlaneMotion:
+    """Return the motion with the plane for which R + t m' is nearest to the homography H (3, 3)."""
+    t = motion.translation
     if in_front(inside.x0, inside.x1, motion.rotation, t) < in_front(inside.x0, inside.x1, motion.rotation, -t):
         t = -t
-    plane = fit_plane(inside.x1, inside.x0, back, -back @ t)
-    return [] if plane is None else [PlaneMotion(motion.rotation, t, plane)]
+    return PlaneMotion(motion.rotation, t, (normalised(H) - motion.rotation).T @ t)
 
 
-def _fit(pairs: RayPairs, start: PlaneMotion, common: Noise, max_sigma: float) -> ReliefFit:
+def _fit(pairs: RayPairs, start: ReliefMotion, common: Noise, max_sigma: float, tolerance: float) -> ReliefFit:
     """Refine motion and plane in turn with the noise and the heights; common: noise of the essential matrix.
 
     Whether a match is right is decided by its distance to the epipolar line alone. Along the line, wrong matches near
-    their right places would pass as relief, and enlarge the noise.
+    their right places would pass as relief, and enlarge the noise. tolerance: as of `refine`.
     """
-    noise = replace(common, judged=1)
-    motion = ReliefMotion.start(start, noise.sigma)
+    motion, noise = start, common
     for _ in range(_ROUNDS):
-        refined = refine(pairs, motion, noise, max_sigma)
+        refined = refine(pairs, motion, noise, max_sigma, tolerance)
         noise = refined.noise
         motion = refined.motion.relearned(pairs, refined.weights / pairs.weights, noise.sigma)
     is_ahead = ahead(refined.motion.plane, pairs, noise.sigma)
-    likely = _log_likelihood(pairs, refined.motion, replace(common, judged=1), is_ahead)
+    likely = _log_likelihood(pairs, refined.motion, common, is_ahead)
     points, point_likely = _as_points(pairs, refined, is_ahead, max_sigma)
     return ReliefFit(pairs, refined, likely, points, point_likely)
 
@@ -103,11 +117,12 @@ def _log_likelihood(pairs: RayPairs, motion: ReliefMotion, noise: Noise, is_ahea
     is_ahead: (N,), matches that are not behind a camera.
     """
     right, wrong = noise.inlier_ratio, (1.0 - noise.inlier_ratio) / (2.0 * noise.extent)
+    motion = replace(motion, sigma=noise.sigma)
     for _ in range(_ROUNDS):
         inside = right * motion.offset_densities(pairs)
-        motion = motion.relearned(pairs, inside / (inside + wrong), motion.sigma)
+        motion = motion.relearned(pairs, inside / (inside + wrong), noise.sigma)
     along = np.log(right * motion.offset_densities(pairs) * is_ahead + wrong).sum()
-    return noise.log_likelihood(pairs.root_weights * motion.residuals(pairs)) + float(along)
+    return noise.log_likelihood(pairs.root_weights * motion.residuals(pairs)) + _OFFSET_WEIGHT * float(along)
 
 
 def _as_points(

@@ -14,14 +14,19 @@ from loftr_ros.geometry.two_view.thresholds import MIN_IN_FRONT
 _PURE_ROTATION = 1e-10  # difference of squared singular values, near the rounding error of double precision
 
 
+def normalised(H: np.ndarray) -> np.ndarray:
+    """Return H (3, 3) with the scale and sign of R + t n' / d, for cameras on the same side of the plane."""
+    H = H / np.linalg.svd(H, compute_uv=False)[1]
+    return H if np.linalg.det(H) > 0 else -H
+
+
 def decompose_homography(H: np.ndarray) -> list[PlaneMotion]:
     """Decompose H (3, 3) into its four motions, in pairs that differ in the sign of translation and plane.
 
     Ma, Soatto, Kosecka and Sastry, "An Invitation to 3-D Vision", section 5.3.3. Empty for a pure rotation, for which
     the plane is undetermined.
     """
-    H = H / np.linalg.svd(H, compute_uv=False)[1]
-    H = H if np.linalg.det(H) > 0 else -H  # both cameras are on the same side of the plane
+    H = normalised(H)
     squares, vectors = np.linalg.eigh(H.T @ H)
     s1, s3 = squares[2], squares[0]
     if s1 - s3 < _PURE_ROTATION:

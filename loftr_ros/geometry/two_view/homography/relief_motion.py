@@ -10,6 +10,7 @@ as the heights of all points are free.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -93,7 +94,7 @@ class ReliefMotion:
         """Densities (N,) of the offsets of right matches along their lines, 1 / pixel."""
         return np.asarray(self._offsets(pairs).densities.sum(axis=0) / np.sqrt(2.0 * np.pi))
 
-    @property
+    @cached_property
     def _essential(self) -> EssentialMotion:
         return EssentialMotion(self.rotation, self.translation, self.sigma)
 
