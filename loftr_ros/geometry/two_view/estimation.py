@@ -7,7 +7,7 @@ the values of thresholds.py:
 3. ROTATION_ONLY: otherwise, if translation and plane, five parameters more than a rotation, do not raise the
    log-likelihood significantly (rotation_test.py), also with relief over the plane where it is visible.
 4. PLANAR: otherwise. A plane allows two motions; the one that fits the prior and the matches off the plane is chosen,
-   and the covariance includes the probability of the other one.
+   and the covariance includes the probability of the other one. Visible relief is a part of the model (relief_fit.py).
 """
 
 from __future__ import annotations

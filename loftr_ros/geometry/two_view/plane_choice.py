@@ -1,8 +1,8 @@
 """The choice among the motions that a plane allows, and what the remaining doubt adds to the covariance.
 
 Two cases. Without visible relief all candidates share the homography, and matches off the plane and the prior choose
-among them. With relief the candidates are refined as essential matrices, because points off the plane tell the motions
-apart and would bias the fit of a plane.
+among them. With relief each candidate is a fit of a plane with relief: points off the plane tell the motions apart, and
+would bias the fit of a plane alone. In both cases a match behind a camera counts as wrong.
 
 Matches whose errors are correlated tell the motions apart less surely than independent ones. Their log-likelihoods are
 therefore divided by the variance inflation factor. This is the magnitude adjustment of a composite likelihood (Ribatet,
@@ -33,6 +33,7 @@ from loftr_ros.geometry.uncertainty.dependence import variance_inflation
 from loftr_ros.geometry.uncertainty.noise import Noise
 from loftr_ros.geometry.uncertainty.refinement import Refined
 
+_POSE_STEPS = 5  # the leading ones, of rotation and direction
 _OFF_PLANE_INLIER_RATIO = 0.5  # of the matches off the plane: no knowledge
 
 
@@ -42,8 +43,7 @@ class ChosenMotion:
 
     motion: has rotation and translation. steps: covariance (p, p) of its steps; None where it is not asked for. noise:
     sigma of the fitted model, pixels. probability: that it is the true motion. alternatives: (6, 6), addition to the
-    covariance of the pose for the chance of another motion. from_homography: no relief is visible, so the motion is
-    that of the homography.
+    covariance of the pose for the chance of another motion.
     """
 
     motion: PlaneMotion | ReliefMotion
@@ -51,7 +51,6 @@ class ChosenMotion:
     noise: float
     probability: float
     alternatives: np.ndarray
-    from_homography: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +107,6 @@ def choose_plane_motion(
         noise=candidates[chosen].noise,
         probability=float(probabilities[chosen]),
         alternatives=spread_of_alternatives(motion.rotation, motion.translation, others),
-        from_homography=not reliefs,
     )
 
 
@@ -147,7 +145,8 @@ def _in_steps_of(motion: PlaneMotion, other: PlaneMotion, covariance: Callable[[
 
 
 def _relief_candidates(reliefs: list[ReliefFit]) -> list[_Candidate]:
-    inflation = variance_inflation(reliefs[0].pairs, reliefs[0].refined, steps=5)
+    # The inflation is that of the pose: heights that neighbours share make the plane alone uncertain.
+    inflation = variance_inflation(reliefs[0].pairs, reliefs[0].refined, steps=_POSE_STEPS)
     return [
         _Candidate(
             motion=fit.refined.motion,

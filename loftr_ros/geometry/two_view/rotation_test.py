@@ -7,6 +7,9 @@ needs no scale of the residuals. Errors that neighbouring matches share raise th
 factor, so the thresholds are multiplied by that (the first-order correction of Rao and Scott, Annals of Statistics
 1984).
 
+Relief looks like noise to a plane, and then hides a small translation. Where it is visible, a plane with relief is
+tested too. Its heights change only what a translation displaces: without one it is a rotation as well.
+
 With thousands of matches the test sees the systematic errors of a matcher too, which are a fraction of its noise. A
 translation therefore must also have an effect: it must explain MIN_EFFECT standard deviations of an average match.
 """
