@@ -165,10 +165,10 @@ def _inflated_step_covariance(pairs: RayPairs, refined: Refined[Any], inflation:
 def _plane_log_likelihood(pairs: RayPairs, plane: Refined[PlaneMotion], motion: PlaneMotion, noise: Noise) -> float:
     """Log-likelihood of one of the motions of a plane.
 
-    Matches on the plane fit all its motions equally. Matches off the plane differ by their distances to the epipolar
-    lines, along which they are uniform; half of them are taken as right. Relief below the noise is visible only in all
-    epipolar distances together. On an exact plane their log-likelihoods differ by chance, by about sqrt(N), so they are
-    divided by that.
+    Matches on the plane fit all its motions equally, unless a motion places them behind a camera. Matches off the plane
+    differ by their distances to the epipolar lines, along which they are uniform; half of them are taken as right.
+    Relief below the noise is visible only in all epipolar distances together. On an exact plane their log-likelihoods
+    differ by chance, by about sqrt(N), so they are divided by that.
     """
     on, _ = plane.noise.densities(pairs.root_weights * plane.residuals)
     on = on * ahead(motion, pairs, plane.noise.sigma)
