@@ -99,7 +99,8 @@ def _ground_rejection(ground: GroundPlane | None, down: np.ndarray | None, limit
         return no_ground
     share = np.mean(ground.on)
     if share < limits.min_ground or ground.on.sum() < limits.min_points:
-        return f"only {100 * share:.0f} % of the matches lie on one plane: no ground to measure"
+        on = f"{ground.on.sum()} of {len(ground.on)} matches"
+        return f"only {on} lie on one plane ({100 * share:.0f} %): no ground to measure"
     return "" if ground.plane @ _unit(ground.plane if down is None else down) > 0 else no_ground
 
 
