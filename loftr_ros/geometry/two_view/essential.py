@@ -5,7 +5,7 @@ Model: p0 = R p1 + t, the pose (R, t) of the newer camera in the older one, |t| 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import cv2
@@ -13,6 +13,7 @@ import numpy as np
 
 from loftr_ros.geometry.rays import RayPairs, gram_times, kept_for_last
 from loftr_ros.geometry.sphere import move_direction, tangent_basis
+from loftr_ros.geometry.triangulation import in_front
 from perception_common.errors import InputError
 from perception_common.geometry import skew, so3_exp
 
@@ -122,6 +123,13 @@ class EssentialFit:
 
     motion: EssentialMotion
     inliers: np.ndarray
+
+
+def facing(inside: RayPairs, motion: EssentialMotion) -> EssentialMotion:
+    """Return the motion or the one with opposite translation, which has equal residuals, by positive depths."""
+    ahead = in_front(inside.x0, inside.x1, motion.rotation, motion.translation)
+    behind = in_front(inside.x0, inside.x1, motion.rotation, -motion.translation)
+    return motion if ahead >= behind else replace(motion, translation=-motion.translation)
 
 
 def uses_poselib(estimator: Estimator) -> bool:

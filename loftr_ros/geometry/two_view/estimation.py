@@ -24,12 +24,8 @@ from loftr_ros.geometry.triangulation import in_front, parallax
 from loftr_ros.geometry.two_view import thresholds
 from loftr_ros.geometry.two_view.ambiguity import NO_PRIOR, MotionPrior
 from loftr_ros.geometry.two_view.chance import log_chance_sets
-from loftr_ros.geometry.two_view.essential import EssentialFit, EssentialMotion, fit_essential
-from loftr_ros.geometry.two_view.homography.decomposition import (
-    decompose_homography,
-    equal_motions,
-    visible_motions,
-)
+from loftr_ros.geometry.two_view.essential import EssentialFit, EssentialMotion, facing, fit_essential
+from loftr_ros.geometry.two_view.homography.decomposition import decompose_homography, equal_motions, visible_motions
 from loftr_ros.geometry.two_view.homography.fit import fit_homography, fit_rotation
 from loftr_ros.geometry.two_view.homography.motion import PlaneMotion, RotationMotion
 from loftr_ros.geometry.two_view.homography.relief_motion import ReliefMotion
@@ -43,7 +39,7 @@ from loftr_ros.geometry.two_view.relative_pose import (
     failed_pose,
 )
 from loftr_ros.geometry.two_view.relief import weighed_by_relief
-from loftr_ros.geometry.two_view.relief_fit import ReliefFit, fit_reliefs, shows_relief
+from loftr_ros.geometry.two_view.relief_fit import ReliefFit, as_points, fit_reliefs, shows_relief
 from loftr_ros.geometry.two_view.rotation_test import is_rotation_only
 from loftr_ros.geometry.uncertainty.covariance import (
     ESSENTIAL_CURVATURE,
@@ -166,13 +162,13 @@ def _classify(
         turn = fit_rotation(sample, reprojection_error, settings.seed)
         H = np.eye(3) if turn is None else turn.rotation
     explained = float(np.mean(np.linalg.norm(homography_residuals(inside, H), axis=1) < point_distance))
-    motions = visible_motions(decompose_homography(H), sample)
+    plane_motions = visible_motions(decompose_homography(H), sample)
     if explained < settings.planar_ratio:
-        return _general(pairs, essential, H, motions, settings)
+        return _general(pairs, essential, H, plane_motions, settings)
 
     plane = None
-    if motions:
-        rough = refine(sample, motions[0], noise, max_sigma, thresholds.ROUGH_TOLERANCE)
+    if plane_motions:
+        rough = refine(sample, plane_motions[0], noise, max_sigma, thresholds.ROUGH_TOLERANCE)
         plane = refine(pairs, rough.motion, rough.noise, max_sigma)
     rotation = fit_rotation(sample, reprojection_error, settings.seed)
     if plane is None:
@@ -184,13 +180,17 @@ def _classify(
         reliefs = fit_reliefs(pairs, essential.refined, plane, equal_motions(plane.motion, inside), max_sigma)
     if rotation is not None and _fits(rotation, inside, essential.inlier_distance):
         turned = refine(pairs, rotation, noise, max_sigma)
-        if _is_rotation_only(pairs, turned, plane, reliefs):
+        if _is_rotation_only(pairs, turned, plane, reliefs, max_sigma):
             return _rotation_only(pairs, turned, point_distance, settings)
     return _planar(pairs, essential, plane, reliefs, explained, settings, prior)
 
 
 def _is_rotation_only(
-    pairs: RayPairs, turned: Refined[RotationMotion], plane: Refined[PlaneMotion], reliefs: list[ReliefFit]
+    pairs: RayPairs,
+    turned: Refined[RotationMotion],
+    plane: Refined[PlaneMotion],
+    reliefs: list[ReliefFit],
+    max_sigma: float,
 ) -> bool:
     """Tell whether neither the plane nor the best fit with relief shows a translation.
 
@@ -198,10 +198,11 @@ def _is_rotation_only(
     """
     if not is_rotation_only(pairs, turned, plane, noise=plane.noise, log_likelihood=plane.log_likelihood):
         return False
-    return all(
-        is_rotation_only(fit.pairs, turned, fit.refined, noise=fit.points, log_likelihood=fit.point_log_likelihood)
-        for fit in reliefs[:1]
-    )
+    if not reliefs:
+        return True
+    noise, log_likelihood = as_points(reliefs[0], max_sigma)
+    best = reliefs[0].refined
+    return is_rotation_only(reliefs[0].pairs, turned, best, noise=noise, log_likelihood=log_likelihood)
 
 
 def _fits(rotation: RotationMotion, inside: RayPairs, distance: float) -> bool:
@@ -213,7 +214,7 @@ def _general(
     pairs: RayPairs,
     essential: _EssentialEstimate,
     H: np.ndarray,
-    motions: list[PlaneMotion],
+    plane_motions: list[PlaneMotion],
     settings: TwoViewSettings,
 ) -> RelativePose:
     """Refine the most likely of several start motions: a single one may lead to a local maximum near wrong matches."""
@@ -221,7 +222,7 @@ def _general(
     weighed = weighed_by_relief(pairs, H, essential.refined.weights / pairs.weights)
     starts = [
         essential.refined.motion,
-        *(EssentialMotion(motion.rotation, motion.translation, noise.sigma) for motion in motions),
+        *(EssentialMotion(motion.rotation, motion.translation, noise.sigma) for motion in plane_motions),
     ]
     sample = weighed[spread_sample(weighed, thresholds.COMPARE_SAMPLE)]
     rough = [
@@ -229,20 +230,13 @@ def _general(
         for start in starts
     ]
     best = max(rough, key=lambda refined: refined.log_likelihood)
-    refined = refine(weighed, _facing(sample[best.distances < inlier_distance], best.motion), noise, max_sigma)
+    refined = refine(weighed, facing(sample[best.distances < inlier_distance], best.motion), noise, max_sigma)
     steps = (
         variance_inflation(weighed, refined) * step_covariance(weighed, refined) if settings.with_covariance else None
     )
     return _translating_pose(
         weighed, refined.motion, steps, Geometry.GENERAL, noise=refined.noise.sigma, inlier_distance=inlier_distance
     )
-
-
-def _facing(inside: RayPairs, motion: EssentialMotion) -> EssentialMotion:
-    """Return the motion or the one with opposite translation, which has equal residuals, by positive depths."""
-    ahead = in_front(inside.x0, inside.x1, motion.rotation, motion.translation)
-    behind = in_front(inside.x0, inside.x1, motion.rotation, -motion.translation)
-    return motion if ahead >= behind else replace(motion, translation=-motion.translation)
 
 
 def _rotation_only(

@@ -9,9 +9,8 @@ import numpy as np
 from loftr_ros.geometry.normal import INLIER_SIGMAS
 from loftr_ros.geometry.rays import RayPairs
 from loftr_ros.geometry.sampling import spread_sample
-from loftr_ros.geometry.triangulation import in_front
 from loftr_ros.geometry.two_view import thresholds
-from loftr_ros.geometry.two_view.essential import EssentialMotion
+from loftr_ros.geometry.two_view.essential import EssentialMotion, facing
 from loftr_ros.geometry.two_view.homography.decomposition import normalised, plane_in_front
 from loftr_ros.geometry.two_view.homography.motion import PlaneMotion
 from loftr_ros.geometry.two_view.homography.relief_motion import ReliefMotion
@@ -28,17 +27,15 @@ _OFFSET_WEIGHT = 0.5  # of the log-likelihood of the offsets, as neighbours shar
 
 @dataclass(frozen=True, eq=False)
 class ReliefFit:
-    """A refined motion over a plane with relief. pairs: all matches, with their odds.
+    """A refined motion over a plane with relief. pairs: the matches, with their odds.
 
-    log_likelihood: of all matches, to compare fits with each other. points, point_log_likelihood: noise of the matches
-    as points, and its log-likelihood, to compare with models that predict points.
+    is_ahead: (N,) bool, matches that the motion does not place behind a camera. log_likelihood: to compare fits.
     """
 
     pairs: RayPairs
     refined: Refined[ReliefMotion]
+    is_ahead: np.ndarray
     log_likelihood: float
-    points: Noise
-    point_log_likelihood: float
 
 
 def shows_relief(essential: Refined[EssentialMotion], plane: Refined[PlaneMotion]) -> bool:
@@ -61,7 +58,7 @@ def fit_reliefs(
     weighed = weighed_by_relief(pairs, plane.motion.homography, essential.weights / pairs.weights)
     sample = weighed[spread_sample(weighed, thresholds.FIT_SAMPLE)]
     inside = pairs[essential.weights > 0.5 * pairs.weights]
-    starts = [*motions, _with_plane(inside, essential.motion, plane.motion.homography)]
+    starts = [*motions, _with_plane(facing(inside, essential.motion), plane.motion.homography)]
     common = replace(essential.noise, judged=1)
     rough = [
         _fit(sample, ReliefMotion.start(start, common.sigma), common, max_sigma, thresholds.ROUGH_TOLERANCE)
@@ -76,6 +73,18 @@ def _likely(fits: list[ReliefFit]) -> list[ReliefFit]:
     return [fit for fit in _distinct(fits) if best - fit.log_likelihood < _HOPELESS]
 
 
+def as_points(fit: ReliefFit, max_sigma: float) -> tuple[Noise, float]:
+    """Return the noise of the matches as points, and its log-likelihood, to compare with models that predict points."""
+    pairs, motion, noise = fit.pairs, fit.refined.motion, replace(fit.refined.noise, judged=2)
+    for _ in range(_ROUNDS):
+        weighted = pairs.root_weights * motion.residuals(pairs)
+        right = noise.responsibility(weighted, motion.odds(pairs) * fit.is_ahead)
+        noise = noise.updated(weighted, right, len(fit.refined.information), max_sigma)
+        motion = motion.relearned(pairs, right, noise.sigma)
+    weighted = pairs.root_weights * motion.residuals(pairs)
+    return noise, noise.log_likelihood(weighted, motion.odds(pairs) * fit.is_ahead)
+
+
 def ahead(motion: PlaneMotion, pairs: RayPairs, sigma: float) -> np.ndarray:
     """Tell which matches (N,), as points on the plane, may lie in front of both cameras.
 
@@ -85,12 +94,10 @@ def ahead(motion: PlaneMotion, pairs: RayPairs, sigma: float) -> np.ndarray:
     return np.asarray(plane_in_front(motion, pairs) | (turned < INLIER_SIGMAS * sigma))
 
 
-def _with_plane(inside: RayPairs, motion: EssentialMotion, H: np.ndarray) -> PlaneMotion:
+def _with_plane(motion: EssentialMotion, H: np.ndarray) -> PlaneMotion:
     """Return the motion with the plane for which R + t m' is nearest to the homography H (3, 3)."""
-    t = motion.translation
-    if in_front(inside.x0, inside.x1, motion.rotation, t) < in_front(inside.x0, inside.x1, motion.rotation, -t):
-        t = -t
-    return PlaneMotion(motion.rotation, t, (normalised(H) - motion.rotation).T @ t)
+    plane = (normalised(H) - motion.rotation).T @ motion.translation
+    return PlaneMotion(motion.rotation, motion.translation, plane)
 
 
 def _fit(pairs: RayPairs, start: ReliefMotion, common: Noise, max_sigma: float, tolerance: float) -> ReliefFit:
@@ -105,9 +112,7 @@ def _fit(pairs: RayPairs, start: ReliefMotion, common: Noise, max_sigma: float, 
         noise = refined.noise
         motion = refined.motion.relearned(pairs, refined.weights / pairs.weights, noise.sigma)
     is_ahead = ahead(refined.motion.plane, pairs, noise.sigma)
-    likely = _log_likelihood(pairs, refined.motion, common, is_ahead)
-    points, point_likely = _as_points(pairs, refined, is_ahead, max_sigma)
-    return ReliefFit(pairs, refined, likely, points, point_likely)
+    return ReliefFit(pairs, refined, is_ahead, _log_likelihood(pairs, refined.motion, common, is_ahead))
 
 
 def _log_likelihood(pairs: RayPairs, motion: ReliefMotion, noise: Noise, is_ahead: np.ndarray) -> float:
@@ -123,20 +128,6 @@ def _log_likelihood(pairs: RayPairs, motion: ReliefMotion, noise: Noise, is_ahea
         motion = motion.relearned(pairs, inside / (inside + wrong), noise.sigma)
     along = np.log(right * motion.offset_densities(pairs) * is_ahead + wrong).sum()
     return noise.log_likelihood(pairs.root_weights * motion.residuals(pairs)) + _OFFSET_WEIGHT * float(along)
-
-
-def _as_points(
-    pairs: RayPairs, refined: Refined[ReliefMotion], is_ahead: np.ndarray, max_sigma: float
-) -> tuple[Noise, float]:
-    """Noise of the matches as points, with its log-likelihood."""
-    motion, noise = refined.motion, replace(refined.noise, judged=2)
-    for _ in range(_ROUNDS):
-        weighted = pairs.root_weights * motion.residuals(pairs)
-        right = noise.responsibility(weighted, motion.odds(pairs) * is_ahead)
-        noise = noise.updated(weighted, right, len(refined.information), max_sigma)
-        motion = motion.relearned(pairs, right, noise.sigma)
-    weighted = pairs.root_weights * motion.residuals(pairs)
-    return noise, noise.log_likelihood(weighted, motion.odds(pairs) * is_ahead)
 
 
 def _distinct(fits: list[ReliefFit]) -> list[ReliefFit]:

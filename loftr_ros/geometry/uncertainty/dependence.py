@@ -85,22 +85,21 @@ class _Rings:
     def of(cls, pairs: RayPairs, refined: Refined[Any], steps: int | None) -> _Rings:
         roots = np.sqrt(refined.weights)[:, None]
         J = refined.motion.jacobian(pairs) * roots[:, :, None]
-        F = J @ _whitening(refined.information)
-        A = F if steps is None else J @ _whitening_of(refined.information, steps)
+        root = _whitening(refined.information)
+        F, leading = J @ root, _leading(root, steps)
+        A = F @ leading
         scores = np.einsum("nkp,nk->np", A, refined.residuals * roots)
         leverages = np.einsum("nkq,nkp->nqp", A, F)
         (count, _, size), all_steps = A.shape, F.shape[2]
-        columns = scores, leverages.reshape(count, -1), A.reshape(count, -1), F.reshape(count, -1)
+        columns = scores, leverages.reshape(count, -1), F.reshape(count, -1)
         sums = _ring_sums(np.concatenate(columns, axis=1), _lattice(pairs))  # B_r times each column
-        widths = np.cumsum([column.shape[1] for column in columns[:-1]])
-        of_scores, of_leverages, of_A, of_F = np.split(sums, widths, axis=2)
+        of_scores, of_leverages, of_F = np.split(sums, [size, size + size * all_steps], axis=2)
         KF = np.einsum("nkq,rnqp->rnkp", A, of_leverages.reshape(-1, count, size, all_steps))
-        KF, BF, BA = (
-            each.reshape(len(sums), -1, width) for each, width in ((KF, all_steps), (of_F, all_steps), (of_A, size))
-        )
-        A, F = A.reshape(-1, size), F.reshape(-1, all_steps)
+        KF, BF = KF.reshape(len(sums), -1, all_steps), of_F.reshape(len(sums), -1, all_steps)
+        F = F.reshape(-1, all_steps)
         FKF, FBF = F.T @ KF, F.T @ BF
-        traces = np.einsum("np,rnp->r", A, BA)  # also tr(K_r B_r); different rings share no pairs of matches
+        ABA = leading.T @ FBF @ leading
+        traces = np.trace(ABA, axis1=1, axis2=2)  # also tr(K_r B_r); different rings share no pairs of matches
         absorbed = KF.reshape(len(sums), -1) @ BF.reshape(len(sums), -1).T
         moments = np.diag(traces) - 2.0 * absorbed + np.einsum("rpq,sqp->rs", FKF, FBF)
         products = np.einsum("np,rnp->r", scores, of_scores)
@@ -120,11 +119,11 @@ def _whitening(information: np.ndarray) -> np.ndarray:
     return np.asarray(vectors[:, seen] / np.sqrt(values[seen]))
 
 
-def _whitening_of(information: np.ndarray, steps: int) -> np.ndarray:
-    """Return what `_whitening` does, (p, steps) at most, for the errors of the leading steps alone."""
-    root = _whitening(information)
-    inverse = root @ root[:steps].T  # columns of the inverse information
-    return inverse @ _whitening(inverse[:steps])
+def _leading(root: np.ndarray, steps: int | None) -> np.ndarray:
+    """Orthonormal directions (q, s) among the columns of a root (p, q) that move the leading steps; None: all steps."""
+    if steps is None:
+        return np.eye(root.shape[1])
+    return np.asarray(root[:steps].T @ _whitening(root[:steps] @ root[:steps].T))
 
 
 def _lattice(pairs: RayPairs) -> np.ndarray:
