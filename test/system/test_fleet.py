@@ -85,7 +85,7 @@ def wait_for(condition, driver=None, seconds=240):
 
 
 def marks(output):
-    return {path.stem: path.stat().st_mtime_ns for path in (output / MARKS).glob("*.json")}
+    return {path.stem: path.stat().st_mtime_ns for path in (output / MARKS).glob("[!.]*.json")}
 
 
 def bytes_of(bag: Path):
